@@ -1,0 +1,1 @@
+//! Networks declared in Rust and run in namespaces.

@@ -1,0 +1,1 @@
+//! Every system call of sixgate: netlink, nftables, sockets, namespaces. The only crate with `unsafe`.

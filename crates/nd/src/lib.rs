@@ -1,0 +1,1 @@
+//! Router advertisements sent and received: a sans-I/O router and uplink host.

@@ -1,0 +1,1 @@
+//! Durable leases: group commit, snapshot at start.

@@ -1,0 +1,466 @@
+//! DHCPv6 options as views over the bytes they came in.
+
+use super::{OptionCode, StatusCode};
+use crate::WireError;
+use crate::bytes::{addr_at, u16_at, u32_at};
+use crate::domain::DomainNames;
+use std::net::Ipv6Addr;
+
+/// A run of options whose lengths have been checked against the bytes that hold them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Options<'a> {
+    /// Checks that the option headers and lengths tile `bytes` exactly.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] where an option overruns.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            (_, _, rest) = split(rest)?;
+        }
+        Ok(Self { bytes })
+    }
+
+    /// The octets of all options, as they came.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Code and content of each option, in the order of the packet.
+    pub fn raw(&self) -> impl Iterator<Item = (OptionCode, &'a [u8])> + use<'a> {
+        let mut rest = self.bytes;
+        std::iter::from_fn(move || {
+            let (code, data, after) = split(rest).ok()?;
+            rest = after;
+            Some((code, data))
+        })
+    }
+
+    /// Each option, decoded, in the order of the packet.
+    pub fn iter(&self) -> impl Iterator<Item = DhcpOption<'a>> + use<'a> {
+        self.raw().map(|(code, data)| DhcpOption::decode(code, data))
+    }
+
+    /// The content of the first option with this code.
+    pub fn get(&self, code: OptionCode) -> Option<&'a [u8]> {
+        self.raw().find_map(|(c, data)| (c == code).then_some(data))
+    }
+
+    /// The first option with this code, decoded.
+    pub fn find(&self, code: OptionCode) -> Option<DhcpOption<'a>> {
+        self.get(code).map(|data| DhcpOption::decode(code, data))
+    }
+
+    /// The status these options tell: Success where no Status Code option stands (RFC 9915 section 21.13).
+    pub fn status(&self) -> Status<'a> {
+        match self.find(OptionCode::STATUS_CODE) {
+            Some(DhcpOption::StatusCode(status)) => status,
+            _ => Status { code: StatusCode::SUCCESS, message: &[] },
+        }
+    }
+
+    /// Whether an Option Request option names `code`.
+    pub fn requests(&self, code: OptionCode) -> bool {
+        matches!(self.find(OptionCode::ORO), Some(DhcpOption::Oro(codes)) if codes.iter().any(|c| c == code))
+    }
+}
+
+/// First option of `bytes`, and what follows it.
+fn split(bytes: &[u8]) -> Result<(OptionCode, &[u8], &[u8]), WireError> {
+    let (header, rest) = crate::bytes::take::<4>(bytes, "DHCPv6 option header")?;
+    let length = usize::from(u16_at(header, 2));
+    let (data, rest) = rest.split_at_checked(length).ok_or(WireError::Truncated {
+        what: "DHCPv6 option",
+        need: length,
+        have: rest.len(),
+    })?;
+    Ok((OptionCode(u16_at(header, 0)), data, rest))
+}
+
+/// One option. Content that does not have the form its code asks for is [`DhcpOption::Malformed`]; a code that is not
+/// decoded here is [`DhcpOption::Opaque`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DhcpOption<'a> {
+    /// The client's DUID, unchecked for length: see [`super::Duid::new`].
+    ClientId(&'a [u8]),
+    /// The server's DUID, unchecked for length.
+    ServerId(&'a [u8]),
+    /// Addresses asked for or given.
+    IaNa(IaNa<'a>),
+    /// An address inside an IA_NA.
+    IaAddress(IaAddress<'a>),
+    /// Options that the client would like to have.
+    Oro(OptionCodes<'a>),
+    /// The server's preference: 255 is taken at once.
+    Preference(u8),
+    /// Hundredths of a second since the client began to ask; 0xffff is that or more.
+    ElapsedTime(u16),
+    /// A relayed packet.
+    RelayMessage(&'a [u8]),
+    /// Authentication.
+    Authentication(Authentication<'a>),
+    /// The outcome of what was asked.
+    StatusCode(Status<'a>),
+    /// Two messages instead of four.
+    RapidCommit,
+    /// Length-prefixed user classes.
+    UserClass(&'a [u8]),
+    /// What made the client.
+    VendorClass(VendorData<'a>),
+    /// Options of a vendor's own.
+    VendorOptions(VendorData<'a>),
+    /// Where at the relay agent the message came in.
+    InterfaceId(&'a [u8]),
+    /// Which message a Reconfigure asks for.
+    ReconfigureMessage(super::MessageType),
+    /// The client takes, or should take, Reconfigure messages.
+    ReconfigureAccept,
+    /// Recursive resolvers.
+    DnsServers(Addresses<'a>),
+    /// Domains to search.
+    DomainList(DomainNames<'a>),
+    /// Prefixes asked for or given.
+    IaPd(IaPd<'a>),
+    /// A prefix inside an IA_PD.
+    IaPrefix(IaPrefix<'a>),
+    /// Seconds until a stateless client asks again.
+    InformationRefreshTime(u32),
+    /// The relay agent's name for the client's line.
+    RemoteId(VendorData<'a>),
+    /// The relay agent's name for the subscriber.
+    SubscriberId(&'a [u8]),
+    /// The client's name.
+    ClientFqdn(Fqdn<'a>),
+    /// A part of the delegated prefix that stays with the ISP's link: prefix length and subnet bits (RFC 6603).
+    PdExclude {
+        /// Length of the excluded prefix in bits.
+        prefix_length: u8,
+        /// Its bits beyond the delegated prefix, left-aligned.
+        subnet: &'a [u8],
+    },
+    /// The client's link-layer address as its relay agent saw it.
+    ClientLinkLayer {
+        /// IANA's ARP hardware type; 1 is Ethernet.
+        hardware: u16,
+        /// The address.
+        address: &'a [u8],
+    },
+    /// Most seconds between two Solicits.
+    SolMaxRt(u32),
+    /// Most seconds between two Information-requests.
+    InfMaxRt(u32),
+    /// URI of the captive portal's API.
+    CaptivePortal(&'a [u8]),
+    /// An option that is not decoded here.
+    Opaque {
+        /// Its code.
+        code: OptionCode,
+        /// Its content.
+        data: &'a [u8],
+    },
+    /// An option whose content does not have its code's form.
+    Malformed {
+        /// Its code.
+        code: OptionCode,
+        /// Its content.
+        data: &'a [u8],
+    },
+}
+
+impl<'a> DhcpOption<'a> {
+    /// Decodes the content of an option.
+    pub fn decode(code: OptionCode, data: &'a [u8]) -> Self {
+        Self::decode_known(code, data).unwrap_or(Self::Malformed { code, data })
+    }
+
+    fn decode_known(code: OptionCode, data: &'a [u8]) -> Option<Self> {
+        Some(match code {
+            OptionCode::CLIENT_ID => Self::ClientId(data),
+            OptionCode::SERVER_ID => Self::ServerId(data),
+            OptionCode::IA_NA => {
+                let (iaid, t1, t2, options) = ia(data)?;
+                Self::IaNa(IaNa { iaid, t1, t2, options })
+            }
+            OptionCode::IA_PD => {
+                let (iaid, t1, t2, options) = ia(data)?;
+                Self::IaPd(IaPd { iaid, t1, t2, options })
+            }
+            OptionCode::IA_ADDR => Self::IaAddress(IaAddress {
+                address: addr_at(data, 0),
+                preferred: u32_at(data, 16),
+                valid: u32_at(data, 20),
+                options: Options::parse(data.get(24..)?).ok()?,
+            }),
+            OptionCode::IA_PREFIX => {
+                let prefix_length = *data.get(8)?;
+                if prefix_length > 128 {
+                    return None;
+                }
+                Self::IaPrefix(IaPrefix {
+                    preferred: u32_at(data, 0),
+                    valid: u32_at(data, 4),
+                    prefix_length,
+                    prefix: addr_at(data.get(..25)?, 9),
+                    options: Options::parse(data.get(25..)?).ok()?,
+                })
+            }
+            OptionCode::ORO if data.len() % 2 == 0 => Self::Oro(OptionCodes { bytes: data }),
+            OptionCode::PREFERENCE => match data {
+                &[value] => Self::Preference(value),
+                _ => return None,
+            },
+            OptionCode::ELAPSED_TIME => Self::ElapsedTime(u16::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::RELAY_MSG => Self::RelayMessage(data),
+            OptionCode::AUTH if data.len() >= 11 => Self::Authentication(Authentication { bytes: data }),
+            OptionCode::STATUS_CODE if data.len() >= 2 => {
+                Self::StatusCode(Status { code: StatusCode(u16_at(data, 0)), message: data.get(2..)? })
+            }
+            OptionCode::RAPID_COMMIT if data.is_empty() => Self::RapidCommit,
+            OptionCode::USER_CLASS => Self::UserClass(data),
+            OptionCode::VENDOR_CLASS => Self::VendorClass(VendorData::decode(data)?),
+            OptionCode::VENDOR_OPTS => Self::VendorOptions(VendorData::decode(data)?),
+            OptionCode::INTERFACE_ID => Self::InterfaceId(data),
+            OptionCode::RECONF_MSG => match data {
+                &[value] => Self::ReconfigureMessage(super::MessageType(value)),
+                _ => return None,
+            },
+            OptionCode::RECONF_ACCEPT if data.is_empty() => Self::ReconfigureAccept,
+            OptionCode::DNS_SERVERS if data.len() % 16 == 0 && !data.is_empty() => {
+                Self::DnsServers(Addresses { bytes: data })
+            }
+            OptionCode::DOMAIN_LIST => Self::DomainList(DomainNames::new(data)),
+            OptionCode::INFORMATION_REFRESH_TIME => {
+                Self::InformationRefreshTime(u32::from_be_bytes(data.try_into().ok()?))
+            }
+            OptionCode::REMOTE_ID => Self::RemoteId(VendorData::decode(data)?),
+            OptionCode::SUBSCRIBER_ID => Self::SubscriberId(data),
+            OptionCode::CLIENT_FQDN => {
+                let (&flags, name) = data.split_first()?;
+                Self::ClientFqdn(Fqdn { flags, name })
+            }
+            OptionCode::PD_EXCLUDE => {
+                let (&prefix_length, subnet) = data.split_first()?;
+                if prefix_length > 128 || subnet.is_empty() {
+                    return None;
+                }
+                Self::PdExclude { prefix_length, subnet }
+            }
+            OptionCode::CLIENT_LINKLAYER_ADDR if data.len() > 2 => {
+                Self::ClientLinkLayer { hardware: u16_at(data, 0), address: data.get(2..)? }
+            }
+            OptionCode::SOL_MAX_RT => Self::SolMaxRt(u32::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::INF_MAX_RT => Self::InfMaxRt(u32::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::CAPTIVE_PORTAL => Self::CaptivePortal(data),
+            OptionCode::ORO
+            | OptionCode::AUTH
+            | OptionCode::STATUS_CODE
+            | OptionCode::RAPID_COMMIT
+            | OptionCode::RECONF_ACCEPT
+            | OptionCode::DNS_SERVERS
+            | OptionCode::CLIENT_LINKLAYER_ADDR => return None,
+            _ => Self::Opaque { code, data },
+        })
+    }
+}
+
+/// The head that IA_NA and IA_PD share: IAID, T1, T2, options.
+fn ia(data: &[u8]) -> Option<(u32, u32, u32, Options<'_>)> {
+    Some((u32_at(data, 0), u32_at(data, 4), u32_at(data, 8), Options::parse(data.get(12..)?).ok()?))
+}
+
+/// Identity Association for Non-temporary Addresses (RFC 9915 section 21.4). Times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IaNa<'a> {
+    /// The client's number for this association.
+    pub iaid: u32,
+    /// Seconds after which to renew; 0 leaves it to the client.
+    pub t1: u32,
+    /// Seconds after which to rebind; 0 leaves it to the client.
+    pub t2: u32,
+    /// Addresses and status.
+    pub options: Options<'a>,
+}
+
+impl<'a> IaNa<'a> {
+    /// The addresses inside.
+    pub fn addresses(&self) -> impl Iterator<Item = IaAddress<'a>> + use<'a> {
+        self.options.iter().filter_map(|option| match option {
+            DhcpOption::IaAddress(address) => Some(address),
+            _ => None,
+        })
+    }
+}
+
+/// An address with its lifetimes in seconds (RFC 9915 section 21.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IaAddress<'a> {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Preferred lifetime in seconds.
+    pub preferred: u32,
+    /// Valid lifetime in seconds.
+    pub valid: u32,
+    /// Its options, among them a status.
+    pub options: Options<'a>,
+}
+
+/// Identity Association for Prefix Delegation (RFC 9915 section 21.21). Times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IaPd<'a> {
+    /// The client's number for this association.
+    pub iaid: u32,
+    /// Seconds after which to renew; 0 leaves it to the client.
+    pub t1: u32,
+    /// Seconds after which to rebind; 0 leaves it to the client.
+    pub t2: u32,
+    /// Prefixes and status.
+    pub options: Options<'a>,
+}
+
+impl<'a> IaPd<'a> {
+    /// The prefixes inside.
+    pub fn prefixes(&self) -> impl Iterator<Item = IaPrefix<'a>> + use<'a> {
+        self.options.iter().filter_map(|option| match option {
+            DhcpOption::IaPrefix(prefix) => Some(prefix),
+            _ => None,
+        })
+    }
+}
+
+/// A prefix with its lifetimes in seconds (RFC 9915 section 21.22).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IaPrefix<'a> {
+    /// Preferred lifetime in seconds.
+    pub preferred: u32,
+    /// Valid lifetime in seconds.
+    pub valid: u32,
+    /// Length of the prefix in bits, 0 to 128.
+    pub prefix_length: u8,
+    /// The prefix. Bits beyond its length may be set: the sender should not, and some do.
+    pub prefix: Ipv6Addr,
+    /// Its options, among them a status and PD Exclude.
+    pub options: Options<'a>,
+}
+
+impl IaPrefix<'_> {
+    /// The prefix with the bits beyond its length cleared.
+    pub fn net(&self) -> ipnet::Ipv6Net {
+        ipnet::Ipv6Net::new(self.prefix, self.prefix_length.min(128)).unwrap_or_default().trunc()
+    }
+}
+
+/// Option codes asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionCodes<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> OptionCodes<'a> {
+    /// The codes, in the order of the packet.
+    pub fn iter(&self) -> impl Iterator<Item = OptionCode> + use<'a> {
+        self.bytes.chunks_exact(2).map(|pair| OptionCode(u16_at(pair, 0)))
+    }
+}
+
+/// A list of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Addresses<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The addresses, in the order of the packet.
+    pub fn iter(&self) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
+        self.bytes.chunks_exact(16).map(|address| addr_at(address, 0))
+    }
+}
+
+/// A status and the server's words for it (RFC 9915 section 21.13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status<'a> {
+    /// What came of it.
+    pub code: StatusCode,
+    /// The server's words, meant as UTF-8 and not checked.
+    pub message: &'a [u8],
+}
+
+/// The Authentication option (RFC 9915 section 21.11), at least 11 octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authentication<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Authentication<'a> {
+    /// Protocol 3: Reconfigure Key Authentication Protocol (RFC 9915 section 20.4).
+    pub const RECONFIGURE_KEY: u8 = 3;
+
+    /// Which authentication protocol.
+    pub fn protocol(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default()
+    }
+
+    /// Which algorithm of it; 1 is HMAC-MD5.
+    pub fn algorithm(&self) -> u8 {
+        self.bytes.get(1).copied().unwrap_or_default()
+    }
+
+    /// Replay detection method; 0 is a counter that only grows.
+    pub fn replay_method(&self) -> u8 {
+        self.bytes.get(2).copied().unwrap_or_default()
+    }
+
+    /// The replay detection value.
+    pub fn replay(&self) -> u64 {
+        (u64::from(u32_at(self.bytes, 3)) << 32) | u64::from(u32_at(self.bytes, 7))
+    }
+
+    /// What the protocol carries: for RKAP a type octet (1 key, 2 HMAC) and 16 octets.
+    pub fn information(&self) -> &'a [u8] {
+        self.bytes.get(11..).unwrap_or_default()
+    }
+}
+
+/// Data that begins with an enterprise number: Vendor Class, Vendor Options, Remote-ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VendorData<'a> {
+    /// IANA's private enterprise number.
+    pub enterprise: u32,
+    /// The vendor's data.
+    pub data: &'a [u8],
+}
+
+impl<'a> VendorData<'a> {
+    fn decode(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self { data: bytes.get(4..)?, enterprise: u32_at(bytes, 0) })
+    }
+}
+
+/// The client's name (RFC 4704).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fqdn<'a> {
+    /// N, O and S bits.
+    pub flags: u8,
+    name: &'a [u8],
+}
+
+impl Fqdn<'_> {
+    /// S: the server should do the forward update.
+    pub const SERVER_UPDATES: u8 = 1;
+    /// O: the server has overridden the client's wish.
+    pub const OVERRIDDEN: u8 = 2;
+    /// N: the server should do no update.
+    pub const NO_UPDATE: u8 = 4;
+
+    /// The name, whole or only its first labels, as text without a final dot.
+    pub fn name(&self) -> Option<String> {
+        DomainNames::new(self.name).iter().next()
+    }
+}

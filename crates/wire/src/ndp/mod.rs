@@ -1,0 +1,1 @@
+//! ICMPv6 Neighbour Discovery (RFC 4861).

@@ -1,2 +1,5 @@
-//! sixgate: an IPv6-only network that starts with one command.
+//! `sixgate`: an IPv6-only network that starts with one command.
+
+mod config;
+
 fn main() {}

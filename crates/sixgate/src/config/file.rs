@@ -1,0 +1,150 @@
+//! The file as it is written: one field for each key, nothing checked but its type.
+
+use super::RouterPreference;
+use super::diagnostic::{Diagnostic, nearest};
+use serde::{Deserialize, Deserializer, de};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    pub(super) state: Option<PathBuf>,
+    pub(super) control: Option<PathBuf>,
+    pub(super) control_group: Option<String>,
+    pub(super) firewall: Option<bool>,
+    pub(super) uplink: Option<Uplink>,
+    #[serde(default)]
+    pub(super) lan: Vec<Spanned<Lan>>,
+    pub(super) dns: Option<Dns>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Uplink {
+    pub(super) interface: Spanned<String>,
+    pub(super) address: Option<bool>,
+    pub(super) prefix: Option<bool>,
+    pub(super) prefix_length: Option<Spanned<u8>>,
+    pub(super) rapid_commit: Option<bool>,
+    pub(super) reconfigure: Option<bool>,
+    pub(super) release: Option<bool>,
+    pub(super) resolv_conf: Option<PathBuf>,
+    pub(super) hostname: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Lan {
+    pub(super) interface: Spanned<String>,
+    pub(super) name: Option<String>,
+    pub(super) subnet: Option<Spanned<u64>>,
+    pub(super) prefixes: Option<Vec<Spanned<String>>>,
+    pub(super) slaac: Option<bool>,
+    pub(super) addresses: Option<bool>,
+    pub(super) delegate: Option<bool>,
+    pub(super) delegate_from: Option<Vec<Spanned<String>>>,
+    pub(super) delegate_length: Option<Spanned<u8>>,
+    pub(super) preferred_lifetime: Option<Spanned<Seconds>>,
+    pub(super) valid_lifetime: Option<Spanned<Seconds>>,
+    pub(super) rapid_commit: Option<bool>,
+    pub(super) preference: Option<u8>,
+    pub(super) ra_min_interval: Option<Spanned<Seconds>>,
+    pub(super) ra_max_interval: Option<Spanned<Seconds>>,
+    pub(super) router_lifetime: Option<Spanned<Seconds>>,
+    pub(super) router_preference: Option<RouterPreference>,
+    pub(super) mtu: Option<Spanned<u32>>,
+    pub(super) captive_portal: Option<String>,
+    pub(super) pref64: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Dns {
+    pub(super) enabled: Option<bool>,
+    pub(super) upstreams: Option<Vec<Spanned<String>>>,
+    pub(super) domain: Option<String>,
+    pub(super) gateway_name: Option<String>,
+    pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
+}
+
+/// A time: a number of seconds, or a number with a unit (`90s`, `45m`, `12h`, `7d`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seconds(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a time: seconds, or a number with s, m, h or d such as \"45m\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Seconds, E> {
+                u64::try_from(value)
+                    .map(Seconds)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Seconds, E> {
+                Ok(Seconds(value))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Seconds, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                let (number, unit) = match text.char_indices().next_back() {
+                    Some((at, 's')) => (text.get(..at), 1),
+                    Some((at, 'm')) => (text.get(..at), 60),
+                    Some((at, 'h')) => (text.get(..at), 3600),
+                    Some((at, 'd')) => (text.get(..at), 86_400),
+                    _ => (Some(text), 1),
+                };
+                let number: u64 = number.and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+                number.checked_mul(unit).map(Seconds).ok_or_else(wrong)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Reads the text; the first thing that is not a key or not of its type ends it.
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, Diagnostic> {
+    toml::from_str(text).map_err(|error| explain(path, text, &error))
+}
+
+/// Turns the parser's error into one that names the remedy.
+fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Diagnostic {
+    let message = error.message().lines().collect::<Vec<_>>().join(": ");
+    let span = error.span().unwrap_or(0..0);
+    if let Some((key, known)) = unknown_field(&message) {
+        let known: Vec<&str> = known.collect();
+        let remedy = match nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("this section knows: {}", known.join(", ")),
+        };
+        return Diagnostic::at(path, text, span, key, format!("there is no key `{key}`"), remedy);
+    }
+    let word = text.get(span.clone()).unwrap_or_default().trim();
+    let remedy =
+        if let Some(missing) = message.strip_prefix("missing field `").and_then(|m| m.split('`').next()) {
+            format!("add {missing} = ... to this section")
+        } else if message.starts_with("invalid type") || message.starts_with("invalid value") {
+            "see `sixgate check --reference` for what each key takes".to_owned()
+        } else if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c)) {
+            format!("if this is text, write it in quotes: \"{word}\"")
+        } else {
+            "the file is TOML (https://toml.io): key = value, text in double quotes, [section], [[lan]]"
+                .to_owned()
+        };
+    Diagnostic::at(path, text, span, "", message, remedy)
+}
+
+/// The unknown key and the known ones in serde's message.
+fn unknown_field(message: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
+    let mut words = message.strip_prefix("unknown field `")?.split('`');
+    let key = words.next()?;
+    Some((key, words.skip(1).step_by(2)))
+}

@@ -1,0 +1,655 @@
+//! The configuration file: one TOML file, read into [`Config`] or into [`Diagnostic`]s that teach.
+//!
+//! `file.rs` is the file as it is written, key for key; `mod.rs` is what the rest of the program works with, checked
+//! for everything that can be known without looking at the machine. What depends on the machine (does the interface
+//! exist?) is asked by [`Config::check_links`].
+
+mod diagnostic;
+mod file;
+
+pub(crate) use diagnostic::{Diagnostic, Severity};
+
+use file::File;
+use ipnet::Ipv6Net;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+
+/// The commented file with every key and its default; `sixgate check --reference` prints it, a test parses it.
+pub(crate) const REFERENCE: &str = include_str!("reference.toml");
+
+/// Where the configuration is looked for when the command line names none.
+pub(crate) const DEFAULT_PATH: &str = "/etc/sixgate.toml";
+
+/// What `sixgate up` shall do.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The file it came from.
+    pub(crate) path: PathBuf,
+    /// Its text, for messages that point into it later.
+    text: String,
+    /// Folder for the DUID and the leases.
+    pub(crate) state: PathBuf,
+    /// Path of the control socket.
+    pub(crate) control: PathBuf,
+    /// Group that may use the control socket beside root.
+    pub(crate) control_group: Option<String>,
+    pub(crate) firewall: bool,
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) lans: Vec<Lan>,
+    pub(crate) dns: Dns,
+}
+
+/// The side that the ISP is on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Uplink {
+    pub(crate) interface: Located,
+    /// Whether to ask for an address by DHCPv6 (IA_NA).
+    pub(crate) address: bool,
+    /// Whether to ask for a prefix (IA_PD).
+    pub(crate) prefix: bool,
+    /// Length to ask for, in bits.
+    pub(crate) prefix_length: Option<u8>,
+    pub(crate) rapid_commit: bool,
+    /// Whether Reconfigure messages are accepted (only authenticated ones ever are).
+    pub(crate) reconfigure: bool,
+    /// Whether a clean stop gives the leases back.
+    pub(crate) release: bool,
+    /// A resolv.conf to keep up to date with the resolvers learnt here.
+    pub(crate) resolv_conf: Option<PathBuf>,
+    /// Name told to the server (RFC 4704).
+    pub(crate) hostname: Option<String>,
+}
+
+/// One LAN segment.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lan {
+    pub(crate) name: String,
+    pub(crate) interface: Located,
+    /// Which /64 of each delegated prefix this LAN takes.
+    pub(crate) subnet: u64,
+    /// Prefixes that the LAN has besides.
+    pub(crate) prefixes: Vec<Ipv6Net>,
+    /// Whether clients form addresses themselves (A flag).
+    pub(crate) slaac: bool,
+    /// Whether DHCPv6 gives addresses (M flag).
+    pub(crate) addresses: bool,
+    /// Whether DHCPv6 gives prefixes to routers on this LAN.
+    pub(crate) delegate: bool,
+    /// Prefixes to delegate from; empty stands for what the LANs leave of the uplink's prefix.
+    pub(crate) delegate_from: Vec<Ipv6Net>,
+    /// Length of a delegated prefix where the client has no wish, in bits.
+    pub(crate) delegate_length: u8,
+    pub(crate) preferred_lifetime: Duration,
+    pub(crate) valid_lifetime: Duration,
+    pub(crate) rapid_commit: bool,
+    /// DHCPv6 server preference.
+    pub(crate) preference: Option<u8>,
+    pub(crate) ra_min_interval: Duration,
+    pub(crate) ra_max_interval: Duration,
+    pub(crate) router_lifetime: Duration,
+    pub(crate) router_preference: RouterPreference,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) captive_portal: Option<String>,
+    pub(crate) pref64: Option<Ipv6Net>,
+}
+
+/// RFC 4191 section 2.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RouterPreference {
+    Low,
+    Medium,
+    High,
+}
+
+/// Names.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Dns {
+    pub(crate) enabled: bool,
+    /// Resolvers to ask; empty stands for those the uplink tells of.
+    pub(crate) upstreams: Vec<SocketAddr>,
+    /// The local zone.
+    pub(crate) domain: String,
+    /// This gateway's own name in it.
+    pub(crate) gateway_name: String,
+    /// Names answered here with these addresses.
+    pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
+}
+
+/// A word of the file and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    pub(crate) value: String,
+    pub(crate) span: Range<usize>,
+}
+
+impl PartialEq for Located {
+    /// Two are the same when they say the same, wherever they stand: a reload compares meanings.
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+/// A configuration, and what is doubtful in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub(crate) fn load(path: &Path) -> Result<Checked, Vec<Diagnostic>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let remedy = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("name the file with --config FILE, or write one: sixgate check --reference > {DEFAULT_PATH}")
+                }
+                std::io::ErrorKind::PermissionDenied => "run as root, or make the file readable".to_owned(),
+                _ => "make it a readable text file".to_owned(),
+            };
+            vec![Diagnostic::whole(path, format!("cannot read the configuration: {error}"), remedy)]
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks `text`; `path` is for messages only.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Checked, Vec<Diagnostic>> {
+        let file = file::parse(path, text).map_err(|diagnostic| vec![diagnostic])?;
+        let mut reader = Reader { path, text, errors: Vec::new(), warnings: Vec::new() };
+        let config = reader.config(file);
+        if reader.errors.is_empty() {
+            Ok(Checked { config, warnings: reader.warnings })
+        } else {
+            reader.errors.extend(reader.warnings);
+            Err(reader.errors)
+        }
+    }
+
+    /// Asks the machine: every interface must be among `links`.
+    pub(crate) fn check_links(&self, links: &[String]) -> Vec<Diagnostic> {
+        let interfaces = (self.uplink.iter().map(|uplink| ("uplink.interface", &uplink.interface)))
+            .chain(self.lans.iter().map(|lan| ("lan.interface", &lan.interface)));
+        interfaces
+            .filter(|(_, interface)| !links.contains(&interface.value))
+            .map(|(key, interface)| {
+                let known = links.iter().map(String::as_str).filter(|name| *name != "lo");
+                let remedy = match diagnostic::nearest(&interface.value, known.clone()) {
+                    Some(near) => format!("did you mean `{near}`? "),
+                    None => String::new(),
+                } + &match known.collect::<Vec<_>>() {
+                    names if names.is_empty() => {
+                        "this machine has no network interface but loopback".to_owned()
+                    }
+                    names => format!("this machine has: {}", names.join(", ")),
+                };
+                self.diagnostic(
+                    interface,
+                    key,
+                    format!("there is no interface `{}`", interface.value),
+                    remedy,
+                )
+            })
+            .collect()
+    }
+
+    /// A finding about a word of the file.
+    pub(crate) fn diagnostic(&self, at: &Located, key: &str, message: String, remedy: String) -> Diagnostic {
+        Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
+    }
+
+    /// What in `new` cannot be taken over while running, as the keys that differ.
+    pub(crate) fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let mut keys = Vec::new();
+        if self.state != new.state {
+            keys.push("state");
+        }
+        if self.control != new.control || self.control_group != new.control_group {
+            keys.push("control");
+        }
+        if self.uplink != new.uplink {
+            keys.push("uplink");
+        }
+        if self.dns.enabled != new.dns.enabled {
+            keys.push("dns.enabled");
+        }
+        if self.firewall != new.firewall {
+            keys.push("firewall");
+        }
+        let segments = |config: &Self| -> Vec<(String, String)> {
+            config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
+        };
+        if segments(self) != segments(new) {
+            keys.push("lan.interface");
+        }
+        keys
+    }
+}
+
+/// Turns the file as written into the configuration as meant, collecting everything that is wrong on the way.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// Prefix lengths that can be delegated, in bits.
+const DELEGATED: std::ops::RangeInclusive<u8> = 16..=64;
+
+impl Reader<'_> {
+    fn error(
+        &mut self,
+        span: Range<usize>,
+        key: &str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.errors.push(Diagnostic::at(self.path, self.text, span, key, message.into(), remedy.into()));
+    }
+
+    fn warn(&mut self, span: Range<usize>, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        let diagnostic = Diagnostic::at(self.path, self.text, span, key, message.into(), remedy.into());
+        self.warnings.push(diagnostic.warning());
+    }
+
+    fn config(&mut self, file: File) -> Config {
+        let uplink = file.uplink.map(|uplink| self.uplink(uplink, file.lan.is_empty()));
+        let mut lans: Vec<(Lan, Range<usize>)> = Vec::new();
+        for (index, lan) in file.lan.into_iter().enumerate() {
+            let span = lan.span();
+            let lan = self.lan(lan.into_inner(), index as u64, uplink.is_some());
+            lans.push((lan, span));
+        }
+        if uplink.is_none() && lans.is_empty() {
+            self.errors.push(Diagnostic::whole(
+                self.path,
+                "the configuration names no interface".to_owned(),
+                "add [uplink] with interface = \"...\" and one [[lan]] with interface = \"...\" for each segment"
+                    .to_owned(),
+            ));
+        }
+        self.check_interfaces(uplink.as_ref(), &lans);
+        self.check_prefixes(&lans);
+        let dns = self.dns(file.dns.unwrap_or_default());
+        Config {
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+            state: file.state.unwrap_or_else(|| PathBuf::from("/var/lib/sixgate")),
+            control: file.control.unwrap_or_else(|| PathBuf::from("/run/sixgate/control")),
+            control_group: file.control_group,
+            firewall: file.firewall.unwrap_or(true),
+            uplink,
+            lans: lans.into_iter().map(|(lan, _)| lan).collect(),
+            dns,
+        }
+    }
+
+    fn uplink(&mut self, uplink: file::Uplink, host: bool) -> Uplink {
+        let interface = self.interface(uplink.interface, "uplink.interface");
+        let prefix_length = uplink.prefix_length.and_then(|length| {
+            let span = length.span();
+            let value = *length.get_ref();
+            if !DELEGATED.contains(&value) {
+                self.error(
+                    span,
+                    "uplink.prefix-length",
+                    format!("a prefix of {value} bits cannot be delegated to a gateway"),
+                    "ask for 48 to 64; 56 is what most ISPs give a home",
+                );
+                return None;
+            }
+            Some(value)
+        });
+        Uplink {
+            interface,
+            address: uplink.address.unwrap_or(true),
+            prefix: uplink.prefix.unwrap_or(!host),
+            prefix_length,
+            rapid_commit: uplink.rapid_commit.unwrap_or(false),
+            reconfigure: uplink.reconfigure.unwrap_or(true),
+            release: uplink.release.unwrap_or(false),
+            resolv_conf: uplink.resolv_conf,
+            hostname: uplink.hostname,
+        }
+    }
+
+    fn lan(&mut self, lan: file::Lan, index: u64, has_uplink: bool) -> Lan {
+        let interface = self.interface(lan.interface, "lan.interface");
+        let subnet = lan.subnet.map_or(index, Spanned::into_inner);
+        let has_prefixes = lan.prefixes.as_ref().is_some_and(|texts| !texts.is_empty());
+        let prefixes =
+            self.prefixes(lan.prefixes, "lan.prefixes", 64..=64, "write a /64, such as 2001:db8:1::/64");
+        if !has_uplink && !has_prefixes {
+            self.error(
+                interface.span.clone(),
+                "lan.prefixes",
+                format!(
+                    "LAN `{}` would have no prefix: there is no [uplink] to have one delegated",
+                    interface.value
+                ),
+                "add [uplink], or give the LAN prefixes = [\"2001:db8:1::/64\"]",
+            );
+        }
+        let delegate_from = self.prefixes(
+            lan.delegate_from,
+            "lan.delegate-from",
+            0..=64,
+            "write a prefix of at most 64 bits, such as 2001:db8:100::/40",
+        );
+        let delegate_length = match lan.delegate_length {
+            None => 64,
+            Some(length) => {
+                let value = *length.get_ref();
+                let shortest =
+                    delegate_from.iter().map(Ipv6Net::prefix_len).max().unwrap_or(*DELEGATED.start());
+                if value < shortest || value > 64 {
+                    self.error(
+                        length.span(),
+                        "lan.delegate-length",
+                        format!("prefixes of {value} bits cannot be cut from what delegate-from names"),
+                        format!("choose {shortest} to 64"),
+                    );
+                }
+                value
+            }
+        };
+        let ra_max_interval = self.seconds(lan.ra_max_interval, "lan.ra-max-interval", 600, 4, 65_535);
+        let default_min = (ra_max_interval.as_secs() / 3).max(3);
+        let ra_min_interval = self.seconds(
+            lan.ra_min_interval,
+            "lan.ra-min-interval",
+            default_min,
+            3,
+            ra_max_interval.as_secs() * 3 / 4,
+        );
+        let router_lifetime = self.seconds(
+            lan.router_lifetime,
+            "lan.router-lifetime",
+            (ra_max_interval.as_secs() * 3).clamp(1800, 65_535),
+            ra_max_interval.as_secs(),
+            65_535,
+        );
+        let valid_span = lan.valid_lifetime.as_ref().map(Spanned::span);
+        let valid_lifetime =
+            self.seconds(lan.valid_lifetime, "lan.valid-lifetime", 5400, 60, u64::from(u32::MAX) - 1);
+        let preferred_lifetime = self.seconds(
+            lan.preferred_lifetime,
+            "lan.preferred-lifetime",
+            2700.min(valid_lifetime.as_secs()),
+            30,
+            valid_lifetime.as_secs(),
+        );
+        // RFC 9096 section 3.3: longer lifetimes make hosts keep stale addresses after a renumbering.
+        if valid_lifetime.as_secs() > 5400 && has_uplink {
+            self.warn(
+                valid_span.unwrap_or_default(),
+                "lan.valid-lifetime",
+                "hosts keep addresses of a prefix that the ISP took back for as long as valid-lifetime",
+                "stay at or below 5400 s (RFC 9096) where the prefix comes from an ISP",
+            );
+        }
+        let slaac = lan.slaac.unwrap_or(true);
+        let addresses = lan.addresses.unwrap_or(true);
+        if !slaac && !addresses {
+            self.warn(
+                interface.span.clone(),
+                "lan.slaac",
+                format!("clients on `{}` get no address: slaac and addresses are both off", interface.value),
+                "set one of them to true",
+            );
+        }
+        let mtu = lan.mtu.and_then(|mtu| {
+            let value = *mtu.get_ref();
+            if (1280..=65_535).contains(&value) {
+                return Some(value);
+            }
+            self.error(mtu.span(), "lan.mtu", format!("{value} is no MTU for IPv6"), "choose 1280 to 65535");
+            None
+        });
+        let pref64 = lan.pref64.and_then(|text| {
+            self.prefix(&text, "lan.pref64", "write a NAT64 prefix, such as 64:ff9b::/96").filter(|net| {
+                let fits = [32, 40, 48, 56, 64, 96].contains(&net.prefix_len());
+                if !fits {
+                    self.error(
+                        text.span(),
+                        "lan.pref64",
+                        format!("a NAT64 prefix cannot have {} bits", net.prefix_len()),
+                        "choose 32, 40, 48, 56, 64 or 96 (RFC 6052)",
+                    );
+                }
+                fits
+            })
+        });
+        Lan {
+            name: lan.name.unwrap_or_else(|| interface.value.clone()),
+            interface,
+            subnet,
+            prefixes,
+            slaac,
+            addresses,
+            delegate: lan.delegate.unwrap_or(true),
+            delegate_from,
+            delegate_length,
+            preferred_lifetime,
+            valid_lifetime,
+            rapid_commit: lan.rapid_commit.unwrap_or(true),
+            preference: lan.preference,
+            ra_min_interval,
+            ra_max_interval,
+            router_lifetime,
+            router_preference: lan.router_preference.unwrap_or(RouterPreference::Medium),
+            mtu,
+            captive_portal: lan.captive_portal,
+            pref64,
+        }
+    }
+
+    fn dns(&mut self, dns: file::Dns) -> Dns {
+        let mut upstreams = Vec::new();
+        for text in dns.upstreams.unwrap_or_default() {
+            match upstream(text.get_ref()) {
+                Some(address) => upstreams.push(address),
+                None => self.error(
+                    text.span(),
+                    "dns.upstreams",
+                    format!("`{}` is not the address of a resolver", text.get_ref()),
+                    "write an address, or [address]:port: 2001:db8::53 or [2001:db8::53]:5353",
+                ),
+            }
+        }
+        let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
+        for (name, addresses) in dns.hosts.unwrap_or_default() {
+            for text in addresses {
+                match text.get_ref().parse() {
+                    Ok(address) => hosts.entry(name.clone()).or_default().push(address),
+                    Err(_) => self.error(
+                        text.span(),
+                        "dns.hosts",
+                        format!("`{}` is not an IPv6 address", text.get_ref()),
+                        "write one, such as 2001:db8::80",
+                    ),
+                }
+            }
+        }
+        Dns {
+            enabled: dns.enabled.unwrap_or(true),
+            upstreams,
+            domain: dns.domain.unwrap_or_else(|| "home.arpa".to_owned()),
+            gateway_name: dns.gateway_name.unwrap_or_else(|| "gateway".to_owned()),
+            hosts,
+        }
+    }
+
+    fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {
+        let span = name.span();
+        let value = name.into_inner();
+        // IFNAMSIZ is 16 with its final zero; the kernel refuses these characters.
+        if value.is_empty()
+            || value.len() > 15
+            || value.contains(['/', ':'])
+            || value.contains(char::is_whitespace)
+        {
+            self.error(
+                span.clone(),
+                key,
+                format!("`{value}` cannot be the name of an interface"),
+                "write a name as `ip link` shows it: at most 15 characters, no space, `/` or `:`",
+            );
+        }
+        Located { value, span }
+    }
+
+    fn prefixes(
+        &mut self,
+        texts: Option<Vec<Spanned<String>>>,
+        key: &str,
+        lengths: std::ops::RangeInclusive<u8>,
+        remedy: &str,
+    ) -> Vec<Ipv6Net> {
+        let mut nets = Vec::new();
+        for text in texts.unwrap_or_default() {
+            let Some(net) = self.prefix(&text, key, remedy) else { continue };
+            if !lengths.contains(&net.prefix_len()) {
+                self.error(text.span(), key, format!("{net} has {} bits", net.prefix_len()), remedy);
+            }
+            nets.push(net);
+        }
+        nets
+    }
+
+    fn prefix(&mut self, text: &Spanned<String>, key: &str, remedy: &str) -> Option<Ipv6Net> {
+        let Ok(net) = text.get_ref().parse::<Ipv6Net>() else {
+            self.error(text.span(), key, format!("`{}` is not an IPv6 prefix", text.get_ref()), remedy);
+            return None;
+        };
+        if net.addr() != net.network() {
+            self.error(
+                text.span(),
+                key,
+                format!("`{net}` has bits set beyond its length"),
+                format!("did you mean `{}`?", net.trunc()),
+            );
+            return None;
+        }
+        if net.addr().is_multicast() || net.addr().is_unicast_link_local() {
+            self.error(
+                text.span(),
+                key,
+                format!("`{net}` cannot be a LAN's prefix: it is multicast or link-local"),
+                "use a global prefix, or a unique local one from fd00::/8",
+            );
+            return None;
+        }
+        Some(net)
+    }
+
+    fn seconds(
+        &mut self,
+        value: Option<Spanned<file::Seconds>>,
+        key: &str,
+        default: u64,
+        least: u64,
+        most: u64,
+    ) -> Duration {
+        let Some(value) = value else { return Duration::from_secs(default) };
+        let seconds = value.get_ref().0;
+        if seconds < least || seconds > most {
+            self.error(
+                value.span(),
+                key,
+                format!("{seconds} s is out of range"),
+                format!("choose {least} to {most} seconds"),
+            );
+        }
+        Duration::from_secs(seconds)
+    }
+
+    /// No interface and no LAN name stands twice.
+    fn check_interfaces(&mut self, uplink: Option<&Uplink>, lans: &[(Lan, Range<usize>)]) {
+        let mut interfaces: Vec<&str> = uplink.iter().map(|uplink| uplink.interface.value.as_str()).collect();
+        let mut names: Vec<&str> = Vec::new();
+        let mut subnets: BTreeMap<u64, &str> = BTreeMap::new();
+        for (lan, span) in lans {
+            let interface = lan.interface.value.as_str();
+            if interfaces.contains(&interface) {
+                self.error(
+                    lan.interface.span.clone(),
+                    "lan.interface",
+                    format!("interface `{interface}` is named twice"),
+                    "give the uplink and each LAN an interface of its own (a VLAN interface counts as one)",
+                );
+            } else if names.contains(&lan.name.as_str()) {
+                self.error(
+                    span.clone(),
+                    "lan.name",
+                    format!("two LANs are called `{}`", lan.name),
+                    "give each LAN a name of its own",
+                );
+            }
+            if let Some(other) = subnets.insert(lan.subnet, interface)
+                && uplink.is_some()
+            {
+                self.error(
+                    lan.interface.span.clone(),
+                    "lan.subnet",
+                    format!("LANs `{other}` and `{interface}` both take subnet {}", lan.subnet),
+                    "give each LAN a subnet number of its own, or leave the key out",
+                );
+            }
+            interfaces.push(interface);
+            names.push(&lan.name);
+        }
+    }
+
+    /// No two LANs share an address, and what is delegated overlaps no LAN.
+    fn check_prefixes(&mut self, lans: &[(Lan, Range<usize>)]) {
+        let mut seen: Vec<(Ipv6Net, &str, bool)> = Vec::new();
+        for (lan, _) in lans {
+            let here = lan
+                .prefixes
+                .iter()
+                .map(|net| (*net, false))
+                .chain(lan.delegate_from.iter().map(|n| (*n, true)));
+            for (net, delegated) in here {
+                let clash = seen.iter().find(|(other, _, other_delegated)| {
+                    // Two LANs may delegate from one pool: the server keeps what it gave apart.
+                    !(delegated && *other_delegated && net == *other)
+                        && (net.contains(&other.network()) || other.contains(&net.network()))
+                });
+                if let Some((other, interface, _)) = clash {
+                    let span = self.find(lan, &net.to_string());
+                    self.error(
+                        span,
+                        if delegated { "lan.delegate-from" } else { "lan.prefixes" },
+                        format!("{net} overlaps {other} of LAN `{interface}`"),
+                        "give each LAN, and what is delegated, address space of its own",
+                    );
+                }
+                seen.push((net, &lan.interface.value, delegated));
+            }
+        }
+    }
+
+    /// Where `word` stands at or after the LAN's interface; prefixes lose their place when they are parsed.
+    fn find(&self, lan: &Lan, word: &str) -> Range<usize> {
+        let from = lan.interface.span.start;
+        self.text
+            .get(from..)
+            .and_then(|rest| rest.find(word))
+            .map_or(lan.interface.span.clone(), |at| from + at..from + at + word.len())
+    }
+}
+
+/// A resolver as written: an address, or address and port.
+fn upstream(text: &str) -> Option<SocketAddr> {
+    let endpoint = text.parse::<SocketAddr>().ok();
+    endpoint.or_else(|| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
+    Config::parse(Path::new("t.toml"), text)
+}
+
+/// The only finding in `text`, as `line:column message / remedy`.
+fn finding(text: &str) -> String {
+    let found = parse(text).expect_err("the configuration should be refused");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    format!("{}:{} {} / {}", found[0].line, found[0].column, found[0].message, found[0].remedy)
+}
+
+const HOME: &str =
+    "[uplink]\ninterface = \"wan0\"\n\n[[lan]]\ninterface = \"lan0\"\n\n[[lan]]\ninterface = \"lan1\"\n";
+
+#[test]
+fn a_home_needs_eight_lines() {
+    let checked = parse(HOME).unwrap();
+    assert!(checked.warnings.is_empty());
+    let config = checked.config;
+    assert_eq!(config.lans.iter().map(|lan| lan.subnet).collect::<Vec<_>>(), [0, 1]);
+    assert!(config.uplink.unwrap().prefix);
+    assert!(config.firewall && config.dns.enabled);
+    assert!(HOME.lines().count() <= 15);
+}
+
+#[test]
+fn reference_parses_and_shows_the_defaults() {
+    let reference = parse(REFERENCE).unwrap();
+    assert!(reference.warnings.is_empty());
+    // With every comment sign taken away it must parse as well: each key exists and takes the value shown.
+    let all: String = REFERENCE
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .fold(String::new(), |text, line| text + line + "\n");
+    assert!(all.lines().filter(|line| line.starts_with('#')).all(|line| line.starts_with("# ")));
+    let all = parse(&all).unwrap().config;
+    let plain = reference.config;
+    let (a, b) = (&all.lans[0], &plain.lans[0]);
+    assert_eq!(
+        (a.preferred_lifetime, a.valid_lifetime, a.ra_min_interval, a.ra_max_interval, a.router_lifetime),
+        (b.preferred_lifetime, b.valid_lifetime, b.ra_min_interval, b.ra_max_interval, b.router_lifetime)
+    );
+    assert_eq!(
+        (a.slaac, a.addresses, a.delegate, a.rapid_commit),
+        (b.slaac, b.addresses, b.delegate, b.rapid_commit)
+    );
+    assert_eq!((a.delegate_length, a.router_preference), (b.delegate_length, b.router_preference));
+    assert_eq!((&all.state, &all.control, all.firewall), (&plain.state, &plain.control, plain.firewall));
+    assert_eq!((&all.dns.domain, &all.dns.gateway_name), (&plain.dns.domain, &plain.dns.gateway_name));
+    let (a, b) = (all.uplink.unwrap(), plain.uplink.unwrap());
+    assert_eq!(
+        (a.address, a.prefix, a.rapid_commit, a.reconfigure, a.release),
+        (b.address, b.prefix, b.rapid_commit, b.reconfigure, b.release)
+    );
+}
+
+#[test]
+fn mistakes_name_line_key_and_remedy() {
+    for (text, expected) in [
+        ("[uplink]\ninterfase = \"wan0\"\n", "2:1 there is no key `interfase` / did you mean `interface`?"),
+        ("[uplnk]\n", "1:2 there is no key `uplnk` / did you mean `uplink`?"),
+        (
+            "[uplink]\ninterface = wan0\n",
+            "2:13 string values must be quoted, expected literal string / if this is text, write it in quotes: \"wan0\"",
+        ),
+        ("[[lan]]\nname = \"x\"\n", "1:1 missing field `interface` / add interface = ... to this section"),
+        (
+            "[[lan]]\ninterface = \"lan0\"\n",
+            "2:13 LAN `lan0` would have no prefix: there is no [uplink] to have one delegated / add [uplink], or give the LAN prefixes = [\"2001:db8:1::/64\"]",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[[lan]]\ninterface = \"a\"\n",
+            "4:13 interface `a` is named twice / give the uplink and each LAN an interface of its own (a VLAN interface counts as one)",
+        ),
+        (
+            "[[lan]]\ninterface = \"a\"\nprefixes = [\"2001:db8:1::/64\"]\n[[lan]]\ninterface = \"b\"\nprefixes = [\"2001:db8:1::/64\"]\n",
+            "6:14 2001:db8:1::/64 overlaps 2001:db8:1::/64 of LAN `a` / give each LAN, and what is delegated, address space of its own",
+        ),
+        (
+            "[[lan]]\ninterface = \"a\"\nprefixes = [\"2001:db8:1::/64\"]\ndelegate-from = [\"2001:db8::/32\"]\ndelegate-length = 48\n",
+            "4:19 2001:db8::/32 overlaps 2001:db8:1::/64 of LAN `a` / give each LAN, and what is delegated, address space of its own",
+        ),
+        (
+            "[[lan]]\ninterface = \"a\"\nprefixes = [\"2001:db8:1::1/64\"]\n",
+            "3:13 `2001:db8:1::1/64` has bits set beyond its length / did you mean `2001:db8:1::/64`?",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[[lan]]\ninterface = \"b\"\nmtu = 900\n",
+            "5:7 900 is no MTU for IPv6 / choose 1280 to 65535",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[[lan]]\ninterface = \"b\"\nsubnet = 3\n[[lan]]\ninterface = \"c\"\nsubnet = 3\n",
+            "7:13 LANs `b` and `c` both take subnet 3 / give each LAN a subnet number of its own, or leave the key out",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[dns]\nupstreams = [\"resolver\"]\n",
+            "4:14 `resolver` is not the address of a resolver / write an address, or [address]:port: 2001:db8::53 or [2001:db8::53]:5353",
+        ),
+        (
+            "",
+            "0:0 the configuration names no interface / add [uplink] with interface = \"...\" and one [[lan]] with interface = \"...\" for each segment",
+        ),
+    ] {
+        assert_eq!(finding(text), expected, "for:\n{text}");
+    }
+}
+
+#[test]
+fn a_wrong_interface_is_told_with_those_that_exist() {
+    let config = parse(HOME).unwrap().config;
+    let found = config.check_links(&["lo".into(), "wan0".into(), "lan0".into(), "lan9".into()]);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].line, found[0].column), (8, 13));
+    assert_eq!(found[0].message, "there is no interface `lan1`");
+    assert_eq!(found[0].remedy, "did you mean `lan0`? this machine has: wan0, lan0, lan9");
+}
+
+#[test]
+fn times_take_units() {
+    let text = format!("{HOME}valid-lifetime = \"1h\"\npreferred-lifetime = 600\n");
+    let config = parse(&text).unwrap().config;
+    assert_eq!(config.lans[1].valid_lifetime, Duration::from_secs(3600));
+    assert_eq!(config.lans[1].preferred_lifetime, Duration::from_secs(600));
+    assert!(
+        finding(&format!("{HOME}valid-lifetime = \"soon\"\n"))
+            .starts_with("9:18 invalid value: string \"soon\"")
+    );
+}
+
+#[test]
+fn reload_says_what_needs_a_restart() {
+    let a = parse(HOME).unwrap().config;
+    let b = parse(&HOME.replace("lan1", "lan2")).unwrap().config;
+    assert_eq!(a.needs_restart(&b), ["lan.interface"]);
+    let c = parse(&format!("# moved\n{HOME}mtu = 1400\n")).unwrap().config;
+    assert!(a.needs_restart(&c).is_empty());
+}

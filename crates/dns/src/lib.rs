@@ -1,1 +1,42 @@
 //! A caching DNS forwarder and the names of the local network, sans-I/O.
+//!
+//! [`Forwarder`] takes queries of clients and answers of upstream resolvers, each with the time it came, and leaves
+//! [`Action`]s for its owner to carry out. [`Names`] holds what the gateway itself is the authority for: the hosts
+//! under `home.arpa.` (RFC 8375), their reverse names, and the names that must never leave the network (RFC 6761,
+//! RFC 6303). Neither opens a socket or asks for the clock.
+//!
+//! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only: an open resolver is an amplifier
+//! (RFC 5358).
+//!
+//! ```no_run
+//! use core::time::Duration;
+//! use sixgate_dns::{Action, Client, Config, Forwarder, Names, Transport};
+//!
+//! let mut forwarder = Forwarder::new(Config::default(), fastrand::Rng::with_seed(1));
+//! forwarder.set_upstreams(&["[2001:db8::53]:53".parse().unwrap()]);
+//! let names = Names::new(&[]);
+//! let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x1c\0\x01";
+//! let client = Client { peer: 7_u64, transport: Transport::Udp, udp_limit: 1232 };
+//! let mut actions = Vec::new();
+//! forwarder.handle_query(Duration::from_secs(1), client, query, &names, &mut actions);
+//! assert!(matches!(actions[..], [Action::Query { .. }]));
+//! ```
+//!
+//! # Where validation and DNS64 go
+//!
+//! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A validator
+//! will judge it there (and set or clear AD), and DNS64 will rewrite it there; both need further questions, which the
+//! forwarder asks as it asks a client's. What is stored and sent is the message that `finish` returns, so a hit costs the
+//! same with either.
+
+mod action;
+mod config;
+mod counters;
+mod forwarder;
+mod names;
+
+pub use action::{Action, Client, Token, Transport};
+pub use config::Config;
+pub use counters::Counters;
+pub use forwarder::Forwarder;
+pub use names::{NameError, Names};

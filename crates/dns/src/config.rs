@@ -1,0 +1,53 @@
+//! What the forwarder can be told.
+
+use core::time::Duration;
+
+/// Limits and times of a [`Forwarder`](crate::Forwarder). The defaults suit a home and a small office.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Answers kept at most.
+    pub cache_entries: usize,
+    /// Octets of answers kept at most: a few answers of 64 KiB must not fill the memory.
+    pub cache_octets: usize,
+    /// The longest an answer is kept, whatever its TTL (RFC 8767 section 4 advises days, at most a week).
+    pub max_ttl: Duration,
+    /// The longest that "no such name" and "no such data" are kept (RFC 2308 section 5: one to three hours).
+    pub max_negative_ttl: Duration,
+    /// How long a failed lookup is remembered (RFC 9520 section 3.2: at least 1 second, at most 5 minutes).
+    pub failure_ttl: Duration,
+    /// How long after its end an answer may still be given when no upstream answers (RFC 8767); zero never does that.
+    pub max_stale: Duration,
+    /// Questions under way at once. Beyond it, queries are dropped and counted.
+    pub max_lookups: usize,
+    /// Clients that wait for one question. Beyond it, queries are dropped and counted.
+    pub max_waiters: usize,
+    /// Queries sent for one question, over all upstreams.
+    pub max_attempts: u32,
+    /// From a client's query to the answer or SERVFAIL. Below the 5 seconds after which a stub asks again.
+    pub deadline: Duration,
+    /// UDP payload offered to upstreams and at most given to clients, in octets: 1232 fits the smallest IPv6 MTU and so is never
+    /// fragmented.
+    pub udp_payload: u16,
+    /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to them is secure
+    /// (RFC 4035 section 4.9.3).
+    pub trust_upstream_ad: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cache_entries: 10_000,
+            cache_octets: 4 << 20,
+            max_ttl: Duration::from_secs(86_400),
+            max_negative_ttl: Duration::from_secs(3 * 3600),
+            failure_ttl: Duration::from_secs(5),
+            max_stale: Duration::from_secs(86_400),
+            max_lookups: 1_000,
+            max_waiters: 64,
+            max_attempts: 6,
+            deadline: Duration::from_millis(4_500),
+            udp_payload: 1232,
+            trust_upstream_ad: false,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the forwarder counts.
+
+/// Events since the forwarder was made. Each only grows, except the two that say so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that clients sent.
+    pub queries: u64,
+    /// Messages of clients dropped: too short for a header, or not a query.
+    pub malformed: u64,
+    /// Queries answered with FORMERR, NOTIMP, BADVERS or REFUSED.
+    pub refused: u64,
+    /// Queries answered from [`Names`](crate::Names).
+    pub local: u64,
+    /// Queries answered from the cache.
+    pub hits: u64,
+    /// Queries that the cache could not answer.
+    pub misses: u64,
+    /// Misses that joined a question already under way.
+    pub coalesced: u64,
+    /// Queries answered with an answer past its TTL (RFC 8767).
+    pub stale: u64,
+    /// Replies with SERVFAIL.
+    pub servfail: u64,
+    /// Replies cut short with TC, so that the client asks again over TCP.
+    pub truncated: u64,
+    /// Answers that gave way to others in a full cache.
+    pub evictions: u64,
+    /// Queries dropped because too many questions, or waiters for one, were under way.
+    pub overload: u64,
+    /// Queries sent to upstreams.
+    pub upstream_queries: u64,
+    /// Of these, sent over TCP.
+    pub upstream_tcp: u64,
+    /// Queries to upstreams that no answer came to in time.
+    pub upstream_timeouts: u64,
+    /// Answers dropped: unknown token, other sender, other ID, other question, or not readable (RFC 5452 section 9.1).
+    pub upstream_mismatches: u64,
+    /// Answers in the cache now.
+    pub cached: u64,
+    /// Questions under way now.
+    pub lookups: u64,
+}

@@ -1,0 +1,143 @@
+use super::*;
+
+use ResponseCode::{NXDomain, NoError};
+
+fn names() -> Names {
+    let mut names = Names::new(&["2001:db8:5::/64".parse().unwrap(), "2001:db8:6:4::/62".parse().unwrap()]);
+    names.set_gateway(&["2001:db8:5::1".parse().unwrap()]);
+    names.set(b"p", "Printer", &["2001:db8:5::9".parse().unwrap(), "fd00::9".parse().unwrap()]).unwrap();
+    names.set(b"q", "tv", &["2001:db8:6:7::9".parse().unwrap()]).unwrap();
+    names
+}
+
+fn ask(names: &Names, name: &str, kind: RecordType) -> Option<(ResponseCode, Vec<String>, Option<String>)> {
+    let local = names.answer(&Name::from_ascii(name).unwrap(), kind, false)?;
+    let answers = local.answers.iter().map(|record| record.data.to_string()).collect();
+    Some((local.code, answers, local.authority.map(|soa| soa.name.to_ascii())))
+}
+
+fn reverse(address: &str) -> String {
+    Name::from(address.parse::<Ipv6Addr>().unwrap()).to_ascii()
+}
+
+#[test]
+fn local_names_are_answered() {
+    use RecordType::{A, AAAA, ANY, HTTPS, NS, PTR, SOA};
+    let names = names();
+    let home = Some("home.arpa.".to_owned());
+    let table: Vec<(String, RecordType, ResponseCode, &[&str], Option<&str>)> = vec![
+        ("printer.home.arpa.".into(), AAAA, NoError, &["2001:db8:5::9", "fd00::9"], None),
+        ("PRINTER.Home.ARPA.".into(), AAAA, NoError, &["2001:db8:5::9", "fd00::9"], None),
+        ("gateway.home.arpa.".into(), AAAA, NoError, &["2001:db8:5::1"], None),
+        ("printer.home.arpa.".into(), A, NoError, &[], home.as_deref()),
+        ("printer.home.arpa.".into(), HTTPS, NoError, &[], home.as_deref()),
+        ("nobody.home.arpa.".into(), AAAA, NXDomain, &[], home.as_deref()),
+        ("x.printer.home.arpa.".into(), AAAA, NXDomain, &[], home.as_deref()),
+        ("home.arpa.".into(), NS, NoError, &["gateway.home.arpa."], None),
+        ("home.arpa.".into(), ANY, NoError, &[], home.as_deref()),
+        (reverse("2001:db8:5::9"), PTR, NoError, &["printer.home.arpa."], None),
+        (reverse("2001:db8:5::1"), PTR, NoError, &["gateway.home.arpa."], None),
+        (reverse("2001:db8:5::9"), AAAA, NoError, &[], Some("0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.")),
+        (reverse("2001:db8:5::a"), PTR, NXDomain, &[], Some("0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.")),
+        (reverse("2001:db8:6:7::9"), PTR, NoError, &["tv.home.arpa."], None),
+        ("0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.".into(), NS, NoError, &["gateway.home.arpa."], None),
+        // Empty non-terminals: the way down to a name, and not.
+        (
+            "0.0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.".into(),
+            PTR,
+            NoError,
+            &[],
+            Some("0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."),
+        ),
+        (
+            "1.0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.".into(),
+            PTR,
+            NXDomain,
+            &[],
+            Some("0.0.0.0.5.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa."),
+        ),
+        ("localhost.".into(), AAAA, NoError, &["::1"], None),
+        ("a.localhost.".into(), A, NoError, &["127.0.0.1"], None),
+        ("localhost.".into(), HTTPS, NoError, &[], Some("localhost.")),
+        (reverse("::1"), PTR, NoError, &["localhost."], None),
+        ("1.0.0.127.in-addr.arpa.".into(), PTR, NoError, &["localhost."], None),
+        ("x.invalid.".into(), A, NXDomain, &[], Some("invalid.")),
+        ("x.test.".into(), A, NXDomain, &[], Some("test.")),
+        ("printer.local.".into(), AAAA, NXDomain, &[], Some("local.")),
+        ("x.onion.".into(), AAAA, NXDomain, &[], Some("onion.")),
+        ("x.alt.".into(), AAAA, NXDomain, &[], Some("alt.")),
+        ("_dns.resolver.arpa.".into(), HTTPS, NoError, &[], Some("resolver.arpa.")),
+        (reverse("fd12::1"), PTR, NXDomain, &[], Some("d.f.ip6.arpa.")),
+        (
+            "d.f.ip6.arpa.".into(),
+            SOA,
+            NoError,
+            &["d.f.ip6.arpa. nobody.invalid. 1 3600 1200 604800 10800"],
+            None,
+        ),
+        (reverse("feab::1"), PTR, NXDomain, &[], Some("a.e.f.ip6.arpa.")),
+        (reverse("2001:db8:7::1"), PTR, NXDomain, &[], Some("8.b.d.0.1.0.0.2.ip6.arpa.")),
+        ("1.1.168.192.in-addr.arpa.".into(), PTR, NXDomain, &[], Some("168.192.in-addr.arpa.")),
+        ("1.1.100.100.in-addr.arpa.".into(), PTR, NXDomain, &[], Some("100.100.in-addr.arpa.")),
+    ];
+    for (name, kind, code, answers, zone) in table {
+        let answers = answers.iter().map(|answer| (*answer).to_owned()).collect();
+        let expected = Some((code, answers, zone.map(str::to_owned)));
+        assert_eq!(ask(&names, &name, kind), expected, "{name} {kind}");
+    }
+}
+
+#[test]
+fn all_else_goes_to_an_upstream() {
+    let names = names();
+    for name in [
+        "example.com.",
+        ".",
+        "arpa.",
+        "ip6.arpa.",
+        "ipv4only.arpa.",
+        "myhome.arpa.",
+        "f.ip6.arpa.",
+        "8.in-addr.arpa.",
+        "1.1.32.172.in-addr.arpa.",
+        "local.example.",
+        &reverse("2a00:1450::1"),
+    ] {
+        assert_eq!(ask(&names, name, RecordType::PTR), None, "{name}");
+    }
+}
+
+#[test]
+fn the_denial_of_ds_of_home_arpa_comes_from_its_parent() {
+    let names = names();
+    let home = Name::from_ascii("home.arpa.").unwrap();
+    assert_eq!(names.answer(&home, RecordType::DS, true), None);
+    assert!(names.answer(&home, RecordType::DS, false).is_some());
+    let below = Name::from_ascii("printer.home.arpa.").unwrap();
+    assert!(names.answer(&below, RecordType::DS, true).is_some());
+}
+
+#[test]
+fn an_upstream_may_serve_a_private_zone_but_not_ours() {
+    let mut names = names();
+    for zone in ["8.b.d.0.1.0.0.2.ip6.arpa", "arpa."] {
+        names.forward_zone(zone).unwrap();
+    }
+    assert_eq!(ask(&names, &reverse("2001:db8:7::1"), RecordType::PTR), None);
+    assert!(ask(&names, &reverse("2001:db8:5::1"), RecordType::PTR).is_some());
+    assert!(ask(&names, "tv.home.arpa.", RecordType::AAAA).is_some());
+    assert!(names.forward_zone(&"x".repeat(64)).is_err());
+}
+
+#[test]
+fn a_name_goes_with_its_holder() {
+    let mut names = names();
+    names.remove(b"p");
+    assert_eq!(ask(&names, "printer.home.arpa.", RecordType::AAAA).unwrap().0, NXDomain);
+    assert_eq!(ask(&names, &reverse("2001:db8:5::9"), RecordType::PTR).unwrap().0, NXDomain);
+    names.set_prefixes(&[]);
+    assert_eq!(
+        ask(&names, &reverse("2001:db8:5::1"), RecordType::PTR).unwrap().2.as_deref(),
+        Some("8.b.d.0.1.0.0.2.ip6.arpa.")
+    );
+}

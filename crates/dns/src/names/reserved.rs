@@ -1,0 +1,83 @@
+//! Names that must not leave the network, other than the network's own.
+
+use std::net::Ipv6Addr;
+
+/// What a reserved name gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reserved {
+    /// Each host itself (RFC 6761 section 6.3).
+    Localhost,
+    /// The name of a loopback address.
+    LoopbackPointer,
+    /// No such name; the zone that says so has this many labels.
+    NoName(usize),
+    /// The name is there but has no data (RFC 9462 section 6.4); the zone has this many labels.
+    NoData(usize),
+}
+
+/// Looks a name up by its lower-case labels, the top one first.
+pub(super) fn reserved(labels: &[&[u8]]) -> Option<Reserved> {
+    match labels {
+        [b"localhost", ..] => Some(Reserved::Localhost),
+        // RFC 6761 sections 6.2 and 6.4, RFC 6762 section 22.1, RFC 7686 section 2, RFC 9476 section 2.
+        [b"test" | b"invalid" | b"local" | b"onion" | b"alt", ..] => Some(Reserved::NoName(1)),
+        [b"arpa", b"resolver", ..] => Some(Reserved::NoData(2)),
+        [b"arpa", b"in-addr", octets @ ..] => private_v4(octets),
+        [b"arpa", b"ip6", nibbles @ ..] => private_v6(nibbles),
+        _ => None,
+    }
+}
+
+/// RFC 6303 sections 4.1 and 4.2, RFC 7793.
+fn private_v4(labels: &[&[u8]]) -> Option<Reserved> {
+    let octet = |index: usize| -> Option<u8> {
+        let label = labels.get(index)?;
+        std::str::from_utf8(label).ok()?.parse().ok()
+    };
+    let zone = match (octet(0)?, octet(1), octet(2), octet(3)) {
+        (127, Some(0), Some(0), Some(1)) if labels.len() == 4 => return Some(Reserved::LoopbackPointer),
+        (0 | 10 | 127, ..) => 1,
+        (169, Some(254), ..)
+        | (172, Some(16..=31), ..)
+        | (192, Some(168), ..)
+        | (100, Some(64..=127), ..) => 2,
+        (192, Some(0), Some(2), _) | (198, Some(51), Some(100), _) | (203, Some(0), Some(113), _) => 3,
+        (255, Some(255), Some(255), Some(255)) => 4,
+        _ => return None,
+    };
+    Some(Reserved::NoName(zone + 2))
+}
+
+/// RFC 6303 sections 4.3 to 4.6.
+fn private_v6(labels: &[&[u8]]) -> Option<Reserved> {
+    let (address, nibbles) = address_of(labels);
+    let first = address.segments()[0];
+    let zone = if nibbles == 32 && labels.len() == 32 && address == Ipv6Addr::LOCALHOST {
+        return Some(Reserved::LoopbackPointer);
+    } else if nibbles == 32 && (address == Ipv6Addr::LOCALHOST || address == Ipv6Addr::UNSPECIFIED) {
+        32
+    } else if nibbles >= 2 && first >> 8 == 0xfd {
+        2
+    } else if nibbles >= 3 && first & 0xffc0 == 0xfe80 {
+        3
+    } else if nibbles >= 8 && first == 0x2001 && address.segments()[1] == 0xdb8 {
+        8
+    } else {
+        return None;
+    };
+    Some(Reserved::NoName(zone + 2))
+}
+
+/// The address that the labels below `ip6.arpa.` spell (RFC 3596 section 2.5), the rest of it zero, and how many nibbles they gave
+/// before the first label that is none.
+pub(super) fn address_of(labels: &[&[u8]]) -> (Ipv6Addr, usize) {
+    let mut bits = 0_u128;
+    let mut nibbles = 0_usize;
+    for label in labels.iter().take(32) {
+        let [digit] = *label else { break };
+        let Some(nibble) = char::from(*digit).to_digit(16) else { break };
+        bits |= u128::from(nibble) << (124 - 4 * nibbles);
+        nibbles += 1;
+    }
+    (Ipv6Addr::from_bits(bits), nibbles)
+}

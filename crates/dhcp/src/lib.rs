@@ -1,1 +1,3 @@
 //! DHCPv6 client and server as sans-I/O state machines, with the lease table and its rules.
+
+pub mod client;

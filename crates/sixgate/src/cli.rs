@@ -1,0 +1,150 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// An IPv6-only network that starts with one command.
+#[derive(Debug, Parser)]
+#[command(name = "sixgate", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Try it: `sixgate lab demo` builds an ISP, a gateway, a server and two LANs on this machine, inside namespaces.
+Run it: write /etc/sixgate.toml (`sixgate check --reference` shows every key), then `sixgate up`.
+
+Exit codes: 0 done; 1 failed while working; 2 the command line or the configuration is wrong;
+3 the system refuses what was asked (permission, port in use, no IPv6); 4 sixgate is not running.")]
+pub(crate) struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the network that the configuration names, until SIGTERM or Ctrl-C.
+    #[command(long_about = "\
+Serve the network that the configuration names.
+
+On the uplink: learns routers by ND, asks for an address and a prefix by DHCPv6. On each LAN: takes a /64 of the
+prefix, advertises it, gives addresses and prefixes by DHCPv6, answers DNS. Between them: routes, and a firewall that
+denies what nobody inside asked for. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
+
+SIGHUP reads the configuration again; leases are not touched. SIGTERM and Ctrl-C stop: hosts are told, and routes,
+addresses, settings and firewall rules that `up` made are taken away again.")]
+    Up(Up),
+    /// Check the configuration and say what is wrong, where, and what to do.
+    #[command(long_about = "\
+Check the configuration: keys, values, overlapping prefixes, and whether this machine has the interfaces.
+Each finding names the line, the key and the remedy. Exit code 2 where `up` would refuse.")]
+    Check(Check),
+    /// Show what a running sixgate does: uplink, prefixes, LANs, counters.
+    Status(View),
+    /// Show who holds which address and prefix.
+    #[command(long_about = "\
+Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
+    Leases(Leases),
+    /// Networks inside namespaces on this machine: a demonstration, and a way in.
+    Lab(Lab),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = crate::config::DEFAULT_PATH)]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// How each event is logged, one a line, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+    /// Say more; twice says each packet.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// key=value, for people and grep.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Print a commented configuration with every key and its default.
+    #[arg(long)]
+    pub(crate) reference: bool,
+    /// Only what the file says: don't ask whether this machine has the interfaces.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which running sixgate to ask.
+#[derive(Debug, Args)]
+pub(crate) struct View {
+    /// The configuration file, which names the control socket and the state folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The control socket itself.
+    #[arg(long, value_name = "SOCKET", conflicts_with = "config")]
+    pub(crate) control: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Leases {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Read the leases on disk without asking a running sixgate.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lab {
+    #[command(subcommand)]
+    pub(crate) command: LabCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// An ISP that delegates a /56, a gateway, a far server, clients on two LANs; runs until Ctrl-C.
+    #[command(long_about = "\
+An ISP that delegates a /56, a gateway, a far server, and a client on each of two LANs, all on this machine inside
+namespaces of their own: the machine's own network is not touched, and nothing remains when it ends. Needs root, or
+a kernel that allows user namespaces.")]
+    Demo(Demo),
+    /// Run a program, or a shell, inside a host of a running lab.
+    Enter(Enter),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End as soon as both clients have fetched their page, instead of staying until Ctrl-C.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enter {
+    /// The host: isp, gateway, server, alice, bob.
+    pub(crate) host: String,
+    /// The program and its arguments; a shell where none is given.
+    #[arg(trailing_var_arg = true)]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}

@@ -1,0 +1,139 @@
+//! The control socket: a Unix socket with permissions. One request a connection: a line with the name of a view; the
+//! answer is one JSON document.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+
+/// Longest request, in octets.
+const LONGEST_REQUEST: usize = 256;
+/// How long a client may take to send its request.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections served at one time; more wait in the kernel's backlog.
+const MOST_CLIENTS: usize = 16;
+
+/// A view that somebody asked for, and where its JSON goes.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) view: String,
+    pub(crate) answer: oneshot::Sender<String>,
+}
+
+/// Why the control socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("cannot make the control socket {}: {source}; make its folder writable, or set control = \"...\" in the configuration", path.display())]
+    Bind { path: PathBuf, source: io::Error },
+    #[error("another sixgate answers on the control socket {}; stop it, or set control = \"...\" in the configuration", path.display())]
+    InUse { path: PathBuf },
+    #[error("there is no group `{0}` for the control socket; make it (groupadd --system {0}), or leave out control-group")]
+    NoGroup(String),
+}
+
+/// The listening socket; dropping it removes its file.
+#[derive(Debug)]
+pub(crate) struct Control {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens at `path`, readable and writable by root and by `group`.
+    pub(crate) fn open(path: &Path, group: Option<&str>) -> Result<Self, ControlError> {
+        let bind = |source| ControlError::Bind { path: path.to_owned(), source };
+        let gid = match group {
+            None => None,
+            Some(name) => match nix::unistd::Group::from_name(name) {
+                Ok(Some(found)) => Some(found.gid),
+                _ => return Err(ControlError::NoGroup(name.to_owned())),
+            },
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(bind)?;
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(ControlError::InUse { path: path.to_owned() });
+        }
+        // A socket file whose owner was killed stays behind and would make bind fail.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(bind(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path).map_err(bind)?;
+        let mode = if gid.is_some() { 0o660 } else { 0o600 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(bind)?;
+        if gid.is_some() {
+            nix::unistd::chown(path, None, gid).map_err(|errno| bind(errno.into()))?;
+        }
+        Ok(Self { listener: Some(listener), path: path.to_owned() })
+    }
+
+    /// Takes the listener, to be served by [`serve`].
+    pub(crate) fn take(&mut self) -> Option<UnixListener> {
+        self.listener.take()
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Hands each request to `ask`, until the task is dropped.
+pub(crate) async fn serve<F, R>(listener: UnixListener, ask: F)
+where
+    F: Fn(Request) -> R + Clone + 'static,
+    R: Future<Output = ()> + 'static,
+{
+    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(MOST_CLIENTS));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        let Ok((mut stream, _)) = listener.accept().await else {
+            // Out of descriptors: accepting again at once would spin.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let ask = ask.clone();
+        tokio::task::spawn_local(async move {
+            let _permit = permit;
+            let request = async {
+                let mut line = Vec::new();
+                while line.len() < LONGEST_REQUEST {
+                    let mut octet = [0];
+                    if stream.read(&mut octet).await.ok()? == 0 || octet == *b"\n" {
+                        break;
+                    }
+                    line.extend_from_slice(&octet);
+                }
+                let (answer, answered) = oneshot::channel();
+                ask(Request { view: String::from_utf8_lossy(&line).trim().to_owned(), answer }).await;
+                let mut json = answered.await.ok()?;
+                json.push('\n');
+                stream.write_all(json.as_bytes()).await.ok()?;
+                stream.shutdown().await.ok()
+            };
+            let _ = tokio::time::timeout(PATIENCE, request).await;
+        });
+    }
+}
+
+/// Asks the sixgate that listens at `path` for `view`; its JSON.
+pub(crate) fn ask(path: &Path, view: &str) -> io::Result<String> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    writeln!(stream, "{view}")?;
+    let mut answer = String::new();
+    // The answer ends with its line; anything longer than this is not one of ours.
+    BufReader::new(stream).take(256 << 20).read_line(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection without an answer"));
+    }
+    Ok(answer)
+}

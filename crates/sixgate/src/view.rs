@@ -1,0 +1,218 @@
+//! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Everything that `sixgate status` shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    /// Seconds since the start.
+    pub(crate) uptime: u64,
+    /// The DUID, in hexadecimal.
+    pub(crate) duid: String,
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) lans: Vec<Lan>,
+    pub(crate) dns: BTreeMap<String, u64>,
+    pub(crate) dhcp: BTreeMap<String, u64>,
+    pub(crate) firewall: BTreeMap<String, Counter>,
+    /// The sockets that were found in the kernel's table after the start.
+    pub(crate) listeners: Vec<String>,
+    /// What is not as it should be, as sentences.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Packets and octets that a firewall rule has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counter {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Uplink {
+    pub(crate) interface: String,
+    pub(crate) up: bool,
+    /// What the DHCPv6 client does: soliciting, bound, renewing ...
+    pub(crate) client: String,
+    pub(crate) addresses: Vec<Timed>,
+    pub(crate) prefixes: Vec<Timed>,
+    pub(crate) routers: Vec<Timed>,
+    pub(crate) resolvers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Lan {
+    pub(crate) name: String,
+    pub(crate) interface: String,
+    pub(crate) up: bool,
+    pub(crate) prefixes: Vec<Timed>,
+    /// Seconds for which hosts use this gateway as default router; 0: not at all.
+    pub(crate) router_lifetime: u64,
+    pub(crate) leases: u64,
+    /// Routers other than this one that advertise here.
+    pub(crate) other_routers: Vec<String>,
+}
+
+/// An address, prefix or router with the seconds that it has left; `None` is for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timed {
+    pub(crate) what: String,
+    /// Where it comes from.
+    pub(crate) origin: String,
+    pub(crate) preferred: Option<u64>,
+    pub(crate) valid: Option<u64>,
+}
+
+/// One lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) resource: String,
+    pub(crate) lan: String,
+    pub(crate) state: String,
+    /// The client's DUID, in hexadecimal.
+    pub(crate) duid: String,
+    pub(crate) iaid: u32,
+    pub(crate) hostname: Option<String>,
+    pub(crate) link_layer: Option<String>,
+    /// Seconds left; `None` is for ever.
+    pub(crate) preferred: Option<u64>,
+    pub(crate) valid: Option<u64>,
+}
+
+impl Status {
+    /// The status for a person.
+    pub(crate) fn table(&self) -> String {
+        let mut out = format!("sixgate {} pid {} up {}\n", self.version, self.pid, seconds(Some(self.uptime)));
+        if let Some(uplink) = &self.uplink {
+            let _ = writeln!(out, "\nuplink {} {} dhcpv6 {}", uplink.interface, up(uplink.up), uplink.client);
+            timed(&mut out, "router", &uplink.routers);
+            timed(&mut out, "address", &uplink.addresses);
+            timed(&mut out, "prefix", &uplink.prefixes);
+            if !uplink.resolvers.is_empty() {
+                let _ = writeln!(out, "  resolver {}", uplink.resolvers.join(" "));
+            }
+        }
+        for lan in &self.lans {
+            let named = if lan.name == lan.interface { String::new() } else { format!(" ({})", lan.name) };
+            let _ = writeln!(
+                out,
+                "\nlan {}{named} {} leases {} router-lifetime {}",
+                lan.interface,
+                up(lan.up),
+                lan.leases,
+                seconds(Some(lan.router_lifetime))
+            );
+            timed(&mut out, "prefix", &lan.prefixes);
+            for router in &lan.other_routers {
+                let _ = writeln!(out, "  other router {router}");
+            }
+        }
+        for (title, counters) in [("dns", &self.dns), ("dhcpv6 server", &self.dhcp)] {
+            let shown: Vec<String> =
+                counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
+            if !shown.is_empty() {
+                let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
+            }
+        }
+        if !self.firewall.is_empty() {
+            let _ = writeln!(out, "\nfirewall");
+            let rows: Vec<[String; 3]> = (self.firewall.iter())
+                .map(|(name, c)| [name.clone(), format!("{} packets", c.packets), format!("{} octets", c.bytes)])
+                .collect();
+            out += &columns(&rows);
+        }
+        for problem in &self.problems {
+            let _ = writeln!(out, "\nproblem: {problem}");
+        }
+        out
+    }
+}
+
+/// The leases for a person.
+pub(crate) fn leases_table(leases: &[Lease]) -> String {
+    if leases.is_empty() {
+        return "no leases\n".to_owned();
+    }
+    let header = ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(header)
+        .chain(leases.iter().map(|lease| {
+            [
+                lease.resource.clone(),
+                lease.lan.clone(),
+                lease.hostname.clone().unwrap_or_else(|| "-".to_owned()),
+                lease.state.clone(),
+                seconds(lease.valid),
+                lease.link_layer.clone().unwrap_or_else(|| "-".to_owned()),
+                lease.duid.clone(),
+            ]
+        }))
+        .collect();
+    columns(&rows)
+}
+
+fn up(up: bool) -> &'static str {
+    if up { "up" } else { "DOWN" }
+}
+
+fn timed(out: &mut String, word: &str, rows: &[Timed]) {
+    let rows: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            let life = match (row.preferred, row.valid) {
+                (Some(0), valid) => format!("deprecated, valid {}", seconds(valid)),
+                (preferred, valid) if preferred == valid => format!("valid {}", seconds(valid)),
+                (preferred, valid) => format!("preferred {}, valid {}", seconds(preferred), seconds(valid)),
+            };
+            [word.to_owned(), row.what.clone(), row.origin.clone(), life]
+        })
+        .collect();
+    *out += &columns(&rows);
+}
+
+/// Rows under each other, each column as wide as its widest cell.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    rows.iter().fold(String::new(), |mut out, row| {
+        let line = row.iter().zip(widths).fold(String::from(" "), |line, (cell, width)| format!("{line} {cell:width$}"));
+        let _ = writeln!(out, "{}", line.trim_end());
+        out
+    })
+}
+
+/// A time as people say it.
+pub(crate) fn seconds(value: Option<u64>) -> String {
+    match value {
+        None => "for ever".to_owned(),
+        Some(s) if s < 120 => format!("{s}s"),
+        Some(s) if s < 7200 => format!("{}m{:02}s", s / 60, s % 60),
+        Some(s) if s < 172_800 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        Some(s) => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a".to_owned(), "bb".to_owned()], ["ccc".to_owned(), "d".to_owned()]];
+        assert_eq!(columns(&rows), "  a   bb\n  ccc d\n");
+    }
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!(
+            [None, Some(0), Some(119), Some(3725), Some(90_000), Some(1_000_000)].map(seconds),
+            ["for ever", "0s", "119s", "62m05s", "25h00m", "11d13h"]
+        );
+    }
+}

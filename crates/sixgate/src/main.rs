@@ -1,5 +1,127 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+mod check;
+mod cli;
 mod config;
+mod control;
+mod demo;
+mod leases;
+mod log;
+mod up;
+mod view;
 
-fn main() {}
+use clap::Parser as _;
+use cli::{Cli, Command, LabCommand};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How a command ended; each code's meaning stands in `sixgate --help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    Usage,
+    Refused,
+    NotRunning,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Usage => 2,
+            Outcome::Refused => 3,
+            Outcome::NotRunning => 4,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Up(arguments) => up::command(&arguments),
+        Command::Check(arguments) => check::command(&arguments),
+        Command::Status(arguments) => status(&arguments),
+        Command::Leases(arguments) => leases::command(&arguments),
+        Command::Lab(lab) => match lab.command {
+            LabCommand::Demo(arguments) => demo::command(&arguments),
+            LabCommand::Enter(arguments) => demo::enter(&arguments),
+        },
+    }
+    .into()
+}
+
+fn status(arguments: &cli::View) -> Outcome {
+    let path = match control_socket(arguments) {
+        Ok(path) => path,
+        Err(outcome) => return outcome,
+    };
+    match control::ask(&path, "status") {
+        Ok(json) if arguments.json => print(&json),
+        Ok(json) => match serde_json::from_str::<view::Status>(&json) {
+            Ok(status) => print(&status.table()),
+            Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
+        },
+        Err(error) => not_running(&path, &error),
+    }
+}
+
+/// The socket named by the arguments, by the configuration, or by default.
+pub(crate) fn control_socket(arguments: &cli::View) -> Result<PathBuf, Outcome> {
+    match &arguments.control {
+        Some(path) => Ok(path.clone()),
+        None => configuration(arguments.config.as_deref()).map(|config| config.control),
+    }
+}
+
+/// The configuration for a command that only needs to know where things are.
+pub(crate) fn configuration(path: Option<&Path>) -> Result<config::Config, Outcome> {
+    config::Config::load(path.unwrap_or(Path::new(config::DEFAULT_PATH))).map(|checked| checked.config).map_err(
+        |findings| {
+            show(&findings);
+            Outcome::Usage
+        },
+    )
+}
+
+/// Says that nobody answers on the control socket, and what to do.
+pub(crate) fn not_running(path: &Path, error: &std::io::Error) -> Outcome {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "run as root, or set control-group in the configuration to a group you are in"
+        }
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+            "start it with `sixgate up`; if it runs with another configuration, name that one with --config"
+        }
+        _ => "see its log",
+    };
+    eprintln!("sixgate: no answer on the control socket {}: {error}\n  = help: {remedy}", path.display());
+    Outcome::NotRunning
+}
+
+/// Prints findings on standard error, in colour on a terminal.
+pub(crate) fn show(findings: &[config::Diagnostic]) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for finding in findings {
+        eprint!("{}", finding.render(colour));
+    }
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write to standard output: {error}"))
+        }
+        _ => Outcome::Done,
+    }
+}
+
+/// Says on standard error why the command failed.
+pub(crate) fn fail(message: &str) -> Outcome {
+    eprintln!("sixgate: {message}");
+    Outcome::Failed
+}

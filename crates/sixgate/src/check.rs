@@ -1,0 +1,64 @@
+//! `sixgate check`.
+
+use crate::config::{Config, Diagnostic, REFERENCE, Severity};
+use crate::{Outcome, cli, print, show};
+
+/// Checks the configuration that the arguments name.
+pub(crate) fn command(arguments: &cli::Check) -> Outcome {
+    if arguments.reference {
+        return print(REFERENCE);
+    }
+    let (findings, summary) = match Config::load(&arguments.file.config) {
+        Ok(checked) => {
+            let mut findings = checked.warnings;
+            if !arguments.offline {
+                match crate::up::links() {
+                    Ok(links) => findings.extend(checked.config.check_links(&links)),
+                    Err(error) => return crate::fail(&error.to_string()),
+                }
+            }
+            (findings, summary(&checked.config))
+        }
+        Err(findings) => (findings, String::new()),
+    };
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let shown = if arguments.json { json(&findings, !refused) } else { text(&findings, refused, &summary) };
+    match shown {
+        Outcome::Done if refused => Outcome::Usage,
+        shown => shown,
+    }
+}
+
+fn text(findings: &[Diagnostic], refused: bool, summary: &str) -> Outcome {
+    show(findings);
+    if refused { Outcome::Done } else { print(summary) }
+}
+
+fn json(findings: &[Diagnostic], ok: bool) -> Outcome {
+    print(&(serde_json::json!({ "ok": ok, "findings": findings }).to_string() + "\n"))
+}
+
+/// What the configuration would do, in a few lines.
+fn summary(config: &Config) -> String {
+    let mut lines = vec![format!("{}: ok", config.path.display())];
+    if let Some(uplink) = &config.uplink {
+        let asked = match (uplink.address, uplink.prefix) {
+            (true, true) => "an address and a prefix",
+            (true, false) => "an address",
+            (false, true) => "a prefix",
+            (false, false) => "nothing",
+        };
+        lines.push(format!("  uplink {}: asks for {asked}", uplink.interface.value));
+    }
+    for lan in &config.lans {
+        let mut gives = Vec::new();
+        if config.uplink.as_ref().is_some_and(|uplink| uplink.prefix) {
+            gives.push(format!("/64 number {} of the delegated prefix", lan.subnet));
+        }
+        gives.extend(lan.prefixes.iter().map(ToString::to_string));
+        let ways = [(lan.slaac, "SLAAC"), (lan.addresses, "DHCPv6"), (lan.delegate, "prefix delegation")];
+        let ways: Vec<&str> = ways.iter().filter(|(on, _)| *on).map(|(_, way)| *way).collect();
+        lines.push(format!("  lan {}: {}; {}", lan.interface.value, gives.join(", "), ways.join(", ")));
+    }
+    lines.join("\n") + "\n"
+}

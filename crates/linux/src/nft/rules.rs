@@ -1,0 +1,230 @@
+//! Which packets pass: the firewall's policy as rules. Pure: no socket, no kernel.
+//!
+//! Order matters twice. `prerouting` runs at raw priority, before connection tracking, so that a packet with a
+//! forged source never becomes a connection (and after the kernel has put fragments together, so that nothing
+//! hides behind one). And every chain ends in what it refuses.
+
+use ipnet::Ipv6Net;
+
+use super::encode::{Base, Compare, Meta, Rule, state};
+use super::firewall::FirewallConfig;
+
+/// Chain names.
+pub(super) const PREROUTING: &str = "prerouting";
+pub(super) const INPUT: &str = "input";
+pub(super) const FORWARD: &str = "forward";
+pub(super) const WAN_INPUT: &str = "wan-input";
+pub(super) const WAN_FORWARD: &str = "wan-forward";
+pub(super) const WAN_TO_LAN: &str = "wan-to-lan";
+
+/// A chain: its name, and for base chains the hook's number and priority.
+pub(super) struct Chain {
+    pub(super) name: &'static str,
+    pub(super) hook: Option<(u32, i32)>,
+}
+
+/// Every chain, those that are gone to before those that go there.
+pub(super) const CHAINS: &[Chain] = &[
+    Chain { name: WAN_TO_LAN, hook: None },
+    Chain { name: WAN_FORWARD, hook: None },
+    Chain { name: WAN_INPUT, hook: None },
+    Chain { name: PREROUTING, hook: Some((0, -300)) },
+    Chain { name: INPUT, hook: Some((1, 0)) },
+    Chain { name: FORWARD, hook: Some((2, 0)) },
+];
+
+/// Counters that are always there.
+const COUNTERS: &[&str] = &[
+    "wan-input-dropped",
+    "wan-forward-dropped",
+    "wan-invalid-dropped",
+    "spoofed-wan",
+    "routing-header-dropped",
+    "ula-rejected",
+];
+
+const ICMPV6: u8 = 58;
+const UDP: u8 = 17;
+const ESP: u8 = 50;
+const AH: u8 = 51;
+
+/// ICMPv6 Destination Unreachable, "source address failed ingress/egress policy" (RFC 4443 section 3.1).
+const POLICY_FAILED: u8 = 5;
+
+fn prefix(bytes: [u16; 8], length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(bytes.into(), length)
+}
+
+fn link_local() -> Ipv6Net {
+    prefix([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)
+}
+
+fn unique_local() -> Ipv6Net {
+    prefix([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7)
+}
+
+/// The name of the counter of packets from `lan` whose source is none of its own.
+pub(super) fn spoofed(lan: &str) -> String {
+    format!("spoofed-{lan}")
+}
+
+/// The counters that `config` needs, in the order in which they are shown.
+pub(super) fn counters(config: &FirewallConfig) -> Vec<String> {
+    let fixed = COUNTERS.iter().map(|name| (*name).to_owned());
+    fixed.chain(config.lans.iter().map(|lan| spoofed(&lan.interface))).collect()
+}
+
+/// All rules, in order.
+pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    routing_headers(config, &mut rules);
+    if let Some(wan) = &config.uplink {
+        spoofed_from_wan(config, wan, &mut rules);
+        input(wan, &mut rules);
+        forward(config, wan, &mut rules);
+    }
+    for lan in &config.lans {
+        source_validation(&lan.interface, &lan.prefixes, &mut rules);
+    }
+    rules
+}
+
+/// RFC 5095: a Type 0 routing header that still has segments left is refused, wherever it comes from.
+fn routing_headers(config: &FirewallConfig, rules: &mut Vec<Rule>) {
+    let managed = config.uplink.iter().chain(config.lans.iter().map(|lan| &lan.interface));
+    rules.extend(managed.map(|interface| {
+        Rule::new(PREROUTING, "RFC 5095: type 0 routing header")
+            .interface(Meta::InputName, interface)
+            .ipv6()
+            .routing_header(2, Compare::Equal, 0)
+            .routing_header(3, Compare::Unequal, 0)
+            .count("routing-header-dropped")
+            .drop()
+    }));
+}
+
+/// Our own prefixes are behind us: from the WAN they are forged (RFC 6092 REC-5).
+fn spoofed_from_wan(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
+    let lans = config.lans.iter().flat_map(|lan| &lan.prefixes);
+    let ours: Vec<Ipv6Net> = config.delegated.iter().chain(lans).copied().collect();
+    rules.extend(Ipv6Net::aggregate(&ours).into_iter().map(|prefix| {
+        Rule::new(PREROUTING, "RFC 6092 REC-5: our own prefix as source from the WAN")
+            .interface(Meta::InputName, wan)
+            .ipv6()
+            .source(prefix)
+            .count("spoofed-wan")
+            .drop()
+    }));
+}
+
+/// BCP 38 (RFC 2827): a LAN's packets carry a source of that LAN.
+///
+/// Link-local sources are fine because the kernel forwards none (RFC 4291 section 2.5.6); the unspecified
+/// source is for duplicate address detection and MLD alone, both ICMPv6 (RFC 4862 section 5.4, RFC 3590).
+/// IPv4 on a LAN is not sixgate's and left alone.
+fn source_validation(lan: &str, prefixes: &[Ipv6Net], rules: &mut Vec<Rule>) {
+    let from = |comment: &str| Rule::new(PREROUTING, comment).interface(Meta::InputName, lan).ipv6();
+    rules.extend(
+        Ipv6Net::aggregate(&prefixes.to_vec())
+            .into_iter()
+            .map(|prefix| from("BCP 38: the LAN's own prefix").source(prefix).accept()),
+    );
+    rules.push(from("BCP 38: link-local").source(link_local()).accept());
+    rules.push(from("BCP 38: address detection").source_unspecified().protocol(ICMPV6).accept());
+    rules.push(from("BCP 38: any other source is forged").count(&spoofed(lan)).drop());
+}
+
+/// What the WAN may send to this host: answers, and what RFC 4890 section 4.4.1 says must not be dropped.
+/// ICMPv6 errors, of any kind, arrive as "related" to what they are about.
+fn input(wan: &str, rules: &mut Vec<Rule>) {
+    const ECHO_RATE: u64 = 20;
+    const ECHO_BURST: u32 = 40;
+    let rule = |comment: &str| Rule::new(WAN_INPUT, comment);
+    let icmpv6 = |comment: &str, first: u8, last: u8| {
+        let rule = rule(comment).ipv6().protocol(ICMPV6);
+        if first == last {
+            rule.payload(Base::Transport, 0, Compare::Equal, &[first])
+        } else {
+            rule.payload(Base::Transport, 0, Compare::AtLeast, &[first]).payload(
+                Base::Transport,
+                0,
+                Compare::AtMost,
+                &[last],
+            )
+        }
+    };
+    rules.push(Rule::new(INPUT, "from the WAN").interface(Meta::InputName, wan).goto(WAN_INPUT));
+    rules.push(rule("answers").connection(state::ESTABLISHED | state::RELATED).accept());
+    rules.push(rule("no connection").connection(state::INVALID).count("wan-invalid-dropped").drop());
+    // RFC 4861 sections 6.1 and 7.1: hop limit 255; advertisements of routers and redirects are link-local.
+    rules.push(icmpv6("router solicitation", 133, 133).hop_limit(255).accept());
+    rules.push(icmpv6("router advertisement", 134, 134).hop_limit(255).source(link_local()).accept());
+    rules.push(icmpv6("neighbor discovery", 135, 136).hop_limit(255).accept());
+    rules.push(icmpv6("redirect", 137, 137).hop_limit(255).source(link_local()).accept());
+    // RFC 2710 section 3, RFC 3810 section 5: hop limit 1, link-local source.
+    rules.push(icmpv6("MLD", 130, 132).hop_limit(1).source(link_local()).accept());
+    rules.push(icmpv6("MLDv2 report", 143, 143).hop_limit(1).source(link_local()).accept());
+    rules.push(icmpv6("echo request", 128, 128).limit(ECHO_RATE, ECHO_BURST).accept());
+    // RFC 9915 section 7.2. Connection tracking cannot match them: the request went to a multicast address.
+    rules.push(
+        rule("DHCPv6 to the client")
+            .ipv6()
+            .source(link_local())
+            .destination(link_local())
+            .protocol(UDP)
+            .payload(Base::Transport, 0, Compare::Equal, &547_u16.to_be_bytes())
+            .payload(Base::Transport, 2, Compare::Equal, &546_u16.to_be_bytes())
+            .accept(),
+    );
+    rules.push(rule("default deny").count("wan-input-dropped").drop());
+}
+
+/// RFC 6092: what the WAN may send through us, and what of ours may not leave.
+fn forward(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
+    rules.push(Rule::new(FORWARD, "from the WAN").interface(Meta::InputName, wan).goto(WAN_FORWARD));
+    let rule = |comment: &str| Rule::new(WAN_FORWARD, comment);
+    // With the ICMPv6 errors of RFC 4890 section 4.3.1 that belong to a connection (RFC 6092 REC-10, REC-18).
+    rules.push(rule("answers").connection(state::ESTABLISHED | state::RELATED).accept());
+    rules.push(rule("no connection").connection(state::INVALID).count("wan-invalid-dropped").drop());
+    for lan in &config.lans {
+        let rule = rule("to a LAN").interface(Meta::OutputName, &lan.interface).ipv6();
+        rules.push(rule.goto(WAN_TO_LAN));
+    }
+    rules.push(rule("default deny").count("wan-forward-dropped").drop());
+
+    let rule = |comment: &str| Rule::new(WAN_TO_LAN, comment);
+    rules.push(
+        rule("RFC 4890 4.3.1: echo request")
+            .protocol(ICMPV6)
+            .payload(Base::Transport, 0, Compare::Equal, &[128])
+            .accept(),
+    );
+    // RFC 6092 section 3.2.4 has these pass by default: they carry their own authentication.
+    // AH counts as an extension header, the protocol is what follows it.
+    rules.push(rule("RFC 6092 REC-21: AH").extension_header(AH).accept());
+    rules.push(rule("RFC 6092 REC-22: ESP").protocol(ESP).accept());
+    rules.push(
+        rule("RFC 6092 REC-24: IKE")
+            .protocol(UDP)
+            .payload(Base::Transport, 2, Compare::Equal, &500_u16.to_be_bytes())
+            .accept(),
+    );
+    rules.push(rule("default deny").count("wan-forward-dropped").drop());
+
+    // RFC 4193 section 4.3: unique local sources stay inside. The sender is told, so that it tries its next
+    // address. A uplink that delegated a unique local prefix (a laboratory's) knows its way back.
+    for lan in &config.lans {
+        let outwards = |comment: &str| {
+            Rule::new(FORWARD, comment)
+                .interface(Meta::InputName, &lan.interface)
+                .interface(Meta::OutputName, wan)
+                .ipv6()
+        };
+        let unique = unique_local();
+        for prefix in config.delegated.iter().filter(|prefix| unique.contains(*prefix)) {
+            rules.push(outwards("delegated unique local source").source(*prefix).accept());
+        }
+        let rule = outwards("RFC 4193 4.3: unique local source").source(unique).count("ula-rejected");
+        rules.push(rule.reject(POLICY_FAILED));
+    }
+}

@@ -1,0 +1,1 @@
+//! The uplink side: what a host learns from routers.

@@ -1,0 +1,399 @@
+//! Leases: who holds which address or prefix until when, and the table of all of them.
+
+use ipnet::Ipv6Net;
+use sixgate_wire::dhcpv6::Duid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A link (one LAN), by the name that the configuration gives it: that stays the same over restarts.
+pub type LinkId = Arc<str>;
+
+/// What is leased. Addresses sort before prefixes, each kind by its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resource {
+    /// An address of an IA_NA.
+    Address(Ipv6Addr),
+    /// A delegated prefix of an IA_PD; no bit is set beyond its length.
+    Prefix(Ipv6Net),
+}
+
+/// The two kinds of identity association (RFC 9915 section 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// IA_NA.
+    Address,
+    /// IA_PD.
+    Prefix,
+}
+
+impl Resource {
+    /// Which kind of association it belongs to.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Address(_) => Kind::Address,
+            Self::Prefix(_) => Kind::Prefix,
+        }
+    }
+
+    /// Its bits as a prefix: an address is its own /128.
+    pub fn net(self) -> Ipv6Net {
+        match self {
+            Self::Address(address) => address.into(),
+            Self::Prefix(prefix) => prefix,
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Prefix(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+/// Text that is neither an address nor a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an IPv6 address, nor a prefix with its length and no bit set beyond it")]
+pub struct ResourceError {
+    /// What was given.
+    pub text: String,
+}
+
+impl FromStr for Resource {
+    type Err = ResourceError;
+
+    /// Reads what [`Resource`] prints: a prefix has a slash, an address has none.
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let error = || ResourceError { text: text.to_owned() };
+        if text.contains('/') {
+            let net: Ipv6Net = text.parse().map_err(|_| error())?;
+            if net.trunc() == net { Ok(Self::Prefix(net)) } else { Err(error()) }
+        } else {
+            text.parse().map(Self::Address).map_err(|_| error())
+        }
+    }
+}
+
+/// How a lease stands. One that was released, or that expired, is in no state: it is removed. Its client finds the
+/// same address again because allocation is derived from who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LeaseState {
+    /// The client holds it.
+    Bound,
+    /// The client found it in use by another host (RFC 9915 section 18.3.8); nobody gets it until it ends.
+    Declined,
+    /// The client was told to stop using it, because its pool is gone. It may not have heard: nobody else gets it
+    /// until the time the client was first promised.
+    Retired,
+}
+
+impl LeaseState {
+    /// The word for it, as kept in stores and shown in views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bound => "bound",
+            Self::Declined => "declined",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// The state with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Bound, Self::Declined, Self::Retired].into_iter().find(|state| state.name() == name)
+    }
+}
+
+impl fmt::Display for LeaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One address or prefix, and who holds it. All times are since the Unix epoch; [`Duration::MAX`] is for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What is leased.
+    pub resource: Resource,
+    /// Who holds it.
+    pub duid: Duid,
+    /// The holder's number for the association.
+    pub iaid: u32,
+    /// Where the holder is.
+    pub link: LinkId,
+    /// How the lease stands.
+    pub state: LeaseState,
+    /// When it is preferred no longer.
+    pub preferred_until: Duration,
+    /// When it ends: for a bound lease the latest end that the client was ever told; for a declined one the end of its
+    /// quarantine.
+    pub valid_until: Duration,
+    /// When this holder got it.
+    pub granted_at: Duration,
+    /// When the holder last asked for it.
+    pub renewed_at: Duration,
+    /// The name by which the holder wants to be known (RFC 4704), as it sent it: unchecked, and often not qualified.
+    pub hostname: Option<String>,
+    /// The holder's link-layer address, where the server saw it.
+    pub link_layer: Option<Vec<u8>>,
+    /// The holder's link-local address: the next hop of the route to a delegated prefix.
+    pub peer: Ipv6Addr,
+}
+
+impl Lease {
+    /// Whether it belongs to this association.
+    pub fn is_held_by(&self, duid: &Duid, iaid: u32) -> bool {
+        self.iaid == iaid && self.duid == *duid
+    }
+}
+
+/// A change to make durable. Each stands alone: applying one twice does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// Keep this lease in place of what was kept for its resource.
+    Put(Lease),
+    /// Keep nothing for this resource.
+    Remove(Resource),
+}
+
+impl LeaseChange {
+    /// What it is about.
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Put(lease) => lease.resource,
+            Self::Remove(resource) => *resource,
+        }
+    }
+}
+
+/// All leases, found by resource, by holder and by their end. It holds at most one lease for a resource; that no two
+/// prefixes overlap is for those who put leases in: see [`LeaseTable::overlaps`].
+#[derive(Debug, Clone, Default)]
+pub struct LeaseTable {
+    leases: BTreeMap<Resource, Lease>,
+    /// Bound leases only: nobody extends the others.
+    holders: BTreeMap<(Duid, u32, Kind), BTreeSet<Resource>>,
+    ends: BTreeSet<(Duration, Resource)>,
+    links: BTreeMap<LinkId, usize>,
+    /// How many prefixes there are of each length, for the search of covering ones.
+    lengths: BTreeMap<u8, usize>,
+    unbound: usize,
+}
+
+impl LeaseTable {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many leases there are, in every state.
+    pub fn len(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.leases.is_empty()
+    }
+
+    /// How many leases there are on one link, in every state.
+    pub fn len_on(&self, link: &str) -> usize {
+        self.links.get(link).copied().unwrap_or_default()
+    }
+
+    /// How many leases are declined or retired.
+    pub fn unbound(&self) -> usize {
+        self.unbound
+    }
+
+    /// All leases, addresses first.
+    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// The lease of a resource.
+    pub fn get(&self, resource: Resource) -> Option<&Lease> {
+        self.leases.get(&resource)
+    }
+
+    /// The bound leases of one association.
+    pub fn held(&self, duid: &Duid, iaid: u32, kind: Kind) -> impl Iterator<Item = &Lease> {
+        self.holders
+            .get(&(duid.clone(), iaid, kind))
+            .into_iter()
+            .flatten()
+            .filter_map(|resource| self.leases.get(resource))
+    }
+
+    /// The bound leases of one client, all its associations together.
+    pub fn held_by_client<'a>(&'a self, duid: &'a Duid) -> impl Iterator<Item = &'a Lease> {
+        self.holders
+            .range((duid.clone(), 0, Kind::Address)..)
+            .take_while(move |((holder, _, _), _)| holder == duid)
+            .flat_map(|(_, resources)| resources)
+            .filter_map(|resource| self.leases.get(resource))
+    }
+
+    /// Puts a lease in place of what there is for its resource, and returns that.
+    pub fn put(&mut self, lease: Lease) -> Option<Lease> {
+        let before = self.remove(lease.resource);
+        if lease.state == LeaseState::Bound {
+            let holder = (lease.duid.clone(), lease.iaid, lease.resource.kind());
+            self.holders.entry(holder).or_default().insert(lease.resource);
+        } else {
+            self.unbound += 1;
+        }
+        if let Resource::Prefix(prefix) = lease.resource {
+            *self.lengths.entry(prefix.prefix_len()).or_default() += 1;
+        }
+        self.ends.insert((lease.valid_until, lease.resource));
+        *self.links.entry(lease.link.clone()).or_default() += 1;
+        self.leases.insert(lease.resource, lease);
+        before
+    }
+
+    /// Takes the lease of a resource out.
+    pub fn remove(&mut self, resource: Resource) -> Option<Lease> {
+        let lease = self.leases.remove(&resource)?;
+        if lease.state == LeaseState::Bound {
+            let holder = (lease.duid.clone(), lease.iaid, resource.kind());
+            if let Some(resources) = self.holders.get_mut(&holder) {
+                resources.remove(&resource);
+                if resources.is_empty() {
+                    self.holders.remove(&holder);
+                }
+            }
+        } else {
+            self.unbound = self.unbound.saturating_sub(1);
+        }
+        if let Resource::Prefix(prefix) = resource {
+            take_one(&mut self.lengths, &prefix.prefix_len());
+        }
+        self.ends.remove(&(lease.valid_until, resource));
+        take_one(&mut self.links, &lease.link);
+        Some(lease)
+    }
+
+    /// Does what a change says.
+    pub fn apply(&mut self, change: LeaseChange) -> Option<Lease> {
+        match change {
+            LeaseChange::Put(lease) => self.put(lease),
+            LeaseChange::Remove(resource) => self.remove(resource),
+        }
+    }
+
+    /// The lease that ends first, whatever its state.
+    pub fn first_to_end(&self) -> Option<&Lease> {
+        self.ends.first().and_then(|(_, resource)| self.leases.get(resource))
+    }
+
+    /// The leases in the order in which they end.
+    pub fn by_end(&self) -> impl Iterator<Item = &Lease> {
+        self.ends.iter().filter_map(|(_, resource)| self.leases.get(resource))
+    }
+
+    /// The delegated prefixes that share an address with `net`.
+    pub fn overlaps(&self, net: Ipv6Net) -> impl Iterator<Item = &Lease> {
+        let inside = Resource::Prefix(net.trunc())..=Resource::Prefix(last_within(net));
+        let covering = self.lengths.range(..net.prefix_len()).filter_map(move |(&length, _)| {
+            let cover = Ipv6Net::new(net.network(), length).ok()?.trunc();
+            self.leases.get(&Resource::Prefix(cover))
+        });
+        covering.chain(self.leases.range(inside).map(|(_, lease)| lease))
+    }
+}
+
+/// The /128 that sorts last among all prefixes inside `net`.
+fn last_within(net: Ipv6Net) -> Ipv6Net {
+    net.broadcast().into()
+}
+
+fn take_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(resource: &str, client: u8, until: u64) -> Lease {
+        Lease {
+            resource: resource.parse().unwrap(),
+            duid: Duid::link_layer([2, 0, 0, 0, 0, client]),
+            iaid: 1,
+            link: "lan".into(),
+            state: LeaseState::Bound,
+            preferred_until: Duration::from_secs(until),
+            valid_until: Duration::from_secs(until),
+            granted_at: Duration::ZERO,
+            renewed_at: Duration::ZERO,
+            hostname: None,
+            link_layer: None,
+            peer: "fe80::1".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn resources_print_and_parse() {
+        for text in ["2001:db8::7", "2001:db8:0:100::/56", "::/0"] {
+            assert_eq!(text.parse::<Resource>().unwrap().to_string(), text);
+        }
+        for text in ["", "2001:db8::1/64", "2001:db8::/129", "10.0.0.1", "x"] {
+            assert!(text.parse::<Resource>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_index_follows() {
+        let mut table = LeaseTable::new();
+        assert_eq!(table.put(lease("2001:db8::1", 1, 50)), None);
+        table.put(lease("2001:db8::2", 1, 20));
+        table.put(lease("2001:db8:0:100::/56", 1, 70));
+        table.put(lease("2001:db8::3", 2, 10));
+        let client = Duid::link_layer([2, 0, 0, 0, 0, 1]);
+        assert_eq!(table.held(&client, 1, Kind::Address).count(), 2);
+        assert_eq!(table.held(&client, 2, Kind::Address).count(), 0);
+        assert_eq!(table.held_by_client(&client).count(), 3);
+        assert_eq!(table.len_on("lan"), 4);
+        assert_eq!(table.first_to_end().unwrap().resource.to_string(), "2001:db8::3");
+        // Replaced, not doubled.
+        let before = table.put(Lease { state: LeaseState::Declined, ..lease("2001:db8::1", 1, 5) });
+        assert_eq!(before, Some(lease("2001:db8::1", 1, 50)));
+        assert_eq!((table.len(), table.unbound()), (4, 1));
+        assert_eq!(table.held(&client, 1, Kind::Address).count(), 1);
+        assert_eq!(table.first_to_end().unwrap().resource.to_string(), "2001:db8::1");
+        for lease in table.clone().iter() {
+            assert!(table.remove(lease.resource).is_some());
+        }
+        assert!(table.is_empty() && table.holders.is_empty() && table.ends.is_empty());
+        assert!(table.links.is_empty() && table.lengths.is_empty() && table.unbound == 0);
+    }
+
+    #[test]
+    fn overlap_is_seen_from_within_and_without() {
+        let mut table = LeaseTable::new();
+        table.put(lease("2001:db8:0:100::/56", 1, 50));
+        table.put(lease("2001:db8:0:200::/60", 1, 50));
+        for (net, expected) in [
+            ("2001:db8::/48", 2),
+            ("2001:db8:0:100::/56", 1),
+            ("2001:db8:0:1ff::/64", 1),
+            ("2001:db8:0:200::/59", 1),
+            ("2001:db8:0:210::/60", 0),
+            ("2001:db8::/56", 0),
+            ("::/0", 2),
+        ] {
+            assert_eq!(table.overlaps(net.parse().unwrap()).count(), expected, "{net}");
+        }
+    }
+}

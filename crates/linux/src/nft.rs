@@ -10,10 +10,14 @@
 //! * From a LAN: the source must be one of the LAN's own (BCP 38), else the packet is dropped before it is routed.
 //!   With such a source everything passes, to this host, to other LANs and out: which of this host's other
 //!   services a LAN may use is not sixgate's business.
+//! * TCP's maximum segment size follows the uplink's MTU.
 //! * Unique local sources do not leave by the uplink (RFC 4193 section 4.3).
 //! * Type 0 routing headers are dropped (RFC 5095), and sources that are our own but come from the WAN.
 //!
 //! Interfaces that are neither the uplink nor a LAN are left alone.
+//!
+//! Every call needs `CAP_NET_ADMIN` in the namespace's user namespace, reading counters included: a program that
+//! gives up its rights keeps this one.
 //!
 //! An "accept" here ends our own chain only: another table on this machine may still refuse the packet. A
 //! "drop" is final.

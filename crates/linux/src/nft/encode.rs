@@ -386,12 +386,38 @@ impl Rule {
             .compare(Compare::Unequal, &0_u32.to_ne_bytes())
     }
 
-    /// At most `rate` packets a second pass, after a first `burst`.
-    pub(super) fn limit(self, rate: u64, burst: u32) -> Self {
+    /// Matches what exceeds `rate` packets a second, after a first `burst`.
+    pub(super) fn above(self, rate: u64, burst: u32) -> Self {
         const SECOND: u64 = 1;
         const PACKETS: u32 = 0;
-        let data = Attributes::default().u64(1, rate).u64(2, SECOND).u32(3, burst).u32(4, PACKETS).u32(5, 0);
+        const ABOVE: u32 = 1;
+        let data =
+            Attributes::default().u64(1, rate).u64(2, SECOND).u32(3, burst).u32(4, PACKETS).u32(5, ABOVE);
         self.needs("nft_limit").expression("limit", &data)
+    }
+
+    /// Lowers the maximum segment size of a TCP SYN to what the route's MTU can carry; the kernel never raises it.
+    pub(super) fn clamp_mss(self) -> Self {
+        const TCP: u8 = 6;
+        const FLAGS: u32 = 13;
+        const SYN: u8 = 0x02;
+        const RST: u8 = 0x04;
+        const ROUTE_MSS: u32 = 3;
+        const TO_NETWORK: u32 = 1;
+        const OPTION_MSS: u8 = 2;
+        const TCP_OPTION: u32 = 1;
+        let rule = self
+            .protocol(TCP)
+            .load_payload(Base::Transport, FLAGS, 1)
+            .mask(&[SYN | RST])
+            .compare(Compare::Equal, &[SYN]);
+        let rule = rule.expression("rt", &Attributes::default().u32(1, REGISTER).u32(2, ROUTE_MSS));
+        let order =
+            Attributes::default().u32(1, REGISTER).u32(2, REGISTER).u32(3, TO_NETWORK).u32(4, 2).u32(5, 2);
+        let rule = rule.expression("byteorder", &order);
+        let option =
+            Attributes::default().u8(2, OPTION_MSS).u32(3, 2).u32(4, 2).u32(6, TCP_OPTION).u32(7, REGISTER);
+        rule.expression("exthdr", &option)
     }
 
     /// Counts in the counter object `name`.

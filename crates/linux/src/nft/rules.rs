@@ -13,6 +13,7 @@ use super::firewall::FirewallConfig;
 pub(super) const PREROUTING: &str = "prerouting";
 pub(super) const INPUT: &str = "input";
 pub(super) const FORWARD: &str = "forward";
+pub(super) const CLAMP: &str = "clamp";
 pub(super) const WAN_INPUT: &str = "wan-input";
 pub(super) const WAN_FORWARD: &str = "wan-forward";
 pub(super) const WAN_TO_LAN: &str = "wan-to-lan";
@@ -31,6 +32,7 @@ pub(super) const CHAINS: &[Chain] = &[
     Chain { name: PREROUTING, hook: Some((0, -300)) },
     Chain { name: INPUT, hook: Some((1, 0)) },
     Chain { name: FORWARD, hook: Some((2, 0)) },
+    Chain { name: CLAMP, hook: Some((2, -150)) },
 ];
 
 /// Counters that are always there.
@@ -38,6 +40,7 @@ const COUNTERS: &[&str] = &[
     "wan-input-dropped",
     "wan-forward-dropped",
     "wan-invalid-dropped",
+    "wan-echo-limited",
     "spoofed-wan",
     "routing-header-dropped",
     "ula-rejected",
@@ -82,6 +85,7 @@ pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
         spoofed_from_wan(config, wan, &mut rules);
         input(wan, &mut rules);
         forward(config, wan, &mut rules);
+        clamp(wan, &mut rules);
     }
     for lan in &config.lans {
         source_validation(&lan.interface, &lan.prefixes, &mut rules);
@@ -103,12 +107,12 @@ fn routing_headers(config: &FirewallConfig, rules: &mut Vec<Rule>) {
     }));
 }
 
-/// Our own prefixes are behind us: from the WAN they are forged (RFC 6092 REC-5).
+/// Our own prefixes are behind us: from the WAN they are forged (RFC 6092 section 3.1, REC-6).
 fn spoofed_from_wan(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
     let lans = config.lans.iter().flat_map(|lan| &lan.prefixes);
     let ours: Vec<Ipv6Net> = config.delegated.iter().chain(lans).copied().collect();
     rules.extend(Ipv6Net::aggregate(&ours).into_iter().map(|prefix| {
-        Rule::new(PREROUTING, "RFC 6092 REC-5: our own prefix as source from the WAN")
+        Rule::new(PREROUTING, "RFC 6092 3.1: our own prefix as source from the WAN")
             .interface(Meta::InputName, wan)
             .ipv6()
             .source(prefix)
@@ -154,6 +158,9 @@ fn input(wan: &str, rules: &mut Vec<Rule>) {
         }
     };
     rules.push(Rule::new(INPUT, "from the WAN").interface(Meta::InputName, wan).goto(WAN_INPUT));
+    // Before the answers: once the first of a flood is answered, the rest is "established".
+    let echo = icmpv6("too many echo requests", 128, 128).above(ECHO_RATE, ECHO_BURST);
+    rules.push(echo.count("wan-echo-limited").drop());
     rules.push(rule("answers").connection(state::ESTABLISHED | state::RELATED).accept());
     rules.push(rule("no connection").connection(state::INVALID).count("wan-invalid-dropped").drop());
     // RFC 4861 sections 6.1 and 7.1: hop limit 255; advertisements of routers and redirects are link-local.
@@ -164,7 +171,7 @@ fn input(wan: &str, rules: &mut Vec<Rule>) {
     // RFC 2710 section 3, RFC 3810 section 5: hop limit 1, link-local source.
     rules.push(icmpv6("MLD", 130, 132).hop_limit(1).source(link_local()).accept());
     rules.push(icmpv6("MLDv2 report", 143, 143).hop_limit(1).source(link_local()).accept());
-    rules.push(icmpv6("echo request", 128, 128).limit(ECHO_RATE, ECHO_BURST).accept());
+    rules.push(icmpv6("echo request", 128, 128).accept());
     // RFC 9915 section 7.2. Connection tracking cannot match them: the request went to a multicast address.
     rules.push(
         rule("DHCPv6 to the client")
@@ -201,10 +208,10 @@ fn forward(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
     );
     // RFC 6092 section 3.2.4 has these pass by default: they carry their own authentication.
     // AH counts as an extension header, the protocol is what follows it.
-    rules.push(rule("RFC 6092 REC-21: AH").extension_header(AH).accept());
-    rules.push(rule("RFC 6092 REC-22: ESP").protocol(ESP).accept());
+    rules.push(rule("RFC 6092 3.2.4: AH").extension_header(AH).accept());
+    rules.push(rule("RFC 6092 3.2.4: ESP").protocol(ESP).accept());
     rules.push(
-        rule("RFC 6092 REC-24: IKE")
+        rule("RFC 6092 3.2.4: IKE")
             .protocol(UDP)
             .payload(Base::Transport, 2, Compare::Equal, &500_u16.to_be_bytes())
             .accept(),
@@ -226,5 +233,13 @@ fn forward(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
         }
         let rule = outwards("RFC 4193 4.3: unique local source").source(unique).count("ula-rejected");
         rules.push(rule.reject(POLICY_FAILED));
+    }
+}
+
+/// TCP's maximum segment size, in either direction, follows the narrower of the two routes' MTU: providers that
+/// tunnel (PPPoE) and servers that lose Packet Too Big make connections hang otherwise.
+fn clamp(wan: &str, rules: &mut Vec<Rule>) {
+    for way in [Meta::InputName, Meta::OutputName] {
+        rules.push(Rule::new(CLAMP, "TCP MSS").interface(way, wan).ipv6().clamp_mss());
     }
 }

@@ -38,10 +38,10 @@ impl Default for Config {
         Self {
             cache_entries: 10_000,
             cache_octets: 4 << 20,
-            max_ttl: Duration::from_secs(86_400),
-            max_negative_ttl: Duration::from_secs(3 * 3600),
+            max_ttl: Duration::from_hours(24),
+            max_negative_ttl: Duration::from_hours(3),
             failure_ttl: Duration::from_secs(5),
-            max_stale: Duration::from_secs(86_400),
+            max_stale: Duration::from_hours(24),
             max_lookups: 1_000,
             max_waiters: 64,
             max_attempts: 6,

@@ -1,69 +1,480 @@
 //! Questions of clients, on their way to an answer.
 
-use core::marker::PhantomData;
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use crate::{Action, Client, Config, Counters, Names, Token};
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::RecordType;
+
+use crate::answer::{Answer, ExtendedError, finish};
+use crate::cache::Cache;
+use crate::lookup::{Attempt, Lookup, Lookups, Subject, Waiter};
+use crate::question::{self, Asked, Query};
+use crate::reply::{self, Age};
+use crate::upstream::Upstreams;
+use crate::{Action, Client, Config, Counters, Names, Token, Transport};
+
+/// A client waits this long before it gets a stale answer (RFC 8767 section 5).
+const STALE_AFTER: Duration = Duration::from_millis(1_800);
+/// After a failed refresh, stale answers are given this long without another (RFC 8767 section 5).
+const STALE_RECHECK: Duration = Duration::from_secs(30);
+/// The TTL told with a stale answer, in seconds (RFC 8767 section 4).
+const STALE_TTL: u32 = 30;
+/// Wait for an answer over TCP, handshake included.
+const TCP_WAIT: Duration = Duration::from_secs(2);
 
 /// A caching forwarder. `P` is the owner's notion of a client's address: see [`Client`].
+///
+/// A question goes to the upstream that has answered fastest so far; when it does not answer in the time it usually takes, to
+/// the next, and so on in rounds with doubled waits, until [`Config::deadline`]. The first good answer counts, whoever
+/// gives it. Equal questions under way are asked once.
 #[derive(Debug)]
 pub struct Forwarder<P> {
     config: Config,
     rng: fastrand::Rng,
     counters: Counters,
-    upstreams: Vec<SocketAddr>,
-    peer: PhantomData<P>,
+    upstreams: Upstreams,
+    cache: Cache,
+    lookups: Lookups<P>,
+    next_token: u64,
 }
 
 impl<P: Clone + PartialEq> Forwarder<P> {
-    /// A forwarder that knows no upstream yet.
+    /// A forwarder that knows no upstream yet, and says SERVFAIL with "not ready" (RFC 8914) until it does.
     pub fn new(config: Config, rng: fastrand::Rng) -> Self {
-        Self { config, rng, counters: Counters::default(), upstreams: Vec::new(), peer: PhantomData }
+        Self {
+            cache: Cache::new(config.cache_entries, config.cache_octets),
+            config,
+            rng,
+            counters: Counters::default(),
+            upstreams: Upstreams::default(),
+            lookups: Lookups::default(),
+            next_token: 0,
+        }
     }
 
     /// Replaces the resolvers to ask. What is known of those that stay, stays; questions under way go on with the new
     /// ones when they try again.
     pub fn set_upstreams(&mut self, upstreams: &[SocketAddr]) {
-        self.upstreams = upstreams.to_vec();
+        self.upstreams.replace(upstreams);
     }
 
     /// A client's message, without TCP's length.
     pub fn handle_query(
         &mut self,
-        _now: Duration,
-        _client: Client<P>,
-        _bytes: &[u8],
-        _names: &Names,
-        _actions: &mut Vec<Action<P>>,
+        now: Duration,
+        client: Client<P>,
+        bytes: &[u8],
+        names: &Names,
+        actions: &mut Vec<Action<P>>,
     ) {
         self.counters.queries += 1;
+        let (asked, name, kind) = match question::read(bytes) {
+            Query::Question { asked, name, kind } => (asked, name, kind),
+            Query::Refuse { asked, code } => return self.refuse(client, &asked, code, actions),
+            Query::Drop => {
+                self.counters.malformed += 1;
+                return;
+            }
+        };
+        let local = names.answer(&name, kind, asked.dnssec_ok());
+        let denied = local.as_ref().is_some_and(|local| local.code == ResponseCode::NXDomain);
+        let ours = match local {
+            _ if kind == RecordType::ANY && !denied => Answer::any(&name),
+            Some(local) => Answer::local(&name, kind, local),
+            None => None,
+        };
+        if let Some(answer) = ours {
+            self.counters.local += 1;
+            return self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
+        }
+        // Whoever does not want recursion wants to know what others asked (RFC 5358, "cache snooping").
+        if !asked.recursion_desired {
+            return self.refuse(client, &asked, ResponseCode::Refused, actions);
+        }
+        let subject = Subject::new(name, kind, &asked);
+        let Some((client, asked)) = self.answer_from_cache(now, client, asked, &subject, actions) else {
+            return;
+        };
+        self.counters.misses += 1;
+        if self.upstreams.is_empty() {
+            let error = ExtendedError::new(ExtendedError::NOT_READY, "no upstream resolver is known yet");
+            let waiter = Waiter { client, asked };
+            return self.fail(now, &subject, vec![waiter], vec![error], false, actions);
+        }
+        self.ask(now, client, asked, subject, actions);
     }
 
     /// A message that came on the socket of `token` from `upstream`, without TCP's length.
     pub fn handle_answer(
         &mut self,
-        _now: Duration,
-        _upstream: SocketAddr,
-        _token: Token,
-        _bytes: &[u8],
-        _actions: &mut Vec<Action<P>>,
+        now: Duration,
+        upstream: SocketAddr,
+        token: Token,
+        bytes: &[u8],
+        actions: &mut Vec<Action<P>>,
     ) {
+        let Some(mut lookup) = self.lookups.take_token(token) else {
+            self.counters.upstream_mismatches += 1;
+            return;
+        };
+        let Some(index) = lookup.attempts.iter().position(|attempt| {
+            attempt.token == token
+                && (attempt.upstream.ip(), attempt.upstream.port()) == (upstream.ip(), upstream.port())
+                && is_answer_to(attempt.id, bytes)
+        }) else {
+            self.counters.upstream_mismatches += 1;
+            return self.lookups.put(lookup);
+        };
+        let message = Message::from_vec(bytes).ok();
+        let repeated = message.as_ref().is_none_or(|message| {
+            lookup.subject.is_repeated_by(message)
+                // Some errors come without the question (RFC 1035 section 4.1.1 leaves it open).
+                || (message.queries.is_empty() && message.answers.is_empty() && is_error(message))
+        });
+        if !repeated {
+            self.counters.upstream_mismatches += 1;
+            return self.lookups.put(lookup);
+        }
+        let attempt = lookup.attempts.swap_remove(index);
+        actions.push(Action::Done { token });
+        if attempt.transport == Transport::Udp {
+            self.upstreams.answered(attempt.upstream, now.saturating_sub(attempt.sent));
+        }
+        lookup.heard = true;
+        let Some(message) = message else {
+            return self.try_another(now, lookup, attempt.upstream, actions);
+        };
+        let code = message.metadata.response_code;
+        if message.metadata.truncation && attempt.transport == Transport::Udp {
+            self.send(now, &mut lookup, attempt.upstream, Transport::Tcp, attempt.edns, actions);
+            lookup.retry_at = now.saturating_add(TCP_WAIT);
+            return self.lookups.put(lookup);
+        }
+        match code {
+            ResponseCode::NoError | ResponseCode::NXDomain if !message.metadata.truncation => {
+                self.complete(now, lookup, message, actions);
+            }
+            // A server older than EDNS (RFC 6891 section 6.2.2).
+            ResponseCode::FormErr | ResponseCode::NotImp if attempt.edns && message.edns.is_none() => {
+                self.send(now, &mut lookup, attempt.upstream, attempt.transport, false, actions);
+                self.lookups.put(lookup);
+            }
+            _ => {
+                lookup.errors = ExtendedError::read(&message);
+                self.try_another(now, lookup, attempt.upstream, actions);
+            }
+        }
     }
 
-    /// The socket of `token` failed: no connection, an ICMP error, or closed by the upstream before an answer. The owner has closed it.
-    pub fn handle_failure(&mut self, _now: Duration, _token: Token, _actions: &mut Vec<Action<P>>) {}
+    /// The socket of `token` failed: no connection, an ICMP error, or closed by the upstream before an answer. The owner has
+    /// closed it; no [`Action::Done`] follows.
+    pub fn handle_failure(&mut self, now: Duration, token: Token, actions: &mut Vec<Action<P>>) {
+        let Some(mut lookup) = self.lookups.take_token(token) else { return };
+        let Some(index) = lookup.attempts.iter().position(|attempt| attempt.token == token) else {
+            return self.lookups.put(lookup);
+        };
+        let attempt = lookup.attempts.swap_remove(index);
+        self.upstreams.missed(attempt.upstream);
+        self.try_another(now, lookup, attempt.upstream, actions);
+    }
 
     /// Time has passed: call it at [`poll_timeout`](Self::poll_timeout) or later.
-    pub fn handle_timeout(&mut self, _now: Duration, _actions: &mut Vec<Action<P>>) {}
+    pub fn handle_timeout(&mut self, now: Duration, actions: &mut Vec<Action<P>>) {
+        // Ends: each lookup taken either ends or comes back with a later time.
+        while let Some(mut lookup) = self.lookups.take_due(now) {
+            if lookup.deadline <= now {
+                self.give_up(now, lookup, actions);
+                continue;
+            }
+            if lookup.stale_at <= now {
+                lookup.stale_at = Duration::MAX;
+                let waiters = std::mem::take(&mut lookup.waiters);
+                lookup.waiters = self.answer_stale(now, &lookup.subject.key, waiters, actions);
+            }
+            if lookup.retry_at <= now {
+                for attempt in lookup.attempts.iter_mut().filter(|attempt| !attempt.overdue) {
+                    attempt.overdue = true;
+                    self.counters.upstream_timeouts += 1;
+                    self.upstreams.missed(attempt.upstream);
+                }
+                self.send_next(now, &mut lookup, actions);
+            }
+            self.lookups.put(lookup);
+        }
+    }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next; nothing when no question is under way.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.lookups.next_due()
     }
 
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { cached: self.cache.len() as u64, lookups: self.lookups.len() as u64, ..self.counters }
     }
+
+    /// Octets that the cache takes now; at most [`Config::cache_octets`].
+    pub fn cache_octets(&self) -> usize {
+        self.cache.octets()
+    }
+
+    fn refuse(&mut self, client: Client<P>, asked: &Asked, code: ResponseCode, actions: &mut Vec<Action<P>>) {
+        self.counters.refused += 1;
+        let bytes = reply::refuse(asked, code, &self.config);
+        actions.push(Action::Reply { client, bytes });
+    }
+
+    fn reply(
+        &mut self,
+        client: Client<P>,
+        asked: &Asked,
+        answer: &Answer,
+        age: Age,
+        extra: Option<&ExtendedError>,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        let reply = reply::reply(&client, asked, answer, age, extra, &self.config);
+        self.counters.servfail += u64::from(answer.code == ResponseCode::ServFail);
+        self.counters.truncated += u64::from(reply.truncated);
+        actions.push(Action::Reply { client, bytes: reply.bytes });
+    }
+
+    /// Answers from the cache, or gives the client back.
+    fn answer_from_cache(
+        &mut self,
+        now: Duration,
+        client: Client<P>,
+        asked: Asked,
+        subject: &Subject,
+        actions: &mut Vec<Action<P>>,
+    ) -> Option<(Client<P>, Asked)> {
+        let Some(entry) = self.cache.get(&subject.key) else { return Some((client, asked)) };
+        if now < entry.expires {
+            self.counters.hits += 1;
+            self.counters.servfail += u64::from(entry.answer.code == ResponseCode::ServFail);
+            let again = ExtendedError::new(ExtendedError::CACHED_ERROR, "failed a moment ago");
+            let extra = (entry.answer.code == ResponseCode::ServFail).then_some(&again);
+            let age = u32::try_from(now.saturating_sub(entry.stored).as_secs()).unwrap_or(u32::MAX);
+            let reply = reply::reply(&client, &asked, &entry.answer, Age::Seconds(age), extra, &self.config);
+            self.counters.truncated += u64::from(reply.truncated);
+            actions.push(Action::Reply { client, bytes: reply.bytes });
+            return None;
+        }
+        if now < entry.recheck {
+            let waiter = Waiter { client, asked };
+            let left = self.answer_stale(now, &subject.key, vec![waiter], actions);
+            return left.into_iter().next().map(|waiter| (waiter.client, waiter.asked));
+        }
+        Some((client, asked))
+    }
+
+    /// Gives each waiter the answer whose time is over, if there is one that is not too old; returns those that got none.
+    fn answer_stale(
+        &mut self,
+        now: Duration,
+        key: &[u8],
+        waiters: Vec<Waiter<P>>,
+        actions: &mut Vec<Action<P>>,
+    ) -> Vec<Waiter<P>> {
+        let max_stale = self.config.max_stale;
+        let Some(entry) = self.cache.get(key).filter(|entry| {
+            entry.answer.code != ResponseCode::ServFail && now < entry.expires.saturating_add(max_stale)
+        }) else {
+            return waiters;
+        };
+        let error = if entry.answer.code == ResponseCode::NXDomain {
+            ExtendedError::new(ExtendedError::STALE_NXDOMAIN, "no upstream answers")
+        } else {
+            ExtendedError::new(ExtendedError::STALE_ANSWER, "no upstream answers")
+        };
+        for Waiter { client, asked } in waiters {
+            self.counters.stale += 1;
+            let age = Age::Stale(STALE_TTL);
+            let reply = reply::reply(&client, &asked, &entry.answer, age, Some(&error), &self.config);
+            self.counters.truncated += u64::from(reply.truncated);
+            actions.push(Action::Reply { client, bytes: reply.bytes });
+        }
+        Vec::new()
+    }
+
+    /// Waits with those who ask the same, or starts to ask.
+    fn ask(
+        &mut self,
+        now: Duration,
+        client: Client<P>,
+        asked: Asked,
+        subject: Subject,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        if let Some(lookup) = self.lookups.get_mut(&subject.key) {
+            let same = |waiter: &Waiter<P>| waiter.client == client && waiter.asked.id == asked.id;
+            if lookup.waiters.iter().any(same) {
+                self.counters.coalesced += 1;
+            } else if lookup.waiters.len() < self.config.max_waiters {
+                self.counters.coalesced += 1;
+                lookup.waiters.push(Waiter { client, asked });
+            } else {
+                self.counters.overload += 1;
+            }
+            return;
+        }
+        if self.lookups.len() >= self.config.max_lookups {
+            self.counters.overload += 1;
+            return;
+        }
+        let has_old = self.config.max_stale > Duration::ZERO && self.cache.get(&subject.key).is_some();
+        let stale_at = if has_old { now.saturating_add(STALE_AFTER) } else { Duration::MAX };
+        let mut lookup = Lookup::new(subject, now.saturating_add(self.config.deadline), stale_at);
+        lookup.waiters.push(Waiter { client, asked });
+        self.send_next(now, &mut lookup, actions);
+        self.lookups.put(lookup);
+    }
+
+    /// Asks the next upstream of this round, or of a new one; none when all attempts are spent.
+    fn send_next(&mut self, now: Duration, lookup: &mut Lookup<P>, actions: &mut Vec<Action<P>>) {
+        lookup.retry_at = Duration::MAX;
+        if lookup.sent >= self.config.max_attempts {
+            return;
+        }
+        let mut next = self.upstreams.pick(&lookup.tried, &mut self.rng);
+        if next.is_none() {
+            lookup.tried.clone_from(&lookup.given_up);
+            lookup.round = lookup.round.saturating_add(1);
+            next = self.upstreams.pick(&lookup.tried, &mut self.rng);
+        }
+        let Some((upstream, wait)) = next else { return };
+        lookup.tried.push(upstream);
+        let wait = wait.saturating_mul(1 << lookup.round.min(4));
+        self.send(now, lookup, upstream, Transport::Udp, true, actions);
+        lookup.retry_at = now.saturating_add(wait);
+    }
+
+    fn send(
+        &mut self,
+        now: Duration,
+        lookup: &mut Lookup<P>,
+        upstream: SocketAddr,
+        transport: Transport,
+        edns: bool,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        let id = self.rng.u16(..);
+        let Some(bytes) = lookup.subject.query(id, edns, self.config.udp_payload) else { return };
+        let token = Token(self.next_token);
+        self.next_token = self.next_token.wrapping_add(1);
+        self.counters.upstream_queries += 1;
+        self.counters.upstream_tcp += u64::from(transport == Transport::Tcp);
+        lookup.sent = lookup.sent.saturating_add(1);
+        lookup.attempts.push(Attempt { token, upstream, transport, id, sent: now, edns, overdue: false });
+        actions.push(Action::Query { token, upstream, transport, bytes });
+    }
+
+    /// `upstream` cannot help: asks one that was not asked yet, or waits for those that were, or gives up.
+    fn try_another(
+        &mut self,
+        now: Duration,
+        mut lookup: Lookup<P>,
+        upstream: SocketAddr,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        if !lookup.given_up.contains(&upstream) {
+            lookup.given_up.push(upstream);
+        }
+        if lookup.attempts.iter().any(|attempt| !attempt.overdue) {
+            return self.lookups.put(lookup);
+        }
+        self.send_next(now, &mut lookup, actions);
+        if lookup.attempts.is_empty() {
+            return self.give_up(now, lookup, actions);
+        }
+        self.lookups.put(lookup);
+    }
+
+    /// The answer is there.
+    fn complete(&mut self, now: Duration, lookup: Lookup<P>, message: Message, actions: &mut Vec<Action<P>>) {
+        let errors = ExtendedError::read(&message);
+        let subject = &lookup.subject;
+        let (message, lifetime) = finish(message, subject.kind, subject.dnssec_ok, &self.config);
+        let Some(answer) = Answer::forwarded(message, errors) else {
+            return self.give_up(now, lookup, actions);
+        };
+        close(&lookup, actions);
+        for Waiter { client, asked } in lookup.waiters {
+            self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
+        }
+        if lifetime > Duration::ZERO {
+            let expires = now.saturating_add(lifetime);
+            self.counters.evictions +=
+                self.cache.insert(&lookup.subject.key, answer, now, expires, &mut self.rng);
+        }
+    }
+
+    /// There will be no answer.
+    fn give_up(&mut self, now: Duration, mut lookup: Lookup<P>, actions: &mut Vec<Action<P>>) {
+        close(&lookup, actions);
+        let mut errors = std::mem::take(&mut lookup.errors);
+        if errors.is_empty() {
+            errors.push(match (lookup.heard, lookup.attempts.is_empty()) {
+                (true, _) => ExtendedError::new(
+                    ExtendedError::NETWORK_ERROR,
+                    "the upstream resolvers answer with an error",
+                ),
+                (false, true) => ExtendedError::new(
+                    ExtendedError::NETWORK_ERROR,
+                    "the upstream resolvers cannot be reached",
+                ),
+                (false, false) => {
+                    ExtendedError::new(ExtendedError::NO_REACHABLE_AUTHORITY, "no upstream resolver answers")
+                }
+            });
+        }
+        self.fail(now, &lookup.subject, lookup.waiters, errors, true, actions);
+    }
+
+    /// A stale answer, or SERVFAIL, which is kept for a while if `keep`.
+    fn fail(
+        &mut self,
+        now: Duration,
+        subject: &Subject,
+        waiters: Vec<Waiter<P>>,
+        errors: Vec<ExtendedError>,
+        keep: bool,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        let max_stale = self.config.max_stale;
+        let waiters = self.answer_stale(now, &subject.key, waiters, actions);
+        if let Some(entry) = self.cache.get(&subject.key)
+            && entry.answer.code != ResponseCode::ServFail
+            && now < entry.expires.saturating_add(max_stale)
+        {
+            entry.recheck = now.saturating_add(STALE_RECHECK);
+            return;
+        }
+        let Some(answer) = Answer::failure(&subject.name, subject.kind, errors) else { return };
+        for Waiter { client, asked } in waiters {
+            self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
+        }
+        if keep {
+            let expires = now.saturating_add(self.config.failure_ttl);
+            self.counters.evictions += self.cache.insert(&subject.key, answer, now, expires, &mut self.rng);
+        }
+    }
+}
+
+fn close<P>(lookup: &Lookup<P>, actions: &mut Vec<Action<P>>) {
+    actions.extend(lookup.attempts.iter().map(|attempt| Action::Done { token: attempt.token }));
+}
+
+/// A response with this ID (RFC 5452 section 9.1). What cannot be decoded beyond the header is told apart later.
+fn is_answer_to(id: u16, bytes: &[u8]) -> bool {
+    let [high, low] = id.to_be_bytes();
+    matches!(bytes, [a, b, flags, ..] if *a == high && *b == low && flags & 0x80 != 0)
+        && bytes.len() >= question::HEADER
+}
+
+fn is_error(message: &Message) -> bool {
+    message.metadata.message_type == MessageType::Response
+        && message.metadata.op_code == OpCode::Query
+        && !matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
 }

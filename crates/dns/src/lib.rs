@@ -8,7 +8,7 @@
 //! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only: an open resolver is an amplifier
 //! (RFC 5358).
 //!
-//! ```no_run
+//! ```
 //! use core::time::Duration;
 //! use sixgate_dns::{Action, Client, Config, Forwarder, Names, Transport};
 //!
@@ -30,10 +30,16 @@
 //! same with either.
 
 mod action;
+mod answer;
+mod cache;
 mod config;
 mod counters;
 mod forwarder;
+mod lookup;
 mod names;
+mod question;
+mod reply;
+mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
 pub use config::Config;

@@ -120,12 +120,11 @@ impl Names {
         };
         let kept = match self.holders.get(holder) {
             Some(held) if held.asked == asked => Some(held.label.clone()),
-            Some(_) => None,
             None if self.holders.len() >= MAX_NAMES => {
                 self.refused = self.refused.saturating_add(1);
                 return Err(NameError::Full { name: hostname.to_owned() });
             }
-            None => None,
+            Some(_) | None => None,
         };
         self.remove(holder);
         let label = kept.unwrap_or_else(|| self.free_label(&asked));

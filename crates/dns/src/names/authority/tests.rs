@@ -2,6 +2,9 @@ use super::*;
 
 use ResponseCode::{NXDomain, NoError};
 
+/// Name, type, code, answers, zone of the SOA.
+type Row<'a> = (String, RecordType, ResponseCode, &'a [&'a str], Option<&'a str>);
+
 fn names() -> Names {
     let mut names = Names::new(&["2001:db8:5::/64".parse().unwrap(), "2001:db8:6:4::/62".parse().unwrap()]);
     names.set_gateway(&["2001:db8:5::1".parse().unwrap()]);
@@ -25,7 +28,7 @@ fn local_names_are_answered() {
     use RecordType::{A, AAAA, ANY, HTTPS, NS, PTR, SOA};
     let names = names();
     let home = Some("home.arpa.".to_owned());
-    let table: Vec<(String, RecordType, ResponseCode, &[&str], Option<&str>)> = vec![
+    let table: Vec<Row<'_>> = vec![
         ("printer.home.arpa.".into(), AAAA, NoError, &["2001:db8:5::9", "fd00::9"], None),
         ("PRINTER.Home.ARPA.".into(), AAAA, NoError, &["2001:db8:5::9", "fd00::9"], None),
         ("gateway.home.arpa.".into(), AAAA, NoError, &["2001:db8:5::1"], None),

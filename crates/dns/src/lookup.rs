@@ -1,0 +1,201 @@
+//! One question under way, and the table of them.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name, RecordType};
+
+use crate::answer::ExtendedError;
+use crate::question::Asked;
+use crate::{Client, Token, Transport};
+
+/// A client that waits.
+#[derive(Debug)]
+pub(crate) struct Waiter<P> {
+    pub(crate) client: Client<P>,
+    pub(crate) asked: Asked,
+}
+
+/// One query sent to an upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt {
+    pub(crate) token: Token,
+    pub(crate) upstream: SocketAddr,
+    pub(crate) transport: Transport,
+    pub(crate) id: u16,
+    pub(crate) sent: Duration,
+    pub(crate) edns: bool,
+    /// Its time is over; its answer still counts if it comes.
+    pub(crate) overdue: bool,
+}
+
+/// What clients want to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) name: Name,
+    pub(crate) kind: RecordType,
+    pub(crate) dnssec_ok: bool,
+    pub(crate) checking_disabled: bool,
+    /// Its key in the cache and in the table of lookups.
+    pub(crate) key: Box<[u8]>,
+}
+
+impl Subject {
+    /// `question` is the question section as the client spelled it.
+    pub(crate) fn new(name: Name, kind: RecordType, asked: &Asked) -> Self {
+        // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section 4.7).
+        let mut key = asked.question.to_ascii_lowercase();
+        key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
+        // Type and class must not change case; they stand at the end.
+        let tail = asked.question.len().saturating_sub(4);
+        if let (Some(to), Some(from)) = (key.get_mut(tail..tail + 4), asked.question.get(tail..)) {
+            to.copy_from_slice(from);
+        }
+        Self {
+            name,
+            kind,
+            dnssec_ok: asked.dnssec_ok(),
+            checking_disabled: asked.checking_disabled,
+            key: key.into(),
+        }
+    }
+
+    /// The query that asks an upstream for it.
+    pub(crate) fn query(&self, id: u16, edns: bool, payload: u16) -> Option<Vec<u8>> {
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        // "Tell me whether it is authentic" (RFC 6840 section 5.7).
+        message.metadata.authentic_data = true;
+        message.metadata.checking_disabled = self.checking_disabled;
+        message.queries.push(Query::query(self.name.clone(), self.kind));
+        if edns {
+            let mut opt = Edns::new();
+            opt.set_max_payload(payload).set_dnssec_ok(self.dnssec_ok).set_version(0);
+            message.edns = Some(opt);
+        }
+        message.to_vec().ok()
+    }
+
+    /// Whether an answer repeats this question.
+    pub(crate) fn is_repeated_by(&self, message: &Message) -> bool {
+        match message.queries.as_slice() {
+            [query] => {
+                query.query_type == self.kind
+                    && query.query_class == hickory_proto::rr::DNSClass::IN
+                    && query.name == self.name
+            }
+            _ => false,
+        }
+    }
+}
+
+/// One question under way.
+#[derive(Debug)]
+pub(crate) struct Lookup<P> {
+    pub(crate) subject: Subject,
+    pub(crate) waiters: Vec<Waiter<P>>,
+    pub(crate) attempts: Vec<Attempt>,
+    /// Queries sent so far.
+    pub(crate) sent: u32,
+    /// Upstreams asked in this round.
+    pub(crate) tried: Vec<SocketAddr>,
+    /// Rounds over all upstreams before this one.
+    pub(crate) round: u32,
+    pub(crate) deadline: Duration,
+    pub(crate) retry_at: Duration,
+    /// When waiting clients get a stale answer instead (RFC 8767 section 5, the client response timer).
+    pub(crate) stale_at: Duration,
+    /// What upstreams said against it.
+    pub(crate) errors: Vec<ExtendedError>,
+    /// An upstream answered, if only that it cannot.
+    pub(crate) heard: bool,
+    /// Upstreams whose sockets failed or that answered with an error; asked once only.
+    pub(crate) given_up: Vec<SocketAddr>,
+    /// The time under which the table has it.
+    due: Duration,
+}
+
+impl<P> Lookup<P> {
+    pub(crate) fn new(subject: Subject, deadline: Duration, stale_at: Duration) -> Self {
+        Self {
+            subject,
+            waiters: Vec::new(),
+            attempts: Vec::new(),
+            sent: 0,
+            tried: Vec::new(),
+            round: 0,
+            deadline,
+            retry_at: Duration::MAX,
+            stale_at,
+            errors: Vec::new(),
+            heard: false,
+            given_up: Vec::new(),
+            due: Duration::MAX,
+        }
+    }
+}
+
+/// All questions under way. One is taken out to be worked on, and put back or not.
+#[derive(Debug)]
+pub(crate) struct Lookups<P> {
+    table: HashMap<Box<[u8]>, Lookup<P>>,
+    tokens: HashMap<Token, Box<[u8]>>,
+    schedule: BTreeSet<(Duration, Box<[u8]>)>,
+}
+
+impl<P> Default for Lookups<P> {
+    fn default() -> Self {
+        Self { table: HashMap::new(), tokens: HashMap::new(), schedule: BTreeSet::new() }
+    }
+}
+
+impl<P> Lookups<P> {
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The one for this question, to add a waiter to.
+    pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Lookup<P>> {
+        self.table.get_mut(key)
+    }
+
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Lookup<P>> {
+        let lookup = self.table.remove(key)?;
+        self.schedule.remove(&(lookup.due, lookup.subject.key.clone()));
+        for attempt in &lookup.attempts {
+            self.tokens.remove(&attempt.token);
+        }
+        Some(lookup)
+    }
+
+    pub(crate) fn take_token(&mut self, token: Token) -> Option<Lookup<P>> {
+        let key = self.tokens.get(&token)?.clone();
+        self.take(&key)
+    }
+
+    /// The first whose time has come.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<Lookup<P>> {
+        let (due, key) = self.schedule.first()?;
+        if *due > now {
+            return None;
+        }
+        let key = key.clone();
+        self.take(&key)
+    }
+
+    pub(crate) fn put(&mut self, mut lookup: Lookup<P>) {
+        lookup.due = lookup.deadline.min(lookup.retry_at).min(lookup.stale_at);
+        let key = &lookup.subject.key;
+        for attempt in &lookup.attempts {
+            self.tokens.insert(attempt.token, key.clone());
+        }
+        self.schedule.insert((lookup.due, key.clone()));
+        self.table.insert(key.clone(), lookup);
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.schedule.first().map(|(due, _)| *due)
+    }
+}

@@ -81,7 +81,7 @@ impl FromStr for Resource {
 }
 
 /// How a lease stands. One that was released, or that expired, is in no state: it is removed. Its client finds the
-/// same address again because allocation is derived from who asks.
+/// same address again because allocation is derived from who asks (see [`crate::allocate`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseState {
     /// The client holds it.
@@ -297,14 +297,16 @@ impl LeaseTable {
         self.ends.iter().filter_map(|(_, resource)| self.leases.get(resource))
     }
 
-    /// The delegated prefixes that share an address with `net`.
+    /// The leases that share an address with `net`, in every state.
     pub fn overlaps(&self, net: Ipv6Net) -> impl Iterator<Item = &Lease> {
-        let inside = Resource::Prefix(net.trunc())..=Resource::Prefix(last_within(net));
+        let addresses = Resource::Address(net.network())..=Resource::Address(net.broadcast());
+        let prefixes = Resource::Prefix(net.trunc())..=Resource::Prefix(last_within(net));
         let covering = self.lengths.range(..net.prefix_len()).filter_map(move |(&length, _)| {
             let cover = Ipv6Net::new(net.network(), length).ok()?.trunc();
             self.leases.get(&Resource::Prefix(cover))
         });
-        covering.chain(self.leases.range(inside).map(|(_, lease)| lease))
+        let within = self.leases.range(addresses).chain(self.leases.range(prefixes));
+        covering.chain(within.map(|(_, lease)| lease))
     }
 }
 
@@ -384,14 +386,19 @@ mod tests {
         let mut table = LeaseTable::new();
         table.put(lease("2001:db8:0:100::/56", 1, 50));
         table.put(lease("2001:db8:0:200::/60", 1, 50));
+        table.put(lease("2001:db8:0:300::7", 1, 50));
         for (net, expected) in [
-            ("2001:db8::/48", 2),
+            ("2001:db8::/48", 3),
             ("2001:db8:0:100::/56", 1),
             ("2001:db8:0:1ff::/64", 1),
             ("2001:db8:0:200::/59", 1),
             ("2001:db8:0:210::/60", 0),
             ("2001:db8::/56", 0),
-            ("::/0", 2),
+            ("2001:db8:0:300::/64", 1),
+            ("2001:db8:0:300::7/128", 1),
+            ("2001:db8:0:300::8/128", 0),
+            ("2001:db8:0:1ff::1/128", 1),
+            ("::/0", 3),
         ] {
             assert_eq!(table.overlaps(net.parse().unwrap()).count(), expected, "{net}");
         }

@@ -1,0 +1,304 @@
+//! Giving, extending and retiring leases: what one identity association gets.
+
+use super::Server;
+use super::config::{Lifetimes, Link, Told, after};
+use super::message::Association;
+use super::reply::Outcome;
+use crate::allocate::{self, Claimant};
+use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
+use ipnet::Ipv6Net;
+use sixgate_wire::dhcpv6::{Duid, StatusCode};
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+/// Leases of one association, whatever the number of pools.
+const MAX_LEASES: usize = 4;
+/// Longest time for which something that was promised for ever, or nearly so, is kept from others after its pool went.
+const RETIRED_MOST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The client behind a message.
+#[derive(Debug, Clone)]
+pub(super) struct Asker<'a> {
+    pub(super) now: Duration,
+    pub(super) link: &'a Link,
+    pub(super) duid: &'a Duid,
+    pub(super) peer: Ipv6Addr,
+    pub(super) link_layer: Option<&'a [u8]>,
+    pub(super) hostname: Option<String>,
+}
+
+/// What becomes of the leases that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bind {
+    /// They are kept for a while (Advertise).
+    Offer,
+    /// They are the client's, once the commit with this ticket is durable.
+    Commit(u64),
+}
+
+/// A pool, whichever its kind.
+struct Pool<'a> {
+    prefix: Ipv6Net,
+    lifetimes: Lifetimes,
+    /// First length to give and last length to fall back to.
+    lengths: (u8, u8),
+    link: &'a Link,
+}
+
+impl Server {
+    /// Extends what the association holds, gives it what it lacks, and ends what it can hold no longer.
+    pub(super) fn assign(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind) -> Outcome {
+        let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
+        let held: Vec<Lease> = self
+            .table
+            .held(asker.duid, ia.iaid, ia.kind)
+            .filter(|lease| lease.link == asker.link.name)
+            .cloned()
+            .collect();
+        for lease in held {
+            let told =
+                self.lifetimes_of(&asker.link.name, lease.resource).map(|lifetimes| lifetimes.at(asker.now));
+            if let Some(told) = told.filter(|told| told.valid > 0) {
+                outcome.leases.push((lease.resource, told));
+                if let Bind::Commit(ticket) = bind {
+                    self.extend(asker, lease, told, ticket);
+                }
+            } else if let Bind::Commit(ticket) = bind {
+                // RFC 9915 section 18.3.4: lifetimes of zero for what does not fit the link any more.
+                outcome.leases.push((lease.resource, Told::NOTHING));
+                let valid_until = lease.valid_until.min(asker.now.saturating_add(RETIRED_MOST));
+                let retired = Lease {
+                    state: LeaseState::Retired,
+                    preferred_until: lease.preferred_until.min(asker.now),
+                    valid_until,
+                    ..lease
+                };
+                self.stage(ticket, LeaseChange::Put(retired));
+            }
+        }
+        self.grant(asker, ia, bind, &mut outcome);
+        outcome
+    }
+
+    fn extend(&mut self, asker: &Asker<'_>, lease: Lease, told: Told, ticket: u64) {
+        // A Reply that shortens a lease may be lost, and then the client relies on the longer time that it was told.
+        let valid_until = lease.valid_until.max(after(asker.now, told.valid));
+        let renewed = Lease {
+            preferred_until: after(asker.now, told.preferred),
+            valid_until,
+            renewed_at: asker.now,
+            hostname: asker.hostname.clone().or(lease.hostname),
+            link_layer: asker.link_layer.map(<[u8]>::to_vec).or(lease.link_layer),
+            peer: asker.peer,
+            ..lease
+        };
+        self.stage(ticket, LeaseChange::Put(renewed));
+    }
+
+    /// One lease from each pool that gives and from which the association has none.
+    fn grant(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind, outcome: &mut Outcome) {
+        let link = asker.link;
+        let pools: Vec<Pool<'_>> = match ia.kind {
+            Kind::Address => {
+                let pool = |p: &super::AddressPool| Pool {
+                    prefix: p.prefix.trunc(),
+                    lifetimes: p.lifetimes,
+                    lengths: (128, 128),
+                    link,
+                };
+                link.addresses.iter().map(pool).collect()
+            }
+            Kind::Prefix => {
+                let pool = |p: &super::DelegationPool| {
+                    // RFC 8168 section 3.2: the length asked for, or the nearest that is allowed.
+                    let asked = ia.length.unwrap_or(p.length).min(p.longest).max(p.shortest);
+                    Pool {
+                        prefix: p.prefix.trunc(),
+                        lifetimes: p.lifetimes,
+                        lengths: (asked.max(p.prefix.prefix_len()), p.longest),
+                        link,
+                    }
+                };
+                link.delegation.iter().map(pool).collect()
+            }
+        };
+        let mut given = outcome.leases.iter().filter(|(_, told)| told.valid > 0).count();
+        for pool in pools {
+            let has = |&(resource, told): &(Resource, Told)| {
+                told.valid > 0 && pool.prefix.contains(&resource.net())
+            };
+            if !pool.lifetimes.gives(asker.now) || given >= MAX_LEASES || outcome.leases.iter().any(has) {
+                continue;
+            }
+            if self.is_capped(asker) {
+                self.counters.capped = self.counters.capped.saturating_add(1);
+                break;
+            }
+            let Some(resource) = self.find(asker, ia, &pool) else {
+                self.counters.exhausted = self.counters.exhausted.saturating_add(1);
+                continue;
+            };
+            let told = pool.lifetimes.at(asker.now);
+            let lease = Lease {
+                resource,
+                duid: asker.duid.clone(),
+                iaid: ia.iaid,
+                link: link.name.clone(),
+                state: LeaseState::Bound,
+                preferred_until: after(asker.now, told.preferred),
+                valid_until: after(asker.now, told.valid),
+                granted_at: asker.now,
+                renewed_at: asker.now,
+                hostname: asker.hostname.clone(),
+                link_layer: asker.link_layer.map(<[u8]>::to_vec),
+                peer: asker.peer,
+            };
+            match bind {
+                Bind::Offer => self.offer(asker.now, lease),
+                Bind::Commit(ticket) => {
+                    self.offers.remove(resource);
+                    // A retired lease that comes back to its holder may have been promised for longer than this one.
+                    let before =
+                        self.table.get(resource).map_or(Duration::ZERO, |retired| retired.valid_until);
+                    let valid_until = lease.valid_until.max(before);
+                    self.stage(ticket, LeaseChange::Put(Lease { valid_until, ..lease }));
+                    self.counters.granted = self.counters.granted.saturating_add(1);
+                }
+            }
+            // In place of the zero lifetimes that it may have got above.
+            outcome.leases.retain(|(other, _)| *other != resource);
+            outcome.leases.push((resource, told));
+            given += 1;
+        }
+        if given == 0 {
+            outcome.status = Some(match ia.kind {
+                Kind::Address => {
+                    (StatusCode::NO_ADDRS_AVAIL, "no address is free for this client on this link")
+                }
+                Kind::Prefix => {
+                    (StatusCode::NO_PREFIX_AVAIL, "no prefix is free for this client on this link")
+                }
+            });
+        }
+    }
+
+    fn is_capped(&self, asker: &Asker<'_>) -> bool {
+        let limits = &self.limits;
+        self.table.len() >= limits.leases
+            || self.table.len_on(&asker.link.name) >= limits.leases_per_link
+            || self.table.held_by_client(asker.duid).count() >= limits.leases_per_client
+    }
+
+    /// What to give from `pool`: what the client asks for, else what its hash says; of what is offered to others only
+    /// where nothing else is left.
+    fn find(&self, asker: &Asker<'_>, ia: &Association, pool: &Pool<'_>) -> Option<Resource> {
+        let who = Claimant { key: &self.hash_key, duid: asker.duid, iaid: ia.iaid };
+        let (first, last) = pool.lengths;
+        let fits = |resource: Resource| match resource {
+            Resource::Address(address) => !allocate::is_reserved(address),
+            Resource::Prefix(net) => (first.min(last)..=last).contains(&net.prefix_len()),
+        };
+        for heed_offers in [true, false] {
+            let free = |resource| self.is_free(asker, ia.iaid, pool, resource, heed_offers);
+            let hint = ia.listed.iter().copied().find(|&hint| fits(hint) && free(hint));
+            let found = hint.or_else(|| match ia.kind {
+                Kind::Address => {
+                    allocate::address(pool.prefix, who, |address| free(Resource::Address(address)))
+                        .map(Resource::Address)
+                }
+                Kind::Prefix => (first..=last)
+                    .find_map(|length| {
+                        allocate::prefix(pool.prefix, length, who, |p| free(Resource::Prefix(p)))
+                    })
+                    .map(Resource::Prefix),
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn is_free(
+        &self,
+        asker: &Asker<'_>,
+        iaid: u32,
+        pool: &Pool<'_>,
+        resource: Resource,
+        heed_offers: bool,
+    ) -> bool {
+        let net = resource.net();
+        // A lease of the client's own stands in nobody's way if it is not in force: it was retired, or is just leaving.
+        let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(asker.duid, iaid);
+        let clear = |table: &LeaseTable| table.overlaps(net).all(own);
+        pool.prefix.contains(&net)
+            && is_given(pool.link, resource)
+            && self.table.overlaps(net).all(|lease| own(lease) && lease.state == LeaseState::Retired)
+            && clear(self.flight.leaving())
+            && (!heed_offers
+                || self.offers.overlaps(net).all(|offer| own(offer) || offer.valid_until <= asker.now))
+            && match resource {
+                Resource::Address(_) => true,
+                Resource::Prefix(net) => !self.is_on_some_link(net),
+            }
+    }
+
+    /// Whether a prefix that could be delegated holds addresses of a link that is served here.
+    fn is_on_some_link(&self, net: Ipv6Net) -> bool {
+        self.links.values().flat_map(|link| &link.addresses).any(|pool| overlap(pool.prefix.trunc(), net))
+    }
+
+    /// Keeps a lease from others for a while, in the room that there is for offers.
+    fn offer(&mut self, now: Duration, lease: Lease) {
+        while self.offers.first_to_end().is_some_and(|offer| offer.valid_until <= now)
+            || self.offers.len() >= self.limits.offers.max(1)
+        {
+            let Some(offer) = self.offers.first_to_end() else { break };
+            let (resource, early) = (offer.resource, offer.valid_until > now);
+            self.offers.remove(resource);
+            self.counters.offers_evicted = self.counters.offers_evicted.saturating_add(u64::from(early));
+        }
+        let valid_until = now.saturating_add(self.limits.offer_hold);
+        self.offers.put(Lease { valid_until, ..lease });
+    }
+
+    /// The lifetimes that a resource has on a link; none where it lies outside of what the link gives.
+    pub(super) fn lifetimes_of(&self, link: &str, resource: Resource) -> Option<Lifetimes> {
+        let link = self.links.get(link)?;
+        if !is_given(link, resource) {
+            return None;
+        }
+        let net = resource.net();
+        match resource {
+            Resource::Address(address) => {
+                let pool = link.addresses.iter().find(|pool| pool.prefix.contains(&address))?;
+                Some(pool.lifetimes)
+            }
+            Resource::Prefix(_) if self.is_on_some_link(net) => None,
+            Resource::Prefix(_) => {
+                let pool = link.delegation.iter().find(|pool| pool.prefix.contains(&net))?;
+                Some(pool.lifetimes)
+            }
+        }
+    }
+}
+
+/// Whether the link's configuration does not keep the resource back.
+fn is_given(link: &Link, resource: Resource) -> bool {
+    match resource {
+        Resource::Address(address) => !link.reserved.contains(&address),
+        Resource::Prefix(net) => {
+            let kept = link
+                .delegation
+                .iter()
+                .filter(|pool| overlap(pool.prefix, net))
+                .flat_map(|pool| &pool.reserved);
+            !kept.into_iter().any(|reserved| overlap(*reserved, net))
+        }
+    }
+}
+
+/// Whether two prefixes share an address.
+fn overlap(a: Ipv6Net, b: Ipv6Net) -> bool {
+    a.contains(&b) || b.contains(&a)
+}

@@ -1,0 +1,126 @@
+//! Counts of what the server saw and did.
+
+/// Why a message got no answer (RFC 9915 sections 16 and 18.3 where they ask for it).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Discard {
+    /// It is not a DHCPv6 message, or it holds a DUID that is none.
+    Malformed,
+    /// It came from an address that no client on the link has.
+    Source,
+    /// It came in on a link that is not served.
+    Link,
+    /// Servers do not take messages of this type.
+    Type,
+    /// It came through a relay agent, and none is served.
+    Relayed,
+    /// It has no Client Identifier.
+    NoClientId,
+    /// It should name its server and does not.
+    NoServerId,
+    /// It names a server where it should name none.
+    ServerId,
+    /// It is for another server.
+    OtherServer,
+    /// It asks for leases where it should ask for none.
+    Association,
+    /// There is nothing that the server could say to it.
+    Silent,
+    /// Too many commits are under way.
+    Busy,
+    /// The answer would be too long.
+    TooLong,
+}
+
+impl Discard {
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::Source,
+        Self::Link,
+        Self::Type,
+        Self::Relayed,
+        Self::NoClientId,
+        Self::NoServerId,
+        Self::ServerId,
+        Self::OtherServer,
+        Self::Association,
+        Self::Silent,
+        Self::Busy,
+        Self::TooLong,
+    ];
+
+    /// The word for it, for counters and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Source => "source",
+            Self::Link => "link",
+            Self::Type => "type",
+            Self::Relayed => "relayed",
+            Self::NoClientId => "no-client-id",
+            Self::NoServerId => "no-server-id",
+            Self::ServerId => "server-id",
+            Self::OtherServer => "other-server",
+            Self::Association => "association",
+            Self::Silent => "silent",
+            Self::Busy => "busy",
+            Self::TooLong => "too-long",
+        }
+    }
+}
+
+/// Counts since the server was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Datagrams that came in, whatever became of them.
+    pub received: u64,
+    /// Solicit messages that passed validation, and so on for each type.
+    pub solicit: u64,
+    /// Request messages.
+    pub request: u64,
+    /// Confirm messages.
+    pub confirm: u64,
+    /// Renew messages.
+    pub renew: u64,
+    /// Rebind messages.
+    pub rebind: u64,
+    /// Release messages.
+    pub release: u64,
+    /// Decline messages.
+    pub decline: u64,
+    /// Information-request messages.
+    pub information_request: u64,
+    /// Advertise messages sent.
+    pub advertise: u64,
+    /// Reply messages sent.
+    pub reply: u64,
+    /// Leases granted to a client that did not hold them.
+    pub granted: u64,
+    /// Leases that ended without being extended.
+    pub expired: u64,
+    /// Associations that got nothing because a pool was used up.
+    pub exhausted: u64,
+    /// Associations that got nothing because a cap of [`super::Limits`] was reached.
+    pub capped: u64,
+    /// Offers forgotten early, to make room for newer ones.
+    pub offers_evicted: u64,
+    /// Declined addresses freed early, to make room for newer ones.
+    pub declined_evicted: u64,
+    /// Commits that failed.
+    pub commits_failed: u64,
+    /// Leases of the snapshot left out because they contradict another one.
+    pub snapshot_conflicts: u64,
+    discarded: [u64; Discard::ALL.len()],
+}
+
+impl Counters {
+    /// Messages that got no answer for this reason.
+    pub fn discarded(&self, reason: Discard) -> u64 {
+        self.discarded[reason as usize]
+    }
+
+    pub(crate) fn discard(&mut self, reason: Discard) {
+        let count = &mut self.discarded[reason as usize];
+        *count = count.saturating_add(1);
+    }
+}

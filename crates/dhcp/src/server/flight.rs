@@ -1,0 +1,145 @@
+//! Changes that are on their way to the disk.
+//!
+//! The table shows every change at once, so that the next message sees it. What a change replaced is kept here until the
+//! disk has taken it: if it cannot, the table goes back to what the disk has. A resource whose removal is on its way is
+//! nobody else's yet, since the removal may still fail.
+
+use super::action::Reply;
+use crate::lease::{Lease, LeaseChange, LeaseTable, Resource};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    last_ticket: u64,
+    commits: BTreeMap<u64, Commit>,
+    resources: BTreeMap<Resource, Versions>,
+    /// Leases that the table holds no longer and the disk may still.
+    leaving: LeaseTable,
+}
+
+#[derive(Debug, Default)]
+struct Commit {
+    resources: Vec<Resource>,
+    reply: Option<Reply>,
+}
+
+/// The states of one resource from the one on disk to the one in the table.
+#[derive(Debug, Default)]
+struct Versions {
+    durable: Option<Lease>,
+    pending: Vec<(u64, Option<Lease>)>,
+}
+
+impl Versions {
+    fn latest(&self) -> Option<&Lease> {
+        self.pending.last().map_or(self.durable.as_ref(), |(_, lease)| lease.as_ref())
+    }
+
+    /// The last holder on the way to the latest version.
+    fn last_holder(&self) -> Option<&Lease> {
+        self.pending.iter().rev().find_map(|(_, lease)| lease.as_ref()).or(self.durable.as_ref())
+    }
+}
+
+impl Flight {
+    /// Commits under way.
+    pub(super) fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// A ticket for the next commit.
+    pub(super) fn ticket(&mut self) -> u64 {
+        self.last_ticket = self.last_ticket.saturating_add(1);
+        self.last_ticket
+    }
+
+    /// Does a change in the table and remembers what it replaced.
+    pub(super) fn stage(&mut self, ticket: u64, change: LeaseChange, table: &mut LeaseTable) {
+        let resource = change.resource();
+        let versions = self
+            .resources
+            .entry(resource)
+            .or_insert_with(|| Versions { durable: table.get(resource).cloned(), pending: Vec::new() });
+        let lease = match change {
+            LeaseChange::Put(lease) => Some(lease),
+            LeaseChange::Remove(_) => None,
+        };
+        match versions.pending.last_mut() {
+            Some((last, pending)) if *last == ticket => *pending = lease,
+            _ => {
+                versions.pending.push((ticket, lease));
+                self.commits.entry(ticket).or_default().resources.push(resource);
+            }
+        }
+        self.show(resource, table);
+    }
+
+    /// What a commit that was staged is to make durable: one change for each resource.
+    pub(super) fn changes(&self, ticket: u64) -> Vec<LeaseChange> {
+        let Some(commit) = self.commits.get(&ticket) else { return Vec::new() };
+        let change = |resource: &Resource| {
+            let versions = self.resources.get(resource)?;
+            let (_, lease) = versions.pending.iter().find(|(pending, _)| *pending == ticket)?;
+            Some(lease.clone().map_or(LeaseChange::Remove(*resource), LeaseChange::Put))
+        };
+        commit.resources.iter().filter_map(change).collect()
+    }
+
+    /// Keeps the reply that waits for the commit.
+    pub(super) fn hold(&mut self, ticket: u64, reply: Reply) {
+        self.commits.entry(ticket).or_default().reply = Some(reply);
+    }
+
+    /// Ends a commit; what it was about, and the reply that waited for it.
+    pub(super) fn settle(
+        &mut self,
+        ticket: u64,
+        durable: bool,
+        table: &mut LeaseTable,
+    ) -> Option<(Vec<Resource>, Option<Reply>)> {
+        let commit = self.commits.remove(&ticket)?;
+        for &resource in &commit.resources {
+            let Some(versions) = self.resources.get_mut(&resource) else { continue };
+            let Some(at) = versions.pending.iter().position(|(pending, _)| *pending == ticket) else {
+                continue;
+            };
+            let (_, lease) = versions.pending.remove(at);
+            if durable {
+                versions.durable = lease;
+            }
+            self.show(resource, table);
+            if self.resources.get(&resource).is_some_and(|versions| versions.pending.is_empty()) {
+                self.resources.remove(&resource);
+            }
+        }
+        Some((commit.resources, commit.reply))
+    }
+
+    /// The lease that the disk has for a resource.
+    pub(super) fn durable<'a>(&'a self, resource: Resource, table: &'a LeaseTable) -> Option<&'a Lease> {
+        match self.resources.get(&resource) {
+            Some(versions) => versions.durable.as_ref(),
+            None => table.get(resource),
+        }
+    }
+
+    /// Leases that the table holds no longer and the disk may still.
+    pub(super) fn leaving(&self) -> &LeaseTable {
+        &self.leaving
+    }
+
+    /// Brings the table, and what is leaving it, to the latest version of a resource.
+    fn show(&mut self, resource: Resource, table: &mut LeaseTable) {
+        let Some(versions) = self.resources.get(&resource) else { return };
+        if let Some(lease) = versions.latest() {
+            table.put(lease.clone());
+            self.leaving.remove(resource);
+        } else {
+            table.remove(resource);
+            match versions.last_holder() {
+                Some(holder) => self.leaving.put(holder.clone()),
+                None => self.leaving.remove(resource),
+            };
+        }
+    }
+}

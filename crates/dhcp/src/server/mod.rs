@@ -1,0 +1,441 @@
+//! The DHCPv6 server (RFC 9915 section 18.3) for clients on links of its own: addresses, delegated prefixes and other
+//! configuration.
+//!
+//! [`Server`] holds no clock, no socket and no file. Feed it what came in, with the time, and do what it puts into
+//! [`Actions`]; call [`Server::handle_timeout`] when [`Server::poll_timeout`] is reached. What must be durable before a
+//! client may hear of it comes out as [`Action::Commit`]; the Reply stays inside until [`Server::committed`] is called,
+//! and is forgotten, with everything that it would have told, by [`Server::commit_failed`]: the client asks again.
+//!
+//! It answers for what it gives: it is the gateway of its links. A Renew or a Rebind for a lease that is unknown but
+//! lies in a pool and is free binds it anew, so that a lost store costs nobody an address.
+
+mod action;
+mod bind;
+mod config;
+mod counters;
+mod flight;
+mod message;
+mod reply;
+
+pub use action::{Action, Actions, Datagram, Reply, Route};
+pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, ServerConfig};
+pub use counters::{Counters, Discard};
+
+use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
+use bind::{Asker, Bind};
+use flight::Flight;
+use ipnet::Ipv6Net;
+use message::{Asked, Association};
+use reply::{Answer, Outcome};
+use sixgate_wire::dhcpv6::{CLIENT_PORT, Duid, MessageType, OptionCode, Packet, StatusCode};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A lease is kept from others for this long after its end: its client counts from when the Reply reached it, which is
+/// later than when it was written.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long the server waits after a failed commit before it tries again to remove what has ended.
+const RETRY: Duration = Duration::from_secs(5);
+/// Leases removed in one commit.
+const EXPIRED_AT_ONCE: usize = 256;
+
+/// A DHCPv6 server for any number of links.
+#[derive(Debug)]
+pub struct Server {
+    duid: Duid,
+    links: BTreeMap<LinkId, Arc<Link>>,
+    preference: Option<u8>,
+    rapid_commit: bool,
+    hash_key: [u8; 16],
+    limits: Limits,
+    table: LeaseTable,
+    /// What was advertised and not yet asked for, as leases that end with the offer.
+    offers: LeaseTable,
+    flight: Flight,
+    routes: BTreeMap<Ipv6Net, Route>,
+    counters: Counters,
+    /// No expiry before this time.
+    retry_at: Duration,
+}
+
+impl Server {
+    /// A server that holds the leases of `snapshot`: every lease that was made durable and not removed since. Routes
+    /// that should stand are in [`Server::routes`].
+    pub fn new(config: ServerConfig, snapshot: Vec<Lease>) -> Self {
+        let mut server = Self {
+            duid: config.duid,
+            links: by_name(config.links),
+            preference: config.preference,
+            rapid_commit: config.rapid_commit,
+            hash_key: config.hash_key,
+            limits: config.limits,
+            table: LeaseTable::new(),
+            offers: LeaseTable::new(),
+            flight: Flight::default(),
+            routes: BTreeMap::new(),
+            counters: Counters::default(),
+            retry_at: Duration::ZERO,
+        };
+        for lease in snapshot {
+            if server.table.overlaps(lease.resource.net()).next().is_some() {
+                server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
+            } else {
+                server.table.put(lease);
+            }
+        }
+        server.sync_all_routes(&mut Actions::new());
+        server
+    }
+
+    /// Replaces the links, as when the ISP gave another prefix. What lies outside of the new pools is not extended: at
+    /// its next message a client is told to stop using it, and gets something new in the same Reply. Routes to prefixes
+    /// outside of the new pools are removed now, those to prefixes inside again are added.
+    pub fn set_links(&mut self, now: Duration, links: Vec<Link>, actions: &mut Actions) {
+        self.links = by_name(links);
+        self.offers = LeaseTable::new();
+        self.expire(now, actions);
+        self.sync_all_routes(actions);
+    }
+
+    /// A datagram came to port 547.
+    pub fn handle(&mut self, now: Duration, datagram: &Datagram<'_>, actions: &mut Actions) {
+        self.counters.received = self.counters.received.saturating_add(1);
+        self.expire(now, actions);
+        if let Err(reason) = self.answer(now, datagram, actions) {
+            self.counters.discard(reason);
+        }
+    }
+
+    /// The commit with this ticket is durable: lets out the routes and the Reply that waited for it. Call it in the order
+    /// of the tickets; a ticket that is not known does nothing.
+    pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
+        let Some((resources, reply)) = self.flight.settle(ticket, true, &mut self.table) else { return };
+        for resource in resources {
+            self.sync_route(resource, actions);
+        }
+        if let Some(reply) = reply {
+            self.counters.reply = self.counters.reply.saturating_add(1);
+            actions.push(Action::Reply(reply));
+        }
+    }
+
+    /// The commit with this ticket did not happen: the leases are again what the store has, and nobody is told.
+    pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
+        if self.flight.settle(ticket, false, &mut self.table).is_some() {
+            self.counters.commits_failed = self.counters.commits_failed.saturating_add(1);
+            self.retry_at = now.saturating_add(RETRY);
+        }
+    }
+
+    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let end = self.table.first_to_end()?.valid_until;
+        (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
+    }
+
+    /// Removes what has ended. Calling it early does no harm; there may be more to do at once.
+    pub fn handle_timeout(&mut self, now: Duration, actions: &mut Actions) {
+        self.expire(now, actions);
+    }
+
+    /// All leases as they stand, those included whose commit is under way.
+    pub fn leases(&self) -> &LeaseTable {
+        &self.table
+    }
+
+    /// The routes that should stand.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn answer(
+        &mut self,
+        now: Duration,
+        datagram: &Datagram<'_>,
+        actions: &mut Actions,
+    ) -> Result<(), Discard> {
+        let Packet::Message(message) = Packet::parse(datagram.bytes).map_err(|_| Discard::Malformed)? else {
+            return Err(Discard::Relayed);
+        };
+        // RFC 9915 section 13: clients on the link use their link-local address; it is also the next hop of routes.
+        if !datagram.source.is_unicast_link_local() {
+            return Err(Discard::Source);
+        }
+        let link = Arc::clone(self.links.get(datagram.link).ok_or(Discard::Link)?);
+        let asked = Asked::read(message, &self.duid, self.limits.associations)?;
+        let count = match asked.kind {
+            MessageType::SOLICIT => &mut self.counters.solicit,
+            MessageType::REQUEST => &mut self.counters.request,
+            MessageType::CONFIRM => &mut self.counters.confirm,
+            MessageType::RENEW => &mut self.counters.renew,
+            MessageType::REBIND => &mut self.counters.rebind,
+            MessageType::RELEASE => &mut self.counters.release,
+            MessageType::DECLINE => &mut self.counters.decline,
+            _ => &mut self.counters.information_request,
+        };
+        *count = count.saturating_add(1);
+        let ticket = self.flight.ticket();
+        let answered = match &asked.client {
+            Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
+                let asker = Asker {
+                    now,
+                    link: &link,
+                    duid,
+                    peer: datagram.source,
+                    link_layer: datagram.link_layer,
+                    hostname: asked.hostname(),
+                };
+                self.answer_asker(&asker, &asked, ticket)
+            }
+            _ => Ok(Answer { configuration: true, ..Answer::new(MessageType::REPLY) }),
+        };
+        let answer = answered.and_then(|answer| Ok((answer.kind, answer.encode(&asked, &self.duid, &link)?)));
+        let (kind, bytes) = match answer {
+            Ok(answer) => answer,
+            Err(reason) => {
+                self.flight.settle(ticket, false, &mut self.table);
+                return Err(reason);
+            }
+        };
+        let reply = Reply { link: link.name.clone(), destination: datagram.source, port: CLIENT_PORT, bytes };
+        let changes = self.flight.changes(ticket);
+        if changes.is_empty() {
+            let count = if kind == MessageType::ADVERTISE {
+                &mut self.counters.advertise
+            } else {
+                &mut self.counters.reply
+            };
+            *count = count.saturating_add(1);
+            actions.push(Action::Reply(reply));
+        } else {
+            self.flight.hold(ticket, reply);
+            actions.push(Action::Commit { ticket, changes });
+        }
+        Ok(())
+    }
+
+    fn answer_asker(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, ticket: u64) -> Result<Answer, Discard> {
+        let reply = || Answer { configuration: true, ..Answer::new(MessageType::REPLY) };
+        if asked.kind != MessageType::CONFIRM && self.flight.len() >= self.limits.commits {
+            return Err(Discard::Busy);
+        }
+        match asked.kind {
+            MessageType::SOLICIT => {
+                if self.rapid_commit && asked.message.options().get(OptionCode::RAPID_COMMIT).is_some() {
+                    let outcomes = self.assign_all(asker, asked, Bind::Commit(ticket));
+                    if outcomes.iter().any(Outcome::is_useful) {
+                        return Ok(Answer { outcomes, rapid_commit: true, ..reply() });
+                    }
+                }
+                let outcomes = self.assign_all(asker, asked, Bind::Offer);
+                let advertise = Answer::new(MessageType::ADVERTISE);
+                Ok(Answer { outcomes, preference: self.preference, configuration: true, ..advertise })
+            }
+            MessageType::REQUEST => {
+                let outcomes = asked.associations.iter().map(|ia| self.request(asker, ia, ticket)).collect();
+                Ok(Answer { outcomes, ..reply() })
+            }
+            MessageType::CONFIRM => confirm(asker, asked),
+            MessageType::RELEASE | MessageType::DECLINE => {
+                let declined = asked.kind == MessageType::DECLINE;
+                let outcomes = asked
+                    .associations
+                    .iter()
+                    .filter_map(|ia| self.give_up(asker, ia, declined, ticket))
+                    .collect();
+                let words = if declined { "declined" } else { "released" };
+                let status = Some((StatusCode::SUCCESS, words));
+                Ok(Answer { outcomes, status, ..Answer::new(MessageType::REPLY) })
+            }
+            _ => {
+                let rebind = asked.kind == MessageType::REBIND;
+                let outcomes: Vec<_> = asked
+                    .associations
+                    .iter()
+                    .filter_map(|ia| self.extend_all(asker, ia, rebind, ticket))
+                    .collect();
+                // RFC 9915 section 18.3.5: silence about what may be another server's.
+                if outcomes.is_empty() && rebind {
+                    Err(Discard::Silent)
+                } else {
+                    Ok(Answer { outcomes, ..reply() })
+                }
+            }
+        }
+    }
+
+    fn assign_all(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, bind: Bind) -> Vec<Outcome> {
+        asked.associations.iter().map(|ia| self.assign(asker, ia, bind)).collect()
+    }
+
+    /// RFC 9915 section 18.3.2.
+    fn request(&mut self, asker: &Asker<'_>, ia: &Association, ticket: u64) -> Outcome {
+        let off_link = |resource: &Resource| on_link(asker, *resource) == Some(false);
+        if ia.kind == Kind::Address && ia.listed.iter().any(off_link) {
+            let words = "an address asked for does not belong to this link";
+            return Outcome::status(ia.kind, ia.iaid, StatusCode::NOT_ON_LINK, words);
+        }
+        self.assign(asker, ia, Bind::Commit(ticket))
+    }
+
+    /// RFC 9915 sections 18.3.4 and 18.3.5.
+    fn extend_all(
+        &mut self,
+        asker: &Asker<'_>,
+        ia: &Association,
+        rebind: bool,
+        ticket: u64,
+    ) -> Option<Outcome> {
+        let gives = match ia.kind {
+            Kind::Address => !asker.link.addresses.is_empty(),
+            Kind::Prefix => !asker.link.delegation.is_empty(),
+        };
+        let known = self.table.held(asker.duid, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
+        if !gives && !known {
+            let words = "nothing is held under this association";
+            return (!rebind).then(|| Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
+        }
+        let mut outcome = self.assign(asker, ia, Bind::Commit(ticket));
+        for &resource in &ia.listed {
+            if !outcome.leases.iter().any(|(known, _)| *known == resource) {
+                outcome.leases.push((resource, config::Told::NOTHING));
+            }
+        }
+        if !ia.listed.is_empty() {
+            // The zero lifetimes say it all.
+            outcome.status = None;
+        }
+        Some(outcome)
+    }
+
+    /// RFC 9915 sections 18.3.7 and 18.3.8.
+    fn give_up(
+        &mut self,
+        asker: &Asker<'_>,
+        ia: &Association,
+        declined: bool,
+        ticket: u64,
+    ) -> Option<Outcome> {
+        let held: Vec<Lease> = self.table.held(asker.duid, ia.iaid, ia.kind).cloned().collect();
+        if held.is_empty() {
+            let words = "nothing is held under this association";
+            return Some(Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
+        }
+        for lease in held.into_iter().filter(|lease| ia.listed.contains(&lease.resource)) {
+            match (declined, lease.resource) {
+                (false, resource) => self.stage(ticket, LeaseChange::Remove(resource)),
+                (true, Resource::Address(_)) => self.quarantine(asker.now, lease, ticket),
+                // Only addresses can be declined.
+                (true, Resource::Prefix(_)) => {}
+            }
+        }
+        None
+    }
+
+    /// Keeps a declined address from everybody for a while.
+    fn quarantine(&mut self, now: Duration, lease: Lease, ticket: u64) {
+        let declined = |lease: &&Lease| lease.state == LeaseState::Declined;
+        if self.table.unbound() >= self.limits.declined {
+            let count = self.table.by_end().filter(declined).count();
+            let first = self.table.by_end().find(declined).map(|lease| lease.resource);
+            if let Some(first) = first.filter(|_| count >= self.limits.declined.max(1)) {
+                self.counters.declined_evicted = self.counters.declined_evicted.saturating_add(1);
+                self.stage(ticket, LeaseChange::Remove(first));
+            }
+        }
+        let valid_until = now.saturating_add(self.limits.decline_hold);
+        let state = LeaseState::Declined;
+        self.stage(ticket, LeaseChange::Put(Lease { state, preferred_until: now, valid_until, ..lease }));
+    }
+
+    fn stage(&mut self, ticket: u64, change: LeaseChange) {
+        self.flight.stage(ticket, change, &mut self.table);
+    }
+
+    /// Removes leases whose time is over.
+    fn expire(&mut self, now: Duration, actions: &mut Actions) {
+        if now < self.retry_at {
+            return;
+        }
+        let over = |lease: &&Lease| lease.valid_until.saturating_add(GRACE) <= now;
+        let ended: Vec<_> = self.table.by_end().take_while(over).take(EXPIRED_AT_ONCE).cloned().collect();
+        if ended.is_empty() {
+            return;
+        }
+        let ticket = self.flight.ticket();
+        for lease in ended {
+            if lease.state == LeaseState::Bound {
+                self.counters.expired = self.counters.expired.saturating_add(1);
+            }
+            self.stage(ticket, LeaseChange::Remove(lease.resource));
+        }
+        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
+    }
+
+    /// Brings the route of a resource to what the store and the links say.
+    fn sync_route(&mut self, resource: Resource, actions: &mut Actions) {
+        let Resource::Prefix(prefix) = resource else { return };
+        let lease = self.flight.durable(resource, &self.table);
+        let bound = lease.filter(|lease| lease.state == LeaseState::Bound);
+        let wanted = bound
+            .filter(|lease| self.lifetimes_of(&lease.link, resource).is_some())
+            .map(|lease| Route { prefix, via: lease.peer, link: lease.link.clone() });
+        if wanted.as_ref() == self.routes.get(&prefix) {
+            return;
+        }
+        if let Some(route) = wanted {
+            self.routes.insert(prefix, route.clone());
+            actions.push(Action::RouteAdd(route));
+        } else {
+            self.routes.remove(&prefix);
+            actions.push(Action::RouteRemove { prefix });
+        }
+    }
+
+    fn sync_all_routes(&mut self, actions: &mut Actions) {
+        let leased = self.table.iter().chain(self.flight.leaving().iter()).map(|lease| lease.resource);
+        let routed = self.routes.keys().map(|prefix| Resource::Prefix(*prefix));
+        let all: std::collections::BTreeSet<_> = leased.chain(routed).collect();
+        for resource in all {
+            self.sync_route(resource, actions);
+        }
+    }
+}
+
+fn by_name(links: Vec<Link>) -> BTreeMap<LinkId, Arc<Link>> {
+    links.into_iter().map(|link| (link.name.clone(), Arc::new(link))).collect()
+}
+
+/// Whether an address belongs to the link; `None` where that cannot be told because no pool says what the link is.
+fn on_link(asker: &Asker<'_>, resource: Resource) -> Option<bool> {
+    let mut alive =
+        asker.link.addresses.iter().filter(|pool| pool.lifetimes.valid_until > asker.now).peekable();
+    alive.peek()?;
+    Some(alive.any(|pool| {
+        let whole = Ipv6Net::new(pool.prefix.network(), pool.prefix.prefix_len().min(64));
+        whole.is_ok_and(|whole| whole.trunc().contains(&resource.net()))
+    }))
+}
+
+/// RFC 9915 section 18.3.3.
+fn confirm(asker: &Asker<'_>, asked: &Asked<'_>) -> Result<Answer, Discard> {
+    let addresses = asked.associations.iter().filter(|ia| ia.kind == Kind::Address).flat_map(|ia| &ia.listed);
+    let mut answer = None;
+    for &address in addresses {
+        // Neither yes nor no can be said of a link without pools.
+        let fits = on_link(asker, address).ok_or(Discard::Silent)?;
+        answer = Some(answer.unwrap_or(true) && fits);
+    }
+    let status = match answer {
+        Some(true) => (StatusCode::SUCCESS, "all addresses belong to this link"),
+        Some(false) => (StatusCode::NOT_ON_LINK, "an address does not belong to this link"),
+        None => return Err(Discard::Silent),
+    };
+    Ok(Answer { status: Some(status), ..Answer::new(MessageType::REPLY) })
+}

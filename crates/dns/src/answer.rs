@@ -66,7 +66,8 @@ struct Layout {
     end_of_authority: usize,
 }
 
-/// An encoded answer without OPT. Its ID and flags mean nothing; its TTLs are those of the moment it was stored.
+/// An encoded answer without OPT. Its ID and flags mean nothing; its TTLs are those of the moment it was
+/// stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     wire: Box<[u8]>,
@@ -138,7 +139,8 @@ impl Answer {
         self.wire.len() + self.layout.ttls.len() * 2 + errors
     }
 
-    /// Records and question with `question` in place of its own, and each TTL as `ttl` makes it of the stored one.
+    /// Records and question with `question` in place of its own, and each TTL as `ttl` makes it of the stored
+    /// one.
     pub(crate) fn body(&self, question: &[u8], ttl: impl Fn(u32) -> u32) -> Vec<u8> {
         let mut bytes = self.wire.to_vec();
         if let Some(own) = bytes.get_mut(HEADER..self.layout.end_of_question)
@@ -196,10 +198,11 @@ fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The one step that each upstream answer takes before it is stored or sent: the place for validation and for DNS64.
+/// The one step that each upstream answer takes before it is stored or sent: the place for validation and for
+/// DNS64.
 ///
-/// Today it takes away what the client did not ask for (RFC 4035 section 3.2.1), caps TTLs, limits a denial's to what its SOA allows
-/// (RFC 2308 section 5), and drops an AD bit that nobody vouched for.
+/// Today it takes away what the client did not ask for (RFC 4035 section 3.2.1), caps TTLs, limits a denial's
+/// to what its SOA allows (RFC 2308 section 5), and drops an AD bit that nobody vouched for.
 pub(crate) fn finish(
     message: Message,
     kind: RecordType,

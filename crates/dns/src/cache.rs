@@ -17,7 +17,8 @@ pub(crate) struct Entry {
     pub(crate) answer: Answer,
     pub(crate) stored: Duration,
     pub(crate) expires: Duration,
-    /// Until then, a stale answer is given without asking again (RFC 8767 section 5, the failure recheck timer).
+    /// Until then, a stale answer is given without asking again (RFC 8767 section 5, the failure recheck
+    /// timer).
     pub(crate) recheck: Duration,
     used: u64,
 }

@@ -15,7 +15,8 @@ pub struct Config {
     pub max_negative_ttl: Duration,
     /// How long a failed lookup is remembered (RFC 9520 section 3.2: at least 1 second, at most 5 minutes).
     pub failure_ttl: Duration,
-    /// How long after its end an answer may still be given when no upstream answers (RFC 8767); zero never does that.
+    /// How long after its end an answer may still be given when no upstream answers (RFC 8767); zero never
+    /// does that.
     pub max_stale: Duration,
     /// Questions under way at once. Beyond it, queries are dropped and counted.
     pub max_lookups: usize,
@@ -25,11 +26,11 @@ pub struct Config {
     pub max_attempts: u32,
     /// From a client's query to the answer or SERVFAIL. Below the 5 seconds after which a stub asks again.
     pub deadline: Duration,
-    /// UDP payload offered to upstreams and at most given to clients, in octets: 1232 fits the smallest IPv6 MTU and so is never
-    /// fragmented.
+    /// UDP payload offered to upstreams and at most given to clients, in octets: 1232 fits the smallest IPv6
+    /// MTU and so is never fragmented.
     pub udp_payload: u16,
-    /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to them is secure
-    /// (RFC 4035 section 4.9.3).
+    /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to
+    /// them is secure (RFC 4035 section 4.9.3).
     pub trust_upstream_ad: bool,
 }
 

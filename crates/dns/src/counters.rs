@@ -9,7 +9,7 @@ pub struct Counters {
     pub malformed: u64,
     /// Queries answered with FORMERR, NOTIMP, BADVERS or REFUSED.
     pub refused: u64,
-    /// Queries answered from [`Names`](crate::Names).
+    /// Queries that need no upstream: answered from [`Names`](crate::Names), or ANY.
     pub local: u64,
     /// Queries answered from the cache.
     pub hits: u64,
@@ -33,7 +33,8 @@ pub struct Counters {
     pub upstream_tcp: u64,
     /// Queries to upstreams that no answer came to in time.
     pub upstream_timeouts: u64,
-    /// Answers dropped: unknown token, other sender, other ID, other question, or not readable (RFC 5452 section 9.1).
+    /// Answers dropped: unknown token, other sender, other ID, other question, or not readable (RFC 5452
+    /// section 9.1).
     pub upstream_mismatches: u64,
     /// Answers in the cache now.
     pub cached: u64,

@@ -25,9 +25,9 @@ const TCP_WAIT: Duration = Duration::from_secs(2);
 
 /// A caching forwarder. `P` is the owner's notion of a client's address: see [`Client`].
 ///
-/// A question goes to the upstream that has answered fastest so far; when it does not answer in the time it usually takes, to
-/// the next, and so on in rounds with doubled waits, until [`Config::deadline`]. The first good answer counts, whoever
-/// gives it. Equal questions under way are asked once.
+/// A question goes to the upstream that has answered fastest so far; when it does not answer in the time it
+/// usually takes, to the next, and so on in rounds with doubled waits, until [`Config::deadline`]. The first
+/// good answer counts, whoever gives it. Equal questions under way are asked once.
 #[derive(Debug)]
 pub struct Forwarder<P> {
     config: Config,
@@ -53,8 +53,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
     }
 
-    /// Replaces the resolvers to ask. What is known of those that stay, stays; questions under way go on with the new
-    /// ones when they try again.
+    /// Replaces the resolvers to ask. What is known of those that stay, stays; questions under way go on with
+    /// the new ones when they try again.
     pub fn set_upstreams(&mut self, upstreams: &[SocketAddr]) {
         self.upstreams.replace(upstreams);
     }
@@ -88,7 +88,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             self.counters.local += 1;
             return self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
         }
-        // Whoever does not want recursion wants to know what others asked (RFC 5358, "cache snooping").
+        // Whoever does not want recursion wants to know what others have asked: none of its business.
         if !asked.recursion_desired {
             return self.refuse(client, &asked, ResponseCode::Refused, actions);
         }
@@ -167,8 +167,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
     }
 
-    /// The socket of `token` failed: no connection, an ICMP error, or closed by the upstream before an answer. The owner has
-    /// closed it; no [`Action::Done`] follows.
+    /// The socket of `token` failed: no connection, an ICMP error, or closed by the upstream before an
+    /// answer. The owner has closed it; no [`Action::Done`] follows.
     pub fn handle_failure(&mut self, now: Duration, token: Token, actions: &mut Vec<Action<P>>) {
         let Some(mut lookup) = self.lookups.take_token(token) else { return };
         let Some(index) = lookup.attempts.iter().position(|attempt| attempt.token == token) else {
@@ -269,7 +269,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         Some((client, asked))
     }
 
-    /// Gives each waiter the answer whose time is over, if there is one that is not too old; returns those that got none.
+    /// Gives each waiter the answer whose time is over, if there is one that is not too old; returns those
+    /// that got none.
     fn answer_stale(
         &mut self,
         now: Duration,
@@ -417,7 +418,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         if errors.is_empty() {
             errors.push(match (lookup.heard, lookup.attempts.is_empty()) {
                 (true, _) => ExtendedError::new(
-                    ExtendedError::NETWORK_ERROR,
+                    ExtendedError::NO_REACHABLE_AUTHORITY,
                     "the upstream resolvers answer with an error",
                 ),
                 (false, true) => ExtendedError::new(
@@ -432,7 +433,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         self.fail(now, &lookup.subject, lookup.waiters, errors, true, actions);
     }
 
-    /// A stale answer, or SERVFAIL, which is kept for a while if `keep`.
+    /// A stale answer, or SERVFAIL; if `keep`, upstreams were asked in vain and are let alone for a while.
     fn fail(
         &mut self,
         now: Duration,
@@ -448,7 +449,9 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             && entry.answer.code != ResponseCode::ServFail
             && now < entry.expires.saturating_add(max_stale)
         {
-            entry.recheck = now.saturating_add(STALE_RECHECK);
+            if keep {
+                entry.recheck = now.saturating_add(STALE_RECHECK);
+            }
             return;
         }
         let Some(answer) = Answer::failure(&subject.name, subject.kind, errors) else { return };
@@ -466,10 +469,11 @@ fn close<P>(lookup: &Lookup<P>, actions: &mut Vec<Action<P>>) {
     actions.extend(lookup.attempts.iter().map(|attempt| Action::Done { token: attempt.token }));
 }
 
-/// A response with this ID (RFC 5452 section 9.1). What cannot be decoded beyond the header is told apart later.
+/// A response with this ID (RFC 5452 section 9.1) and no more than one question. What cannot be decoded beyond
+/// the header is told apart later.
 fn is_answer_to(id: u16, bytes: &[u8]) -> bool {
     let [high, low] = id.to_be_bytes();
-    matches!(bytes, [a, b, flags, ..] if *a == high && *b == low && flags & 0x80 != 0)
+    matches!(bytes, [a, b, flags, _, 0, 0 | 1, ..] if *a == high && *b == low && flags & 0x80 != 0)
         && bytes.len() >= question::HEADER
 }
 

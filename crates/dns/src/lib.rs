@@ -1,12 +1,12 @@
 //! A caching DNS forwarder and the names of the local network, sans-I/O.
 //!
-//! [`Forwarder`] takes queries of clients and answers of upstream resolvers, each with the time it came, and leaves
-//! [`Action`]s for its owner to carry out. [`Names`] holds what the gateway itself is the authority for: the hosts
-//! under `home.arpa.` (RFC 8375), their reverse names, and the names that must never leave the network (RFC 6761,
-//! RFC 6303). Neither opens a socket or asks for the clock.
+//! [`Forwarder`] takes queries of clients and answers of upstream resolvers, each with the time it came, and
+//! leaves [`Action`]s for its owner to carry out. [`Names`] holds what the gateway itself is the authority
+//! for: the hosts under `home.arpa.` (RFC 8375), their reverse names, and the names that must never leave the
+//! network (RFC 6761, RFC 6303). Neither opens a socket or asks for the clock.
 //!
-//! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only: an open resolver is an amplifier
-//! (RFC 5358).
+//! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only: an open resolver is an
+//! amplifier (RFC 5358).
 //!
 //! ```
 //! use core::time::Duration;
@@ -24,10 +24,10 @@
 //!
 //! # Where validation and DNS64 go
 //!
-//! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A validator
-//! will judge it there (and set or clear AD), and DNS64 will rewrite it there; both need further questions, which the
-//! forwarder asks as it asks a client's. What is stored and sent is the message that `finish` returns, so a hit costs the
-//! same with either.
+//! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A
+//! validator will judge it there (and set or clear AD), and DNS64 will rewrite it there; both need further
+//! questions, which the forwarder asks as it asks a client's. What is stored and sent is the message that
+//! `finish` returns, so a hit costs the same with either.
 
 mod action;
 mod answer;

@@ -45,7 +45,8 @@ pub(crate) struct Subject {
 impl Subject {
     /// `question` is the question section as the client spelled it.
     pub(crate) fn new(name: Name, kind: RecordType, asked: &Asked) -> Self {
-        // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section 4.7).
+        // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section
+        // 4.6).
         let mut key = asked.question.to_ascii_lowercase();
         key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
         // Type and class must not change case; they stand at the end.

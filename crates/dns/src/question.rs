@@ -92,7 +92,8 @@ pub(crate) fn read(bytes: &[u8]) -> Query {
     Query::Refuse { asked, code }
 }
 
-/// Types that are no data: transfers, and what only makes sense between two ends (RFC 6895 section 3.1); ANY is not among them.
+/// Types that are no data: transfers, and what only makes sense between two ends (RFC 6895 section 3.1); ANY
+/// is not among them.
 fn is_meta(kind: RecordType) -> bool {
     let number = u16::from(kind);
     kind == RecordType::OPT || (128..=254).contains(&number)

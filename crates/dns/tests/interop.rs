@@ -1,4 +1,5 @@
-//! Stock programs on both sides: `dig` asks, `dnsmasq` is the upstream, each over the IPv6 loopback of a network namespace.
+//! Stock programs on both sides: `dig` asks, `dnsmasq` is the upstream, each over the IPv6 loopback of a
+//! network namespace.
 //!
 //! The test starts itself again under `unshare`, so that nothing here reaches the host's own network.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

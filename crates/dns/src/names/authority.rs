@@ -12,7 +12,8 @@ use super::{GATEWAY, Names};
 
 /// Seconds that an answer about a host may be kept: a lease can end and its name go to another.
 const HOST_TTL: u32 = 60;
-/// Seconds that a denial under `home.arpa.` or a LAN's prefix may be kept: the host may be about to ask for a lease.
+/// Seconds that a denial under `home.arpa.` or a LAN's prefix may be kept: the host may be about to ask for a
+/// lease.
 const NEGATIVE_TTL: u32 = 30;
 /// Seconds that a fact out of an RFC may be kept (RFC 6303 section 3).
 const RESERVED_TTL: u32 = 10_800;
@@ -22,7 +23,7 @@ const RESERVED_TTL: u32 = 10_800;
 pub(crate) struct Local {
     pub(crate) code: ResponseCode,
     pub(crate) answers: Vec<Record>,
-    /// The SOA that a denial carries (RFC 2308 section 2).
+    /// The SOA that a denial carries (RFC 2308 section 3).
     pub(crate) authority: Option<Record>,
 }
 
@@ -43,7 +44,8 @@ impl Names {
         let mut labels: Vec<&[u8]> = lower.iter().collect();
         labels.reverse();
         match labels.as_slice() {
-            // The signed proof that home.arpa. is not delegated securely comes from its parent (RFC 8375 section 4).
+            // The signed proof that home.arpa. is not delegated securely comes from its parent (RFC 8375
+            // section 4).
             [b"arpa", b"home"] if kind == RecordType::DS && dnssec_ok => return None,
             [b"arpa", b"home", host @ ..] => return Some(self.home(&lower, host, kind)),
             [b"arpa", b"ip6", nibbles @ ..] => {
@@ -99,8 +101,8 @@ impl Names {
         }
     }
 
-    /// A name below `ip6.arpa.` of `labels` labels, of which `count` are nibbles of `address`, in the zone of a LAN that has `zone`
-    /// nibbles.
+    /// A name below `ip6.arpa.` of `labels` labels, of which `count` are nibbles of `address`, in the zone of
+    /// a LAN that has `zone` nibbles.
     fn pointer(
         &self,
         name: &Name,
@@ -123,8 +125,8 @@ impl Names {
                 };
             }
         } else if labels == count && count < 32 {
-            // A name with nothing of its own but with names below it is there (RFC 8020 section 2), and a resolver that walks
-            // down nibble by nibble must not stop here (RFC 9156).
+            // A name with nothing of its own but with names below it is there (RFC 8020 section 2), and a
+            // resolver that walks down nibble by nibble must not stop here (RFC 9156).
             let below = Ipv6Net::new_assert(address, (count * 4) as u8);
             if self.any_within(below.network(), below.broadcast()) {
                 return Local::denial(ResponseCode::NoError, self.soa(apex));

@@ -19,8 +19,9 @@ const MAX_ADDRESSES: usize = 16;
 const MAX_LABEL: usize = 63;
 /// The gateway's own label.
 const GATEWAY: &str = "gateway";
-/// Labels that no client gets: the gateway's own, the one that means each host itself (RFC 6761 section 6.3), and two by
-/// which hosts look for a proxy or a tunnel, so that whoever held them could take over their traffic.
+/// Labels that no client gets: the gateway's own, the one that means each host itself (RFC 6761 section 6.3),
+/// and two by which hosts look for a proxy or a tunnel, so that whoever held them could take over their
+/// traffic.
 const RESERVED: [&str; 4] = [GATEWAY, "localhost", "wpad", "isatap"];
 
 /// Why a name was not taken.
@@ -58,11 +59,11 @@ struct Held {
 /// The hosts under `home.arpa.`, their reverse names, and what else is answered without an upstream.
 ///
 /// Answered here and never forwarded:
-/// - `home.arpa.` and all below it (RFC 8375 section 4), but for the one question that section excepts: DS of `home.arpa.`
-///   itself with DO set, whose signed denial only the parent can give;
+/// - `home.arpa.` and all below it (RFC 8375 section 4), but for the one question that section excepts: DS of
+///   `home.arpa.` itself with DO set, whose signed denial only the parent can give;
 /// - reverse names within the prefixes of the LAN;
-/// - `localhost.`, `invalid.`, `test.` (RFC 6761), `local.` (RFC 6762), `onion.` (RFC 7686), `alt.` (RFC 9476),
-///   `resolver.arpa.` (RFC 9462 section 6.4);
+/// - `localhost.`, `invalid.`, `test.` (RFC 6761), `local.` (RFC 6762), `onion.` (RFC 7686), `alt.` (RFC
+///   9476), `resolver.arpa.` (RFC 9462 section 6.4);
 /// - reverse names of private, link-local, loopback and documentation addresses (RFC 6303, RFC 7793), unless
 ///   [`forward_zone`](Self::forward_zone) says that an upstream serves them.
 #[derive(Debug, Clone, Default)]
@@ -96,8 +97,8 @@ impl Names {
         self.changed();
     }
 
-    /// Forwards `zone` (such as `d.f.ip6.arpa`) although RFC 6303 would have it answered here: an upstream serves it.
-    /// `home.arpa.` and the LANs' prefixes stay local all the same.
+    /// Forwards `zone` (such as `d.f.ip6.arpa`) although RFC 6303 would have it answered here: an upstream
+    /// serves it. `home.arpa.` and the LANs' prefixes stay local all the same.
     pub fn forward_zone(&mut self, zone: &str) -> Result<(), NameError> {
         let mut name = Name::from_ascii(zone).map_err(|_| NameError::BadZone { zone: zone.to_owned() })?;
         name.set_fqdn(true);
@@ -107,12 +108,13 @@ impl Names {
         Ok(())
     }
 
-    /// Gives `holder` (the identity that its lease has) a name made of `hostname`, with these addresses, at most 16; returns
-    /// the label it got, which stands under `home.arpa.`.
+    /// Gives `holder` (the identity that its lease has) a name made of `hostname`, with these addresses, at
+    /// most 16; returns the label it got, which stands under `home.arpa.`.
     ///
-    /// Of the name, the first label counts; what cannot stand in a host name (RFC 952, RFC 1123 section 2.1) becomes a hyphen. The
-    /// first holder gets the plain label, later ones `-2`, `-3` and so on, and each keeps its own until it asks for
-    /// another or is removed, so that a name never moves to another host behind a client's back.
+    /// Of the name, the first label counts; what cannot stand in a host name (RFC 952, RFC 1123 section 2.1)
+    /// becomes a hyphen. The first holder gets the plain label, later ones `-2`, `-3` and so on, and each
+    /// keeps its own until it asks for another or is removed, so that a name never moves to another host
+    /// behind a client's back.
     pub fn set(&mut self, holder: &[u8], hostname: &str, addresses: &[Ipv6Addr]) -> Result<&str, NameError> {
         let Some(asked) = sanitise(hostname) else {
             self.refused = self.refused.saturating_add(1);

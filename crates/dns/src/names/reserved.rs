@@ -68,8 +68,8 @@ fn private_v6(labels: &[&[u8]]) -> Option<Reserved> {
     Some(Reserved::NoName(zone + 2))
 }
 
-/// The address that the labels below `ip6.arpa.` spell (RFC 3596 section 2.5), the rest of it zero, and how many nibbles they gave
-/// before the first label that is none.
+/// The address that the labels below `ip6.arpa.` spell (RFC 3596 section 2.5), the rest of it zero, and how
+/// many nibbles they gave before the first label that is none.
 pub(super) fn address_of(labels: &[&[u8]]) -> (Ipv6Addr, usize) {
     let mut bits = 0_u128;
     let mut nibbles = 0_usize;

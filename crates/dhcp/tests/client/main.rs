@@ -1,0 +1,9 @@
+//! The client by simulated time: against answers written here, over lossy links, and before a dissector.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::unchecked_time_subtraction, clippy::type_complexity)]
+
+mod bench;
+mod blob;
+mod dissect;
+mod histories;
+mod reconfigure;
+mod states;

@@ -1,1 +1,221 @@
-//! Durable leases: group commit, snapshot at start.
+//! Durable leases in an SQLite database: nothing that a client is told may be forgotten.
+//!
+//! [`Store::open`] gives what was kept ([`Snapshot`]) and starts the one thread that writes. [`Store::submit`] hands
+//! changes to it under a token and returns at once; when the changes are on disk the token comes back through the
+//! callback given to `open`, and only then may a reply that relies on them leave. Whatever was submitted while one
+//! transaction was being synced shares the next, so that many leases cost one `fsync`.
+//!
+//! # What a token's return means
+//! - `Ok`: this submission *and every one before it* is on disk (write-ahead log, `synchronous=FULL`).
+//! - `Err`: the disk did not take it. The replies that wait for it must not be sent. The caller keeps its table in
+//!   memory as it is: the store keeps the changes, in order, writes them before all later ones, and tries again by
+//!   itself every [`RETRY`]. So memory is never behind the disk, and the disk catches up. After a crash in between,
+//!   the changes are either there or not; no client was told of them.
+//!
+//! [`Submit::Refused`] gives the changes back unwritten: the queue is full, because the disk is too slow or takes
+//! nothing. Again the replies must not be sent; the changes have to be submitted again before anything later that
+//! is about the same resources.
+
+mod database;
+mod error;
+mod history;
+mod read;
+mod rows;
+mod writer;
+
+pub use error::StoreError;
+pub use history::Holder;
+pub use read::Reader;
+pub use writer::RETRY;
+
+use sixgate_dhcp::lease::{Lease, LeaseChange};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// One change to make durable. Each stands alone: applying one twice does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A lease is kept, or kept no longer.
+    Lease(LeaseChange),
+    /// Some other thing that has to survive a restart.
+    Setting {
+        /// Its name.
+        key: String,
+        /// What to keep; `None` keeps nothing.
+        value: Option<Vec<u8>>,
+    },
+}
+
+impl From<LeaseChange> for Change {
+    fn from(change: LeaseChange) -> Self {
+        Self::Lease(change)
+    }
+}
+
+/// All that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// The leases, in no particular order. Some may have ended meanwhile.
+    pub leases: Vec<Lease>,
+    /// The settings by name.
+    pub settings: BTreeMap<String, Vec<u8>>,
+}
+
+/// Bounds of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Submissions that may wait for the disk.
+    pub queue: usize,
+    /// Rows of history to keep, beside those of leases that stand.
+    pub history_rows: u32,
+    /// For how long to keep the history of a lease after its end.
+    pub history_age: Duration,
+}
+
+impl Default for Config {
+    /// 4096 submissions; 100 000 rows (some 20 MB); 180 days.
+    fn default() -> Self {
+        Self { queue: 4096, history_rows: 100_000, history_age: Duration::from_secs(180 * 86_400) }
+    }
+}
+
+/// Tells which submissions are on disk and which were not taken. Called on the store's own thread: it should do no
+/// more than pass the tokens on.
+pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send>;
+
+/// What became of a call to [`Store::submit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "changes that were refused are not kept anywhere"]
+pub enum Submit {
+    /// The token will come back.
+    Queued,
+    /// The queue is full, or the store has stopped: nothing was taken, and the token will not come back.
+    Refused(Vec<Change>),
+}
+
+/// Figures that only grow, except [`Counters::unwritten`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Submissions that are on disk.
+    pub submissions: u64,
+    /// Transactions that they took.
+    pub transactions: u64,
+    /// Transactions that the disk did not take.
+    pub failures: u64,
+    /// Submissions that were refused because the queue was full.
+    pub refused: u64,
+    /// Changes that wait for the disk to take them after all.
+    pub unwritten: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    submissions: AtomicU64,
+    transactions: AtomicU64,
+    failures: AtomicU64,
+    refused: AtomicU64,
+    unwritten: AtomicU64,
+    /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
+    stopping: AtomicBool,
+}
+
+struct Submission {
+    now: Duration,
+    token: u64,
+    changes: Vec<Change>,
+}
+
+/// A database that is open for writing. Dropping it does what [`Store::stop`] does.
+#[derive(Debug)]
+pub struct Store {
+    queue: Option<SyncSender<Submission>>,
+    writer: Option<JoinHandle<Result<(), StoreError>>>,
+    tally: Arc<Tally>,
+    /// Held for as long as the database is open: nobody else may write it.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the database at `path`, which is made where there is none, in a directory that must be there. Beside it
+    /// lie `-wal` and `-shm`, which belong to it, and `-lock`.
+    ///
+    /// # Errors
+    /// [`StoreError`], which names the file and says what to do. A damaged database is left as it is.
+    pub fn open(path: &Path, config: Config, on_commit: OnCommit) -> Result<(Self, Snapshot), StoreError> {
+        let lock = database::lock(path)?;
+        let connection = database::open(path)?;
+        let snapshot = rows::snapshot(&connection).map_err(|error| error.at(path))?;
+        let tally = Arc::new(Tally::default());
+        let (queue, submissions) = sync_channel(config.queue);
+        let writer = writer::Writer::new(connection, path, config, on_commit, Arc::clone(&tally));
+        let writer = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer.run(&submissions))
+            .map_err(|reason| StoreError::Other { path: path.to_owned(), detail: reason.to_string() })?;
+        Ok((Self { queue: Some(queue), writer: Some(writer), tally, _lock: lock }, snapshot))
+    }
+
+    /// Opens a database only to look at it. That may be done while another process writes it.
+    ///
+    /// # Errors
+    /// [`StoreError`], which names the file and says what to do.
+    pub fn read_only(path: &Path) -> Result<Reader, StoreError> {
+        Reader::open(path)
+    }
+
+    /// Hands over changes that belong together: all of them will be on disk, or none. `now` is the time since the
+    /// Unix epoch, for the history. Never blocks.
+    pub fn submit(&self, now: Duration, changes: Vec<Change>, token: u64) -> Submit {
+        let Some(queue) = &self.queue else { return Submit::Refused(changes) };
+        match queue.try_send(Submission { now, token, changes }) {
+            Ok(()) => Submit::Queued,
+            Err(TrySendError::Full(submission) | TrySendError::Disconnected(submission)) => {
+                self.tally.refused.fetch_add(1, Ordering::Relaxed);
+                Submit::Refused(submission.changes)
+            }
+        }
+    }
+
+    /// What the store has done since it was opened.
+    pub fn counters(&self) -> Counters {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counters {
+            submissions: get(&self.tally.submissions),
+            transactions: get(&self.tally.transactions),
+            failures: get(&self.tally.failures),
+            refused: get(&self.tally.refused),
+            unwritten: get(&self.tally.unwritten),
+        }
+    }
+
+    /// Writes all that was submitted and closes the database; every token has come back when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the disk does not take what was submitted.
+    pub fn stop(mut self) -> Result<(), StoreError> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        // The writer ends when nobody can submit any more.
+        self.tally.stopping.store(true, Ordering::Relaxed);
+        self.queue = None;
+        match self.writer.take().map(JoinHandle::join) {
+            None | Some(Err(_)) => Ok(()),
+            Some(Ok(result)) => result,
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Each failure was told with its token; there is nobody left here to tell.
+        let _ = self.close();
+    }
+}

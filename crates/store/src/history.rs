@@ -1,0 +1,146 @@
+//! Who had what from when to when: one row for each holder of each resource, from its first grant to its end.
+
+use crate::Config;
+use crate::error::RowError;
+use crate::rows::{from_nanos, to_nanos};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LinkId, Resource};
+use sixgate_wire::dhcpv6::Duid;
+use std::time::Duration;
+
+/// One holder of one resource. Times are since the Unix epoch; [`Duration::MAX`] is for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// What was held.
+    pub resource: Resource,
+    /// Who held it.
+    pub duid: Duid,
+    /// The holder's number for the association.
+    pub iaid: u32,
+    /// Where the holder was.
+    pub link: LinkId,
+    /// The name the holder last gave.
+    pub hostname: Option<String>,
+    /// The holder's link-layer address, where it was seen.
+    pub link_layer: Option<Vec<u8>>,
+    /// When it was granted.
+    pub began_at: Duration,
+    /// When it was last renewed.
+    pub renewed_at: Duration,
+    /// Until when the holder was promised it.
+    pub promised_until: Duration,
+    /// When it ended; `None` while the lease stands.
+    pub ended_at: Option<Duration>,
+}
+
+/// Writes down what a change means for who holds what. Whether a row was added.
+pub(crate) fn record(connection: &Connection, now: Duration, change: &LeaseChange) -> rusqlite::Result<bool> {
+    match change {
+        LeaseChange::Put(lease) if lease.state == LeaseState::Declined => {
+            end(connection, now, lease.resource)?
+        }
+        // A retired lease stands: its holder may not have heard.
+        LeaseChange::Put(lease) => return hold(connection, now, lease),
+        LeaseChange::Remove(resource) => end(connection, now, *resource)?,
+    }
+    Ok(false)
+}
+
+fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Result<bool> {
+    let resource = lease.resource.to_string();
+    let standing: Option<(i64, Vec<u8>, u32)> = connection
+        .prepare_cached("SELECT id, duid, iaid FROM history WHERE resource = ?1 AND ended_at IS NULL")?
+        .query_row([&resource], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    if let Some((id, duid, iaid)) = standing {
+        if duid == lease.duid.as_bytes() && iaid == lease.iaid {
+            connection
+                .prepare_cached(
+                    "UPDATE history SET link = ?2, hostname = ?3, link_layer = ?4, renewed_at = ?5,
+                            promised_until = ?6 WHERE id = ?1",
+                )?
+                .execute(params![
+                    id,
+                    &*lease.link,
+                    lease.hostname,
+                    lease.link_layer,
+                    to_nanos(lease.renewed_at),
+                    to_nanos(lease.valid_until),
+                ])?;
+            return Ok(false);
+        }
+        end(connection, now, lease.resource)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO history (resource, duid, iaid, link, hostname, link_layer, began_at, renewed_at,
+                                  promised_until) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+        )?
+        .execute(params![
+            resource,
+            lease.duid.as_bytes(),
+            lease.iaid,
+            &*lease.link,
+            lease.hostname,
+            lease.link_layer,
+            to_nanos(lease.granted_at),
+            to_nanos(lease.renewed_at),
+            to_nanos(lease.valid_until),
+        ])?;
+    Ok(true)
+}
+
+/// A lease that is taken out after its time ended when it was promised to, not when that was noticed.
+fn end(connection: &Connection, now: Duration, resource: Resource) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE history SET ended_at = min(promised_until, ?2) WHERE resource = ?1 AND ended_at IS NULL",
+        )?
+        .execute(params![resource.to_string(), to_nanos(now)])?;
+    Ok(())
+}
+
+/// Forgets what is too old or too much. Rows of leases that stand are never forgotten.
+pub(crate) fn prune(connection: &Connection, now: Duration, config: &Config) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM history WHERE ended_at < ?1")?
+        .execute([to_nanos(now.saturating_sub(config.history_age))])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM history WHERE ended_at IS NOT NULL AND (ended_at, id) <=
+                 (SELECT ended_at, id FROM history WHERE ended_at IS NOT NULL
+                  ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?1)",
+        )?
+        .execute([config.history_rows])?;
+    Ok(())
+}
+
+/// The holders of a resource, the latest first, at most `limit`.
+pub(crate) fn of(connection: &Connection, resource: Resource, limit: u32) -> Result<Vec<Holder>, RowError> {
+    let mut statement = connection.prepare(
+        "SELECT duid, iaid, link, hostname, link_layer, began_at, renewed_at, promised_until, ended_at
+         FROM history WHERE resource = ?1 ORDER BY began_at DESC, id DESC LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![resource.to_string(), limit])?;
+    let mut holders = Vec::new();
+    while let Some(row) = rows.next()? {
+        let duid: Vec<u8> = row.get(0)?;
+        let link: String = row.get(2)?;
+        let ended_at: Option<i64> = row.get(8)?;
+        holders.push(Holder {
+            resource,
+            duid: Duid::new(&duid).map_err(|_| {
+                RowError::Content(format!("the history of {resource} has a DUID that is none"))
+            })?,
+            iaid: row.get(1)?,
+            link: link.into(),
+            hostname: row.get(3)?,
+            link_layer: row.get(4)?,
+            began_at: from_nanos(row.get(5)?),
+            renewed_at: from_nanos(row.get(6)?),
+            promised_until: from_nanos(row.get(7)?),
+            ended_at: ended_at.map(from_nanos),
+        });
+    }
+    Ok(holders)
+}

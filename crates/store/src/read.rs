@@ -1,0 +1,98 @@
+//! Looking at a database without writing it.
+
+use crate::database::{beside, check};
+use crate::history::{self, Holder};
+use crate::{Snapshot, StoreError, rows};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use sixgate_dhcp::lease::Resource;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A database that is open only to be read. See [`crate::Store::read_only`].
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Err(reason) = std::fs::metadata(path) {
+            return Err(match reason.kind() {
+                std::io::ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+                _ => StoreError::Open { path: path.to_owned(), reason: reason.to_string() },
+            });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .and_then(|connection| {
+                connection.busy_timeout(Duration::from_secs(5))?;
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+                Ok(connection)
+            })
+            .or_else(|error| match error.sqlite_error_code() {
+                // A database with an empty log is whole by itself; SQLite needs to be told so where it cannot make the
+                // log's index, in a directory that this user may not write.
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if log_is_empty(path) => {
+                    Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)
+                }
+                _ => Err(error),
+            })
+            .map_err(|error| StoreError::sqlite(path, &error))?;
+        check(&connection, path)?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// All leases and settings, as of one instant.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        if self.is_empty()? {
+            return Ok(Snapshot::default());
+        }
+        // One read transaction, so that leases and settings are of the same instant.
+        let lost = |error| StoreError::sqlite(&self.path, &error);
+        let transaction = self.connection.unchecked_transaction().map_err(lost)?;
+        rows::snapshot(&transaction).map_err(|error| error.at(&self.path))
+    }
+
+    /// Who held `resource`, the latest holder first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn holders(&self, resource: Resource, limit: u32) -> Result<Vec<Holder>, StoreError> {
+        if self.is_empty()? {
+            return Ok(Vec::new());
+        }
+        history::of(&self.connection, resource, limit).map_err(|error| error.at(&self.path))
+    }
+
+    /// Whether the database has no tables yet: its writer ended before it had made them.
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        self.connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+            .map(|tables| tables == 0)
+            .map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+}
+
+fn log_is_empty(path: &Path) -> bool {
+    std::fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0)
+}
+
+/// The path as a URI by which SQLite opens it without locks and without a log.
+fn immutable(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut uri = String::from("file:");
+    for &octet in path.as_os_str().as_bytes() {
+        if octet.is_ascii_alphanumeric() || b"/-_.".contains(&octet) {
+            uri.push(char::from(octet));
+        } else {
+            let _ = write!(uri, "%{octet:02x}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}

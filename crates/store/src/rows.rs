@@ -1,0 +1,99 @@
+//! Leases and settings as rows, there and back.
+
+use crate::error::RowError;
+use crate::{Change, Snapshot};
+use rusqlite::{Connection, Row, params};
+use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
+use sixgate_wire::dhcpv6::Duid;
+use std::time::Duration;
+
+/// Nanoseconds since the epoch. What lies beyond the year 2262 is for ever.
+pub(crate) fn to_nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_nanos(nanos: i64) -> Duration {
+    if nanos == i64::MAX { Duration::MAX } else { Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) }
+}
+
+/// Does what a change says to the tables of leases and settings.
+pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    match change {
+        Change::Lease(LeaseChange::Put(lease)) => {
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO lease VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+                )?
+                .execute(params![
+                    lease.resource.to_string(),
+                    lease.duid.as_bytes(),
+                    lease.iaid,
+                    &*lease.link,
+                    lease.state.name(),
+                    to_nanos(lease.preferred_until),
+                    to_nanos(lease.valid_until),
+                    to_nanos(lease.granted_at),
+                    to_nanos(lease.renewed_at),
+                    lease.hostname,
+                    lease.link_layer,
+                    lease.peer.to_string(),
+                ])?;
+        }
+        Change::Lease(LeaseChange::Remove(resource)) => {
+            connection
+                .prepare_cached("DELETE FROM lease WHERE resource = ?1")?
+                .execute([resource.to_string()])?;
+        }
+        Change::Setting { key, value: Some(value) } => {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2)")?
+                .execute(params![key, value])?;
+        }
+        Change::Setting { key, value: None } => {
+            connection.prepare_cached("DELETE FROM setting WHERE key = ?1")?.execute([key])?;
+        }
+    }
+    Ok(())
+}
+
+/// All leases and settings.
+pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
+    let mut snapshot = Snapshot::default();
+    let mut statement = connection.prepare(
+        "SELECT resource, duid, iaid, link, state, preferred_until, valid_until, granted_at, renewed_at, hostname,
+                link_layer, peer FROM lease",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        snapshot.leases.push(lease(row)?);
+    }
+    let mut statement = connection.prepare("SELECT key, value FROM setting")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        snapshot.settings.insert(row.get(0)?, row.get(1)?);
+    }
+    Ok(snapshot)
+}
+
+fn lease(row: &Row<'_>) -> Result<Lease, RowError> {
+    let resource: String = row.get(0)?;
+    let wrong = |what: &str| RowError::Content(format!("the row of {resource} has a {what} that is none"));
+    let duid: Vec<u8> = row.get(1)?;
+    let link: String = row.get(3)?;
+    let state: String = row.get(4)?;
+    let peer: String = row.get(11)?;
+    Ok(Lease {
+        resource: resource.parse::<Resource>().map_err(|error| RowError::Content(error.to_string()))?,
+        duid: Duid::new(&duid).map_err(|_| wrong("DUID"))?,
+        iaid: row.get(2)?,
+        link: link.into(),
+        state: LeaseState::from_name(&state).ok_or_else(|| wrong("state"))?,
+        preferred_until: from_nanos(row.get(5)?),
+        valid_until: from_nanos(row.get(6)?),
+        granted_at: from_nanos(row.get(7)?),
+        renewed_at: from_nanos(row.get(8)?),
+        hostname: row.get(9)?,
+        link_layer: row.get(10)?,
+        peer: peer.parse().map_err(|_| wrong("peer"))?,
+    })
+}

@@ -1,0 +1,144 @@
+//! A writer that is killed at any instant loses nothing that it has told of, and keeps no half of anything.
+
+use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
+use sixgate_store::{Change, Config, Snapshot, Store, Submit};
+use sixgate_wire::dhcpv6::Duid;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Ipv6Addr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const KILLS: u32 = 300;
+const DATABASE: &str = "SIXGATE_TEST_DATABASE";
+/// Addresses that are granted, renewed and taken away in turn.
+const ADDRESSES: u64 = 397;
+
+/// What submission `token` does: a pure function, so that the parent knows what any prefix of them leaves behind.
+fn changes(token: u64) -> Vec<Change> {
+    let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(token % ADDRESSES));
+    let resource = Resource::Address(address);
+    let lease = if (token / ADDRESSES) % 3 == 2 {
+        LeaseChange::Remove(resource)
+    } else {
+        LeaseChange::Put(Lease {
+            resource,
+            duid: Duid::link_layer([2, 0, 0, 0, 0, (token % 251) as u8]),
+            iaid: token as u32,
+            link: "lan".into(),
+            state: LeaseState::Bound,
+            preferred_until: Duration::from_secs(token + 50),
+            valid_until: Duration::from_secs(token + 100),
+            granted_at: Duration::from_secs(token),
+            renewed_at: Duration::from_secs(token),
+            hostname: None,
+            link_layer: None,
+            peer: address,
+        })
+    };
+    vec![
+        Change::Setting { key: "first".into(), value: Some(token.to_be_bytes().into()) },
+        lease.into(),
+        Change::Setting { key: "last".into(), value: Some(token.to_be_bytes().into()) },
+    ]
+}
+
+/// Not a test by itself: what the killed process runs. It says each token on its standard output once it came back.
+#[test]
+fn writer() {
+    let Some(path) = std::env::var_os(DATABASE) else { return };
+    let on_commit = Box::new(|tokens: Vec<(u64, Result<(), sixgate_store::StoreError>)>| {
+        let mut said = String::new();
+        for (token, result) in tokens {
+            result.unwrap();
+            said.push_str(&format!("\ntoken {token}\n"));
+        }
+        // One write, past the test harness's own capture.
+        std::io::stdout().write_all(said.as_bytes()).unwrap();
+    });
+    let (store, snapshot) = Store::open(Path::new(&path), Config::default(), on_commit).unwrap();
+    for token in setting(&snapshot, "last").map_or(0, |last| last + 1).. {
+        while let Submit::Refused(_) = store.submit(Duration::from_secs(token), changes(token), token) {
+            std::thread::yield_now();
+        }
+        // Groups of different sizes, with pauses between them.
+        if token % 23 == 0 {
+            std::thread::sleep(Duration::from_micros(300));
+        }
+    }
+}
+
+fn setting(snapshot: &Snapshot, key: &str) -> Option<u64> {
+    snapshot.settings.get(key).map(|octets| u64::from_be_bytes(octets.as_slice().try_into().unwrap()))
+}
+
+#[test]
+fn kill_at_any_instant_loses_nothing_that_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let (mut table, mut replayed) = (LeaseTable::new(), 0);
+    let (mut told_ever, mut kills_after_a_token) = (0, 0);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let began = Instant::now();
+    for round in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer", "--nocapture", "--test-threads=1"])
+            .env(DATABASE, &path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let (mut line, mut told) = (String::new(), None);
+            // A line without its end was cut off by the kill, and nobody could have understood it.
+            while output.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
+                if let Some(token) = line.trim_end().strip_prefix("token ") {
+                    told = Some(token.parse::<u64>().unwrap());
+                }
+                line.clear();
+            }
+            told
+        });
+        // xorshift: from before the database is open to the midst of many commits.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        std::thread::sleep(Duration::from_micros(random % 60_000));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9), "the writer ended by itself in round {round}");
+        let told = reader.join().unwrap();
+
+        // Sometimes the next writer is the first to see the log that the killed one left, sometimes it is this process.
+        let snapshot = if round % 2 == 0 {
+            if !path.exists() {
+                continue;
+            }
+            Store::read_only(&path).unwrap().snapshot().unwrap()
+        } else {
+            Store::open(&path, Config::default(), Box::new(|_| {})).unwrap().1
+        };
+        let last = setting(&snapshot, "last");
+        assert_eq!(setting(&snapshot, "first"), last, "half a submission in round {round}");
+        assert!(last >= told, "round {round}: told {told:?}, kept {last:?}");
+        // Not only is the last one there: all is as if exactly these submissions had been made.
+        for token in replayed..last.map_or(0, |last| last + 1) {
+            for change in changes(token) {
+                if let Change::Lease(change) = change {
+                    table.apply(change);
+                }
+            }
+            replayed = token + 1;
+        }
+        let mut leases = snapshot.leases;
+        leases.sort_by_key(|lease| lease.resource);
+        assert!(leases.iter().eq(table.iter()), "round {round}: the leases are not those of {last:?}");
+        if let Some(told) = told {
+            told_ever = told;
+            kills_after_a_token += 1;
+        }
+    }
+    println!("{KILLS} kills, {told_ever} submissions, {:?}", began.elapsed());
+    assert!(kills_after_a_token > KILLS / 4, "only {kills_after_a_token} kills came while it wrote");
+}

@@ -263,6 +263,16 @@ impl Network {
             "-6 route add default via 2001:db8:1000::1",
         ]);
         lan1.ip(&["addr add 2001:db8:1000:1::10/64 dev l0", "-6 route add default via 2001:db8:1000:1::1"]);
+        // A link whose carrier the kernel has not noticed yet loses the first packets.
+        for host in [&wan, &gateway, &lan, &lan1] {
+            host.run(|| {
+                let start = Instant::now();
+                while output("ip", "-o link show").contains("state DOWN") {
+                    assert!(start.elapsed() < PATIENCE, "{}", output("ip", "-o link show"));
+                    thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
         let firewall = gateway.run(Firewall::open).unwrap();
         Self { wan, gateway, lan, lan1, firewall }
     }

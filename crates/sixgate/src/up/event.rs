@@ -1,0 +1,45 @@
+//! What can happen to the engine. Every task that waits for something sends one of these into one channel.
+
+use crate::control;
+use sixgate_dns::Token;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use tokio::sync::mpsc;
+
+/// Where events go in; bounded, so that a flood fills the kernel's buffers and not our memory.
+pub(crate) type Sender = mpsc::Sender<Event>;
+
+/// Events that may wait at one time.
+pub(crate) const QUEUE: usize = 1024;
+
+/// Which interface something came in on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Uplink,
+    /// The LAN's place in the configuration.
+    Lan(usize),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An ICMPv6 Neighbour Discovery message.
+    Nd { side: Side, source: Ipv6Addr, hop_limit: u8, bytes: Vec<u8> },
+    /// A datagram to UDP port 546 on the uplink.
+    Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
+    /// A datagram to UDP port 547 on a LAN.
+    Dhcp6Server { lan: usize, source: SocketAddrV6, bytes: Vec<u8> },
+    /// A DNS query over UDP.
+    DnsQuery { peer: super::dns::Peer, bytes: Vec<u8> },
+    /// A DNS client's TCP connection: where its replies go.
+    DnsConnected { connection: u64, replies: mpsc::Sender<Vec<u8>> },
+    /// A DNS client's TCP connection ended.
+    DnsClosed { connection: u64 },
+    /// An upstream resolver's answer; `None` where it could not be asked.
+    DnsAnswer { token: Token, answer: Option<(std::net::SocketAddr, Vec<u8>)> },
+    /// The kernel changed links, addresses or routes.
+    Kernel(Vec<sixgate_linux::monitor::Event>),
+    /// The store wrote, or failed to write, these submissions.
+    Stored(Vec<(u64, Result<(), String>)>),
+    /// Somebody asks on the control socket.
+    Control(control::Request),
+}

@@ -1,0 +1,133 @@
+//! What the kernel shall hold for us: addresses and routes. Told what is desired, it writes the difference to what it
+//! installed before; told nothing, it takes everything away.
+
+use ipnet::Ipv6Net;
+use sixgate_linux::route::{self, Netlink};
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+/// An address of ours on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AddressKey {
+    pub(crate) interface: u32,
+    pub(crate) address: Ipv6Addr,
+}
+
+/// How long an address is good for, and which prefix is on-link with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AddressValue {
+    pub(crate) prefix_length: u8,
+    /// Absolute; [`Duration::MAX`] is for ever.
+    pub(crate) preferred_until: Duration,
+    pub(crate) valid_until: Duration,
+}
+
+/// A route of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RouteKey {
+    pub(crate) destination: Ipv6Net,
+    pub(crate) to: To,
+    /// Lower is preferred.
+    pub(crate) metric: u32,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum To {
+    /// To a router on an interface.
+    Gateway { gateway: Ipv6Addr, interface: u32 },
+    /// To the interface itself.
+    Link { interface: u32 },
+    /// Nowhere, and the sender is told: keeps packets for unused parts of our prefix from circling between the ISP and us
+    /// (RFC 7084 WPD-5).
+    Unreachable,
+}
+
+/// All that shall be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Desired {
+    pub(crate) addresses: BTreeMap<AddressKey, AddressValue>,
+    pub(crate) routes: Vec<RouteKey>,
+}
+
+/// What was installed.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    installed: Desired,
+}
+
+impl Kernel {
+    /// Writes the difference between `desired` and what stands. What fails is told as a sentence, and tried again at the next call.
+    pub(crate) fn apply(&mut self, netlink: &mut Netlink, now: Duration, desired: Desired) -> Vec<String> {
+        if desired == self.installed {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        let old = std::mem::take(&mut self.installed);
+        // Routes that go leave first and addresses last, so that nothing points at what is not there.
+        for route in old.routes.iter().filter(|route| !desired.routes.contains(route)) {
+            if let Err(error) = netlink.remove_route(&message(route)) {
+                problems.push(error.to_string());
+            }
+        }
+        for key in old.addresses.keys().filter(|key| !desired.addresses.contains_key(key)) {
+            let length = old.addresses.get(key).map_or(128, |value| value.prefix_length);
+            if let Err(error) = netlink.remove_address(key.interface, key.address, length) {
+                problems.push(error.to_string());
+            }
+        }
+        for (key, value) in desired.addresses {
+            if old.addresses.get(&key) != Some(&value) {
+                let wanted = route::Address {
+                    interface: key.interface,
+                    address: key.address,
+                    prefix_length: value.prefix_length,
+                    preferred: seconds(now, value.preferred_until),
+                    valid: seconds(now, value.valid_until),
+                };
+                if let Err(error) = netlink.put_address(&wanted) {
+                    problems.push(error.to_string());
+                    continue;
+                }
+            }
+            self.installed.addresses.insert(key, value);
+        }
+        for route in desired.routes {
+            if !old.routes.contains(&route)
+                && let Err(error) = netlink.put_route(&message(&route))
+            {
+                problems.push(error.to_string());
+                continue;
+            }
+            self.installed.routes.push(route);
+        }
+        problems
+    }
+
+    /// Forgets an address that the kernel took away, so that it is put back where it is still desired.
+    pub(crate) fn address_gone(&mut self, interface: u32, address: Ipv6Addr) {
+        self.installed.addresses.remove(&AddressKey { interface, address });
+    }
+
+    /// Forgets everything on a link: the kernel flushes addresses and routes when a link goes down.
+    pub(crate) fn link_down(&mut self, interface: u32) {
+        self.installed.addresses.retain(|key, _| key.interface != interface);
+        self.installed.routes.retain(|route| match route.to {
+            To::Gateway { interface: on, .. } | To::Link { interface: on } => on != interface,
+            To::Unreachable => true,
+        });
+    }
+}
+
+/// Seconds from `now` until `until`, as the kernel counts them; all ones is for ever.
+pub(crate) fn seconds(now: Duration, until: Duration) -> u32 {
+    if until == Duration::MAX {
+        return u32::MAX;
+    }
+    u32::try_from(until.saturating_sub(now).as_secs()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1)
+}
+
+fn message(_route: &RouteKey) -> route::Route {
+    unimplemented!()
+}

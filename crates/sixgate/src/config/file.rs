@@ -18,6 +18,14 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) lan: Vec<Spanned<Lan>>,
     pub(super) dns: Option<Dns>,
+    pub(super) dhcp: Option<Dhcp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Dhcp {
+    pub(super) rapid_commit: Option<bool>,
+    pub(super) preference: Option<u8>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,8 +56,6 @@ pub(super) struct Lan {
     pub(super) delegate_length: Option<Spanned<u8>>,
     pub(super) preferred_lifetime: Option<Spanned<Seconds>>,
     pub(super) valid_lifetime: Option<Spanned<Seconds>>,
-    pub(super) rapid_commit: Option<bool>,
-    pub(super) preference: Option<u8>,
     pub(super) ra_min_interval: Option<Spanned<Seconds>>,
     pub(super) ra_max_interval: Option<Spanned<Seconds>>,
     pub(super) router_lifetime: Option<Spanned<Seconds>>,
@@ -64,8 +70,6 @@ pub(super) struct Lan {
 pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
-    pub(super) domain: Option<String>,
-    pub(super) gateway_name: Option<String>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

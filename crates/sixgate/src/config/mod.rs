@@ -41,6 +41,16 @@ pub(crate) struct Config {
     pub(crate) uplink: Option<Uplink>,
     pub(crate) lans: Vec<Lan>,
     pub(crate) dns: Dns,
+    pub(crate) dhcp: Dhcp,
+}
+
+/// What holds for the DHCPv6 server on every LAN.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Dhcp {
+    /// Whether a client that asks for it is bound in two messages instead of four.
+    pub(crate) rapid_commit: bool,
+    /// Sent in Advertise messages: clients take the server with the highest.
+    pub(crate) preference: Option<u8>,
 }
 
 /// The side that the ISP is on.
@@ -85,9 +95,6 @@ pub(crate) struct Lan {
     pub(crate) delegate_length: u8,
     pub(crate) preferred_lifetime: Duration,
     pub(crate) valid_lifetime: Duration,
-    pub(crate) rapid_commit: bool,
-    /// DHCPv6 server preference.
-    pub(crate) preference: Option<u8>,
     pub(crate) ra_min_interval: Duration,
     pub(crate) ra_max_interval: Duration,
     pub(crate) router_lifetime: Duration,
@@ -112,10 +119,6 @@ pub(crate) struct Dns {
     pub(crate) enabled: bool,
     /// Resolvers to ask; empty stands for those the uplink tells of.
     pub(crate) upstreams: Vec<SocketAddr>,
-    /// The local zone.
-    pub(crate) domain: String,
-    /// This gateway's own name in it.
-    pub(crate) gateway_name: String,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
 }
@@ -217,6 +220,9 @@ impl Config {
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
         }
+        if self.dhcp != new.dhcp {
+            keys.push("dhcp");
+        }
         if self.firewall != new.firewall {
             keys.push("firewall");
         }
@@ -286,6 +292,10 @@ impl Reader<'_> {
             uplink,
             lans: lans.into_iter().map(|(lan, _)| lan).collect(),
             dns,
+            dhcp: Dhcp {
+                rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
+                preference: file.dhcp.and_then(|dhcp| dhcp.preference),
+            },
         }
     }
 
@@ -358,7 +368,7 @@ impl Reader<'_> {
                 value
             }
         };
-        let ra_max_interval = self.seconds(lan.ra_max_interval, "lan.ra-max-interval", 600, 4, 65_535);
+        let ra_max_interval = self.seconds(lan.ra_max_interval, "lan.ra-max-interval", 600, 4, 1800);
         let default_min = (ra_max_interval.as_secs() / 3).max(3);
         let ra_min_interval = self.seconds(
             lan.ra_min_interval,
@@ -370,9 +380,9 @@ impl Reader<'_> {
         let router_lifetime = self.seconds(
             lan.router_lifetime,
             "lan.router-lifetime",
-            (ra_max_interval.as_secs() * 3).clamp(1800, 65_535),
+            (ra_max_interval.as_secs() * 3).clamp(1800, 9000),
             ra_max_interval.as_secs(),
-            65_535,
+            9000,
         );
         let valid_span = lan.valid_lifetime.as_ref().map(Spanned::span);
         let valid_lifetime =
@@ -437,8 +447,6 @@ impl Reader<'_> {
             delegate_length,
             preferred_lifetime,
             valid_lifetime,
-            rapid_commit: lan.rapid_commit.unwrap_or(true),
-            preference: lan.preference,
             ra_min_interval,
             ra_max_interval,
             router_lifetime,
@@ -479,8 +487,6 @@ impl Reader<'_> {
         Dns {
             enabled: dns.enabled.unwrap_or(true),
             upstreams,
-            domain: dns.domain.unwrap_or_else(|| "home.arpa".to_owned()),
-            gateway_name: dns.gateway_name.unwrap_or_else(|| "gateway".to_owned()),
             hosts,
         }
     }

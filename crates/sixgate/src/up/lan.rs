@@ -1,0 +1,118 @@
+//! One LAN: what its prefixes mean for advertisements, DHCPv6 and the firewall.
+
+use super::plan::Share;
+use crate::config::{self, RouterPreference};
+use ipnet::Ipv6Net;
+use sixgate_dhcp::server::{AddressPool, DelegationPool, Lifetimes, Link};
+use sixgate_nd::router::{self, AdvertisedPrefix, Router};
+use sixgate_wire::ndp::Preference;
+use std::net::Ipv6Addr;
+
+/// A LAN that is served.
+#[derive(Debug)]
+pub(crate) struct Lan {
+    pub(crate) config: config::Lan,
+    /// The kernel's number of the interface.
+    pub(crate) interface: u32,
+    pub(crate) link_layer: Option<[u8; 6]>,
+    /// Our link-local address, once it is ours alone.
+    pub(crate) link_local: Option<Ipv6Addr>,
+    pub(crate) up: bool,
+    pub(crate) router: Router,
+    pub(crate) share: Share,
+}
+
+impl Lan {
+    /// The gateway's own address in one of the LAN's prefixes.
+    pub(crate) fn gateway(net: Ipv6Net) -> Ipv6Addr {
+        (u128::from(net.network()) | 1).into()
+    }
+
+    /// Our addresses that clients may be told of: those whose prefix is still preferred.
+    pub(crate) fn resolvers(&self) -> Vec<Ipv6Addr> {
+        self.share.prefixes.iter().map(|prefix| Self::gateway(prefix.net)).collect()
+    }
+
+    /// What the router advertises apart from prefixes; `routes` are all that lies behind us.
+    pub(crate) fn router_config(&self, dns: bool, routes: &[Ipv6Net]) -> router::Config {
+        let lan = &self.config;
+        let preference = match lan.router_preference {
+            RouterPreference::Low => Preference::Low,
+            RouterPreference::Medium => Preference::Medium,
+            RouterPreference::High => Preference::High,
+        };
+        router::Config {
+            link_local: self.link_local,
+            link_layer: self.link_layer,
+            min_interval: lan.ra_min_interval,
+            max_interval: lan.ra_max_interval,
+            managed: lan.addresses,
+            other: true,
+            mtu: lan.mtu,
+            router_lifetime: lan.router_lifetime,
+            preference,
+            rdnss: if dns { self.resolvers() } else { Vec::new() },
+            dnssl: if dns { vec!["home.arpa".to_owned()] } else { Vec::new() },
+            option_lifetime: lan.router_lifetime.max(lan.ra_max_interval),
+            captive_portal: lan.captive_portal.clone(),
+            pref64: lan.pref64,
+            // RFC 7084 L-3: hosts keep routes to what is ours also while we are no default router.
+            routes: routes.iter().map(|prefix| router::Route { prefix: *prefix, preference }).collect(),
+            preferred_limit: lan.preferred_lifetime,
+            valid_limit: lan.valid_lifetime,
+            ..router::Config::default()
+        }
+    }
+
+    /// The prefixes to advertise.
+    pub(crate) fn advertised(&self) -> Vec<AdvertisedPrefix> {
+        (self.share.prefixes.iter())
+            .map(|prefix| AdvertisedPrefix {
+                prefix: prefix.net,
+                on_link: true,
+                autonomous: self.config.slaac,
+                pd_preferred: false,
+                valid_until: prefix.valid_until,
+                preferred_until: prefix.preferred_until,
+            })
+            .collect()
+    }
+
+    /// What the DHCPv6 server gives on this LAN.
+    pub(crate) fn link(&self, dns: bool) -> Link {
+        let lan = &self.config;
+        let lifetimes = |preferred_until, valid_until| Lifetimes {
+            preferred: lan.preferred_lifetime,
+            valid: lan.valid_lifetime,
+            preferred_until,
+            valid_until,
+        };
+        let mut link = Link::new(&lan.name);
+        if lan.addresses {
+            link.addresses = (self.share.prefixes.iter())
+                .map(|prefix| AddressPool {
+                    prefix: prefix.net,
+                    lifetimes: lifetimes(prefix.preferred_until, prefix.valid_until),
+                })
+                .collect();
+        }
+        link.delegation = (self.share.pools.iter())
+            .map(|pool| DelegationPool {
+                prefix: pool.prefix,
+                reserved: pool.reserved.clone(),
+                length: lan.delegate_length.max(pool.prefix.prefix_len()),
+                // A quarter of the space at most for one router, unless the configuration itself says more.
+                shortest: (pool.prefix.prefix_len() + 2).min(lan.delegate_length).max(pool.prefix.prefix_len()),
+                longest: 64,
+                lifetimes: lifetimes(pool.preferred_until, pool.valid_until),
+            })
+            .collect();
+        link.reserved = self.resolvers();
+        link.captive_portal.clone_from(&lan.captive_portal);
+        if dns {
+            link.dns = self.resolvers();
+            link.domains = vec!["home.arpa".to_owned()];
+        }
+        link
+    }
+}

@@ -1,0 +1,639 @@
+//! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
+//! out, and [`Engine::settle`] makes the rest of the world follow what changed.
+
+use super::dns::{Peer, Upstreams};
+use super::event::{Event, Side};
+use super::kernel::{AddressKey, AddressValue, Desired, Kernel, RouteKey, To};
+use super::lan::Lan;
+use super::plan::{self, Delegated, Plan};
+use super::sockets::Sockets;
+use super::uplink::Uplink;
+use super::{persist, resolv};
+use crate::config::Config;
+use ipnet::Ipv6Net;
+use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
+use sixgate_dhcp::{client, server};
+use sixgate_dns::{Forwarder, Names};
+use sixgate_linux::clock::Clock;
+use sixgate_linux::monitor;
+use sixgate_linux::nft::firewall::{Firewall, FirewallConfig, LanRules};
+use sixgate_linux::route::Netlink;
+use sixgate_nd::{host, router};
+use sixgate_store::Store;
+use sixgate_wire::dhcpv6::Duid;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
+const SETTING: u64 = 1 << 63;
+
+/// Everything that runs while `sixgate up` serves.
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) started: Duration,
+    pub(crate) duid: Duid,
+    pub(crate) netlink: Netlink,
+    pub(crate) kernel: Kernel,
+    pub(crate) firewall: Option<Firewall>,
+    /// What the firewall was last told.
+    pub(crate) rules: Option<FirewallConfig>,
+    pub(crate) store: Store,
+    pub(crate) settings: u64,
+    pub(crate) sockets: Sockets,
+    pub(crate) uplink: Option<Uplink>,
+    pub(crate) lans: Vec<Lan>,
+    pub(crate) server: server::Server,
+    /// Lease changes that are on their way to the disk.
+    pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// Who holds what, for names.
+    pub(crate) holders: HashMap<Resource, Duid>,
+    /// Prefixes delegated to routers on the LANs: next hop and LAN.
+    pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
+    pub(crate) forwarder: Forwarder<Peer>,
+    pub(crate) names: Names,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
+    /// Sockets that were found in the kernel's table.
+    pub(crate) listeners: Vec<String>,
+    pub(crate) plan: Plan,
+    pub(crate) problems: Vec<String>,
+    /// Something changed that prefixes, routes or rules depend on.
+    pub(crate) changed: bool,
+}
+
+impl Engine {
+    /// The time, as all cores know it.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// When [`Engine::handle_timeout`] is next due.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        let uplink = self.uplink.iter().flat_map(|uplink| {
+            [
+                uplink.host.as_ref().and_then(host::Host::poll_timeout),
+                uplink.client.as_ref().and_then(client::Client::poll_timeout),
+            ]
+        });
+        let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
+        uplink.chain(lans).chain([self.server.poll_timeout(), self.forwarder.poll_timeout()]).flatten().min()
+    }
+
+    /// Lets every core do what is due.
+    pub(crate) fn handle_timeout(&mut self) {
+        let now = self.now();
+        if let Some(host) = self.uplink.as_mut().and_then(|uplink| uplink.host.as_mut()) {
+            let mut actions = Vec::new();
+            host.handle_timeout(now, &mut actions);
+            self.host_actions(actions);
+        }
+        if let Some(client) = self.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
+            let mut actions = Vec::new();
+            client.handle_timeout(now, &mut actions);
+            self.client_actions(actions);
+        }
+        for index in 0..self.lans.len() {
+            let mut actions = Vec::new();
+            if let Some(lan) = self.lans.get_mut(index) {
+                lan.router.handle_timeout(now, &mut actions);
+            }
+            self.router_actions(index, actions);
+        }
+        let mut actions = Vec::new();
+        self.server.handle_timeout(now, &mut actions);
+        self.server_actions(actions);
+        let mut actions = Vec::new();
+        self.forwarder.handle_timeout(now, &mut actions);
+        self.dns_actions(actions);
+    }
+
+    /// Takes what happened.
+    pub(crate) fn handle(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::Nd { side: Side::Uplink, source, hop_limit, bytes } => {
+                let mut actions = Vec::new();
+                if let Some(host) = self.uplink.as_mut().and_then(|uplink| uplink.host.as_mut()) {
+                    host.handle(now, source, hop_limit, &bytes, &mut actions);
+                }
+                self.host_actions(actions);
+            }
+            Event::Nd { side: Side::Lan(index), source, hop_limit, bytes } => {
+                let mut actions = Vec::new();
+                if let Some(lan) = self.lans.get_mut(index) {
+                    lan.router.handle(now, source, hop_limit, &bytes, &mut actions);
+                }
+                self.router_actions(index, actions);
+            }
+            Event::Dhcp6Client { source, bytes } => {
+                let mut actions = Vec::new();
+                if let Some(client) = self.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
+                    client.handle(now, source, &bytes, &mut actions);
+                }
+                self.client_actions(actions);
+            }
+            Event::Dhcp6Server { lan, source, bytes } => {
+                let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
+                let mut actions = Vec::new();
+                let datagram =
+                    server::Datagram { link: &link, source: *source.ip(), bytes: &bytes, link_layer: None };
+                self.server.handle(now, &datagram, &mut actions);
+                self.server_actions(actions);
+            }
+            Event::DnsQuery { peer, bytes } => {
+                let transport = match peer {
+                    Peer::Udp { .. } => sixgate_dns::Transport::Udp,
+                    Peer::Tcp { .. } => sixgate_dns::Transport::Tcp,
+                };
+                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232 };
+                let mut actions = Vec::new();
+                self.forwarder.handle_query(now, client, &bytes, &self.names, &mut actions);
+                self.dns_actions(actions);
+            }
+            Event::DnsAnswer { token, answer } => {
+                let mut actions = Vec::new();
+                match answer {
+                    Some((from, bytes)) => self.forwarder.handle_answer(now, token, from, &bytes, &mut actions),
+                    None => self.forwarder.handle_failure(now, token, &mut actions),
+                }
+                self.dns_actions(actions);
+            }
+            Event::DnsConnected { connection, replies } => {
+                self.connections.insert(connection, replies);
+            }
+            Event::DnsClosed { connection } => {
+                self.connections.remove(&connection);
+            }
+            Event::Kernel(events) => events.into_iter().for_each(|event| self.kernel_event(event)),
+            Event::Stored(outcomes) => outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, outcome)),
+            Event::Control(request) => {
+                let json = self.view(&request.view);
+                let _ = request.answer.send(json);
+            }
+        }
+    }
+
+    fn host_actions(&mut self, actions: Vec<host::Action>) {
+        for action in actions {
+            match action {
+                host::Action::Send { destination, bytes } => self.sockets.send_nd(Side::Uplink, destination, &bytes),
+                host::Action::Changed => self.changed = true,
+            }
+        }
+    }
+
+    fn client_actions(&mut self, actions: Vec<client::Action>) {
+        for action in actions {
+            match action {
+                client::Action::Send { bytes } => self.sockets.send_client(&bytes),
+                client::Action::Save(binding) => self.set(persist::BINDING, Some(binding.to_bytes())),
+                client::Action::Changed(binding) => {
+                    for prefix in &binding.prefixes {
+                        tracing::info!(prefix = %prefix.prefix, server = %binding.server, "prefix delegated");
+                    }
+                    for address in &binding.addresses {
+                        tracing::info!(address = %address.address, server = %binding.server, "address leased");
+                    }
+                    self.changed = true;
+                }
+                client::Action::Lost => {
+                    tracing::warn!("the ISP's leases are gone");
+                    self.set(persist::BINDING, None);
+                    self.changed = true;
+                }
+                client::Action::Released => {
+                    tracing::info!("leases given back to the ISP");
+                    if let Some(uplink) = &mut self.uplink {
+                        uplink.released = true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn router_actions(&mut self, index: usize, actions: Vec<router::Action>) {
+        for action in actions {
+            match action {
+                router::Action::Send { destination, bytes } => {
+                    self.sockets.send_nd(Side::Lan(index), destination, &bytes);
+                }
+                router::Action::Record(prefixes) => {
+                    let Some(lan) = self.lans.get(index) else { continue };
+                    let key = persist::advertised_key(&lan.config.name);
+                    self.set(&key, Some(persist::encode_advertised(&prefixes)));
+                    // Deprecated prefixes change what the kernel holds, too.
+                    self.changed = true;
+                }
+                router::Action::Noticed(other) => {
+                    let lan = self.lans.get(index).map_or("", |lan| lan.config.interface.value.as_str());
+                    tracing::warn!(lan, router = %other.address, "another router advertises on this LAN");
+                }
+            }
+        }
+    }
+
+    fn server_actions(&mut self, actions: server::Actions) {
+        for action in actions {
+            match action {
+                server::Action::Reply(reply) => {
+                    let Some(lan) = self.lan_by_name(&reply.link) else { continue };
+                    let scope = self.lans.get(lan).map_or(0, |lan| lan.interface);
+                    let to = SocketAddrV6::new(reply.destination, reply.port, 0, scope);
+                    self.sockets.send_server(lan, to, &reply.bytes);
+                }
+                server::Action::Commit { ticket, changes } => {
+                    self.committing.insert(ticket, changes.clone());
+                    self.store.submit(changes.into_iter().map(sixgate_store::Change::Lease).collect(), ticket);
+                }
+                server::Action::RouteAdd(route) => {
+                    if let Some(lan) = self.lan_by_name(&route.link) {
+                        tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
+                        self.delegated.insert(route.prefix, (route.via, lan));
+                        self.changed = true;
+                    }
+                }
+                server::Action::RouteRemove { prefix } => {
+                    self.delegated.remove(&prefix);
+                    self.changed = true;
+                }
+            }
+        }
+    }
+
+    fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
+        for action in actions {
+            match action {
+                sixgate_dns::Action::Reply { client, bytes } => match client.peer {
+                    Peer::Udp { lan, source, destination, interface } => {
+                        self.sockets.send_dns(lan, source, (destination, interface), &bytes);
+                    }
+                    Peer::Tcp { connection } => {
+                        // A connection that does not read its replies loses them; it has asked for too much.
+                        if let Some(replies) = self.connections.get(&connection) {
+                            let _ = replies.try_send(bytes);
+                        }
+                    }
+                },
+                sixgate_dns::Action::Query { token, upstream, transport, bytes } => {
+                    self.upstreams.query(token, upstream, transport, bytes);
+                }
+                sixgate_dns::Action::Done { token } => self.upstreams.done(token),
+            }
+        }
+    }
+
+    /// Makes a setting durable. Nobody waits for it.
+    fn set(&mut self, key: &str, value: Option<Vec<u8>>) {
+        self.settings += 1;
+        let change = sixgate_store::Change::Setting { key: key.to_owned(), value };
+        self.store.submit(vec![change], SETTING | self.settings);
+    }
+
+    fn stored(&mut self, token: u64, outcome: Result<(), String>) {
+        let now = self.now();
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
+            self.problem(format!("the store cannot be written: {error}"));
+        }
+        if token & SETTING != 0 {
+            return;
+        }
+        let changes = self.committing.remove(&token).unwrap_or_default();
+        let mut actions = Vec::new();
+        if outcome.is_ok() {
+            self.server.committed(now, token, &mut actions);
+            self.server_actions(actions);
+            for change in changes {
+                self.name_change(&change);
+            }
+        } else {
+            self.server.commit_failed(now, token, &mut actions);
+            self.server_actions(actions);
+        }
+    }
+
+    /// Lets names follow a lease.
+    pub(crate) fn name_change(&mut self, change: &LeaseChange) {
+        match change {
+            LeaseChange::Put(lease) => {
+                if lease.state == LeaseState::Bound
+                    && self.holders.insert(lease.resource, lease.duid.clone()).is_none()
+                {
+                    tracing::info!(lease = %lease.resource, lan = %lease.link, client = %lease.duid,
+                        name = lease.hostname.as_deref().unwrap_or("-"), "leased");
+                }
+                self.name(&lease.duid.clone());
+            }
+            LeaseChange::Remove(resource) => {
+                if let Some(duid) = self.holders.remove(resource) {
+                    tracing::info!(lease = %resource, client = %duid, "ended");
+                    self.name(&duid);
+                }
+            }
+        }
+    }
+
+    /// Gives a client the name that its leases carry, or takes it away with the last of them.
+    fn name(&mut self, duid: &Duid) {
+        let mut hostname = None;
+        let mut addresses = Vec::new();
+        for lease in self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound) {
+            if let Resource::Address(address) = lease.resource {
+                addresses.push(address);
+                hostname = hostname.or(lease.hostname.as_deref());
+            }
+        }
+        let Some(hostname) = hostname else {
+            self.names.remove(duid.as_bytes());
+            return;
+        };
+        let hostname = hostname.to_owned();
+        match self.names.set(duid.as_bytes(), &hostname, &addresses) {
+            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
+            Err(error) => tracing::info!(%error, "no name"),
+        }
+    }
+
+    fn kernel_event(&mut self, event: monitor::Event) {
+        match event {
+            monitor::Event::Link(link) => self.link(link.index, link.running),
+            monitor::Event::LinkGone { index, .. } => self.link(index, false),
+            monitor::Event::Address(address) => self.address(&address),
+            monitor::Event::AddressGone(address) => {
+                self.kernel.address_gone(address.interface, address.address);
+                self.changed = true;
+            }
+            monitor::Event::Overrun => self.resynchronise(),
+            _ => {}
+        }
+    }
+
+    /// Asks the kernel for everything that notifications would have told.
+    pub(crate) fn resynchronise(&mut self) {
+        match (self.netlink.links(), self.netlink.all_addresses()) {
+            (Ok(links), Ok(addresses)) => {
+                for link in links {
+                    self.link(link.index, link.running);
+                }
+                for address in addresses {
+                    self.address(&address);
+                }
+            }
+            (Err(error), _) | (_, Err(error)) => self.problem(format!("the kernel cannot be asked: {error}")),
+        }
+    }
+
+    fn link(&mut self, index: u32, running: bool) {
+        let now = self.now();
+        if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == index && uplink.up != running) {
+            tracing::info!(interface = uplink.name(), up = running, "uplink");
+            uplink.up = running;
+            self.changed = true;
+            if running {
+                self.start_uplink(now);
+            } else {
+                uplink.link_local = None;
+                let mut actions = Vec::new();
+                if let Some(client) = &mut uplink.client {
+                    client.link_down(now, &mut actions);
+                }
+                let mut lost = Vec::new();
+                if let Some(mut host) = uplink.host.take() {
+                    host.stop(&mut lost);
+                }
+                self.kernel.link_down(index);
+                self.client_actions(actions);
+            }
+        }
+        let Some(at) = self.lans.iter().position(|lan| lan.interface == index && lan.up != running) else { return };
+        if let Some(lan) = self.lans.get_mut(at) {
+            tracing::info!(interface = lan.config.interface.value, up = running, "lan");
+            lan.up = running;
+            if !running {
+                lan.link_local = None;
+            }
+            self.changed = true;
+        }
+        if !running {
+            self.kernel.link_down(index);
+        }
+    }
+
+    /// An address appeared or changed: a link-local one that is no longer tentative is what everything waits for.
+    fn address(&mut self, address: &sixgate_linux::route::AddressInfo) {
+        let now = self.now();
+        if address.dad_failed {
+            self.duplicate(address.interface, address.address);
+            return;
+        }
+        if address.tentative || !address.address.is_unicast_link_local() {
+            return;
+        }
+        if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == address.interface)
+            && uplink.link_local != Some(address.address)
+        {
+            uplink.link_local = Some(address.address);
+            self.start_uplink(now);
+        }
+        let Some(index) = self.lans.iter().position(|lan| lan.interface == address.interface) else { return };
+        if let Some(lan) = self.lans.get_mut(index)
+            && lan.link_local != Some(address.address)
+        {
+            lan.link_local = Some(address.address);
+            lan.router.start(now);
+            self.changed = true;
+        }
+    }
+
+    /// Somebody else has an address that we wanted.
+    fn duplicate(&mut self, interface: u32, address: Ipv6Addr) {
+        let now = self.now();
+        self.problem(format!("{address} is in use by another host on the link; sixgate does without it"));
+        tracing::error!(%address, "address is in use by another host");
+        let mut actions = Vec::new();
+        if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == interface)
+            && let Some(client) = &mut uplink.client
+        {
+            client.decline(now, &[address], &mut actions);
+        }
+        self.client_actions(actions);
+    }
+
+    /// Begins on the uplink as soon as the link is up and has its link-local address.
+    fn start_uplink(&mut self, now: Duration) {
+        let Some(uplink) = self.uplink.as_mut() else { return };
+        let (true, Some(link_local)) = (uplink.up, uplink.link_local) else { return };
+        uplink.start_host(now, link_local);
+        let mut actions = Vec::new();
+        if let Some(client) = &mut uplink.client {
+            client.link_up(now, &mut actions);
+        }
+        self.changed = true;
+        self.client_actions(actions);
+    }
+
+    pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {
+        self.lans.iter().position(|lan| lan.config.name == name)
+    }
+
+    pub(crate) fn problem(&mut self, problem: String) {
+        // Bounded: what is wrong now, not a history.
+        if !self.problems.contains(&problem) && self.problems.len() < 32 {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Makes prefixes, routes, rules, resolvers and names follow what changed. Cheap when nothing did.
+    pub(crate) fn settle(&mut self) {
+        // A change can bring another (a router records what it told): bounded, since each settles something.
+        for _ in 0..4 {
+            if !std::mem::take(&mut self.changed) {
+                return;
+            }
+            self.settle_once();
+        }
+    }
+
+    fn settle_once(&mut self) {
+        let now = self.now();
+        let delegated = self.uplink.as_ref().map_or_else(Vec::new, |uplink| uplink.delegated(now));
+        let lans: Vec<_> = self.lans.iter().map(|lan| lan.config.clone()).collect();
+        let plan = plan::plan(&delegated, &lans);
+        for problem in plan.problems.iter().filter(|problem| !self.plan.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        let dns = self.config.dns.enabled;
+        let behind: Vec<Ipv6Net> = (delegated.iter().map(|from| from.prefix))
+            .chain(self.lans.iter().flat_map(|lan| lan.config.prefixes.iter().copied()))
+            .collect();
+        // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
+        let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
+            if lan.share != *share {
+                for prefix in &share.prefixes {
+                    if !lan.share.prefixes.iter().any(|old| old.net == prefix.net) {
+                        tracing::info!(interface = lan.config.interface.value, prefix = %prefix.net, "lan has prefix");
+                    }
+                }
+                lan.share = share.clone();
+            }
+            let advertised = lan.advertised();
+            lan.router.set_config(now, lan.router_config(dns, &behind));
+            lan.router.set_prefixes(now, advertised);
+            lan.router.set_default_route(now, default_route);
+        }
+        self.plan = plan;
+        let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(dns)).collect();
+        let mut actions = Vec::new();
+        self.server.set_links(now, links, &mut actions);
+        self.server_actions(actions);
+        self.settle_names();
+        self.settle_firewall();
+        let desired = self.desired(now, &delegated);
+        for problem in self.kernel.apply(&mut self.netlink, now, desired) {
+            tracing::error!("{problem}");
+            self.problem(problem);
+        }
+        self.settle_resolvers();
+    }
+
+    fn settle_names(&mut self) {
+        let prefixes: Vec<Ipv6Net> =
+            self.lans.iter().flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net)).collect();
+        let gateway: Vec<Ipv6Addr> = self.lans.iter().flat_map(Lan::resolvers).collect();
+        self.names.set_prefixes(&prefixes);
+        self.names.set_gateway(&gateway);
+    }
+
+    fn settle_resolvers(&mut self) {
+        let learnt = self.uplink.as_ref().map_or_else(Vec::new, Uplink::resolvers);
+        let upstreams: Vec<SocketAddr> = if self.config.dns.upstreams.is_empty() {
+            learnt.iter().map(|resolver| SocketAddr::V6(*resolver)).collect()
+        } else {
+            self.config.dns.upstreams.clone()
+        };
+        self.forwarder.set_upstreams(&upstreams);
+        if let Some(uplink) = &mut self.uplink
+            && let Some(path) = uplink.config.resolv_conf.clone()
+        {
+            let text = resolv::text(&learnt, uplink.name(), &uplink.domains());
+            if uplink.resolv_conf.as_ref() != Some(&text) {
+                match sixgate_linux::lock::write_in_place(&path, text.as_bytes()) {
+                    Ok(()) => uplink.resolv_conf = Some(text),
+                    Err(error) => self.problem(format!("cannot write {}: {error}", path.display())),
+                }
+            }
+        }
+    }
+
+    fn settle_firewall(&mut self) {
+        let Some(firewall) = &mut self.firewall else { return };
+        let rules = FirewallConfig {
+            uplink: self.uplink.as_ref().map(|uplink| uplink.name().to_owned()),
+            delegated: self.uplink.as_ref().map_or_else(Vec::new, |uplink| {
+                uplink.binding().map_or_else(Vec::new, |b| b.prefixes.iter().map(|p| p.prefix).collect())
+            }),
+            lans: (self.lans.iter().enumerate())
+                .map(|(index, lan)| LanRules {
+                    interface: lan.config.interface.value.clone(),
+                    // Deprecated prefixes too: connections that began before a renumbering end by themselves.
+                    prefixes: (lan.router.advertised().iter().map(|told| told.prefix))
+                        .chain(lan.share.prefixes.iter().map(|prefix| prefix.net))
+                        .chain(self.delegated.iter().filter(|(_, (_, on))| *on == index).map(|(prefix, _)| *prefix))
+                        .collect::<std::collections::BTreeSet<_>>()
+                        .into_iter()
+                        .collect(),
+                })
+                .collect(),
+        };
+        if self.rules.as_ref() == Some(&rules) {
+            return;
+        }
+        match firewall.apply(&rules) {
+            Ok(()) => self.rules = Some(rules),
+            Err(error) => {
+                tracing::error!(%error, "the firewall's rules could not be changed: the old ones stand");
+                self.problem(error.to_string());
+            }
+        }
+    }
+
+    /// The addresses and routes that the kernel shall hold.
+    fn desired(&self, now: Duration, delegated: &[Delegated]) -> Desired {
+        let mut desired = Desired::default();
+        if let Some(uplink) = &self.uplink {
+            uplink.desire(now, &mut desired);
+        }
+        for from in delegated {
+            desired.routes.push(RouteKey { destination: from.prefix, to: To::Unreachable, metric: 4096 });
+        }
+        for lan in self.lans.iter().filter(|lan| lan.up) {
+            let current = lan.share.prefixes.iter().map(|p| (p.net, p.preferred_until, p.valid_until));
+            // What hosts were told before and may still use: kept, deprecated, so that the LAN itself goes on working.
+            let stale = (lan.router.advertised().into_iter())
+                .filter(|told| !lan.share.prefixes.iter().any(|prefix| prefix.net == told.prefix))
+                .map(|told| (told.prefix, Duration::ZERO, told.valid_until));
+            for (net, preferred_until, valid_until) in current.chain(stale).filter(|(_, _, valid)| *valid > now) {
+                let key = AddressKey { interface: lan.interface, address: Lan::gateway(net) };
+                let value = AddressValue { prefix_length: net.prefix_len(), preferred_until, valid_until };
+                desired.addresses.entry(key).or_insert(value);
+            }
+            for pool in lan.config.delegate_from.iter().filter(|_| lan.config.delegate) {
+                let route = RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 };
+                if !desired.routes.contains(&route) {
+                    desired.routes.push(route);
+                }
+            }
+        }
+        for (prefix, (via, lan)) in &self.delegated {
+            if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {
+                let to = To::Gateway { gateway: *via, interface: lan.interface };
+                desired.routes.push(RouteKey { destination: *prefix, to, metric: 1024 });
+            }
+        }
+        desired
+    }
+}

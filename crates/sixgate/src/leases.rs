@@ -1,0 +1,62 @@
+//! `sixgate leases`.
+
+use crate::{Outcome, cli, configuration, control, control_socket, fail, not_running, print, up, view};
+use std::io::ErrorKind;
+use std::time::{Duration, SystemTime};
+
+/// Shows the leases of a running sixgate, or those on disk.
+pub(crate) fn command(arguments: &cli::Leases) -> Outcome {
+    if arguments.offline {
+        return offline(arguments);
+    }
+    let path = match control_socket(&arguments.view) {
+        Ok(path) => path,
+        Err(outcome) => return outcome,
+    };
+    match control::ask(&path, "leases") {
+        Ok(json) => match serde_json::from_str::<Vec<view::Lease>>(&json) {
+            Ok(leases) => show(&leases, arguments.view.json),
+            Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
+        },
+        // Asked by the name of a socket, we do not know where the leases lie.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+                && arguments.view.control.is_none() =>
+        {
+            eprintln!("sixgate is not running; these are the leases on disk");
+            offline(arguments)
+        }
+        Err(error) => not_running(&path, &error),
+    }
+}
+
+fn offline(arguments: &cli::Leases) -> Outcome {
+    let config = match configuration(arguments.view.config.as_deref()) {
+        Ok(config) => config,
+        Err(outcome) => return outcome,
+    };
+    let path = config.state.join(up::DATABASE);
+    match sixgate_store::Store::read_only(&path) {
+        Ok(snapshot) => {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            let leases: Vec<view::Lease> = snapshot
+                .leases
+                .iter()
+                .filter(|lease| lease.valid_until > now)
+                .map(|lease| up::lease_view(lease, now))
+                .collect();
+            show(&leases, arguments.view.json)
+        }
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn show(leases: &[view::Lease], json: bool) -> Outcome {
+    if !json {
+        return print(&view::leases_table(leases));
+    }
+    match serde_json::to_string(leases) {
+        Ok(text) => print(&(text + "\n")),
+        Err(error) => fail(&error.to_string()),
+    }
+}

@@ -1,0 +1,106 @@
+//! `sixgate up`: serves the network that the configuration names.
+//!
+//! [`start`](start::start) opens and verifies everything, [`run`] feeds the [`engine`](engine::Engine) with what happens, and
+//! [`stop`](stop::stop) takes everything away again.
+
+mod dns;
+mod engine;
+mod event;
+mod kernel;
+mod lan;
+mod persist;
+mod plan;
+mod reload;
+mod resolv;
+mod sockets;
+mod start;
+mod status;
+mod stop;
+mod uplink;
+
+pub(crate) use start::links;
+pub(crate) use status::lease_view;
+
+use crate::config::Config;
+use crate::{Outcome, cli, log, show};
+use engine::Engine;
+use event::Event;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Name of the database in the state folder.
+pub(crate) const DATABASE: &str = "leases.db";
+
+/// Events taken before the world is made to follow, so that a burst is settled once.
+const BURST: usize = 256;
+
+/// Runs until told to stop.
+pub(crate) fn command(arguments: &cli::Up) -> Outcome {
+    let checked = match Config::load(&arguments.file.config) {
+        Ok(checked) => checked,
+        Err(findings) => {
+            show(&findings);
+            return Outcome::Usage;
+        }
+    };
+    show(&checked.warnings);
+    log::start(arguments.log, arguments.verbose);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return crate::fail(&format!("cannot start: {error}")),
+    };
+    tokio::task::LocalSet::new().block_on(&runtime, serve(checked.config))
+}
+
+async fn serve(config: Config) -> Outcome {
+    let (events, incoming) = mpsc::channel(event::QUEUE);
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
+        return crate::fail("cannot listen for signals");
+    };
+    let (engine, guard) = match start::start(config, events).await {
+        Ok(started) => started,
+        Err(error) => return error.tell(),
+    };
+    run(engine, guard, incoming, Signals { terminate, interrupt, hangup }).await
+}
+
+/// The signals that a running sixgate heeds.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+async fn run(
+    mut engine: Engine,
+    guard: start::Guard,
+    mut incoming: mpsc::Receiver<Event>,
+    mut signals: Signals,
+) -> Outcome {
+    engine.resynchronise();
+    engine.changed = true;
+    engine.settle();
+    tracing::info!(listeners = engine.listeners.len(), "serving");
+    loop {
+        let wait = engine.poll_timeout().map_or(Duration::from_secs(3600), |due| due.saturating_sub(engine.now()));
+        tokio::select! {
+            Some(event) = incoming.recv() => {
+                engine.handle(event);
+                for _ in 0..BURST {
+                    match incoming.try_recv() {
+                        Ok(event) => engine.handle(event),
+                        Err(_) => break,
+                    }
+                }
+            }
+            () = tokio::time::sleep(wait) => engine.handle_timeout(),
+            _ = signals.hangup.recv() => engine.reload(),
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+        }
+        engine.settle();
+    }
+    stop::stop(engine, guard, incoming).await
+}

@@ -1,0 +1,211 @@
+//! What the control socket is told: the engine's state as [`view`] values.
+
+use super::engine::Engine;
+use crate::view;
+use sixgate_dhcp::lease::Lease;
+use sixgate_dhcp::client::{Client, State};
+use sixgate_dhcp::server::Discard;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Engine {
+    /// The JSON of a view; an object with `error` for a view that there is none of.
+    pub(crate) fn view(&mut self, view: &str) -> String {
+        let json = match view {
+            "status" => serde_json::to_string(&self.status()),
+            "leases" => serde_json::to_string(&self.leases()),
+            other => {
+                let error = format!("there is no view `{}`; there are: status, leases", other.escape_debug());
+                serde_json::to_string(&serde_json::json!({ "error": error }))
+            }
+        };
+        json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+
+    fn leases(&self) -> Vec<view::Lease> {
+        let now = self.now();
+        self.server.leases().iter().map(|lease| lease_view(lease, now)).collect()
+    }
+
+    fn status(&mut self) -> view::Status {
+        let now = self.now();
+        let counted = match self.firewall.as_mut().map(sixgate_linux::nft::firewall::Firewall::counters) {
+            Some(Ok(counters)) => (counters.into_iter())
+                .map(|c| (c.name, view::Counter { packets: c.packets, bytes: c.bytes }))
+                .collect(),
+            Some(Err(error)) => {
+                self.problem(error.to_string());
+                BTreeMap::new()
+            }
+            None => BTreeMap::new(),
+        };
+        let mut problems = self.plan.problems.clone();
+        problems.extend(self.problems.iter().cloned());
+        view::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime: now.saturating_sub(self.started).as_secs(),
+            duid: self.duid.to_string(),
+            uplink: self.uplink_view(now),
+            lans: (0..self.lans.len()).filter_map(|index| self.lan_view(index, now)).collect(),
+            dns: self.dns_counters(),
+            dhcp: self.dhcp_counters(),
+            firewall: counted,
+            listeners: self.listeners.clone(),
+            problems,
+        }
+    }
+
+    fn uplink_view(&self, now: Duration) -> Option<view::Uplink> {
+        let uplink = self.uplink.as_ref()?;
+        let timed = |what: String, origin: &str, preferred, valid| view::Timed {
+            what,
+            origin: origin.to_owned(),
+            preferred: left(now, preferred),
+            valid: left(now, valid),
+        };
+        let mut addresses = Vec::new();
+        let mut prefixes = Vec::new();
+        if let Some(binding) = uplink.binding() {
+            for a in &binding.addresses {
+                addresses.push(timed(a.address.to_string(), "dhcpv6", a.preferred_until, a.valid_until));
+            }
+            for p in &binding.prefixes {
+                prefixes.push(timed(p.prefix.to_string(), "dhcpv6", p.preferred_until, p.valid_until));
+            }
+        }
+        let mut routers = Vec::new();
+        if let Some(state) = uplink.host.as_ref().map(sixgate_nd::host::Host::state) {
+            for a in &state.addresses {
+                addresses.push(timed(a.address.to_string(), "slaac", a.preferred_until, a.valid_until));
+            }
+            for r in &state.default_routers {
+                routers.push(timed(r.address.to_string(), "ra", r.until, r.until));
+            }
+        }
+        Some(view::Uplink {
+            interface: uplink.name().to_owned(),
+            up: uplink.up,
+            client: uplink.client.as_ref().map_or("off", |client| state_name(client)).to_owned(),
+            addresses,
+            prefixes,
+            routers,
+            resolvers: uplink.resolvers().iter().map(|resolver| resolver.ip().to_string()).collect(),
+        })
+    }
+
+    fn lan_view(&self, index: usize, now: Duration) -> Option<view::Lan> {
+        let lan = self.lans.get(index)?;
+        let mut prefixes: Vec<view::Timed> = Vec::new();
+        for told in lan.router.advertised() {
+            let current = lan.share.prefixes.iter().find(|prefix| prefix.net == told.prefix);
+            let preferred = current.map_or(Duration::ZERO, |prefix| prefix.preferred_until);
+            prefixes.push(view::Timed {
+                what: told.prefix.to_string(),
+                origin: if lan.config.prefixes.contains(&told.prefix) { "configured" } else { "delegated" }.to_owned(),
+                preferred: left(now, preferred),
+                valid: left(now, told.valid_until),
+            });
+        }
+        Some(view::Lan {
+            name: lan.config.name.clone(),
+            interface: lan.config.interface.value.clone(),
+            up: lan.up,
+            prefixes,
+            router_lifetime: if lan.router.is_default_router() { lan.config.router_lifetime.as_secs() } else { 0 },
+            leases: self.server.leases().len_on(&lan.config.name) as u64,
+            other_routers: lan.router.others().iter().map(|other| other.address.to_string()).collect(),
+        })
+    }
+
+    fn dhcp_counters(&self) -> BTreeMap<String, u64> {
+        let c = self.server.counters();
+        let mut counters: BTreeMap<String, u64> = [
+            ("received", c.received),
+            ("solicit", c.solicit),
+            ("request", c.request),
+            ("confirm", c.confirm),
+            ("renew", c.renew),
+            ("rebind", c.rebind),
+            ("release", c.release),
+            ("decline", c.decline),
+            ("information-request", c.information_request),
+            ("advertise", c.advertise),
+            ("reply", c.reply),
+            ("granted", c.granted),
+            ("expired", c.expired),
+            ("exhausted", c.exhausted),
+            ("capped", c.capped),
+            ("commits-failed", c.commits_failed),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        for reason in Discard::ALL {
+            counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));
+        }
+        counters
+    }
+
+    fn dns_counters(&self) -> BTreeMap<String, u64> {
+        let c = self.forwarder.counters();
+        [
+            ("queries", c.queries),
+            ("malformed", c.malformed),
+            ("refused", c.refused),
+            ("local", c.local),
+            ("hits", c.hits),
+            ("misses", c.misses),
+            ("coalesced", c.coalesced),
+            ("stale", c.stale),
+            ("servfail", c.servfail),
+            ("truncated", c.truncated),
+            ("evictions", c.evictions),
+            ("overload", c.overload),
+            ("upstream-queries", c.upstream_queries),
+            ("upstream-tcp", c.upstream_tcp),
+            ("upstream-timeouts", c.upstream_timeouts),
+            ("upstream-mismatches", c.upstream_mismatches),
+            ("cached", c.cached),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+/// What a lease looks like from outside.
+pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
+    view::Lease {
+        resource: lease.resource.to_string(),
+        lan: lease.link.to_string(),
+        state: lease.state.to_string(),
+        duid: lease.duid.to_string(),
+        iaid: lease.iaid,
+        hostname: lease.hostname.clone(),
+        link_layer: lease.link_layer.as_ref().map(|octets| {
+            octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
+        }),
+        preferred: left(now, lease.preferred_until),
+        valid: left(now, lease.valid_until),
+    }
+}
+
+/// Seconds left; `None` is for ever.
+fn left(now: Duration, until: Duration) -> Option<u64> {
+    (until != Duration::MAX).then(|| until.saturating_sub(now).as_secs())
+}
+
+fn state_name(client: &Client) -> &'static str {
+    match client.state() {
+        State::Idle => "idle",
+        State::Soliciting => "soliciting",
+        State::Requesting => "requesting",
+        State::Confirming => "confirming",
+        State::Bound => "bound",
+        State::Renewing => "renewing",
+        State::Rebinding => "rebinding",
+        State::Informing => "informing",
+        State::Informed => "informed",
+        State::Declining => "declining",
+        State::Releasing => "releasing",
+    }
+}

@@ -41,6 +41,9 @@ impl Names {
     /// The answer to a question, or nothing when it is one for an upstream.
     pub(crate) fn answer(&self, name: &Name, kind: RecordType, dnssec_ok: bool) -> Option<Local> {
         let lower = name.to_lowercase();
+        if let Some(addresses) = self.hosts.get(&lower) {
+            return Some(self.written(&lower, addresses, kind));
+        }
         let mut labels: Vec<&[u8]> = lower.iter().collect();
         labels.reverse();
         match labels.as_slice() {
@@ -68,6 +71,15 @@ impl Names {
     fn soa(&self, zone: Name) -> Record {
         let mname = host_name(GATEWAY).unwrap_or_else(|| zone.clone());
         soa(zone, mname, self.serial, NEGATIVE_TTL)
+    }
+
+    /// A name that the owner of the network wrote down: it is a zone of its own, so that only it is taken from its parent.
+    fn written(&self, name: &Name, addresses: &[Ipv6Addr], kind: RecordType) -> Local {
+        if kind == RecordType::AAAA && !addresses.is_empty() {
+            let record = |a: &Ipv6Addr| Record::from_rdata(name.clone(), HOST_TTL, RData::AAAA((*a).into()));
+            return Local::records(addresses.iter().map(record).collect());
+        }
+        Local::denial(ResponseCode::NoError, self.soa(name.clone()))
     }
 
     fn home(&self, name: &Name, host: &[&[u8]], kind: RecordType) -> Local {

@@ -71,6 +71,8 @@ pub struct Names {
     prefixes: Vec<Ipv6Net>,
     gateway: Vec<Ipv6Addr>,
     forwarded: Vec<Name>,
+    /// Names of any zone whose addresses the owner of the network wrote down, in lower case.
+    hosts: BTreeMap<Name, Vec<Ipv6Addr>>,
     holders: HashMap<Box<[u8]>, Held>,
     /// Who holds a label.
     labels: BTreeMap<String, Box<[u8]>>,
@@ -95,6 +97,26 @@ impl Names {
     pub fn set_gateway(&mut self, addresses: &[Ipv6Addr]) {
         self.gateway = addresses.iter().copied().take(MAX_ADDRESSES).collect();
         self.changed();
+    }
+
+    /// Replaces the names that are answered with addresses that the owner of the network wrote down. They may stand in any
+    /// zone, and come before everything else.
+    ///
+    /// # Errors
+    /// [`NameError::BadZone`] for the first that is not a domain name; then nothing changes.
+    pub fn set_hosts<'a>(
+        &mut self,
+        hosts: impl IntoIterator<Item = (&'a str, &'a [Ipv6Addr])>,
+    ) -> Result<(), NameError> {
+        let mut read = BTreeMap::new();
+        for (text, addresses) in hosts {
+            let mut name = Name::from_ascii(text).map_err(|_| NameError::BadZone { zone: text.to_owned() })?;
+            name.set_fqdn(true);
+            read.insert(name.to_lowercase(), addresses.iter().copied().take(MAX_ADDRESSES).collect());
+        }
+        self.hosts = read;
+        self.changed();
+        Ok(())
     }
 
     /// Forwards `zone` (such as `d.f.ip6.arpa`) although RFC 6303 would have it answered here: an upstream

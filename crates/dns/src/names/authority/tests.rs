@@ -144,3 +144,19 @@ fn a_name_goes_with_its_holder() {
         Some("8.b.d.0.1.0.0.2.ip6.arpa.")
     );
 }
+
+#[test]
+fn names_written_down_come_first_and_take_nothing_else() {
+    let mut names = Names::new(&[]);
+    let address: Ipv6Addr = "2001:db8::80".parse().unwrap();
+    names.set_hosts([("WWW.Far.example", &[address][..])]).unwrap();
+    let www = Name::from_ascii("www.far.example.").unwrap();
+    let answer = names.answer(&www, RecordType::AAAA, false).unwrap();
+    assert_eq!(answer.answers.len(), 1);
+    assert_eq!(answer.answers[0].data, RData::AAAA(address.into()));
+    let none = names.answer(&www, RecordType::A, false).unwrap();
+    assert!(none.answers.is_empty() && none.authority.is_some() && none.code == ResponseCode::NoError);
+    assert!(names.answer(&Name::from_ascii("far.example.").unwrap(), RecordType::AAAA, false).is_none());
+    assert!(names.set_hosts([("a..b", &[][..])]).is_err());
+    assert!(names.answer(&www, RecordType::AAAA, false).is_some(), "a mistake changes nothing");
+}

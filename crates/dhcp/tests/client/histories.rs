@@ -147,7 +147,7 @@ impl World {
         if binding.has_leases() {
             assert_eq!(self.bench.saved.as_ref(), Some(binding), "what is held is not what is kept");
         }
-        // Nobody else has it: the server gives each number once, so one that it took back must not be held long.
+        // No longer than it was ever given.
         for prefix in &binding.prefixes {
             assert!(prefix.valid_until <= self.bench.now + seconds(Server::VALID.into()));
         }

@@ -7,3 +7,4 @@ mod dissect;
 mod histories;
 mod reconfigure;
 mod states;
+mod with_server;

@@ -179,7 +179,7 @@ impl World {
                 match self.events.swap_remove(arrival.1).1 {
                     Event::ToClient(number, bytes) => {
                         self.client(number, |client, now, actions| {
-                            client.handle(now, SERVER, &bytes, actions)
+                            client.handle(now, SERVER, &bytes, actions);
                         });
                     }
                     Event::ToServer(number, bytes) => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Leases of one association, whatever the number of pools.
 const MAX_LEASES: usize = 4;
 /// Longest time for which something that was promised for ever, or nearly so, is kept from others after its pool went.
-const RETIRED_MOST: Duration = Duration::from_secs(30 * 24 * 3600);
+const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
 
 /// The client behind a message.
 #[derive(Debug, Clone)]

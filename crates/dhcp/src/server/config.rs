@@ -23,7 +23,7 @@ pub struct ServerConfig {
     pub limits: Limits,
 }
 
-/// Caps on what strangers can make grow (RFC 9915 section 22), and the times that go with them.
+/// Caps on what strangers can make grow (RFC 9915, Security Considerations), and the times that go with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Leases, all links together.
@@ -56,7 +56,7 @@ impl Default for Limits {
             offers: 1_024,
             offer_hold: Duration::from_secs(30),
             declined: 256,
-            decline_hold: Duration::from_secs(24 * 3600),
+            decline_hold: Duration::from_hours(24),
             commits: 1_024,
         }
     }

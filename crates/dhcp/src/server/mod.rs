@@ -251,7 +251,7 @@ impl Server {
                     .collect();
                 let words = if declined { "declined" } else { "released" };
                 let status = Some((StatusCode::SUCCESS, words));
-                Ok(Answer { outcomes, status, ..Answer::new(MessageType::REPLY) })
+                Ok(Answer { status, outcomes, ..Answer::new(MessageType::REPLY) })
             }
             _ => {
                 let rebind = asked.kind == MessageType::REBIND;
@@ -271,7 +271,7 @@ impl Server {
     }
 
     fn assign_all(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, bind: Bind) -> Vec<Outcome> {
-        asked.associations.iter().map(|ia| self.assign(asker, ia, bind)).collect()
+        asked.associations.iter().map(|ia| self.give(asker, ia, bind)).collect()
     }
 
     /// RFC 9915 section 18.3.2.
@@ -281,7 +281,14 @@ impl Server {
             let words = "an address asked for does not belong to this link";
             return Outcome::status(ia.kind, ia.iaid, StatusCode::NOT_ON_LINK, words);
         }
-        self.assign(asker, ia, Bind::Commit(ticket))
+        self.give(asker, ia, Bind::Commit(ticket))
+    }
+
+    /// What the association has now. A client that solicits or requests knows of nothing to be told the end of.
+    fn give(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind) -> Outcome {
+        let mut outcome = self.assign(asker, ia, bind);
+        outcome.leases.retain(|(_, told)| told.valid > 0);
+        outcome
     }
 
     /// RFC 9915 sections 18.3.4 and 18.3.5.

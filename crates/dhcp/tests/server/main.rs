@@ -1,0 +1,10 @@
+//! The DHCPv6 server, asked by clients of the test's own making, in simulated time.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod asking;
+mod dissector;
+mod histories;
+mod hostile;
+mod messages;
+mod races;
+mod renumbering;

@@ -1,5 +1,8 @@
 //! An independent dissector reads what the Neighbour Discovery builder writes.
 
+// Clippy's exception for tests does not reach the functions beside them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use ipnet::Ipv6Net;
 use sixgate_wire::ndp::{Builder, INFINITY, Preference, PrefixInformation, RouterAdvertisementHeader};
 use std::net::Ipv6Addr;

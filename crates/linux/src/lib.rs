@@ -1,3 +1,9 @@
 //! Every system call of sixgate: netlink, nftables, sockets, namespaces. The only crate with `unsafe`.
 
+pub mod clock;
+pub mod listeners;
+pub mod lock;
+pub mod monitor;
 pub mod nft;
+pub mod route;
+pub mod sysctl;

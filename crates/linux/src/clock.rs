@@ -1,0 +1,62 @@
+//! The steady clock: time since the Unix epoch that never runs backwards while the process lives.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// Wall time at the start of the run, plus what `CLOCK_BOOTTIME` has counted since.
+///
+/// A step of the wall clock (NTP, a person) does not move it, and time spent suspended counts: a lease that
+/// ran out while the machine slept is out when it wakes.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    epoch: Duration,
+    started: Duration,
+}
+
+impl Clock {
+    /// Reads both clocks once.
+    pub fn new() -> Self {
+        Self {
+            // A wall clock before 1970 is a clock that was never set: start at zero.
+            epoch: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            started: boot_time(),
+        }
+    }
+
+    /// Steady time since the Unix epoch.
+    pub fn now(&self) -> Duration {
+        self.epoch.saturating_add(boot_time().saturating_sub(self.started))
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Time since boot, suspend included. The kernel cannot fail to know it (Linux 2.6.39 and later); where a
+/// sandbox refuses even this, time stands still rather than jumps.
+fn boot_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_at_the_wall_clock_and_advances() {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let clock = Clock::new();
+        let first = clock.now();
+        assert!(first >= before && first < before + Duration::from_secs(60));
+        let mut last = first;
+        while last == first {
+            let next = clock.now();
+            assert!(next >= last);
+            last = next;
+        }
+    }
+}

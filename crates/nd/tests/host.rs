@@ -317,9 +317,14 @@ fn infinite_lifetimes_outlive_three_years() {
     let three_years = 3 * 366 * 24;
     assert!((three_years - 3000..three_years + 3000).contains(&uplink.sent.len()), "{}", uplink.sent.len());
     uplink.receive(&ra(&HEADER, |_| {}));
+    uplink.now = START + secs(u64::from(INFINITY));
     let mut actions = Vec::new();
-    uplink.host.handle_timeout(START + secs(u64::from(INFINITY)), &mut actions);
+    uplink.host.handle_timeout(uplink.now, &mut actions);
     assert_eq!(uplink.host.state().addresses.len(), 1, "only the infinite one is left");
+    uplink.receive(&ra(&HEADER, |b| {
+        b.route_information("::/0".parse().unwrap(), Preference::Medium, INFINITY);
+    }));
+    assert_eq!(uplink.host.poll_timeout(), None, "nothing ends, nothing is asked for");
 }
 
 #[test]
@@ -407,10 +412,17 @@ fn a_flood_pushes_out_nothing_that_works() {
     assert_eq!(state.rdnss[0].address, addr("2001:db8::53"));
     assert!(uplink.host.counters().refused > 10_000);
     // And faster than any router speaks: not even looked at.
+    for n in 0..1000u16 {
+        uplink.receive_from(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, n), 255, &ra(&HEADER, |_| {}));
+    }
+    assert!(uplink.host.counters().flooded >= 960);
+    // Which does not make the host deaf to the router that it uses.
+    uplink.receive(&ra(&RouterAdvertisementHeader { router_lifetime: 9000, ..HEADER }, |_| {}));
+    assert_eq!(uplink.host.state().default_routers[0].until, uplink.now + secs(9000));
     for _ in 0..1000 {
         uplink.receive(&ra(&HEADER, |_| {}));
     }
-    assert!(uplink.host.counters().flooded >= 960);
+    assert!(uplink.host.counters().flooded >= 1920);
 }
 
 #[test]

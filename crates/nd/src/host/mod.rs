@@ -96,7 +96,9 @@ pub struct Host {
     /// When to solicit next, and the time since the last one (RFC 9915 section 15's RT); `None` while a default router
     /// is known.
     solicit: Option<(Duration, Option<Duration>)>,
-    budget: Budget,
+    /// For default routers that are known, and for everybody else: strangers must not make us deaf to those we use.
+    known_budget: Budget,
+    strange_budget: Budget,
     counters: Counters,
 }
 
@@ -109,7 +111,8 @@ impl Host {
             state: State::default(),
             running: false,
             solicit: None,
-            budget: Budget::new(ADVERTISEMENTS.0, ADVERTISEMENTS.1),
+            known_budget: Budget::new(ADVERTISEMENTS.0, ADVERTISEMENTS.1),
+            strange_budget: Budget::new(ADVERTISEMENTS.0, ADVERTISEMENTS.1),
             counters: Counters::default(),
         }
     }
@@ -154,7 +157,9 @@ impl Host {
         if !source.is_unicast_link_local() {
             return self.invalid();
         }
-        if !self.budget.take(now) {
+        let known = self.state.default_routers.iter().any(|r| r.address == source);
+        let budget = if known { &mut self.known_budget } else { &mut self.strange_budget };
+        if !budget.take(now) {
             self.counters.flooded = self.counters.flooded.saturating_add(1);
             return;
         }

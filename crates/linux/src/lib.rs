@@ -6,4 +6,5 @@ pub mod lock;
 pub mod monitor;
 pub mod nft;
 pub mod route;
+pub mod socket;
 pub mod sysctl;

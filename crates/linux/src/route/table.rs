@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use super::{Error, Netlink};
 
 /// The number (`rtm_protocol`) that marks routes as sixgate's, so that they are known again after a crash. It is
-/// in the range that `rtnetlink(7)` leaves to user space and is taken by nobody in iproute2's `rt_protos`.
+/// above `RTPROT_STATIC` (4), hence user space's to choose (`rtnetlink(7)`), and iproute2's `rt_protos` has no name for it.
 pub const SIXGATE_PROTOCOL: u8 = 86;
 /// The main table.
 pub const TABLE_MAIN: u32 = 254;

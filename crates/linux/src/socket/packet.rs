@@ -1,0 +1,214 @@
+//! `recvmsg`, `recvmmsg` and `sendmsg` with the control messages of RFC 3542.
+
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::ptr;
+
+/// Length of `sockaddr_in6`, 28.
+pub(super) const SOCKADDR_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+/// How many datagrams one call reads at most.
+const BATCH: usize = 32;
+
+/// A datagram that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes of it in the buffer.
+    pub len: usize,
+    /// It was longer than the buffer.
+    pub truncated: bool,
+    /// Who sent it; the scope is the interface, for link-local addresses.
+    pub source: SocketAddrV6,
+    /// The address it was sent to, unicast or multicast.
+    pub destination: Ipv6Addr,
+    /// Number of the interface it came in by.
+    pub interface: u32,
+    /// Its hop limit, where the socket asks for it (ICMPv6): Neighbour Discovery requires 255 (RFC 4861).
+    pub hop_limit: Option<u8>,
+}
+
+/// Room for one datagram of a batch.
+#[derive(Debug)]
+pub struct Slot {
+    /// Where the bytes go.
+    pub buffer: Vec<u8>,
+    /// What is known of the datagram, after a batch was received into this slot.
+    pub received: Option<Received>,
+}
+
+impl Slot {
+    /// Room for a datagram of so many bytes.
+    pub fn new(size: usize) -> Self {
+        Self { buffer: vec![0; size], received: None }
+    }
+
+    /// The datagram, if one is here.
+    pub fn datagram(&self) -> Option<(&[u8], &Received)> {
+        let received = self.received.as_ref()?;
+        Some((self.buffer.get(..received.len)?, received))
+    }
+}
+
+/// Control messages, aligned as `cmsghdr` wants: room for IPV6_PKTINFO (40) and IPV6_HOPLIMIT (24), and more.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 128]);
+
+pub(super) fn sockaddr(address: SocketAddrV6) -> libc::sockaddr_in6 {
+    libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as libc::sa_family_t,
+        sin6_port: address.port().to_be(),
+        sin6_flowinfo: address.flowinfo().to_be(),
+        sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+        sin6_scope_id: address.scope_id(),
+    }
+}
+
+/// All zero: a message without name, data, or control messages.
+fn empty() -> libc::msghdr {
+    // SAFETY: `msghdr` is plain data of integers and pointers, for which zero is a valid value.
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn no_name() -> libc::sockaddr_in6 {
+    sockaddr(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))
+}
+
+pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let (mut name, mut control) = (no_name(), Control([0; 128]));
+    let mut data = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut message = empty();
+    prepare(&mut message, &mut name, &mut data, &mut control);
+    // SAFETY: all that `message` points to lives on this stack frame (and `buffer` beyond it), with true lengths.
+    let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, 0) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    Ok(received(&message, &name, &control, length))
+}
+
+/// Reads at most 32 datagrams in one call; the first slots hold them, the others are emptied.
+pub(super) fn recv_batch(fd: BorrowedFd<'_>, slots: &mut [Slot]) -> io::Result<usize> {
+    for slot in slots.iter_mut() {
+        slot.received = None;
+    }
+    let count = slots.len().min(BATCH);
+    let mut names = [no_name(); BATCH];
+    let mut controls = [Control([0; 128]); BATCH];
+    let mut data = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+    let mut messages = [libc::mmsghdr { msg_hdr: empty(), msg_len: 0 }; BATCH];
+    for (index, slot) in slots.iter_mut().take(count).enumerate() {
+        data[index] = libc::iovec { iov_base: slot.buffer.as_mut_ptr().cast(), iov_len: slot.buffer.len() };
+        prepare(&mut messages[index].msg_hdr, &mut names[index], &mut data[index], &mut controls[index]);
+    }
+    // SAFETY: the first `count` messages point to arrays of this stack frame and to the slots' buffers, all alive
+    // and with true lengths; no timeout is given.
+    let read = unsafe {
+        libc::recvmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count as libc::c_uint, 0, ptr::null_mut())
+    };
+    let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
+    let filled = slots.iter_mut().zip(&messages).zip(names.iter().zip(&controls)).take(read);
+    for ((slot, message), (name, control)) in filled {
+        slot.received = Some(received(&message.msg_hdr, name, control, message.msg_len as usize));
+    }
+    Ok(read)
+}
+
+fn prepare(
+    message: &mut libc::msghdr,
+    name: &mut libc::sockaddr_in6,
+    data: &mut libc::iovec,
+    control: &mut Control,
+) {
+    message.msg_name = ptr::from_mut(name).cast();
+    message.msg_namelen = SOCKADDR_LEN;
+    message.msg_iov = data;
+    message.msg_iovlen = 1;
+    message.msg_control = ptr::from_mut(control).cast();
+    // The type differs between C libraries.
+    message.msg_controllen = mem::size_of::<Control>() as _;
+}
+
+fn received(message: &libc::msghdr, name: &libc::sockaddr_in6, control: &Control, length: usize) -> Received {
+    let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+    let mut received = Received {
+        len: length,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        source: SocketAddrV6::new(address, u16::from_be(name.sin6_port), 0, name.sin6_scope_id),
+        destination: Ipv6Addr::UNSPECIFIED,
+        interface: 0,
+        hop_limit: None,
+    };
+    let filled = (message.msg_controllen as usize).min(control.0.len());
+    for (kind, value) in ControlMessages(control.0.get(..filled).unwrap_or_default()) {
+        match kind {
+            // `struct in6_pktinfo`: the address, then the interface.
+            libc::IPV6_PKTINFO => {
+                if let Some((octets, index)) = value.split_first_chunk::<16>() {
+                    received.destination = Ipv6Addr::from(*octets);
+                    received.interface = index.first_chunk().map_or(0, |index| u32::from_ne_bytes(*index));
+                }
+            }
+            libc::IPV6_HOPLIMIT => {
+                let limit = value.first_chunk().map(|limit| i32::from_ne_bytes(*limit));
+                received.hop_limit = limit.and_then(|limit| u8::try_from(limit).ok());
+            }
+            _ => {}
+        }
+    }
+    received
+}
+
+/// Bytes of `cmsghdr`, already a multiple of its alignment.
+const CMSG_HEADER: usize = mem::size_of::<libc::cmsghdr>();
+
+/// The control messages of level `IPPROTO_IPV6`, read as bytes: length (`size_t`), level, type, value, padding.
+struct ControlMessages<'a>(&'a [u8]);
+
+impl<'a> Iterator for ControlMessages<'a> {
+    type Item = (libc::c_int, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let length = usize::from_ne_bytes(*self.0.first_chunk()?);
+            let level = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 8..CMSG_HEADER - 4)?.try_into().ok()?);
+            let kind = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 4..CMSG_HEADER)?.try_into().ok()?);
+            let value = self.0.get(CMSG_HEADER..length)?;
+            self.0 = self.0.get(length.next_multiple_of(mem::size_of::<usize>())..).unwrap_or_default();
+            if level == libc::IPPROTO_IPV6 {
+                return Some((kind, value));
+            }
+        }
+    }
+}
+
+/// Sends one datagram, by choice from an address and out of an interface (either may be left to the kernel by
+/// `::` and 0).
+pub(super) fn send(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    to: SocketAddrV6,
+    from: Option<(Ipv6Addr, u32)>,
+) -> io::Result<()> {
+    let mut name = sockaddr(to);
+    let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut control = Control([0; 128]);
+    let mut message = empty();
+    prepare(&mut message, &mut name, &mut data, &mut control);
+    match from {
+        None => (message.msg_control, message.msg_controllen) = (ptr::null_mut(), 0),
+        Some((address, interface)) => {
+            let length = CMSG_HEADER + 20;
+            control.0[..mem::size_of::<usize>()].copy_from_slice(&length.to_ne_bytes());
+            control.0[CMSG_HEADER - 8..CMSG_HEADER - 4].copy_from_slice(&libc::IPPROTO_IPV6.to_ne_bytes());
+            control.0[CMSG_HEADER - 4..CMSG_HEADER].copy_from_slice(&libc::IPV6_PKTINFO.to_ne_bytes());
+            control.0[CMSG_HEADER..CMSG_HEADER + 16].copy_from_slice(&address.octets());
+            control.0[CMSG_HEADER + 16..length].copy_from_slice(&interface.to_ne_bytes());
+            message.msg_control = (&raw mut control).cast();
+            message.msg_controllen = length.next_multiple_of(mem::size_of::<usize>()) as _;
+        }
+    }
+    // SAFETY: all that `message` points to lives on this stack frame or in `bytes`, with true lengths; the kernel
+    // only reads it.
+    let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -14,16 +14,16 @@
 //! folders of known daemons, and `/sys`. In a user namespace the kernel may refuse some of these mounts;
 //! only `/sys` and `/proc` may be missing then, everything else is an error.
 
-use std::ffi::CString;
+#![allow(unsafe_code, reason = "fork, and closures lent to another thread")]
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -196,7 +196,9 @@ impl Namespace {
     /// # Errors
     /// When the program cannot be executed.
     pub fn spawn(&self, command: &Command, log: &Log) -> Result<Process, process::Error> {
-        self.processes.run(|| Process::spawn(command, &self.name, log))
+        let started = self.processes.run(|| process::start(command, &self.name))?;
+        // In the caller's thread: the process thread, its children being elsewhere, may start no threads.
+        Process::watch(started, &self.name, log)
     }
 
     /// Kills every process of the machine, those that forked away included; no further one can be started.
@@ -272,7 +274,8 @@ impl Worker {
             }
         }
         let _ = finished.recv();
-        match result.expect("the thread serves jobs until the Worker is dropped, and a job always sets its result")
+        match result
+            .expect("the thread serves jobs until the Worker is dropped, and a job always sets its result")
         {
             Ok(value) => value,
             Err(panic) => resume_unwind(panic),
@@ -370,19 +373,12 @@ fn propagation(host: &str, how: MsFlags) -> Result<(), Error> {
 
 fn tmpfs(host: &str, path: &Path, mode: u32) -> Result<(), Error> {
     let options = format!("mode={mode:o}");
-    mount(
-        Some("tmpfs"),
-        path,
-        Some("tmpfs"),
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-        Some(options.as_str()),
-    )
-    .map_err(|e| private_error(host, "mount a private", path)(e.into()))
+    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options.as_str()))
+        .map_err(|e| private_error(host, "mount a private", path)(e.into()))
 }
 
 fn private_mounts(host: &str) -> Result<(), Error> {
     propagation(host, MsFlags::MS_PRIVATE)?;
-    propagation(host, MsFlags::MS_SHARED)?;
     private_run(host)?;
     private_etc(host)?;
     for folder in STATE_FOLDERS.iter().map(Path::new) {
@@ -390,17 +386,15 @@ fn private_mounts(host: &str) -> Result<(), Error> {
             && meta.is_dir()
         {
             tmpfs(host, folder, meta.mode() & 0o7777)?;
-            let _ = nix::unistd::chown(
-                folder,
-                Some(Uid::from_raw(meta.uid())),
-                Some(Gid::from_raw(meta.gid())),
-            );
+            let _ =
+                nix::unistd::chown(folder, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())));
         }
     }
     // Shows this network's interfaces. A user namespace may refuse it; then /sys keeps showing the outer ones.
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>);
-    Ok(())
+    // Only now: a copy of /etc that is shared would get what is mounted over /etc, too.
+    propagation(host, MsFlags::MS_SHARED)
 }
 
 /// An empty `/run` with the folders that programs expect there, same owners and modes.
@@ -408,18 +402,17 @@ fn private_run(host: &str) -> Result<(), Error> {
     let run = Path::new("/run");
     let mut folders = Vec::new();
     for entry in fs::read_dir(run).map_err(private_error(host, "list", run))?.flatten() {
-        if let Ok(meta) = entry.metadata() {
-            if meta.is_dir() {
-                folders.push((entry.path(), meta));
-            }
+        if let Ok(meta) = entry.metadata()
+            && meta.is_dir()
+        {
+            folders.push((entry.path(), meta));
         }
     }
     tmpfs(host, run, 0o755)?;
     for (path, meta) in folders {
         fs::create_dir(&path).map_err(private_error(host, "create", &path))?;
         // Unmapped owners of a user namespace cannot be given: the folder is ours then.
-        let _ =
-            nix::unistd::chown(&path, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())));
+        let _ = nix::unistd::chown(&path, Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())));
         let _ = fs::set_permissions(&path, fs::Permissions::from_mode(meta.mode() & 0o7777));
     }
     Ok(())
@@ -507,8 +500,7 @@ pub fn become_root() -> Result<(), Error> {
         return Ok(());
     }
     single_threaded()?;
-    unshare(CloneFlags::CLONE_NEWUSER)
-        .map_err(|e| Error::User { step: "unshare", source: e.into() })?;
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|e| Error::User { step: "unshare", source: e.into() })?;
     let write = |path: &'static str, text: String| {
         File::options()
             .write(true)
@@ -543,4 +535,3 @@ pub fn enter(pid: i32) -> Result<(), Error> {
     }
     setns(pidfd, kinds).map_err(|e| failed(e.into()))
 }
-

@@ -179,8 +179,8 @@ fn a_malformed_packet_is_found() {
     lab.link(Link::between((&a, "eth0"), (&b, "eth0"))).unwrap();
     a.add_address_nodad("eth0", net("2001:db8::1/64")).unwrap();
     let capture = b.capture("eth0").unwrap();
-    // A DHCPv6 Solicit whose only option claims more bytes than there are (RFC 9915 section 21.1).
-    let solicit = [1, 0, 0, 1, 0, 1, 0, 200, 1, 2];
+    // A DHCPv6 Solicit whose IA_NA ends after the IAID (RFC 9915 section 21.4).
+    let solicit = [1, 0, 0, 1, 0, 3, 0, 4, 1, 2, 3, 4];
     a.run(|| {
         let index = nix::net::if_::if_nametoindex("eth0").unwrap();
         let to = std::net::SocketAddrV6::new(address("ff02::1:2"), 547, 0, index);

@@ -55,6 +55,8 @@ impl Server {
             .filter(|lease| lease.link == asker.link.name)
             .cloned()
             .collect();
+        // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
+        let gives = gives(asker.link, ia.kind);
         for lease in held {
             let told =
                 self.lifetimes_of(&asker.link.name, lease.resource).map(|lifetimes| lifetimes.at(asker.now));
@@ -63,7 +65,7 @@ impl Server {
                 if let Bind::Commit(ticket) = bind {
                     self.extend(asker, lease, told, ticket);
                 }
-            } else if let Bind::Commit(ticket) = bind {
+            } else if let (Bind::Commit(ticket), true) = (bind, gives) {
                 // RFC 9915 section 18.3.4: lifetimes of zero for what does not fit the link any more.
                 outcome.leases.push((lease.resource, Told::NOTHING));
                 let valid_until = lease.valid_until.min(asker.now.saturating_add(RETIRED_MOST));
@@ -280,6 +282,14 @@ impl Server {
                 Some(pool.lifetimes)
             }
         }
+    }
+}
+
+/// Whether the link has pools for associations of this kind.
+pub(super) fn gives(link: &Link, kind: Kind) -> bool {
+    match kind {
+        Kind::Address => !link.addresses.is_empty(),
+        Kind::Prefix => !link.delegation.is_empty(),
     }
 }
 

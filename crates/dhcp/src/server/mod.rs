@@ -89,7 +89,8 @@ impl Server {
     }
 
     /// Replaces the links, as when the ISP gave another prefix. What lies outside of the new pools is not extended: at
-    /// its next message a client is told to stop using it, and gets something new in the same Reply. Routes to prefixes
+    /// its next message a client is told to stop using it, and gets something new in the same Reply. On a link without
+    /// pools of a kind, leases of that kind are neither extended nor ended. Routes to prefixes
     /// outside of the new pools are removed now, those to prefixes inside again are added.
     pub fn set_links(&mut self, now: Duration, links: Vec<Link>, actions: &mut Actions) {
         self.links = by_name(links);
@@ -261,11 +262,8 @@ impl Server {
                     .filter_map(|ia| self.extend_all(asker, ia, rebind, ticket))
                     .collect();
                 // RFC 9915 section 18.3.5: silence about what may be another server's.
-                if outcomes.is_empty() && rebind {
-                    Err(Discard::Silent)
-                } else {
-                    Ok(Answer { outcomes, ..reply() })
-                }
+                let silent = outcomes.is_empty() && (rebind || !asked.associations.is_empty());
+                if silent { Err(Discard::Silent) } else { Ok(Answer { outcomes, ..reply() }) }
             }
         }
     }
@@ -299,14 +297,13 @@ impl Server {
         rebind: bool,
         ticket: u64,
     ) -> Option<Outcome> {
-        let gives = match ia.kind {
-            Kind::Address => !asker.link.addresses.is_empty(),
-            Kind::Prefix => !asker.link.delegation.is_empty(),
-        };
-        let known = self.table.held(asker.duid, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
-        if !gives && !known {
+        if !bind::gives(asker.link, ia.kind) {
+            // What is held stays as it is: after a restart the links may come before their prefixes do.
+            let known =
+                self.table.held(asker.duid, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
             let words = "nothing is held under this association";
-            return (!rebind).then(|| Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
+            let unbound = || Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words);
+            return (!rebind && !known).then(unbound);
         }
         let mut outcome = self.assign(asker, ia, Bind::Commit(ticket));
         for &resource in &ia.listed {

@@ -19,6 +19,9 @@ const GATEWAY: &str = "2001:db8:0:1::6";
 
 /// The prefixes that the ISP might give.
 fn pools(which: usize) -> Vec<Link> {
+    if which == 4 {
+        return vec![Link::new("lan")];
+    }
     let (address, delegation) = [
         ("2001:db8:0:1::/125", "2001:db8:0:100::/62"),
         ("2001:db8:0:2::/125", "2001:db8:0:200::/62"),
@@ -331,7 +334,7 @@ impl World {
     }
 
     fn renumber(&mut self) {
-        self.links = pools(self.rng.usize(0..4));
+        self.links = pools(self.rng.usize(0..5));
         let mut actions = Actions::new();
         self.server.set_links(self.now, self.links.clone(), &mut actions);
         let links = self.links.clone();

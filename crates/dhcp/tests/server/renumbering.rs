@@ -93,3 +93,20 @@ fn a_snapshot_that_contradicts_itself_is_not_made_worse() {
     let server = Server::new(config(vec![lan()]), vec![first, second]);
     assert_eq!((server.leases().len(), server.counters().snapshot_conflicts), (1, 1));
 }
+
+#[test]
+fn before_the_prefix_is_known_nothing_is_taken_away() {
+    let mut desk = Desk::lan();
+    let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]).pd(1, &[]));
+    let snapshot = desk.disk.iter().cloned().collect();
+    desk.server = Server::new(config(vec![Link::new("lan")]), snapshot);
+    assert_eq!(desk.server.routes().count(), 0);
+    let renew = |kind| Ask::new(kind, 1).ia(&bound.ias[0]).ia(&bound.ias[1]);
+    assert_eq!(desk.ask(&renew(MessageType::RENEW)), None);
+    assert_eq!(desk.ask(&renew(MessageType::REBIND)), None);
+    assert!(desk.ask(&renew(MessageType::REQUEST)).unwrap().usable().is_empty());
+    let mut actions = Actions::new();
+    desk.server.set_links(desk.now, vec![lan()], &mut actions);
+    assert!(matches!(actions[..], [Action::RouteAdd(_)]), "{actions:?}");
+    assert_eq!(desk.ask(&renew(MessageType::RENEW)).unwrap().usable(), bound.usable());
+}

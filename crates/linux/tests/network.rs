@@ -1,0 +1,280 @@
+//! Netlink, sockets, listeners and sysctl against the real kernel, in network namespaces made by each test.
+
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Uid;
+use sixgate_linux::listeners::{self, Expected, Protocol};
+use sixgate_linux::monitor::{Event, Monitor};
+use sixgate_linux::route::{AddressConfig, FOREVER, Netlink, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
+use sixgate_linux::socket::{Icmp6Options, Slot, Udp6Options, icmp6, tcp6_listener, udp6};
+use sixgate_linux::sysctl::{self, Key, Saved};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a test on a thread in a network namespace of its own.
+fn isolated(test: impl FnOnce() + Send + 'static) {
+    let body = move || {
+        // A thread of a process with several cannot make a user namespace: without root there is no test.
+        assert!(Uid::effective().is_root(), "these tests need root: `unshare -rn` gives it");
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        test();
+    };
+    thread::spawn(body).join().unwrap();
+}
+
+fn wait_readable(fd: &impl AsFd, until: Instant) {
+    let left = until.saturating_duration_since(Instant::now());
+    let left = PollTimeout::try_from(left).unwrap();
+    let count = poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], left).unwrap();
+    assert!(count > 0, "nothing came in {PATIENCE:?}");
+}
+
+fn ip(text: &str) -> Ipv6Addr {
+    text.parse().unwrap()
+}
+
+/// A veth pair, both ends here, up, with an address each.
+fn pair(netlink: &mut Netlink) -> (u32, u32) {
+    netlink.add_veth("a", "b", None).unwrap();
+    let (a, b) = (netlink.index_of("a").unwrap(), netlink.index_of("b").unwrap());
+    for index in [a, b] {
+        netlink.set_up(index, true).unwrap();
+    }
+    netlink.set_address(a, &AddressConfig::new(ip("fe80::a"), 64).nodad()).unwrap();
+    netlink.set_address(b, &AddressConfig::new(ip("fe80::b"), 64).nodad()).unwrap();
+    // Until the kernel has seen the carrier, it drops what is sent without a word.
+    let until = Instant::now() + PATIENCE;
+    while !netlink.links().unwrap().iter().all(|link| link.running || ![a, b].contains(&link.index)) {
+        assert!(Instant::now() < until, "the pair has no carrier");
+        thread::yield_now();
+    }
+    (a, b)
+}
+
+#[test]
+fn links() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        assert!(netlink.links().unwrap().iter().any(|link| link.loopback && link.name == "lo"));
+        let (a, _) = pair(&mut netlink);
+        netlink.add_bridge("br").unwrap();
+        let bridge = netlink.index_of("br").unwrap();
+        netlink.set_master(a, Some(bridge)).unwrap();
+        netlink.set_mtu(a, 1400).unwrap();
+        netlink.set_mac(a, [2, 0, 0, 0, 0, 9]).unwrap();
+        let link = netlink.link_by_index(a).unwrap().unwrap();
+        assert_eq!((link.master, link.mtu, link.mac), (Some(bridge), 1400, Some([2, 0, 0, 0, 0, 9])));
+        assert_eq!((link.kind.as_deref(), link.up, link.running), (Some("veth"), true, true));
+        netlink.set_master(a, None).unwrap();
+        assert_eq!(netlink.link_by_name("a").unwrap().unwrap().master, None);
+        assert_eq!(netlink.link_by_name("nope").unwrap(), None);
+        assert!(netlink.delete_link(a).unwrap());
+        assert!(!netlink.delete_link(a).unwrap());
+        let error = netlink.set_mtu(bridge, 1).unwrap_err().to_string();
+        assert!(error.contains("(mtu less than device minimum)"), "{error}");
+
+        // The other end straight in another namespace, and a link that follows.
+        let home = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                unshare(CloneFlags::CLONE_NEWNET).unwrap();
+                let mut there = Netlink::new().unwrap();
+                there.add_veth("here", "sent", Some(home.as_fd())).unwrap();
+                there.add_bridge("moved").unwrap();
+                let index = there.index_of("moved").unwrap();
+                // Bridges may not move; the kernel's refusal is told.
+                assert!(there.move_to_namespace(index, home.as_fd()).is_err());
+                there.add_veth("c", "d", None).unwrap();
+                let index = there.index_of("c").unwrap();
+                there.move_to_namespace(index, home.as_fd()).unwrap();
+                assert!(netlink.link_by_name("sent").unwrap().is_some());
+                assert!(netlink.link_by_name("c").unwrap().is_some());
+            });
+        });
+    });
+}
+
+#[test]
+fn addresses_routes_neighbours_and_what_the_monitor_tells() {
+    isolated(|| {
+        let mut monitor = Monitor::new().unwrap();
+        assert_eq!(monitor.read().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let address = ip("2001:db8::1");
+        let config = AddressConfig::new(address, 64).lifetimes(100, 200).noprefixroute();
+        netlink.set_address(a, &config).unwrap();
+        let find = |netlink: &mut Netlink| {
+            netlink.addresses(Some(a)).unwrap().into_iter().find(|found| found.address == address)
+        };
+        let found = find(&mut netlink).unwrap();
+        assert!((90..=100).contains(&found.preferred) && (190..=200).contains(&found.valid), "{found:?}");
+        assert!(found.noprefixroute && !found.permanent && !found.dadfailed);
+        netlink.set_address(a, &config.lifetimes(0, FOREVER).nodad()).unwrap();
+        let found = find(&mut netlink).unwrap();
+        assert!(found.deprecated && found.valid == FOREVER, "{found:?}");
+
+        // The same address at the other end of the wire fails detection, and the monitor tells.
+        netlink.set_address(b, &AddressConfig::new(address, 64)).unwrap();
+        let until = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while !seen
+            .iter()
+            .any(|event| matches!(event, Event::Address(found) if found.interface == b && found.dadfailed))
+        {
+            wait_readable(&monitor, until);
+            seen.extend(monitor.read().unwrap());
+        }
+        assert!(seen.iter().any(|event| matches!(event, Event::Link(link) if link.index == a && link.up)));
+
+        let route = Route::to("2001:db8:1::/48".parse().unwrap()).via(ip("fe80::b"), a).metric(50);
+        netlink.add_route(&route).unwrap();
+        assert_eq!(netlink.add_route(&route).unwrap_err().errno(), Some(nix::errno::Errno::EEXIST));
+        netlink.replace_route(&route).unwrap();
+        let lost = Route::to("2001:db8:2::/48".parse().unwrap()).kind(RouteKind::Unreachable);
+        netlink.replace_route(&lost).unwrap();
+        let mut expiring = Route::to("2001:db8:3::/48".parse().unwrap()).on(a);
+        expiring.expires = Some(600);
+        expiring.preference = sixgate_linux::route::Preference::High;
+        netlink.replace_route(&expiring).unwrap();
+        let ours = netlink.routes(TABLE_MAIN, Some(SIXGATE_PROTOCOL)).unwrap();
+        assert_eq!(ours.len(), 3, "{ours:?}");
+        assert!(ours.contains(&route));
+        assert!(ours.iter().any(|found| found.kind == RouteKind::Unreachable));
+        let found = ours.iter().find(|found| found.destination == expiring.destination).unwrap();
+        assert_eq!(found.preference, expiring.preference);
+        assert!((590..=600).contains(&found.expires.unwrap()), "{found:?}");
+        for route in &ours {
+            assert!(netlink.remove_route(route).unwrap());
+            assert!(!netlink.remove_route(route).unwrap());
+        }
+        assert!(netlink.remove_address(a, address, 64).unwrap());
+        assert!(!netlink.remove_address(a, address, 64).unwrap());
+        let mut gone = (false, false);
+        let until = Instant::now() + PATIENCE;
+        while gone != (true, true) {
+            wait_readable(&monitor, until);
+            for event in monitor.read().unwrap() {
+                gone.0 |= matches!(&event, Event::RouteGone(found) if found.destination == route.destination);
+                gone.1 |= matches!(&event, Event::AddressGone(found) if found.address == address);
+            }
+        }
+        netlink.neighbours(None).unwrap();
+    });
+}
+
+#[test]
+fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let group = ip("ff02::1:2");
+        let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+        let server = udp6(&Udp6Options::new(any(547)).device("b").group(group, b)).unwrap();
+        let client = udp6(&Udp6Options::new(any(546)).device("a")).unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(server.recv(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        client.send(b"solicit", SocketAddrV6::new(group, 547, 0, a), Some((ip("fe80::a"), a))).unwrap();
+        wait_readable(&server, Instant::now() + PATIENCE);
+        let got = server.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..got.len], b"solicit");
+        assert_eq!((got.destination, got.interface, *got.source.ip()), (group, b, ip("fe80::a")));
+        assert_eq!((got.source.port(), got.source.scope_id()), (546, b));
+        for byte in 0..5 {
+            server.send(&[byte; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
+        }
+        let mut slots: Vec<Slot> = (0..8).map(|_| Slot::new(10)).collect();
+        wait_readable(&client, Instant::now() + PATIENCE);
+        let mut bytes = Vec::new();
+        let until = Instant::now() + PATIENCE;
+        while bytes.len() < 5 {
+            wait_readable(&client, until);
+            let count = client.recv_batch(&mut slots).unwrap();
+            for slot in &slots[..count] {
+                let (datagram, received) = slot.datagram().unwrap();
+                assert!(received.truncated && received.destination == ip("fe80::a") && datagram.len() == 10);
+                bytes.push(datagram[0]);
+            }
+            assert!(slots[count..].iter().all(|slot| slot.datagram().is_none()));
+        }
+        assert_eq!(bytes, [0, 1, 2, 3, 4]);
+
+        // The port is taken: the error names us.
+        let error = udp6(&Udp6Options::new(any(547)).device("b")).unwrap_err().to_string();
+        let me = format!("process {} (", std::process::id());
+        assert!(error.contains("UDP [::]:547 on b") && error.contains(&me), "{error}");
+        let error = udp6(&Udp6Options::new(any(548)).device("nope")).unwrap_err().to_string();
+        assert!(error.contains("no such interface"), "{error}");
+
+        let listener = tcp6_listener(any(8080), Some("a")).unwrap();
+        let expected = [
+            Expected { protocol: Protocol::Udp, address: Ipv6Addr::UNSPECIFIED, port: 547 },
+            Expected { protocol: Protocol::Tcp, address: Ipv6Addr::UNSPECIFIED, port: 8080 },
+        ];
+        let found = listeners::verify(&expected).unwrap();
+        assert_eq!(found[0], listeners::verify_socket(&server, Protocol::Udp).unwrap());
+        assert_eq!(found[1], listeners::verify_socket(&listener, Protocol::Tcp).unwrap());
+        let absent = Expected { port: 9, ..expected[1] };
+        let error = listeners::verify(&[expected[0], absent]).unwrap_err().to_string();
+        assert!(error.contains("TCP [::]:9") && !error.contains("547"), "{error}");
+    });
+}
+
+#[test]
+fn raw_icmpv6_filters_types_and_sends_with_hop_limit_255() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let options = |device: &str, interface, types: &[u8], group| Icmp6Options {
+            device: device.to_owned(),
+            interface,
+            types: types.to_vec(),
+            groups: vec![group],
+        };
+        let router = icmp6(&options("b", b, &[133], ip("ff02::2"))).unwrap();
+        let host = icmp6(&options("a", a, &[134], ip("ff02::1"))).unwrap();
+        // An advertisement first, which the router's filter drops, then a solicitation.
+        host.send(&[134, 0, 0, 0, 0, 0, 0, 0], ip("ff02::2"), Some(ip("fe80::a"))).unwrap();
+        host.send(&[133, 0, 0, 0, 0, 0, 0, 0], ip("ff02::2"), Some(ip("fe80::a"))).unwrap();
+        let mut buffer = [0; 64];
+        let until = Instant::now() + PATIENCE;
+        // The kernels' own solicitations come too.
+        loop {
+            wait_readable(&router, until);
+            let got = router.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[0], 133);
+            if *got.source.ip() == ip("fe80::a") && got.len == 8 {
+                assert_eq!((got.destination, got.interface, got.hop_limit), (ip("ff02::2"), b, Some(255)));
+                assert_ne!(buffer[2..4], [0, 0], "the kernel computes the checksum");
+                break;
+            }
+        }
+        listeners::verify_socket(&router, Protocol::Raw).unwrap();
+    });
+}
+
+#[test]
+fn sysctl_is_put_back() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        netlink.add_veth("a", "b", None).unwrap();
+        sysctl::set("a", Key::Forwarding, 0).unwrap();
+        sysctl::set("b", Key::Forwarding, 1).unwrap();
+        let before = sysctl::get("a", Key::AcceptRa).unwrap();
+        let mut saved = Saved::new();
+        saved.set("a", Key::AcceptRa, 2).unwrap();
+        saved.set("all", Key::Forwarding, 1).unwrap();
+        assert_eq!(sysctl::get("a", Key::Forwarding).unwrap(), 1);
+        saved.restore().unwrap();
+        assert_eq!(sysctl::get("a", Key::AcceptRa).unwrap(), before);
+        let now = ["all", "default", "a", "b"].map(|name| sysctl::get(name, Key::Forwarding).unwrap());
+        assert_eq!(now, [0, 0, 0, 1]);
+        assert!(matches!(sysctl::get("nope", Key::Mtu), Err(sysctl::Error::Missing { .. })));
+        assert!(matches!(sysctl::get("../x", Key::Mtu), Err(sysctl::Error::Name(_))));
+    });
+}

@@ -105,10 +105,10 @@ fn tell(message: &RouteNetlinkMessage, events: &mut Vec<Event>) {
         }
         RouteNetlinkMessage::NewAddress(message) => events.extend(address_of(message).map(Event::Address)),
         RouteNetlinkMessage::DelAddress(message) => {
-            events.extend(address_of(message).map(Event::AddressGone))
+            events.extend(address_of(message).map(Event::AddressGone));
         }
         RouteNetlinkMessage::NewRoute(message) => {
-            events.extend(routes_of(message).into_iter().map(Event::Route))
+            events.extend(routes_of(message).into_iter().map(Event::Route));
         }
         RouteNetlinkMessage::DelRoute(message) => {
             events.extend(routes_of(message).into_iter().map(Event::RouteGone));

@@ -1,5 +1,7 @@
 //! Netlink, sockets, listeners and sysctl against the real kernel, in network namespaces made by each test.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

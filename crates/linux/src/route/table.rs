@@ -116,9 +116,11 @@ impl Route {
     }
 
     fn message(&self) -> RouteMessage {
-        let mut header = RouteHeader::default();
-        header.address_family = AddressFamily::Inet6;
-        header.destination_prefix_length = self.destination.prefix_len();
+        let mut header = RouteHeader {
+            address_family: AddressFamily::Inet6,
+            destination_prefix_length: self.destination.prefix_len(),
+            ..RouteHeader::default()
+        };
         // Tables above 255 stand in the attribute alone.
         header.table = u8::try_from(self.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
         header.protocol = RouteProtocol::from(self.protocol);

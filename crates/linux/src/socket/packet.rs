@@ -138,6 +138,8 @@ fn received(message: &libc::msghdr, name: &libc::sockaddr_in6, control: &Control
         interface: 0,
         hop_limit: None,
     };
+    // `usize` with one C library, `u32` with another.
+    #[allow(clippy::unnecessary_cast)]
     let filled = (message.msg_controllen as usize).min(control.0.len());
     for (kind, value) in ControlMessages(control.0.get(..filled).unwrap_or_default()) {
         match kind {

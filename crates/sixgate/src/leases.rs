@@ -36,7 +36,7 @@ fn offline(arguments: &cli::Leases) -> Outcome {
         Err(outcome) => return outcome,
     };
     let path = config.state.join(up::DATABASE);
-    match sixgate_store::Store::read_only(&path) {
+    match sixgate_store::Store::read_only(&path).and_then(|reader| reader.snapshot()) {
         Ok(snapshot) => {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
             let leases: Vec<view::Lease> = snapshot

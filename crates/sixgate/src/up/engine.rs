@@ -19,9 +19,9 @@ use sixgate_linux::monitor;
 use sixgate_linux::nft::firewall::{Firewall, FirewallConfig, LanRules};
 use sixgate_linux::route::Netlink;
 use sixgate_nd::{host, router};
-use sixgate_store::Store;
+use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -46,8 +46,12 @@ pub(crate) struct Engine {
     pub(crate) uplink: Option<Uplink>,
     pub(crate) lans: Vec<Lan>,
     pub(crate) server: server::Server,
+    /// What the server was last told of the LANs.
+    pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// Resources of which the disk may come to hold something else than the server.
+    pub(crate) unmended: BTreeSet<Resource>,
     /// Who holds what, for names.
     pub(crate) holders: HashMap<Resource, Duid>,
     /// Prefixes delegated to routers on the LANs: next hop and LAN.
@@ -156,7 +160,7 @@ impl Engine {
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
                 match answer {
-                    Some((from, bytes)) => self.forwarder.handle_answer(now, token, from, &bytes, &mut actions),
+                    Some((from, bytes)) => self.forwarder.handle_answer(now, from, token, &bytes, &mut actions),
                     None => self.forwarder.handle_failure(now, token, &mut actions),
                 }
                 self.dns_actions(actions);
@@ -168,7 +172,7 @@ impl Engine {
                 self.connections.remove(&connection);
             }
             Event::Kernel(events) => events.into_iter().for_each(|event| self.kernel_event(event)),
-            Event::Stored(outcomes) => outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, outcome)),
+            Event::Stored(outcomes) => outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, outcome, true)),
             Event::Control(request) => {
                 let json = self.view(&request.view);
                 let _ = request.answer.send(json);
@@ -246,7 +250,10 @@ impl Engine {
                 }
                 server::Action::Commit { ticket, changes } => {
                     self.committing.insert(ticket, changes.clone());
-                    self.store.submit(changes.into_iter().map(sixgate_store::Change::Lease).collect(), ticket);
+                    let changes = changes.into_iter().map(Change::Lease).collect();
+                    if let Submit::Refused(_) = self.store.submit(self.now(), changes, ticket) {
+                        self.stored(ticket, Err("its queue is full".to_owned()), false);
+                    }
                 }
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
@@ -288,30 +295,57 @@ impl Engine {
     /// Makes a setting durable. Nobody waits for it.
     fn set(&mut self, key: &str, value: Option<Vec<u8>>) {
         self.settings += 1;
-        let change = sixgate_store::Change::Setting { key: key.to_owned(), value };
-        self.store.submit(vec![change], SETTING | self.settings);
+        let change = Change::Setting { key: key.to_owned(), value };
+        if let Submit::Refused(_) = self.store.submit(self.now(), vec![change], SETTING | self.settings) {
+            self.problem(format!("the store takes no more: {key} is not kept"));
+        }
     }
 
-    fn stored(&mut self, token: u64, outcome: Result<(), String>) {
+    /// The store wrote a submission, or could not. `queued` tells whether the store has it and will try again.
+    fn stored(&mut self, token: u64, outcome: Result<(), String>, queued: bool) {
         let now = self.now();
         if let Err(error) = &outcome {
             tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
             self.problem(format!("the store cannot be written: {error}"));
         }
         if token & SETTING != 0 {
+            if outcome.is_ok() {
+                self.mend();
+            }
             return;
         }
         let changes = self.committing.remove(&token).unwrap_or_default();
-        let mut actions = Vec::new();
         if outcome.is_ok() {
-            self.server.committed(now, token, &mut actions);
+            let mut actions = Vec::new();
+            self.server.committed(token, &mut actions);
             self.server_actions(actions);
             for change in changes {
                 self.name_change(&change);
             }
         } else {
-            self.server.commit_failed(now, token, &mut actions);
-            self.server_actions(actions);
+            self.server.commit_failed(now, token);
+            if queued {
+                self.unmended.extend(changes.iter().map(LeaseChange::resource));
+            }
+        }
+        self.mend();
+    }
+
+    /// The store keeps what it could not write and writes it later, while the server took it back: submits what the server holds now,
+    /// so that the disk ends up with that.
+    fn mend(&mut self) {
+        if self.unmended.is_empty() {
+            return;
+        }
+        let changes = (self.unmended.iter())
+            .map(|resource| match self.server.leases().get(*resource) {
+                Some(lease) => Change::Lease(LeaseChange::Put(lease.clone())),
+                None => Change::Lease(LeaseChange::Remove(*resource)),
+            })
+            .collect();
+        self.settings += 1;
+        if let Submit::Queued = self.store.submit(self.now(), changes, SETTING | self.settings) {
+            self.unmended.clear();
         }
     }
 
@@ -373,7 +407,7 @@ impl Engine {
 
     /// Asks the kernel for everything that notifications would have told.
     pub(crate) fn resynchronise(&mut self) {
-        match (self.netlink.links(), self.netlink.all_addresses()) {
+        match (self.netlink.links(), self.netlink.addresses(None)) {
             (Ok(links), Ok(addresses)) => {
                 for link in links {
                     self.link(link.index, link.running);
@@ -423,9 +457,9 @@ impl Engine {
     }
 
     /// An address appeared or changed: a link-local one that is no longer tentative is what everything waits for.
-    fn address(&mut self, address: &sixgate_linux::route::AddressInfo) {
+    fn address(&mut self, address: &sixgate_linux::route::Address) {
         let now = self.now();
-        if address.dad_failed {
+        if address.dadfailed {
             self.duplicate(address.interface, address.address);
             return;
         }
@@ -527,9 +561,12 @@ impl Engine {
         }
         self.plan = plan;
         let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(dns)).collect();
-        let mut actions = Vec::new();
-        self.server.set_links(now, links, &mut actions);
-        self.server_actions(actions);
+        if self.links != links {
+            let mut actions = Vec::new();
+            self.server.set_links(now, links.clone(), &mut actions);
+            self.links = links;
+            self.server_actions(actions);
+        }
         self.settle_names();
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
@@ -561,7 +598,7 @@ impl Engine {
         {
             let text = resolv::text(&learnt, uplink.name(), &uplink.domains());
             if uplink.resolv_conf.as_ref() != Some(&text) {
-                match sixgate_linux::lock::write_in_place(&path, text.as_bytes()) {
+                match std::fs::write(&path, &text) {
                     Ok(()) => uplink.resolv_conf = Some(text),
                     Err(error) => self.problem(format!("cannot write {}: {error}", path.display())),
                 }

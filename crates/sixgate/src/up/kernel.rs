@@ -2,7 +2,7 @@
 //! installed before; told nothing, it takes everything away.
 
 use ipnet::Ipv6Net;
-use sixgate_linux::route::{self, Netlink};
+use sixgate_linux::route::{AddressConfig, Netlink, Route, RouteKind};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -79,14 +79,9 @@ impl Kernel {
         }
         for (key, value) in desired.addresses {
             if old.addresses.get(&key) != Some(&value) {
-                let wanted = route::Address {
-                    interface: key.interface,
-                    address: key.address,
-                    prefix_length: value.prefix_length,
-                    preferred: seconds(now, value.preferred_until),
-                    valid: seconds(now, value.valid_until),
-                };
-                if let Err(error) = netlink.put_address(&wanted) {
+                let wanted = AddressConfig::new(key.address, value.prefix_length)
+                    .lifetimes(seconds(now, value.preferred_until), seconds(now, value.valid_until));
+                if let Err(error) = netlink.set_address(key.interface, &wanted) {
                     problems.push(error.to_string());
                     continue;
                 }
@@ -95,7 +90,7 @@ impl Kernel {
         }
         for route in desired.routes {
             if !old.routes.contains(&route)
-                && let Err(error) = netlink.put_route(&message(&route))
+                && let Err(error) = netlink.replace_route(&message(&route))
             {
                 problems.push(error.to_string());
                 continue;
@@ -128,6 +123,20 @@ pub(crate) fn seconds(now: Duration, until: Duration) -> u32 {
     u32::try_from(until.saturating_sub(now).as_secs()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1)
 }
 
-fn message(_route: &RouteKey) -> route::Route {
-    unimplemented!()
+fn message(route: &RouteKey) -> Route {
+    let to = Route::to(route.destination).metric(route.metric);
+    match route.to {
+        To::Gateway { gateway, interface } => to.via(gateway, interface),
+        To::Link { interface } => to.on(interface),
+        To::Unreachable => to.kind(RouteKind::Unreachable),
+    }
+}
+
+/// Takes away routes that an earlier run left when it was killed: they carry our protocol number.
+pub(crate) fn sweep(netlink: &mut Netlink) -> Result<usize, sixgate_linux::route::Error> {
+    let left = netlink.routes(sixgate_linux::route::TABLE_MAIN, Some(sixgate_linux::route::SIXGATE_PROTOCOL))?;
+    for route in &left {
+        netlink.remove_route(route)?;
+    }
+    Ok(left.len())
 }

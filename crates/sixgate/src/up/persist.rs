@@ -69,14 +69,14 @@ pub(crate) enum DuidError {
 }
 
 /// The DUID kept in `folder`; at the first start one is made from `link_layer` and the time (DUID-LLT, RFC 9915 section 11.2).
-pub(crate) fn duid(folder: &Path, link_layer: &[u8], now: Duration) -> Result<Duid, DuidError> {
+pub(crate) fn duid(folder: &Path, link_layer: [u8; 6], now: Duration) -> Result<Duid, DuidError> {
     let path = folder.join("duid");
     match std::fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().map_err(|_| DuidError::Unreadable { path }),
         Err(source) if source.kind() == io::ErrorKind::NotFound => {
-            let duid = Duid::link_layer_time(1, now, link_layer);
+            let duid = Duid::link_layer_time(link_layer, now.as_secs());
             let text = format!("{duid}\n");
-            sixgate_linux::lock::write_atomic(&path, text.as_bytes())
+            sixgate_linux::lock::write_atomically(&path, text.as_bytes())
                 .map_err(|error| DuidError::Write { path, source: io::Error::other(error) })?;
             Ok(duid)
         }

@@ -1,0 +1,41 @@
+//! SIGHUP: the configuration is read again. What can change while running changes; leases are not touched.
+
+use super::engine::Engine;
+use crate::config::Config;
+
+impl Engine {
+    /// Reads the configuration again and takes it over, or says why not and goes on with the old one.
+    pub(crate) fn reload(&mut self) {
+        let path = self.config.path.clone();
+        let checked = match Config::load(&path) {
+            Ok(checked) => checked,
+            Err(findings) => {
+                crate::show(&findings);
+                tracing::error!(file = %path.display(), "the configuration has mistakes: the old one stays");
+                return;
+            }
+        };
+        let keys = self.config.needs_restart(&checked.config);
+        if !keys.is_empty() {
+            tracing::error!(keys = keys.join(", "), "these keys need a restart: the old configuration stays");
+            return;
+        }
+        crate::show(&checked.warnings);
+        for (lan, new) in self.lans.iter_mut().zip(&checked.config.lans) {
+            lan.config = new.clone();
+        }
+        self.config = checked.config;
+        self.set_hosts();
+        self.changed = true;
+        tracing::info!(file = %path.display(), "configuration reloaded");
+    }
+
+    /// Gives the names that the configuration writes down to DNS.
+    pub(crate) fn set_hosts(&mut self) {
+        let hosts = self.config.dns.hosts.iter().map(|(name, addresses)| (name.as_str(), addresses.as_slice()));
+        if let Err(error) = self.names.set_hosts(hosts) {
+            tracing::error!(%error, "dns.hosts");
+            self.problem(error.to_string());
+        }
+    }
+}

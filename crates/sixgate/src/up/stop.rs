@@ -1,0 +1,61 @@
+//! Stopping: hosts are told, and what `up` set is taken away again.
+
+use super::engine::Engine;
+use super::event::Event;
+use super::kernel::Desired;
+use super::start::Guard;
+use crate::Outcome;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long the ISP may take to answer a Release.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Stops everything, in the order in which others depend on it: first the hosts hear of it, last the store closes.
+pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::Receiver<Event>) -> Outcome {
+    tracing::info!("stopping");
+    let now = engine.now();
+    for index in 0..engine.lans.len() {
+        let mut actions = Vec::new();
+        if let Some(lan) = engine.lans.get_mut(index) {
+            lan.router.stop(now, &mut actions);
+        }
+        engine.router_actions(index, actions);
+    }
+    release(&mut engine, &mut incoming).await;
+    let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
+    if let Some(firewall) = &mut engine.firewall
+        && let Err(error) = firewall.remove()
+    {
+        problems.push(error.to_string());
+    }
+    problems.extend(guard.restore(&mut engine.netlink));
+    let Engine { store, .. } = engine;
+    // The store's own thread writes what still waits; it ends when the store does.
+    if let Err(error) = store.stop() {
+        problems.push(error.to_string());
+    }
+    for problem in &problems {
+        tracing::error!("{problem}");
+    }
+    tracing::info!(clean = problems.is_empty(), "stopped");
+    if problems.is_empty() { Outcome::Done } else { Outcome::Failed }
+}
+
+/// Gives the leases back to the ISP where the configuration says so, and waits a little for its answer.
+async fn release(engine: &mut Engine, incoming: &mut mpsc::Receiver<Event>) {
+    let now = engine.now();
+    let Some(uplink) = engine.uplink.as_mut().filter(|uplink| uplink.config.release && uplink.up) else { return };
+    let Some(client) = &mut uplink.client else { return };
+    let mut actions = Vec::new();
+    client.release(now, &mut actions);
+    engine.client_actions(actions);
+    let end = now + RELEASE_PATIENCE;
+    while engine.uplink.as_ref().is_some_and(|uplink| !uplink.released) && engine.now() < end {
+        let next = engine.poll_timeout().unwrap_or(end).min(end).saturating_sub(engine.now());
+        tokio::select! {
+            Some(event) = incoming.recv() => engine.handle(event),
+            () = tokio::time::sleep(next) => engine.handle_timeout(),
+        }
+    }
+}

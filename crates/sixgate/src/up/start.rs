@@ -1,0 +1,411 @@
+//! Starting: everything is opened, set and verified, or the start fails with one sentence that says what to do. What was set
+//! before it failed is taken back by [`Guard`].
+
+use super::dns::Upstreams;
+use super::engine::Engine;
+use super::event::{Event, Sender};
+use super::kernel::{self, Kernel};
+use super::lan::Lan;
+use super::plan::{Plan, Share};
+use super::sockets::{Interface, SocketsError, Sockets};
+use super::uplink::Uplink;
+use super::{DATABASE, persist};
+use crate::config::{Config, Diagnostic};
+use crate::control::{self, Control, ControlError};
+use crate::{Outcome, show};
+use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
+use sixgate_dhcp::lease::LeaseChange;
+use sixgate_dhcp::server::{Limits, Server, ServerConfig};
+use sixgate_dns::{Forwarder, Names};
+use sixgate_linux::clock::Clock;
+use sixgate_linux::lock::{self, StateDirectory};
+use sixgate_linux::monitor::Monitor;
+use sixgate_linux::nft::Firewall;
+use sixgate_linux::route::{self, Link, Netlink};
+use sixgate_linux::sysctl::{self, Key, Saved};
+use sixgate_linux::{nft, sandbox};
+use sixgate_nd::router::Router;
+use sixgate_store::{Store, StoreError};
+use sixgate_wire::dhcpv6::{Duid, OptionCode};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::PathBuf;
+use tokio::io::unix::AsyncFd;
+use tokio::task::spawn_local;
+
+/// Setting that holds the key of the address allocation.
+const HASH_KEY: &str = "dhcp.hash-key";
+/// IAID of the uplink's IA_NA, and of its IA_PD: one of each kind on one interface, so any number does, as long as it stays.
+const IAID: u32 = 1;
+
+/// Why `up` cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("the configuration does not fit this machine")]
+    Config(Vec<Diagnostic>),
+    #[error(transparent)]
+    Netlink(#[from] route::Error),
+    #[error("cannot listen for changes of links and addresses: {0}")]
+    Monitor(io::Error),
+    #[error(transparent)]
+    Sysctl(#[from] sysctl::Error),
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    #[error(transparent)]
+    Duid(#[from] persist::DuidError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Firewall(#[from] nft::Error),
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+}
+
+impl StartError {
+    /// Says it on standard error.
+    pub(crate) fn tell(&self) -> Outcome {
+        if let Self::Config(findings) = self {
+            show(findings);
+            return Outcome::Usage;
+        }
+        eprintln!("sixgate: {self}");
+        Outcome::Refused
+    }
+}
+
+/// What was set outside the engine, to be put back. Dropping it puts back what can be put back without netlink.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    sysctls: Option<Saved>,
+    /// Links that were down before.
+    raised: Vec<u32>,
+    /// resolv.conf as it was.
+    resolv_conf: Option<(PathBuf, Option<Vec<u8>>)>,
+    /// Held so that no second sixgate uses the folder.
+    _state: StateDirectory,
+    /// Held so that its file goes with us.
+    _control: Control,
+}
+
+impl Guard {
+    /// Puts everything back; what cannot be is told as sentences.
+    pub(crate) fn restore(mut self, netlink: &mut Netlink) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some((path, before)) = self.resolv_conf.take() {
+            let restored = match before {
+                Some(text) => std::fs::write(&path, text),
+                None => std::fs::remove_file(&path),
+            };
+            if let Err(error) = restored
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                problems.push(format!("cannot put back {}: {error}", path.display()));
+            }
+        }
+        for index in self.raised.drain(..) {
+            if let Err(error) = netlink.set_up(index, false) {
+                problems.push(error.to_string());
+            }
+        }
+        if let Some(Err(error)) = self.sysctls.take().map(Saved::restore) {
+            problems.push(error.to_string());
+        }
+        problems
+    }
+}
+
+/// The interfaces of this machine.
+pub(crate) fn links() -> Result<Vec<String>, route::Error> {
+    Ok(Netlink::new()?.links()?.into_iter().map(|link| link.name).collect())
+}
+
+/// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
+pub(crate) async fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
+    Sockets::require_ipv6()?;
+    let clock = Clock::new();
+    let now = clock.now();
+    let mut netlink = Netlink::new()?;
+    let links = netlink.links()?;
+    let findings = config.check_links(&links.iter().map(|link| link.name.clone()).collect::<Vec<_>>());
+    if !findings.is_empty() {
+        return Err(StartError::Config(findings));
+    }
+    let link = |name: &str| links.iter().find(|link| link.name == name).cloned();
+
+    let state = StateDirectory::hold(&config.state)?;
+    let mac = (config.uplink.iter().map(|uplink| &uplink.interface.value))
+        .chain(config.lans.iter().map(|lan| &lan.interface.value))
+        .find_map(|name| link(name).and_then(|link| link.mac));
+    // A tunnel has no link-layer address; any will do, since it is kept.
+    let duid = persist::duid(&config.state, mac.unwrap_or_else(|| random_link_layer()), now)?;
+    let outcomes = events.clone();
+    let (store, snapshot) = Store::open(
+        &config.state.join(DATABASE),
+        sixgate_store::Config::default(),
+        Box::new(move |done| {
+            let done = done.into_iter().map(|(token, outcome)| (token, outcome.map_err(|e| e.to_string())));
+            // On the store's own thread, where waiting for the engine is right.
+            let _ = outcomes.blocking_send(Event::Stored(done.collect()));
+        }),
+    )?;
+    let mut control = Control::open(&config.control, config.control_group.as_deref())?;
+    let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
+        None => None,
+        Some(path) => match std::fs::read(&path) {
+            Ok(text) => Some((path, Some(text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some((path, None)),
+            Err(source) => return Err(StartError::Read { path, source }),
+        },
+    };
+    let listener = control.take();
+    let mut guard =
+        Guard { sysctls: None, raised: Vec::new(), resolv_conf, _state: state, _control: control };
+    // From here on, what was set is put back if a later step fails.
+    let opened = open(&config, &mut netlink, &mut guard, &links, &events);
+    let (firewall, sockets, monitor) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            if let Ok(mut firewall) = Firewall::open() {
+                let _ = firewall.remove();
+            }
+            let _ = guard.restore(&mut netlink);
+            return Err(error);
+        }
+    };
+    let listeners = sockets.verify()?;
+    for line in &listeners {
+        tracing::debug!(listener = line, "verified in the kernel's table");
+    }
+    watch(monitor, events.clone())?;
+    if let Some(listener) = listener {
+        let asked = events.clone();
+        spawn_local(control::serve(listener, move |request| {
+            let asked = asked.clone();
+            async move {
+                let _ = asked.send(Event::Control(request)).await;
+            }
+        }));
+    }
+
+    let settings = &snapshot.settings;
+    let hash_key = match settings.get(HASH_KEY).and_then(|key| key.as_slice().try_into().ok()) {
+        Some(key) => key,
+        None => random_key(),
+    };
+    let lans: Vec<Lan> = (config.lans.iter())
+        .filter_map(|lan| {
+            let found = link(&lan.interface.value)?;
+            let router = Router::new(sixgate_nd::router::Config::default(), fastrand::Rng::new());
+            let mut lan = Lan {
+                config: lan.clone(),
+                interface: found.index,
+                link_layer: found.mac,
+                link_local: None,
+                up: false,
+                router,
+                share: Share::default(),
+            };
+            if let Some(record) = settings.get(&persist::advertised_key(&lan.config.name)) {
+                lan.router.restore(now, persist::decode_advertised(record));
+            }
+            Some(lan)
+        })
+        .collect();
+    let server = Server::new(
+        ServerConfig {
+            duid: duid.clone(),
+            links: Vec::new(),
+            preference: config.dhcp.preference,
+            rapid_commit: config.dhcp.rapid_commit,
+            hash_key,
+            limits: Limits::default(),
+        },
+        snapshot.leases.clone(),
+    );
+    let uplink = config.uplink.as_ref().and_then(|uplink| {
+        let found = link(&uplink.interface.value)?;
+        Some(self::uplink(uplink.clone(), &found, &duid, settings.get(persist::BINDING)))
+    });
+    let mut engine = Engine {
+        clock,
+        started: now,
+        duid,
+        netlink,
+        kernel: Kernel::default(),
+        firewall,
+        rules: None,
+        store,
+        settings: 0,
+        sockets,
+        uplink,
+        lans,
+        server,
+        links: Vec::new(),
+        committing: HashMap::new(),
+        unmended: BTreeSet::new(),
+        holders: HashMap::new(),
+        delegated: BTreeMap::new(),
+        forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
+        names: Names::new(&[]),
+        upstreams: Upstreams::new(events),
+        connections: HashMap::new(),
+        listeners,
+        plan: Plan::default(),
+        problems: Vec::new(),
+        changed: true,
+        config,
+    };
+    engine.set(HASH_KEY, Some(hash_key.to_vec()));
+    engine.set_hosts();
+    for lease in snapshot.leases {
+        engine.name_change(&LeaseChange::Put(lease));
+    }
+    let routes: Vec<_> = engine.server.routes().cloned().collect();
+    for route in routes {
+        if let Some(lan) = engine.lan_by_name(&route.link) {
+            engine.delegated.insert(route.prefix, (route.via, lan));
+        }
+    }
+    let swept = kernel::sweep(&mut engine.netlink)?;
+    if swept > 0 {
+        tracing::info!(routes = swept, "took away routes that an earlier run left");
+    }
+    let mut actions = Vec::new();
+    if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
+        client.start(now, &mut actions);
+        client.link_down(now, &mut actions);
+    }
+    engine.client_actions(actions);
+    Ok((engine, guard))
+}
+
+type Opened = (Option<Firewall>, Sockets, Monitor);
+
+/// Everything that touches the system's network: settings, rules, links, sockets.
+fn open(
+    config: &Config,
+    netlink: &mut Netlink,
+    guard: &mut Guard,
+    links: &[Link],
+    events: &Sender,
+) -> Result<Opened, StartError> {
+    let sysctls = guard.sysctls.insert(Saved::new());
+    let interface = |name: &str| {
+        links.iter().find(|link| link.name == name).map(|link| Interface { name: name.to_owned(), index: link.index })
+    };
+    // Rules first: nothing of ours is reachable from outside even for a moment.
+    let firewall = if config.firewall {
+        let mut firewall = Firewall::open()?;
+        firewall.apply(&nft::FirewallConfig {
+            uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
+            delegated: Vec::new(),
+            lans: (config.lans.iter())
+                .map(|lan| nft::LanRules { interface: lan.interface.value.clone(), prefixes: Vec::new() })
+                .collect(),
+        })?;
+        firewall.verify()?;
+        Some(firewall)
+    } else {
+        None
+    };
+    let ours: Vec<&str> = (config.uplink.iter().map(|uplink| uplink.interface.value.as_str()))
+        .chain(config.lans.iter().map(|lan| lan.interface.value.as_str()))
+        .collect();
+    for name in &ours {
+        sysctls.set(name, Key::DisableIpv6, 0)?;
+        // We are the ones who listen to routers on these.
+        sysctls.set(name, Key::AcceptRa, 0)?;
+    }
+    if !config.lans.is_empty() {
+        // A forwarding host stops listening to routers; the interfaces that are not ours shall go on as before.
+        for link in links.iter().filter(|link| !link.loopback && !ours.contains(&link.name.as_str())) {
+            if sysctl::get(&link.name, Key::AcceptRa)? == 1 {
+                sysctls.set(&link.name, Key::AcceptRa, 2)?;
+            }
+        }
+        sysctls.set("all", Key::Forwarding, 1)?;
+    }
+    // Subscribed before the links come up, so that no news of them is lost.
+    let monitor = Monitor::new().map_err(StartError::Monitor)?;
+    for link in links.iter().filter(|link| ours.contains(&link.name.as_str()) && !link.up) {
+        netlink.set_up(link.index, true)?;
+        guard.raised.push(link.index);
+    }
+    let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
+    let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
+    let sockets = Sockets::open(config, uplink, lans, events)?;
+    Ok((firewall, sockets, monitor))
+}
+
+fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Option<&Vec<u8>>) -> Uplink {
+    let client = (config.address || config.prefix).then(|| {
+        let mut asked = client::Config::new(duid.clone());
+        asked.ia_na = config.address.then_some(IAID);
+        asked.ia_pd = match (config.prefix, config.prefix_length) {
+            (false, _) => Vec::new(),
+            (true, None) => vec![PdRequest::new(IAID)],
+            (true, Some(length)) => vec![PdRequest::with_length(IAID, length)],
+        };
+        asked.rapid_commit = config.rapid_commit;
+        asked.reconfigure_accept = config.reconfigure;
+        asked.hostname.clone_from(&config.hostname);
+        if !asked.options.contains(&OptionCode::PD_EXCLUDE) {
+            asked.options.push(OptionCode::PD_EXCLUDE);
+        }
+        let restored = record.and_then(|bytes| match Binding::from_bytes(bytes) {
+            Ok(binding) => Some(binding),
+            Err(error) => {
+                tracing::warn!(%error, "what the ISP gave before cannot be read: asking anew");
+                None
+            }
+        });
+        Client::new(asked, restored, fastrand::Rng::new())
+    });
+    Uplink {
+        interface: link.index,
+        link_layer: link.mac,
+        mtu: link.mtu,
+        link_local: None,
+        up: false,
+        host: None,
+        client,
+        resolv_conf: None,
+        released: false,
+        config,
+    }
+}
+
+/// Feeds the kernel's news to the engine.
+fn watch(monitor: Monitor, events: Sender) -> Result<(), StartError> {
+    let mut monitor = AsyncFd::new(monitor).map_err(StartError::Monitor)?;
+    spawn_local(async move {
+        while let Ok(mut ready) = monitor.readable_mut().await {
+            match ready.try_io(|monitor| monitor.get_mut().read()) {
+                Ok(Ok(news)) => {
+                    let _ = events.send(Event::Kernel(news)).await;
+                }
+                Ok(Err(error)) => tracing::error!(%error, "the kernel's news cannot be read"),
+                Err(_would_block) => {}
+            }
+        }
+    });
+    Ok(())
+}
+
+fn random_key() -> [u8; 16] {
+    let mut rng = fastrand::Rng::new();
+    std::array::from_fn(|_| rng.u8(..))
+}
+
+/// A locally administered unicast address.
+fn random_link_layer() -> [u8; 6] {
+    let mut octets: [u8; 6] = std::array::from_fn(|_| fastrand::u8(..));
+    octets[0] = (octets[0] & 0xfc) | 0x02;
+    octets
+}

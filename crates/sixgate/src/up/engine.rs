@@ -16,7 +16,7 @@ use sixgate_dhcp::{client, server};
 use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::monitor;
-use sixgate_linux::nft::firewall::{Firewall, FirewallConfig, LanRules};
+use sixgate_linux::nft::{Firewall, FirewallConfig, LanRules};
 use sixgate_linux::route::Netlink;
 use sixgate_nd::{host, router};
 use sixgate_store::{Change, Store, Submit};
@@ -28,6 +28,9 @@ use tokio::sync::mpsc;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
 const SETTING: u64 = 1 << 63;
+
+/// How long routers wait for the uplink before they advertise: some hosts resent a router that first says that it is none.
+const ROUTER_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Everything that runs while `sixgate up` serves.
 pub(crate) struct Engine {
@@ -50,6 +53,8 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// What routers send once their record is on disk, by its token.
+    pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
     /// Resources of which the disk may come to hold something else than the server.
     pub(crate) unmended: BTreeSet<Resource>,
     /// Who holds what, for names.
@@ -83,7 +88,8 @@ impl Engine {
             ]
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
-        uplink.chain(lans).chain([self.server.poll_timeout(), self.forwarder.poll_timeout()]).flatten().min()
+        let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
+        uplink.chain(lans).chain(patience).chain([self.server.poll_timeout(), self.forwarder.poll_timeout()]).flatten().min()
     }
 
     /// Lets every core do what is due.
@@ -98,6 +104,9 @@ impl Engine {
             let mut actions = Vec::new();
             client.handle_timeout(now, &mut actions);
             self.client_actions(actions);
+        }
+        if self.lans.iter().any(Lan::waits) && now >= self.started + ROUTER_PATIENCE {
+            self.changed = true;
         }
         for index in 0..self.lans.len() {
             let mut actions = Vec::new();
@@ -189,11 +198,13 @@ impl Engine {
         }
     }
 
-    fn client_actions(&mut self, actions: Vec<client::Action>) {
+    pub(crate) fn client_actions(&mut self, actions: Vec<client::Action>) {
         for action in actions {
             match action {
                 client::Action::Send { bytes } => self.sockets.send_client(&bytes),
-                client::Action::Save(binding) => self.set(persist::BINDING, Some(binding.to_bytes())),
+                client::Action::Save(binding) => {
+                    self.set(persist::BINDING, Some(binding.to_bytes()));
+                }
                 client::Action::Changed(binding) => {
                     for prefix in &binding.prefixes {
                         tracing::info!(prefix = %prefix.prefix, server = %binding.server, "prefix delegated");
@@ -218,8 +229,9 @@ impl Engine {
         }
     }
 
-    fn router_actions(&mut self, index: usize, actions: Vec<router::Action>) {
-        for action in actions {
+    pub(crate) fn router_actions(&mut self, index: usize, actions: Vec<router::Action>) {
+        let mut actions = actions.into_iter();
+        while let Some(action) = actions.next() {
             match action {
                 router::Action::Send { destination, bytes } => {
                     self.sockets.send_nd(Side::Lan(index), destination, &bytes);
@@ -227,9 +239,13 @@ impl Engine {
                 router::Action::Record(prefixes) => {
                     let Some(lan) = self.lans.get(index) else { continue };
                     let key = persist::advertised_key(&lan.config.name);
-                    self.set(&key, Some(persist::encode_advertised(&prefixes)));
                     // Deprecated prefixes change what the kernel holds, too.
                     self.changed = true;
+                    // What follows tells hosts of what is recorded here: it waits until the record is on disk.
+                    if let Some(token) = self.set(&key, Some(persist::encode_advertised(&prefixes))) {
+                        self.recording.insert(token, (index, actions.collect()));
+                        return;
+                    }
                 }
                 router::Action::Noticed(other) => {
                     let lan = self.lans.get(index).map_or("", |lan| lan.config.interface.value.as_str());
@@ -292,12 +308,17 @@ impl Engine {
         }
     }
 
-    /// Makes a setting durable. Nobody waits for it.
-    fn set(&mut self, key: &str, value: Option<Vec<u8>>) {
+    /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
+    pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
         self.settings += 1;
+        let token = SETTING | self.settings;
         let change = Change::Setting { key: key.to_owned(), value };
-        if let Submit::Refused(_) = self.store.submit(self.now(), vec![change], SETTING | self.settings) {
-            self.problem(format!("the store takes no more: {key} is not kept"));
+        match self.store.submit(self.now(), vec![change], token) {
+            Submit::Queued => Some(token),
+            Submit::Refused(_) => {
+                self.problem(format!("the store takes no more: {key} is not kept"));
+                None
+            }
         }
     }
 
@@ -309,6 +330,10 @@ impl Engine {
             self.problem(format!("the store cannot be written: {error}"));
         }
         if token & SETTING != 0 {
+            // With a disk that takes nothing, hosts are better told unrecorded than not at all.
+            if let Some((lan, actions)) = self.recording.remove(&token) {
+                self.router_actions(lan, actions);
+            }
             if outcome.is_ok() {
                 self.mend();
             }
@@ -477,7 +502,6 @@ impl Engine {
             && lan.link_local != Some(address.address)
         {
             lan.link_local = Some(address.address);
-            lan.router.start(now);
             self.changed = true;
         }
     }
@@ -558,6 +582,9 @@ impl Engine {
             lan.router.set_config(now, lan.router_config(dns, &behind));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
+            if lan.waits() && (default_route || now >= self.started + ROUTER_PATIENCE) {
+                lan.router.start(now);
+            }
         }
         self.plan = plan;
         let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(dns)).collect();

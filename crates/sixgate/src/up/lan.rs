@@ -23,6 +23,11 @@ pub(crate) struct Lan {
 }
 
 impl Lan {
+    /// Whether the LAN could be advertised on, and is not yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.link_local.is_some() && !self.router.is_running()
+    }
+
     /// The gateway's own address in one of the LAN's prefixes.
     pub(crate) fn gateway(net: Ipv6Net) -> Ipv6Addr {
         (u128::from(net.network()) | 1).into()

@@ -1,41 +1,62 @@
 //! Every socket of `up`: opened with what it needs and no more, read by a task each, verified in the kernel's table.
 
-use super::dns::Peer;
+use super::dns::{self, Peer};
 use super::event::{Event, Sender, Side};
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
-use sixgate_linux::socket::{self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6};
+use sixgate_linux::socket::{
+    self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6, icmp6, tcp6_listener, udp6,
+};
 use sixgate_wire::{dhcpv6, ndp};
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_local;
 
-/// Longest datagram that is read: the MTU of jumbo Ethernet frames and then some. A longer one is cut and so dropped by its parser.
+/// Longest datagram that is read, in octets: jumbo frames fit. A longer one is cut, and then its parser refuses it.
 const LONGEST: usize = 16 * 1024;
 /// Port of DNS.
 const DNS: u16 = 53;
+/// Datagrams read in one go from one socket, so that one busy LAN does not keep the others waiting.
+const BURST: usize = 64;
 
-type Fd<S> = Rc<AsyncFd<S>>;
+/// Why a socket is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SocketsError {
+    #[error(transparent)]
+    Open(#[from] socket::Error),
+    #[error(transparent)]
+    Missing(#[from] listeners::Error),
+    #[error("cannot wait for a socket: {0}")]
+    Register(#[from] io::Error),
+}
+
+/// A socket that the runtime waits for.
+type Watched<S> = Rc<AsyncFd<S>>;
 
 /// The sockets of one LAN.
 #[derive(Debug)]
 struct LanSockets {
-    nd: Fd<Icmp6Socket>,
-    dhcp: Fd<UdpSocket6>,
-    dns: Option<(Fd<UdpSocket6>, Option<std::net::TcpListener>)>,
+    name: String,
+    nd: Watched<Icmp6Socket>,
+    dhcp: Watched<UdpSocket6>,
+    dns: Option<(Watched<UdpSocket6>, std::os::fd::OwnedFd)>,
+}
+
+/// The sockets of the uplink.
+#[derive(Debug)]
+struct UplinkSockets {
+    interface: Interface,
+    nd: Watched<Icmp6Socket>,
+    client: Option<Watched<UdpSocket6>>,
 }
 
 /// All sockets.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    uplink_nd: Option<Fd<Icmp6Socket>>,
-    client: Option<Fd<UdpSocket6>>,
-    /// The uplink's number, for the zone of what is sent there.
-    uplink: u32,
+    uplink: Option<UplinkSockets>,
     lans: Vec<LanSockets>,
 }
 
@@ -44,4 +65,236 @@ pub(crate) struct Sockets {
 pub(crate) struct Interface {
     pub(crate) name: String,
     pub(crate) index: u32,
+}
+
+impl Sockets {
+    /// Says at once when there is no IPv6 at all, before anything else fails for the same reason in other words.
+    pub(crate) fn require_ipv6() -> Result<(), SocketsError> {
+        udp6(&Udp6Options::new(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0)))?;
+        Ok(())
+    }
+
+    /// Opens everything, with a task that reads each socket into `events`.
+    pub(crate) fn open(
+        config: &Config,
+        uplink: Option<Interface>,
+        lans: Vec<Interface>,
+        events: &Sender,
+    ) -> Result<Self, SocketsError> {
+        let uplink = match (uplink, &config.uplink) {
+            (Some(interface), Some(uplink)) => {
+                Some(open_uplink(interface, uplink.address || uplink.prefix, events)?)
+            }
+            _ => None,
+        };
+        let mut connections = 0_u64;
+        let mut opened = Vec::new();
+        for (index, lan) in lans.into_iter().enumerate() {
+            // Numbers of connections never meet: each LAN counts in a range of its own.
+            opened.push(open_lan(index, lan, config.dns.enabled, connections, events)?);
+            connections += 1 << 40;
+        }
+        Ok(Self { uplink, lans: opened })
+    }
+
+    /// Looks every socket up in the kernel's table; what was found, as sentences.
+    pub(crate) fn verify(&self) -> Result<Vec<String>, SocketsError> {
+        let mut found = Vec::new();
+        let mut check = |socket: &dyn AsFdRef, protocol, on: &str| -> Result<(), SocketsError> {
+            let entry = listeners::verify_socket(socket.fd(), protocol)?;
+            let what = match protocol {
+                Protocol::Raw => "ICMPv6".to_owned(),
+                protocol => format!("{protocol} [{}]:{}", entry.address, entry.port),
+            };
+            found.push(format!("{what} on {on}"));
+            Ok(())
+        };
+        if let Some(uplink) = &self.uplink {
+            check(&uplink.nd, Protocol::Raw, &uplink.interface.name)?;
+            if let Some(client) = &uplink.client {
+                check(client, Protocol::Udp, &uplink.interface.name)?;
+            }
+        }
+        for lan in &self.lans {
+            check(&lan.nd, Protocol::Raw, &lan.name)?;
+            check(&lan.dhcp, Protocol::Udp, &lan.name)?;
+            if let Some((udp, tcp)) = &lan.dns {
+                check(udp, Protocol::Udp, &lan.name)?;
+                check(tcp, Protocol::Tcp, &lan.name)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Sends a Neighbour Discovery message.
+    pub(crate) fn send_nd(&self, side: Side, to: Ipv6Addr, bytes: &[u8]) {
+        let socket = match side {
+            Side::Uplink => self.uplink.as_ref().map(|uplink| &uplink.nd),
+            Side::Lan(index) => self.lans.get(index).map(|lan| &lan.nd),
+        };
+        if let Some(socket) = socket {
+            tell(socket.get_ref().send(bytes, to, None), "ICMPv6", to);
+        }
+    }
+
+    /// Sends a DHCPv6 client's message to all servers on the uplink.
+    pub(crate) fn send_client(&self, bytes: &[u8]) {
+        let Some((uplink, client)) = self.uplink.as_ref().and_then(|u| Some((u, u.client.as_ref()?))) else { return };
+        let servers = dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS;
+        let to = SocketAddrV6::new(servers, dhcpv6::SERVER_PORT, 0, uplink.interface.index);
+        tell(client.get_ref().send(bytes, to, None), "DHCPv6", servers);
+    }
+
+    /// Sends a DHCPv6 server's message.
+    pub(crate) fn send_server(&self, lan: usize, to: SocketAddrV6, bytes: &[u8]) {
+        if let Some(lan) = self.lans.get(lan) {
+            tell(lan.dhcp.get_ref().send(bytes, to, None), "DHCPv6", *to.ip());
+        }
+    }
+
+    /// Sends a DNS reply from the address that was asked.
+    pub(crate) fn send_dns(&self, lan: usize, to: SocketAddrV6, from: (Ipv6Addr, u32), bytes: &[u8]) {
+        if let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) {
+            tell(udp.get_ref().send(bytes, to, Some(from)), "DNS", *to.ip());
+        }
+    }
+}
+
+/// Sending can fail while a link or an address comes and goes; protocols send again, and the log says why.
+fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
+    match sent {
+        Ok(()) => tracing::trace!(what, %to, "sent"),
+        Err(error) => tracing::debug!(what, %to, %error, "not sent"),
+    }
+}
+
+fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<UplinkSockets, SocketsError> {
+    let nd = watch_nd(Side::Uplink, &interface, &[134, 137], &[ndp::ALL_NODES], events)?;
+    let client = if dhcp {
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, dhcpv6::CLIENT_PORT, 0, 0);
+        let mut options = Udp6Options::new(any).device(&interface.name);
+        options.multicast_interface = Some(interface.index);
+        let socket = Rc::new(AsyncFd::register(udp6(&options)?)?);
+        read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| Event::Dhcp6Client {
+            source: *received.source.ip(),
+            bytes,
+        });
+        Some(socket)
+    } else {
+        None
+    };
+    Ok(UplinkSockets { interface, nd, client })
+}
+
+fn open_lan(
+    index: usize,
+    interface: Interface,
+    dns: bool,
+    first_connection: u64,
+    events: &Sender,
+) -> Result<LanSockets, SocketsError> {
+    let nd = watch_nd(Side::Lan(index), &interface, &[133, 134], &[ndp::ALL_ROUTERS, ndp::ALL_NODES], events)?;
+    let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+    let mut options = Udp6Options::new(any(dhcpv6::SERVER_PORT))
+        .device(&interface.name)
+        .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
+    options.multicast_interface = Some(interface.index);
+    let dhcp = Rc::new(AsyncFd::register(udp6(&options)?)?);
+    read(Rc::clone(&dhcp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::Dhcp6Server {
+        lan: index,
+        source: received.source,
+        bytes,
+    });
+    let dns = if dns {
+        let udp = Rc::new(AsyncFd::register(udp6(&Udp6Options::new(any(DNS)).device(&interface.name))?)?);
+        read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::DnsQuery {
+            peer: Peer::Udp {
+                lan: index,
+                source: received.source,
+                destination: received.destination,
+                interface: received.interface,
+            },
+            bytes,
+        });
+        let tcp = tcp6_listener(any(DNS), Some(&interface.name))?;
+        let kept = tcp.as_fd().try_clone_to_owned()?;
+        tcp.set_nonblocking(true)?;
+        let mut connection = first_connection;
+        spawn_local(dns::serve(tokio::net::TcpListener::from_std(tcp)?, events.clone(), move || {
+            connection += 1;
+            connection
+        }));
+        Some((udp, kept))
+    } else {
+        None
+    };
+    Ok(LanSockets { name: interface.name, nd, dhcp, dns })
+}
+
+fn watch_nd(
+    side: Side,
+    interface: &Interface,
+    types: &[u8],
+    groups: &[Ipv6Addr],
+    events: &Sender,
+) -> Result<Watched<Icmp6Socket>, SocketsError> {
+    let options = Icmp6Options {
+        device: interface.name.clone(),
+        interface: interface.index,
+        types: types.to_vec(),
+        groups: groups.to_vec(),
+    };
+    let socket = Rc::new(AsyncFd::register(icmp6(&options)?)?);
+    read(Rc::clone(&socket), Icmp6Socket::recv, events.clone(), move |received, bytes| Event::Nd {
+        side,
+        source: *received.source.ip(),
+        // Without a hop limit from the kernel nothing is taken: it is what proves that the sender is on the link.
+        hop_limit: received.hop_limit.unwrap_or(0),
+        bytes,
+    });
+    Ok(socket)
+}
+
+/// Reads a socket for ever; each datagram becomes an event.
+fn read<S: AsRawFd + 'static>(
+    socket: Watched<S>,
+    receive: impl Fn(&S, &mut [u8]) -> io::Result<Received> + 'static,
+    events: Sender,
+    event: impl Fn(&Received, Vec<u8>) -> Event + 'static,
+) {
+    spawn_local(async move {
+        let mut buffer = vec![0; LONGEST];
+        while let Ok(mut ready) = socket.readable().await {
+            for _ in 0..BURST {
+                match ready.try_io(|socket| receive(socket.get_ref(), &mut buffer)) {
+                    Ok(Ok(received)) => {
+                        let bytes = buffer.get(..received.len).unwrap_or_default().to_vec();
+                        if events.send(event(&received, bytes)).await.is_err() {
+                            return;
+                        }
+                    }
+                    // An error that was pending on the socket (a link that went down): the next read is fine.
+                    Ok(Err(error)) => tracing::debug!(%error, "a socket says"),
+                    Err(_would_block) => break,
+                }
+            }
+        }
+    });
+}
+
+/// Anything with a descriptor, behind however many pointers.
+trait AsFdRef {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
+}
+
+impl<S: AsFd + AsRawFd> AsFdRef for Watched<S> {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl AsFdRef for std::os::fd::OwnedFd {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.as_fd()
+    }
 }

@@ -23,7 +23,7 @@ use sixgate_linux::monitor::Monitor;
 use sixgate_linux::nft::Firewall;
 use sixgate_linux::route::{self, Link, Netlink};
 use sixgate_linux::sysctl::{self, Key, Saved};
-use sixgate_linux::{nft, sandbox};
+use sixgate_linux::nft;
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
@@ -61,8 +61,6 @@ pub(crate) enum StartError {
     Sockets(#[from] SocketsError),
     #[error(transparent)]
     Control(#[from] ControlError),
-    #[error(transparent)]
-    Sandbox(#[from] sandbox::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -196,7 +194,7 @@ pub(crate) async fn start(config: Config, events: Sender) -> Result<(Engine, Gua
     let settings = &snapshot.settings;
     let hash_key = match settings.get(HASH_KEY).and_then(|key| key.as_slice().try_into().ok()) {
         Some(key) => key,
-        None => random_key(),
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
     let lans: Vec<Lan> = (config.lans.iter())
         .filter_map(|lan| {
@@ -248,6 +246,7 @@ pub(crate) async fn start(config: Config, events: Sender) -> Result<(Engine, Gua
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        recording: HashMap::new(),
         unmended: BTreeSet::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
@@ -383,7 +382,7 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
 
 /// Feeds the kernel's news to the engine.
 fn watch(monitor: Monitor, events: Sender) -> Result<(), StartError> {
-    let mut monitor = AsyncFd::new(monitor).map_err(StartError::Monitor)?;
+    let mut monitor = AsyncFd::register(monitor).map_err(StartError::Monitor)?;
     spawn_local(async move {
         while let Ok(mut ready) = monitor.readable_mut().await {
             match ready.try_io(|monitor| monitor.get_mut().read()) {
@@ -398,9 +397,11 @@ fn watch(monitor: Monitor, events: Sender) -> Result<(), StartError> {
     Ok(())
 }
 
-fn random_key() -> [u8; 16] {
-    let mut rng = fastrand::Rng::new();
-    std::array::from_fn(|_| rng.u8(..))
+/// Sixteen octets that nobody can guess.
+fn random_key() -> io::Result<[u8; 16]> {
+    let mut key = [0; 16];
+    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut key)?;
+    Ok(key)
 }
 
 /// A locally administered unicast address.

@@ -29,7 +29,7 @@ impl Engine {
 
     fn status(&mut self) -> view::Status {
         let now = self.now();
-        let counted = match self.firewall.as_mut().map(sixgate_linux::nft::firewall::Firewall::counters) {
+        let counted = match self.firewall.as_mut().map(sixgate_linux::nft::Firewall::counters) {
             Some(Ok(counters)) => (counters.into_iter())
                 .map(|c| (c.name, view::Counter { packets: c.packets, bytes: c.bytes }))
                 .collect(),

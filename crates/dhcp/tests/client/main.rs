@@ -5,6 +5,7 @@ mod bench;
 mod blob;
 mod dissect;
 mod histories;
+mod kea;
 mod reconfigure;
 mod states;
 mod with_server;

@@ -1,6 +1,7 @@
 //! Captures, and what tshark reads from them.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Stdio};
 use std::time::Duration;
@@ -39,12 +40,19 @@ impl fmt::Display for Problem {
 
 impl Capture {
     pub(crate) fn start(host: &Host, interface: &str, file: PathBuf) -> Result<Self, Error> {
-        let command = Command::new("tcpdump")
-            .args(["-Z", "root", "-n", "-U", "--immediate-mode", "-s", "0", "-i", interface, "-w"])
-            .arg(&file);
-        let process = host.spawn(&command)?;
-        // Said after the socket is bound: what is sent from now on is captured.
-        process.wait_line("listening on", Duration::from_secs(10))?;
+        let tcpdump = ["-Z", "root", "-n", "-U", "--immediate-mode", "-s", "0", "-i", interface, "-w"];
+        let dumpcap = ["-q", "-P", "-i", interface, "-w"];
+        // tcpdump insists on setting its groups, which an ordinary user's namespace denies. dumpcap does not, but
+        // hands packets over later.
+        let denied = fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny");
+        // Both say this after the socket is bound: what is sent from then on is captured.
+        let (command, ready) = if denied {
+            (Command::new("dumpcap").args(dumpcap), "File: ")
+        } else {
+            (Command::new("tcpdump").args(tcpdump), "listening on")
+        };
+        let process = host.spawn(&command.arg(&file))?;
+        process.wait_line(ready, Duration::from_secs(10))?;
         Ok(Self { file, process })
     }
 
@@ -56,7 +64,7 @@ impl Capture {
     /// Ends the capture; the file is complete then.
     ///
     /// # Errors
-    /// When tcpdump does not end.
+    /// When the capturing program does not end.
     pub fn stop(&self) -> Result<(), Error> {
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(Duration::from_secs(5))?;
@@ -150,6 +158,10 @@ pub fn read_fields(file: &Path, filter: &str, fields: &[&str]) -> Result<Vec<Vec
     let failed = |problem| Error::Capture { path: file.to_owned(), problem };
     let mut tshark = Program::new("tshark");
     tshark.args(["-n", "-T", "fields", "-E", "separator=/t", "-r"]).arg(file).stdin(Stdio::null());
+    // The user's own preferences change what a field says.
+    if let Some(folder) = file.parent() {
+        tshark.env("WIRESHARK_CONFIG_DIR", folder).env("HOME", folder);
+    }
     if !filter.is_empty() {
         tshark.args(["-Y", filter]);
     }

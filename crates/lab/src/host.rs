@@ -181,7 +181,7 @@ impl Host {
     /// Captures what passes an interface; returns once the capture runs.
     ///
     /// # Errors
-    /// When tcpdump cannot be run there.
+    /// When tcpdump (in an ordinary user's namespace: dumpcap) cannot be run there.
     pub fn capture(&self, interface: &str) -> Result<Capture, Error> {
         Capture::start(self, interface, self.new_file(interface, "pcap"))
     }
@@ -314,7 +314,7 @@ impl Host {
     }
 
     /// Whether interfaces detect duplicate addresses (RFC 4862 section 5.4); on unless told. Without it addresses
-    /// may be used at once. Interfaces made later follow.
+    /// may be used within milliseconds, those of [`Host::add_address_nodad`] at once. Interfaces made later follow.
     ///
     /// # Errors
     /// When the kernel refuses.

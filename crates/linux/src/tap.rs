@@ -25,8 +25,15 @@ impl Tap {
     /// # Errors
     /// When `/dev/net/tun` cannot be opened, the name is taken, empty or longer than 15 bytes.
     pub fn create(name: &str) -> io::Result<Self> {
-        let file =
-            File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
+        let device = "/dev/net/tun";
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(device)
+            .map_err(|e| {
+                io::Error::new(e.kind(), format!("{device}: {e}; the tun module and access to it are needed"))
+            })?;
         let mut request = interface_request(name)?;
         request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
         // SAFETY: the fd is open, and TUNSETIFF reads and writes one `ifreq`, which lives until the call returns.

@@ -97,7 +97,7 @@ impl Uplink {
 
     /// Turns until `over` says so of what was done.
     fn until(&mut self, what: &str, over: impl Fn(&Action) -> bool) -> Action {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(50);
         let mut buffer = [0; 1500];
         loop {
             if let Some(at) = self.done.iter().position(&over) {

@@ -83,7 +83,14 @@ impl<'b> Builder<'b> {
         self.ia(OptionCode::IA_PD, iaid, t1, t2, content)
     }
 
-    fn ia(&mut self, code: OptionCode, iaid: u32, t1: u32, t2: u32, content: impl FnOnce(&mut Self)) -> &mut Self {
+    fn ia(
+        &mut self,
+        code: OptionCode,
+        iaid: u32,
+        t1: u32,
+        t2: u32,
+        content: impl FnOnce(&mut Self),
+    ) -> &mut Self {
         self.container(code, |b| {
             b.out.u32(iaid);
             b.out.u32(t1);

@@ -23,7 +23,9 @@ pub enum DuidError {
         length: usize,
     },
     /// The text is not pairs of hexadecimal digits.
-    #[error("a DUID is written as pairs of hexadecimal digits, with or without colons between them; column {column} is not")]
+    #[error(
+        "a DUID is written as pairs of hexadecimal digits, with or without colons between them; column {column} is not"
+    )]
     Text {
         /// Where the text stops being a DUID, counted from 1.
         column: usize,
@@ -126,11 +128,13 @@ impl Duid {
             _ => (0, &[][..]),
         };
         match (kind, content) {
-            (1, &[h0, h1, t0, t1, t2, t3, ref address @ ..]) if !address.is_empty() => DuidKind::LinkLayerTime {
-                hardware: u16::from_be_bytes([h0, h1]),
-                time: u32::from_be_bytes([t0, t1, t2, t3]),
-                address,
-            },
+            (1, &[h0, h1, t0, t1, t2, t3, ref address @ ..]) if !address.is_empty() => {
+                DuidKind::LinkLayerTime {
+                    hardware: u16::from_be_bytes([h0, h1]),
+                    time: u32::from_be_bytes([t0, t1, t2, t3]),
+                    address,
+                }
+            }
             (2, &[n0, n1, n2, n3, ref identifier @ ..]) => {
                 DuidKind::Enterprise { number: u32::from_be_bytes([n0, n1, n2, n3]), identifier }
             }
@@ -170,6 +174,7 @@ impl FromStr for Duid {
     fn from_str(text: &str) -> Result<Self, DuidError> {
         let mut octets = Vec::new();
         let mut high = None;
+        let mut after_colon = false;
         for (i, character) in text.char_indices() {
             match (character.to_digit(16), high) {
                 (Some(digit), None) => high = Some(digit),
@@ -177,13 +182,72 @@ impl FromStr for Duid {
                     octets.push((h * 16 + digit) as u8);
                     high = None;
                 }
-                (None, None) if character == ':' && i > 0 => {}
+                (None, None) if character == ':' && i > 0 && !after_colon => {}
                 _ => return Err(DuidError::Text { column: i + 1 }),
             }
+            after_colon = character == ':';
         }
-        if high.is_some() {
+        if high.is_some() || after_colon {
             return Err(DuidError::Text { column: text.len() + 1 });
         }
         Self::new(&octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_comes_back() {
+        let text = "00:01:00:01:2c:4e:5f:a0:02:00:5e:10:00:ff";
+        let duid: Duid = text.parse().unwrap();
+        assert_eq!(duid.to_string(), text);
+        assert_eq!(text.replace(':', "").to_uppercase().parse(), Ok(duid));
+        for (text, column) in [
+            ("0", 2),
+            ("00:0", 5),
+            ("00:01:", 7),
+            (":00:01:02", 1),
+            ("00::01:02", 4),
+            ("0:00:01", 2),
+            ("00:01:0g", 8),
+            ("00 01 02", 3),
+            ("é0:01:02", 1),
+        ] {
+            assert_eq!(text.parse::<Duid>(), Err(DuidError::Text { column }), "{text}");
+        }
+        assert_eq!("00:01".parse::<Duid>(), Err(DuidError::Length { length: 2 }));
+        assert_eq!("".parse::<Duid>(), Err(DuidError::Length { length: 0 }));
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_rfc() {
+        for (length, is_one) in [(0, false), (2, false), (3, true), (130, true), (131, false)] {
+            assert_eq!(Duid::new(&vec![0; length]).is_ok(), is_one, "{length}");
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        // The example of RFC 9915 section 11.3.
+        let enterprise = Duid::enterprise(9, &[0x0c, 0xc0, 0x84, 0xd3, 0x03, 0x00, 0x09, 0x12]).unwrap();
+        assert_eq!(enterprise.to_string(), "00:02:00:00:00:09:0c:c0:84:d3:03:00:09:12");
+        assert!(matches!(enterprise.kind(), DuidKind::Enterprise { number: 9, identifier: &[0x0c, ..] }));
+        let mac = [2, 0, 0, 0, 0, 7];
+        assert_eq!(
+            Duid::link_layer_time(mac, DUID_EPOCH + 5).kind(),
+            DuidKind::LinkLayerTime { hardware: 1, time: 5, address: &mac }
+        );
+        assert!(
+            matches!(Duid::link_layer(mac).kind(), DuidKind::LinkLayer { hardware: 1, address } if address == mac)
+        );
+        assert_eq!(Duid::uuid([7; 16]).kind(), DuidKind::Uuid(&[7; 16]));
+        for odd in [&[0, 1, 0, 1, 0, 0, 0, 0][..], &[0, 3, 0, 1], &[0, 4, 1], &[0, 9, 1], &[0xff, 0xff, 0]] {
+            assert!(matches!(Duid::new(odd).unwrap().kind(), DuidKind::Unknown { .. }), "{odd:?}");
+        }
+        // The time wraps after 2^32 seconds, in the year 2136.
+        let late = Duid::link_layer_time(mac, DUID_EPOCH + (1 << 32) + 3);
+        assert!(matches!(late.kind(), DuidKind::LinkLayerTime { time: 3, .. }));
     }
 }

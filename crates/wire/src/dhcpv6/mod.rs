@@ -4,12 +4,14 @@ mod build;
 mod duid;
 mod option;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub use build::Builder;
 pub use duid::{Duid, DuidError, DuidKind};
 pub use option::{
-    Addresses, Authentication, DhcpOption, Fqdn, IaAddress, IaNa, IaPd, IaPrefix, OptionCodes, Options, Status,
-    VendorData,
+    Addresses, Authentication, DhcpOption, Fqdn, IaAddress, IaNa, IaPd, IaPrefix, OptionCodes, Options,
+    Status, VendorData,
 };
 pub use registry::{MessageType, OptionCode, StatusCode};
 

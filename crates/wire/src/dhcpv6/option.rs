@@ -208,7 +208,7 @@ impl<'a> DhcpOption<'a> {
                     options: Options::parse(data.get(25..)?).ok()?,
                 })
             }
-            OptionCode::ORO if data.len() % 2 == 0 => Self::Oro(OptionCodes { bytes: data }),
+            OptionCode::ORO if data.len().is_multiple_of(2) => Self::Oro(OptionCodes { bytes: data }),
             OptionCode::PREFERENCE => match data {
                 &[value] => Self::Preference(value),
                 _ => return None,
@@ -229,7 +229,7 @@ impl<'a> DhcpOption<'a> {
                 _ => return None,
             },
             OptionCode::RECONF_ACCEPT if data.is_empty() => Self::ReconfigureAccept,
-            OptionCode::DNS_SERVERS if data.len() % 16 == 0 && !data.is_empty() => {
+            OptionCode::DNS_SERVERS if data.len().is_multiple_of(16) && !data.is_empty() => {
                 Self::DnsServers(Addresses { bytes: data })
             }
             OptionCode::DOMAIN_LIST => Self::DomainList(DomainNames::new(data)),

@@ -119,10 +119,7 @@ fn any_endpoint() -> impl Strategy<Value = Endpoint> {
         any::<[u8; 4]>().prop_map(IpAddr::from),
         any::<[u8; 16]>().prop_map(IpAddr::from),
         // Scoped, sparse and mapped ones are rare among random ones.
-        any::<[u8; 8]>().prop_map(|low| {
-            let [a, b, c, d, e, f, g, h] = low;
-            IpAddr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h])
-        }),
+        any::<u64>().prop_map(|low| IpAddr::from(Ipv6Addr::from_bits((0xfe80 << 112) + u128::from(low)))),
         any::<u16>().prop_map(|bits| IpAddr::from(Ipv6Addr::new(0xff02, 0, 0, bits, 0, 0, 0, 1))),
         any::<u128>().prop_map(|bits| IpAddr::from(Ipv6Addr::from_bits(
             bits & 0xffff_0000_0000_ffff_0000_0000_ffff_0000

@@ -37,7 +37,7 @@ pub struct Holder {
 pub(crate) fn record(connection: &Connection, now: Duration, change: &LeaseChange) -> rusqlite::Result<bool> {
     match change {
         LeaseChange::Put(lease) if lease.state == LeaseState::Declined => {
-            end(connection, now, lease.resource)?
+            end(connection, now, lease.resource)?;
         }
         // A retired lease stands: its holder may not have heard.
         LeaseChange::Put(lease) => return hold(connection, now, lease),

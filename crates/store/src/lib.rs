@@ -81,7 +81,7 @@ pub struct Config {
 impl Default for Config {
     /// 4096 submissions; 100 000 rows (some 20 MB); 180 days.
     fn default() -> Self {
-        Self { queue: 4096, history_rows: 100_000, history_age: Duration::from_secs(180 * 86_400) }
+        Self { queue: 4096, history_rows: 100_000, history_age: Duration::from_hours(180 * 24) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A disk that is full or cannot be written: said with a remedy, survived, and caught up with. Each test runs again by
 //! itself in a mount namespace of its own, on a disk of a few hundred kilobytes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sixgate_dhcp::lease::{Lease, LeaseState};
 use sixgate_store::{Change, Config, OnCommit, RETRY, Store, StoreError, Submit};
@@ -32,7 +33,9 @@ fn on_disk_of_its_own(name: &str, options: &str) -> Option<PathBuf> {
     None
 }
 
-fn channelled() -> (OnCommit, Receiver<(u64, Result<(), StoreError>)>) {
+type Told = Receiver<(u64, Result<(), StoreError>)>;
+
+fn channelled() -> (OnCommit, Told) {
     let (tell, told) = channel();
     (Box::new(move |tokens| tokens.into_iter().for_each(|token| drop(tell.send(token)))), told)
 }

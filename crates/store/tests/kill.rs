@@ -1,4 +1,5 @@
 //! A writer that is killed at any instant loses nothing that it has told of, and keeps no half of anything.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_store::{Change, Config, Snapshot, Store, Submit};

@@ -1,4 +1,5 @@
 //! What is kept, how it is grouped, and what is said when it cannot be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_store::{Change, Config, OnCommit, Snapshot, Store, StoreError, Submit};
@@ -373,9 +374,9 @@ fn a_torn_log_loses_only_its_end() {
             let mut log = log.clone();
             let end = log.len() - cut;
             if garbled {
-                log[end..].fill(0xa5)
+                log[end..].fill(0xa5);
             } else {
-                log.truncate(end)
+                log.truncate(end);
             }
             fs::write(torn.path().join("leases.db-wal"), log).unwrap();
             let snapshot = sorted(open(&path).1);

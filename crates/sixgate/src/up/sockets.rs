@@ -174,7 +174,7 @@ fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<Upli
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, dhcpv6::CLIENT_PORT, 0, 0);
         let mut options = Udp6Options::new(any).device(&interface.name);
         options.multicast_interface = Some(interface.index);
-        let socket = Rc::new(AsyncFd::register(udp6(&options)?)?);
+        let socket = Rc::new(watched(udp6(&options)?)?);
         read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| Event::Dhcp6Client {
             source: *received.source.ip(),
             bytes,
@@ -199,14 +199,14 @@ fn open_lan(
         .device(&interface.name)
         .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
     options.multicast_interface = Some(interface.index);
-    let dhcp = Rc::new(AsyncFd::register(udp6(&options)?)?);
+    let dhcp = Rc::new(watched(udp6(&options)?)?);
     read(Rc::clone(&dhcp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::Dhcp6Server {
         lan: index,
         source: received.source,
         bytes,
     });
     let dns = if dns {
-        let udp = Rc::new(AsyncFd::register(udp6(&Udp6Options::new(any(DNS)).device(&interface.name))?)?);
+        let udp = Rc::new(watched(udp6(&Udp6Options::new(any(DNS)).device(&interface.name))?)?);
         read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::DnsQuery {
             peer: Peer::Udp {
                 lan: index,
@@ -244,7 +244,7 @@ fn watch_nd(
         types: types.to_vec(),
         groups: groups.to_vec(),
     };
-    let socket = Rc::new(AsyncFd::register(icmp6(&options)?)?);
+    let socket = Rc::new(watched(icmp6(&options)?)?);
     read(Rc::clone(&socket), Icmp6Socket::recv, events.clone(), move |received, bytes| Event::Nd {
         side,
         source: *received.source.ip(),
@@ -297,4 +297,12 @@ impl AsFdRef for std::os::fd::OwnedFd {
     fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.as_fd()
     }
+}
+
+/// Lets the runtime wait for a socket.
+pub(crate) fn watched<S: AsRawFd>(socket: S) -> io::Result<AsyncFd<S>> {
+    // Deprecated because a type could close its descriptor, or hand out another one, while it is registered; its
+    // replacement makes the caller swear by `unsafe` that this one does not. Ours own their descriptor for life.
+    #[expect(deprecated)]
+    AsyncFd::new(socket)
 }

@@ -7,7 +7,7 @@ use super::event::{Event, Sender};
 use super::kernel::{self, Kernel};
 use super::lan::Lan;
 use super::plan::{Plan, Share};
-use super::sockets::{Interface, SocketsError, Sockets};
+use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::{DATABASE, persist};
 use crate::config::{Config, Diagnostic};
@@ -30,7 +30,6 @@ use sixgate_wire::dhcpv6::{Duid, OptionCode};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
-use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_local;
 
 /// Setting that holds the key of the address allocation.
@@ -382,7 +381,7 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
 
 /// Feeds the kernel's news to the engine.
 fn watch(monitor: Monitor, events: Sender) -> Result<(), StartError> {
-    let mut monitor = AsyncFd::register(monitor).map_err(StartError::Monitor)?;
+    let mut monitor = watched(monitor).map_err(StartError::Monitor)?;
     spawn_local(async move {
         while let Ok(mut ready) = monitor.readable_mut().await {
             match ready.try_io(|monitor| monitor.get_mut().read()) {

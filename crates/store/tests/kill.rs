@@ -4,6 +4,7 @@
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_store::{Change, Config, Snapshot, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv6Addr;
 use std::os::unix::process::ExitStatusExt as _;
@@ -53,7 +54,7 @@ fn writer() {
         let mut said = String::new();
         for (token, result) in tokens {
             result.unwrap();
-            said.push_str(&format!("\ntoken {token}\n"));
+            writeln!(said, "\ntoken {token}").unwrap();
         }
         // One write, past the test harness's own capture.
         std::io::stdout().write_all(said.as_bytes()).unwrap();
@@ -124,14 +125,15 @@ fn kill_at_any_instant_loses_nothing_that_was_told() {
         assert_eq!(setting(&snapshot, "first"), last, "half a submission in round {round}");
         assert!(last >= told, "round {round}: told {told:?}, kept {last:?}");
         // Not only is the last one there: all is as if exactly these submissions had been made.
-        for token in replayed..last.map_or(0, |last| last + 1) {
+        let submitted = last.map_or(0, |last| last + 1);
+        for token in replayed..submitted {
             for change in changes(token) {
                 if let Change::Lease(change) = change {
                     table.apply(change);
                 }
             }
-            replayed = token + 1;
         }
+        replayed = submitted;
         let mut leases = snapshot.leases;
         leases.sort_by_key(|lease| lease.resource);
         assert!(leases.iter().eq(table.iter()), "round {round}: the leases are not those of {last:?}");

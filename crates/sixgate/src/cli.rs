@@ -128,6 +128,15 @@ a kernel that allows user namespaces.")]
     Demo(Demo),
     /// Run a program, or a shell, inside a host of a running lab.
     Enter(Enter),
+    /// Fetch a page over IPv6, for machines without curl.
+    #[command(hide = true)]
+    Fetch(Fetch),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// The page, as http://HOST/.
+    pub(crate) url: String,
 }
 
 #[derive(Debug, Args)]
@@ -143,8 +152,9 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Enter {
     /// The host: isp, gateway, server, alice, bob.
+    #[arg(value_name = "HOST")]
     pub(crate) host: String,
     /// The program and its arguments; a shell where none is given.
-    #[arg(trailing_var_arg = true)]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<std::ffi::OsString>,
 }

@@ -4,7 +4,7 @@ mod check;
 mod cli;
 mod config;
 mod control;
-// mod demo;
+mod demo;
 mod leases;
 mod log;
 mod up;
@@ -46,8 +46,9 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Lab(lab) => match lab.command {
-            LabCommand::Demo(_) => Outcome::Failed,
-            LabCommand::Enter(_) => Outcome::Failed,
+            LabCommand::Demo(arguments) => demo::command(&arguments),
+            LabCommand::Enter(arguments) => demo::enter(&arguments),
+            LabCommand::Fetch(arguments) => demo::fetch(&arguments),
         },
     }
     .into()

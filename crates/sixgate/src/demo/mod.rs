@@ -1,0 +1,177 @@
+//! `sixgate lab demo`: a whole Internet on this machine, in namespaces; and `sixgate lab enter`, the way into it.
+//!
+//! Every box in it runs this same binary: the ISP and the gateway as `up` with LANs, the clients as `up` with an uplink
+//! only. What is shown is what they tell on their control sockets.
+
+mod page;
+mod picture;
+mod world;
+
+use crate::{Outcome, cli, fail};
+use picture::Picture;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use world::World;
+
+/// How long the clients may take to fetch their page before the demonstration counts as failed.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How often everybody is asked what is new.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Runs the demonstration.
+pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
+    // Before any thread: only a single-threaded process may enter a user namespace.
+    if !nix::unistd::geteuid().is_root()
+        && let Err(error) = sixgate_lab::become_root()
+    {
+        eprintln!("sixgate: {error}");
+        return Outcome::Refused;
+    }
+    let stopped = match stop_on_signal() {
+        Ok(stopped) => stopped,
+        Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
+    };
+    let mut picture = Picture::new(arguments.json);
+    let begun = Instant::now();
+    let world = match World::build() {
+        Ok(world) => world,
+        Err(error) => {
+            eprintln!("sixgate: {error}");
+            return Outcome::Refused;
+        }
+    };
+    picture.built(begun.elapsed());
+    if let Err(error) = world.start() {
+        return fail(&error.to_string());
+    }
+    let done = watch(&world, &mut picture, &stopped);
+    let outcome = match done {
+        Ok(true) if arguments.once => Outcome::Done,
+        Ok(true) => {
+            picture.poke(&world.names());
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(GLANCE);
+                world.watch(&mut picture);
+            }
+            Outcome::Done
+        }
+        Ok(false) => Outcome::Failed,
+        Err(error) => fail(&error),
+    };
+    let ending = Instant::now();
+    world.stop();
+    drop(world);
+    picture.gone(ending.elapsed());
+    outcome
+}
+
+/// Watches until both clients have their page: `true`; or Ctrl-C: `false`.
+fn watch(world: &World, picture: &mut Picture, stopped: &AtomicBool) -> Result<bool, String> {
+    let begun = Instant::now();
+    loop {
+        if stopped.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        world.watch(picture);
+        if world.fetch(picture)? {
+            return Ok(true);
+        }
+        if let Some(failure) = world.failure() {
+            return Err(failure);
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!(
+                "no page after {} s; what the gateway said last:\n{}",
+                PATIENCE.as_secs(),
+                world.last_words()
+            ));
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// A flag that Ctrl-C and SIGTERM set.
+fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
+            flag.store(true, Ordering::Relaxed);
+        });
+    })?;
+    Ok(stopped)
+}
+
+/// `sixgate lab fetch`.
+pub(crate) fn fetch(arguments: &cli::Fetch) -> Outcome {
+    match page::fetch_here(&arguments.url) {
+        Ok(line) => crate::print(&line),
+        Err(error) => fail(&format!("cannot fetch {}: {error}", arguments.url)),
+    }
+}
+
+/// Where running demonstrations are written down: one folder for each user.
+pub(crate) fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("sixgate-labs-{}", nix::unistd::getuid()))
+}
+
+/// Runs a program inside a host of the running demonstration.
+pub(crate) fn enter(arguments: &cli::Enter) -> Outcome {
+    let pid = match find(&arguments.host) {
+        Ok(pid) => pid,
+        Err(message) => {
+            eprintln!("sixgate: {message}");
+            return Outcome::NotRunning;
+        }
+    };
+    if let Err(error) = sixgate_lab::enter(pid) {
+        eprintln!("sixgate: {error}");
+        return Outcome::Refused;
+    }
+    let shell = || std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+    let (program, rest) = match arguments.program.split_first() {
+        Some((program, rest)) => (program.clone(), rest),
+        None => (shell(), &[][..]),
+    };
+    // `sixgate` inside means this binary, wherever it lies.
+    let program = if program == "sixgate" { world::binary() } else { program };
+    let mut command = Command::new(&program);
+    command.args(rest).env("SIXGATE_LAB_HOST", &arguments.host).current_dir("/");
+    // A new PID namespace takes only children, so this process stays outside as their parent.
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Done,
+        Ok(_) => Outcome::Failed,
+        Err(error) => fail(&format!("cannot run {}: {error}", program.display())),
+    }
+}
+
+/// The process to enter for a host of any running demonstration.
+fn find(host: &str) -> Result<i32, String> {
+    let none = || "no demonstration runs: start one with `sixgate lab demo`".to_owned();
+    let mut known = Vec::new();
+    for entry in std::fs::read_dir(folder()).map_err(|_| none())?.flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        let Ok(state) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+        let Some(hosts) = state.get("hosts").and_then(serde_json::Value::as_object) else { continue };
+        let runs = |pid: &serde_json::Value| {
+            pid.as_i64().is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}/ns/net")).exists())
+        };
+        if let Some(pid) = hosts.get(host).filter(|pid| runs(pid)).and_then(serde_json::Value::as_i64) {
+            return i32::try_from(pid).map_err(|_| none());
+        }
+        known.extend(hosts.iter().filter(|(_, pid)| runs(pid)).map(|(name, _)| name.clone()));
+    }
+    if known.is_empty() { Err(none()) } else { Err(format!("there is no host `{host}`; there are: {}", known.join(", "))) }
+}

@@ -1,1 +1,14 @@
-//! Fuzz targets as plain functions, so that `make test` can replay their corpus.
+//! Fuzz targets as plain functions, so that `make test` can replay their corpus without a fuzzer. Each takes any bytes;
+//! each asserts what has to hold for all of them.
+
+mod cores;
+mod packets;
+
+pub use cores::{dns, server};
+pub use packets::{dhcpv6, ndp};
+
+/// A target: its name, which is that of its corpus, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("dns", dns)];

@@ -1,0 +1,223 @@
+//! Cores: a run of events is read from the bytes and played; what a core promises is asserted after each.
+
+use sixgate_dhcp::lease::Resource;
+use sixgate_dhcp::server::{
+    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
+};
+use sixgate_dns::{Client, Forwarder, Names, Token, Transport};
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, Packet};
+use std::collections::VecDeque;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// When the run begins, in seconds since the Unix epoch.
+const START: u64 = 1_795_000_000;
+
+/// Reads events: an octet that says what, one that says who or how much, and for those with content two octets of length.
+struct Script<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Script<'a> {
+    fn event(&mut self) -> Option<(u8, u8)> {
+        let (&[what, how], rest) = self.rest.split_first_chunk::<2>()?;
+        self.rest = rest;
+        Some((what, how))
+    }
+
+    /// Its content; the last may be shorter than it says.
+    fn content(&mut self) -> &'a [u8] {
+        let Some((length, rest)) = self.rest.split_first_chunk::<2>() else { return &[] };
+        let (content, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)).min(rest.len()));
+        self.rest = rest;
+        content
+    }
+}
+
+fn link(name: &str, number: u16) -> Link {
+    let lifetimes = Lifetimes {
+        preferred: Duration::from_mins(30),
+        valid: Duration::from_hours(1),
+        preferred_until: Duration::MAX,
+        valid_until: Duration::MAX,
+    };
+    let net = |address: Ipv6Addr, length: u8| format!("{address}/{length}").parse().expect("a prefix");
+    let reserved = Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 1);
+    Link {
+        addresses: vec![AddressPool {
+            // Small, so that it runs out.
+            prefix: net(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0), 125),
+            lifetimes,
+        }],
+        delegation: vec![DelegationPool {
+            prefix: net(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0), 56),
+            reserved: vec![net(Ipv6Addr::new(0x2001, 0xdb8, 1, 7, 0, 0, 0, 0), 64)],
+            length: 60,
+            shortest: 58,
+            longest: 64,
+            lifetimes,
+        }],
+        reserved: vec![reserved],
+        dns: vec![reserved],
+        domains: vec!["home.arpa".to_owned()],
+        sol_max_rt: Some(3600),
+        ..Link::new(name)
+    }
+}
+
+/// The DHCPv6 server: datagrams of several clients on two links, commits that succeed and fail, time that passes, and
+/// pools that change. No two leases overlap, nothing lies outside the pools, and every reply is well-formed.
+pub fn server(bytes: &[u8]) {
+    let limits = Limits { leases: 24, offers: 8, declined: 3, commits: 6, ..Limits::default() };
+    let config = ServerConfig {
+        duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
+        links: vec![link("a", 1), link("b", 2)],
+        preference: Some(7),
+        rapid_commit: true,
+        hash_key: [5; 16],
+        limits,
+    };
+    let mut server = Server::new(config, Vec::new());
+    let mut now = Duration::from_secs(START);
+    let mut flight: VecDeque<u64> = VecDeque::new();
+    let mut script = Script { rest: bytes };
+    while let Some((what, how)) = script.event() {
+        let mut actions = Actions::new();
+        match what % 6 {
+            0 | 1 => {
+                let datagram = Datagram {
+                    link: if how & 0x80 == 0 { "a" } else { "b" },
+                    source: Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10 + u16::from(how & 0x0f)),
+                    bytes: script.content(),
+                    link_layer: (how & 0x40 == 0).then_some(&[2, 0, 0, 0, 0, 0x10]),
+                };
+                server.handle(now, &datagram, &mut actions);
+            }
+            2 => {
+                now += Duration::from_secs(u64::from(how) * 30);
+                server.handle_timeout(now, &mut actions);
+            }
+            3 => {
+                if let Some(ticket) = flight.pop_front() {
+                    server.committed(ticket, &mut actions);
+                }
+            }
+            4 => {
+                if let Some(ticket) = flight.pop_front() {
+                    server.commit_failed(now, ticket);
+                }
+            }
+            _ => {
+                let mut links = vec![link("a", 1), link("b", if how & 2 == 0 { 2 } else { 3 })];
+                links.truncate(usize::from(how & 1) + 1);
+                server.set_links(now, links, &mut actions);
+            }
+        }
+        for action in actions {
+            match action {
+                Action::Commit { ticket, changes } => {
+                    assert!(!changes.is_empty(), "a commit of nothing");
+                    flight.push_back(ticket);
+                }
+                Action::Reply(reply) => well_formed(&reply.bytes),
+                Action::RouteAdd(_) | Action::RouteRemove { .. } => {}
+            }
+        }
+        assert!(flight.len() <= limits.commits);
+        // A lease that a client holds may be moved aside, never doubled.
+        assert!(server.leases().len() <= limits.leases);
+        for lease in server.leases().iter() {
+            match lease.resource {
+                Resource::Address(address) => {
+                    let segments = address.segments();
+                    assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
+                    assert!(
+                        matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1,
+                        "{address}"
+                    );
+                }
+                Resource::Prefix(prefix) => {
+                    assert_eq!(server.leases().overlaps(prefix).count(), 1, "{prefix}");
+                    assert_eq!(prefix.network().segments()[..3], [0x2001, 0xdb8, 1], "{prefix}");
+                    assert!((58..=64).contains(&prefix.prefix_len()), "{prefix}");
+                }
+            }
+        }
+    }
+}
+
+fn well_formed(bytes: &[u8]) {
+    let mut packet = Packet::parse(bytes).expect("a reply can be read");
+    loop {
+        let options = match packet {
+            Packet::Message(message) => message.options(),
+            Packet::Relay(relay) => relay.options(),
+        };
+        for option in options.iter() {
+            assert!(!matches!(option, DhcpOption::Malformed { .. }), "{option:?}");
+        }
+        let Packet::Relay(relay) = packet else { return };
+        packet = relay.relayed().expect("a relayed reply holds a message");
+    }
+}
+
+/// The DNS forwarder: questions over UDP and TCP, answers to what it asked with the right ID and with any, failures and
+/// time. Every reply is one, has its question's ID, and fits.
+pub fn dns(bytes: &[u8]) {
+    let config = sixgate_dns::Config { max_lookups: 4, cache_entries: 8, ..sixgate_dns::Config::default() };
+    let mut forwarder: Forwarder<u8> = Forwarder::new(config, fastrand::Rng::with_seed(7));
+    let upstreams: [SocketAddr; 2] =
+        ["[2001:db8::53]:53", "[2001:db8::54]:53"].map(|text| text.parse().expect("a socket address"));
+    forwarder.set_upstreams(&upstreams);
+    let lan: Vec<_> = ["2001:db8:0:1::/64".parse().expect("a prefix")].into();
+    let mut names = Names::new(&lan);
+    let _ = names.set(b"holder", "printer", &[Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9)]);
+    let mut now = Duration::from_secs(START);
+    let mut open: Vec<(Token, SocketAddr, Vec<u8>)> = Vec::new();
+    let mut script = Script { rest: bytes };
+    while let Some((what, how)) = script.event() {
+        let mut actions = Vec::new();
+        match what % 5 {
+            0 => {
+                let transport = if how & 0x80 == 0 { Transport::Udp } else { Transport::Tcp };
+                let client = Client { peer: how & 0x0f, transport, udp_limit: 1232 };
+                forwarder.handle_query(now, client, script.content(), &names, &mut actions);
+            }
+            1 | 2 => {
+                let content = script.content();
+                if let Some((token, upstream, query)) = open.get(usize::from(how) % open.len().max(1)) {
+                    let mut answer = content.to_vec();
+                    // An ID is guessed once in 65 536 times; the fuzzer shall get further than that.
+                    if what % 5 == 1 && answer.len() >= 2 && query.len() >= 2 {
+                        answer[..2].copy_from_slice(&query[..2]);
+                    }
+                    let (token, upstream) = (*token, *upstream);
+                    forwarder.handle_answer(now, upstream, token, &answer, &mut actions);
+                }
+            }
+            3 => {
+                if let Some((token, ..)) = open.get(usize::from(how) % open.len().max(1)) {
+                    forwarder.handle_failure(now, *token, &mut actions);
+                }
+            }
+            _ => {
+                now += Duration::from_millis(u64::from(how) * u64::from(how) * 20);
+                forwarder.handle_timeout(now, &mut actions);
+            }
+        }
+        for action in actions {
+            match action {
+                sixgate_dns::Action::Reply { client, bytes } => {
+                    assert!(bytes.len() >= 12 && bytes[2] & 0x80 != 0, "not a reply");
+                    let limit = if client.transport == Transport::Udp { 1232 } else { 65_535 };
+                    assert!(bytes.len() <= limit, "{} octets", bytes.len());
+                }
+                sixgate_dns::Action::Query { token, upstream, bytes, .. } => {
+                    open.push((token, upstream, bytes));
+                }
+                sixgate_dns::Action::Done { token } => open.retain(|(other, ..)| *other != token),
+            }
+        }
+        assert!(open.len() <= 4 * 6, "{} sockets", open.len());
+    }
+}

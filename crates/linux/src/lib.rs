@@ -8,6 +8,7 @@ pub mod namespace;
 pub mod nft;
 pub mod process;
 pub mod route;
+pub mod sandbox;
 pub mod socket;
 pub mod sysctl;
 pub mod tap;

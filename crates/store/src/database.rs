@@ -1,6 +1,7 @@
 //! Opening the database: its lock, its pragmas, its layout.
 
 use crate::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -89,15 +90,10 @@ pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
 /// Opens the database for writing and sees that it is whole, ours, and kept as durably as it has to be.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let lost = |error: rusqlite::Error| StoreError::sqlite(path, &error);
+    belongs_together(path)?;
     // Made here and not by SQLite, so that only its owner reads who has which address; -wal and -shm take after it.
     match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
-        Ok(file) => {
-            file.sync_all().map_err(|reason| open_error(path, &reason))?;
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            File::open(directory.unwrap_or(Path::new(".")))
-                .and_then(|directory| directory.sync_all())
-                .map_err(|reason| open_error(path, &reason))?;
-        }
+        Ok(file) => file.sync_all().map_err(|reason| open_error(path, &reason))?,
         Err(reason) if reason.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(reason) => return Err(open_error(path, &reason)),
     }
@@ -105,8 +101,14 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(lost)?;
     // A reader that recovers the log may hold it for a moment.
     connection.busy_timeout(Duration::from_secs(5)).map_err(lost)?;
+    // Nothing is written before it is known to be whole: to close it would move the log into the damaged file, and
+    // delete the log.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(lost)?;
     check(&connection, path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(lost)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(lost)?;
+    // No temporary files: there may be no other directory that this process may write.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(lost)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(lost)?;
     let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(lost)?;
     if mode != "wal" || synchronous != 2 {
@@ -124,7 +126,28 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(lost)?;
         transaction.commit().map_err(lost)?;
     }
+    // The names of the database and of its log outlive a power cut too. Each time: a process that was killed may have
+    // made the files and not come this far.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))
+        .and_then(|directory| directory.sync_all())
+        .map_err(|reason| open_error(path, &reason))?;
     Ok(connection)
+}
+
+/// Refuses a log whose database is gone, and what is too short for a database. Before SQLite sees them: it takes both
+/// for an empty database, and would delete the log and write over the rest.
+pub(crate) fn belongs_together(path: &Path) -> Result<(), StoreError> {
+    let detail = match (length(path), length(&beside(path, "-wal"))) {
+        (0, 1..) => "only its -wal file is left of it".to_owned(),
+        (length @ 1..512, _) => format!("it is cut short to {length} octets"),
+        _ => return Ok(()),
+    };
+    Err(StoreError::Corrupt { path: path.to_owned(), detail })
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 fn layout(connection: &Connection) -> rusqlite::Result<i64> {
@@ -134,11 +157,6 @@ fn layout(connection: &Connection) -> rusqlite::Result<i64> {
 /// Refuses a database that is damaged, not ours or too new. An empty file passes.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let lost = |error: rusqlite::Error| StoreError::sqlite(path, &error);
-    // SQLite takes what is shorter than the smallest page for an empty database, and would write over it.
-    if let Ok(length @ 1..512) = std::fs::metadata(path).map(|file| file.len()) {
-        let detail = format!("it is cut short to {length} octets");
-        return Err(StoreError::Corrupt { path: path.to_owned(), detail });
-    }
     let found = layout(connection).map_err(lost)?;
     let application: i64 =
         connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(lost)?;
@@ -150,10 +168,21 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     if found > LAYOUT {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: LAYOUT });
     }
+    // SQLite takes what is missing of the last page for zeros. Where the log is not empty, it may hold that page.
+    let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(lost)?;
+    if length(&beside(path, "-wal")) == 0
+        && let length = length(path)
+        && !length.is_multiple_of(page.into())
+    {
+        let detail = format!("it is cut short to {length} octets");
+        return Err(StoreError::Corrupt { path: path.to_owned(), detail });
+    }
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(lost)?;
     if verdict != "ok" {
-        return Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict });
+        // It may take several lines to say it.
+        let detail = verdict.split_whitespace().collect::<Vec<_>>().join(" ");
+        return Err(StoreError::Corrupt { path: path.to_owned(), detail });
     }
     Ok(())
 }

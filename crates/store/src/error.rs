@@ -20,6 +20,12 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// This user may not read it, or its log.
+    #[error("the lease database {} cannot be read by this user: read it as the user that runs sixgate, or as root", path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+    },
     /// Another process writes it.
     #[error("the lease database {} is in use by another sixgate; stop that one first, or give this one a database of its own", path.display())]
     InUse {

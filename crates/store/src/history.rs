@@ -3,9 +3,11 @@
 use crate::Config;
 use crate::error::RowError;
 use crate::rows::{from_nanos, to_nanos};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use ipnet::Ipv6Net;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LinkId, Resource};
 use sixgate_wire::dhcpv6::Duid;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// One holder of one resource. Times are since the Unix epoch; [`Duration::MAX`] is for ever.
@@ -115,32 +117,60 @@ pub(crate) fn prune(connection: &Connection, now: Duration, config: &Config) -> 
     Ok(())
 }
 
+const COLUMNS: &str =
+    "duid, iaid, link, hostname, link_layer, began_at, renewed_at, promised_until, ended_at";
+
 /// The holders of a resource, the latest first, at most `limit`.
 pub(crate) fn of(connection: &Connection, resource: Resource, limit: u32) -> Result<Vec<Holder>, RowError> {
-    let mut statement = connection.prepare(
-        "SELECT duid, iaid, link, hostname, link_layer, began_at, renewed_at, promised_until, ended_at
-         FROM history WHERE resource = ?1 ORDER BY began_at DESC, id DESC LIMIT ?2",
-    )?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM history WHERE resource = ?1 ORDER BY began_at DESC, id DESC LIMIT ?2"
+    ))?;
     let mut rows = statement.query(params![resource.to_string(), limit])?;
     let mut holders = Vec::new();
     while let Some(row) = rows.next()? {
-        let duid: Vec<u8> = row.get(0)?;
-        let link: String = row.get(2)?;
-        let ended_at: Option<i64> = row.get(8)?;
-        holders.push(Holder {
-            resource,
-            duid: Duid::new(&duid).map_err(|_| {
-                RowError::Content(format!("the history of {resource} has a DUID that is none"))
-            })?,
-            iaid: row.get(1)?,
-            link: link.into(),
-            hostname: row.get(3)?,
-            link_layer: row.get(4)?,
-            began_at: from_nanos(row.get(5)?),
-            renewed_at: from_nanos(row.get(6)?),
-            promised_until: from_nanos(row.get(7)?),
-            ended_at: ended_at.map(from_nanos),
-        });
+        holders.push(holder(resource, row)?);
     }
     Ok(holders)
+}
+
+/// Who held an address at a time, itself or in a prefix, the latest first.
+pub(crate) fn at(
+    connection: &Connection,
+    address: Ipv6Addr,
+    time: Duration,
+) -> Result<Vec<Holder>, RowError> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM history
+         WHERE resource = ?1 AND began_at <= ?2 AND coalesce(ended_at, promised_until) > ?2"
+    ))?;
+    let mut holders = Vec::new();
+    let prefixes = (0..=128).filter_map(|length| Ipv6Net::new(address, length).ok());
+    let covering = prefixes.map(|prefix| Resource::Prefix(prefix.trunc()));
+    for resource in covering.chain([Resource::Address(address)]) {
+        let mut rows = statement.query(params![resource.to_string(), to_nanos(time)])?;
+        while let Some(row) = rows.next()? {
+            holders.push(holder(resource, row)?);
+        }
+    }
+    holders.sort_by_key(|holder| std::cmp::Reverse(holder.began_at));
+    Ok(holders)
+}
+
+fn holder(resource: Resource, row: &Row<'_>) -> Result<Holder, RowError> {
+    let duid: Vec<u8> = row.get(0)?;
+    let link: String = row.get(2)?;
+    let ended_at: Option<i64> = row.get(8)?;
+    Ok(Holder {
+        resource,
+        duid: Duid::new(&duid)
+            .map_err(|_| RowError::Content(format!("the history of {resource} has a DUID that is none")))?,
+        iaid: row.get(1)?,
+        link: link.into(),
+        hostname: row.get(3)?,
+        link_layer: row.get(4)?,
+        began_at: from_nanos(row.get(5)?),
+        renewed_at: from_nanos(row.get(6)?),
+        promised_until: from_nanos(row.get(7)?),
+        ended_at: ended_at.map(from_nanos),
+    })
 }

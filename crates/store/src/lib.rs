@@ -7,10 +7,10 @@
 //!
 //! # What a token's return means
 //! - `Ok`: this submission *and every one before it* is on disk (write-ahead log, `synchronous=FULL`).
-//! - `Err`: the disk did not take it. The replies that wait for it must not be sent. The caller keeps its table in
-//!   memory as it is: the store keeps the changes, in order, writes them before all later ones, and tries again by
-//!   itself every [`RETRY`]. So memory is never behind the disk, and the disk catches up. After a crash in between,
-//!   the changes are either there or not; no client was told of them.
+//! - `Err`: the disk did not take it. The replies that wait for it must not be sent. The store keeps the changes, in
+//!   order, writes them before all later ones, and tries again by itself every [`RETRY`]: the disk catches up with a
+//!   caller that keeps its table as it is. A caller that takes the changes back instead submits what then holds for
+//!   the same resources. After a crash in between, the changes are either there or not; no client was told of them.
 //!
 //! [`Submit::Refused`] gives the changes back unwritten: the queue is full, because the disk is too slow or takes
 //! nothing. Again the replies must not be sent; the changes have to be submitted again before anything later that
@@ -31,7 +31,7 @@ pub use writer::RETRY;
 use sixgate_dhcp::lease::{Lease, LeaseChange};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -86,7 +86,8 @@ impl Default for Config {
 }
 
 /// Tells which submissions are on disk and which were not taken. Called on the store's own thread: it should do no
-/// more than pass the tokens on.
+/// more than pass the tokens on. [`Store::stop`] and dropping the store wait for it: it must not wait for the thread
+/// that does either.
 pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send>;
 
 /// What became of a call to [`Store::submit`].
@@ -137,6 +138,7 @@ pub struct Store {
     queue: Option<SyncSender<Submission>>,
     writer: Option<JoinHandle<Result<(), StoreError>>>,
     tally: Arc<Tally>,
+    path: PathBuf,
     /// Held for as long as the database is open: nobody else may write it.
     _lock: File,
 }
@@ -158,7 +160,9 @@ impl Store {
             .name("store".into())
             .spawn(move || writer.run(&submissions))
             .map_err(|reason| StoreError::Other { path: path.to_owned(), detail: reason.to_string() })?;
-        Ok((Self { queue: Some(queue), writer: Some(writer), tally, _lock: lock }, snapshot))
+        let store =
+            Self { queue: Some(queue), writer: Some(writer), tally, path: path.to_owned(), _lock: lock };
+        Ok((store, snapshot))
     }
 
     /// Opens a database only to look at it. That may be done while another process writes it.
@@ -207,8 +211,12 @@ impl Store {
         self.tally.stopping.store(true, Ordering::Relaxed);
         self.queue = None;
         match self.writer.take().map(JoinHandle::join) {
-            None | Some(Err(_)) => Ok(()),
+            None => Ok(()),
             Some(Ok(result)) => result,
+            Some(Err(_)) => Err(StoreError::Other {
+                path: self.path.clone(),
+                detail: "the thread that writes it ended early; what was submitted last is not kept".into(),
+            }),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Looking at a database without writing it.
 
-use crate::database::{beside, check};
+use crate::database::{belongs_together, beside, check};
 use crate::history::{self, Holder};
 use crate::{Snapshot, StoreError, rows};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sixgate_dhcp::lease::Resource;
+use std::fs::File;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ impl Reader {
                 _ => StoreError::Open { path: path.to_owned(), reason: reason.to_string() },
             });
         }
+        belongs_together(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .and_then(|connection| {
@@ -38,7 +41,7 @@ impl Reader {
                 }
                 _ => Err(error),
             })
-            .map_err(|error| StoreError::sqlite(path, &error))?;
+            .map_err(|error| refusal(path, &error))?;
         check(&connection, path)?;
         Ok(Self { connection, path: path.to_owned() })
     }
@@ -68,12 +71,43 @@ impl Reader {
         history::of(&self.connection, resource, limit).map_err(|error| error.at(&self.path))
     }
 
+    /// Who held `address` at `time`, counted from the Unix epoch: whoever had it leased, and whoever had a prefix
+    /// delegated in which it lies. A lease is held until its end; one that stands, until the time its holder was
+    /// promised. The latest holder comes first.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn held(&self, address: Ipv6Addr, time: Duration) -> Result<Vec<Holder>, StoreError> {
+        if self.is_empty()? {
+            return Ok(Vec::new());
+        }
+        history::at(&self.connection, address, time).map_err(|error| error.at(&self.path))
+    }
+
     /// Whether the database has no tables yet: its writer ended before it had made them.
     fn is_empty(&self) -> Result<bool, StoreError> {
         self.connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
             .map(|tables| tables == 0)
             .map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+}
+
+/// What SQLite could not open, and why. It says no more than that; the system does.
+fn refusal(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if error.sqlite_error_code() != Some(ErrorCode::CannotOpen) {
+        return StoreError::sqlite(path, error);
+    }
+    match File::open(path) {
+        Err(reason) if reason.kind() == std::io::ErrorKind::PermissionDenied => {
+            StoreError::Unreadable { path: path.to_owned() }
+        }
+        Err(reason) => StoreError::Open { path: path.to_owned(), reason: reason.to_string() },
+        Ok(file) => {
+            // Not closed: that would drop the locks which a writer in this very process may have on the file.
+            std::mem::forget(file);
+            StoreError::Unreadable { path: path.to_owned() }
+        }
     }
 }
 

@@ -12,6 +12,10 @@ use std::time::Duration;
 /// How often the store tries again to write what the disk did not take.
 pub const RETRY: Duration = Duration::from_secs(1);
 
+/// After a failure, how long to gather before the next attempt, which writes all that was not taken again: a full disk
+/// costs ten attempts in a second, however many clients ask.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Most submissions in one transaction: bounds how long the first of them waits for the others.
 const GROUP: usize = 1024;
 /// With this many changes unwritten, nothing more is taken from the queue until the disk takes these. The queue then
@@ -77,7 +81,12 @@ impl Writer {
                 return (group, false);
             }
             match queue.recv_timeout(RETRY) {
-                Ok(submission) => group.push(submission),
+                Ok(submission) => {
+                    group.push(submission);
+                    if !self.tally.stopping.load(Ordering::Relaxed) {
+                        std::thread::sleep(PAUSE);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => return (group, false),
                 Err(RecvTimeoutError::Disconnected) => return (group, true),
             }

@@ -81,7 +81,9 @@ fn kill_at_any_instant_loses_nothing_that_was_told() {
     let path = folder.path().join("leases.db");
     let (mut table, mut replayed) = (LeaseTable::new(), 0);
     let (mut told_ever, mut kills_after_a_token) = (0, 0);
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
     let began = Instant::now();
     for round in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -103,11 +105,8 @@ fn kill_at_any_instant_loses_nothing_that_was_told() {
             }
             told
         });
-        // xorshift: from before the database is open to the midst of many commits.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        std::thread::sleep(Duration::from_micros(random % 60_000));
+        // From before the database is open to the midst of many commits.
+        std::thread::sleep(Duration::from_micros(random.u64(..60_000)));
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9), "the writer ended by itself in round {round}");
         let told = reader.join().unwrap();

@@ -170,7 +170,10 @@ impl Engine {
                 let mut actions = Vec::new();
                 match answer {
                     Some((from, bytes)) => self.forwarder.handle_answer(now, from, token, &bytes, &mut actions),
-                    None => self.forwarder.handle_failure(now, token, &mut actions),
+                    None => {
+                        self.upstreams.done(token);
+                        self.forwarder.handle_failure(now, token, &mut actions);
+                    }
                 }
                 self.dns_actions(actions);
             }

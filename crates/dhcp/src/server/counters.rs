@@ -27,13 +27,15 @@ pub enum Discard {
     Silent,
     /// Too many commits are under way.
     Busy,
+    /// What one of its associations holds is being committed: whatever were said now might not come to be.
+    Committing,
     /// The answer would be too long.
     TooLong,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -46,6 +48,7 @@ impl Discard {
         Self::Association,
         Self::Silent,
         Self::Busy,
+        Self::Committing,
         Self::TooLong,
     ];
 
@@ -64,6 +67,7 @@ impl Discard {
             Self::Association => "association",
             Self::Silent => "silent",
             Self::Busy => "busy",
+            Self::Committing => "committing",
             Self::TooLong => "too-long",
         }
     }

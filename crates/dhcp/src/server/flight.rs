@@ -2,11 +2,17 @@
 //!
 //! The table shows every change at once, so that the next message sees it. What a change replaced is kept here until the
 //! disk has taken it: if it cannot, the table goes back to what the disk has. A resource whose removal is on its way is
-//! nobody else's yet, since the removal may still fail.
+//! nobody else's yet, since the removal may still fail. For the same reason nobody is answered from the table about an
+//! association with a change on its way ([`Flight::concerns`]): the answer would not be taken back with the change.
 
 use super::action::Reply;
-use crate::lease::{Lease, LeaseChange, LeaseTable, Resource};
+use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
+use sixgate_wire::dhcpv6::Duid;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// An association, by its client, its number and its kind.
+type Holder = (Duid, u32, Kind);
 
 #[derive(Debug, Default)]
 pub(super) struct Flight {
@@ -15,11 +21,15 @@ pub(super) struct Flight {
     resources: BTreeMap<Resource, Versions>,
     /// Leases that the table holds no longer and the disk may still.
     leaving: LeaseTable,
+    /// How many changes on their way give to each association, or take from it.
+    holders: BTreeMap<Holder, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Commit {
     resources: Vec<Resource>,
+    /// Whom its changes concern, once for each change and version of what it replaces.
+    holders: Vec<Holder>,
     reply: Option<Reply>,
 }
 
@@ -64,14 +74,29 @@ impl Flight {
             LeaseChange::Put(lease) => Some(lease),
             LeaseChange::Remove(_) => None,
         };
+        let commit = self.commits.entry(ticket).or_default();
+        // Changes that are on their way already may fail before this one: then it replaces what is behind them.
+        let replaced =
+            versions.pending.iter().filter_map(|(_, lease)| lease.as_ref()).chain(&versions.durable);
+        let bound = |lease: &&Lease| lease.state == LeaseState::Bound;
+        for lease in replaced.chain(&lease).filter(bound) {
+            let holder = (lease.duid.clone(), lease.iaid, resource.kind());
+            *self.holders.entry(holder.clone()).or_default() += 1;
+            commit.holders.push(holder);
+        }
         match versions.pending.last_mut() {
             Some((last, pending)) if *last == ticket => *pending = lease,
             _ => {
                 versions.pending.push((ticket, lease));
-                self.commits.entry(ticket).or_default().resources.push(resource);
+                commit.resources.push(resource);
             }
         }
         self.show(resource, table);
+    }
+
+    /// Whether a change on its way gives something to this association or takes something from it.
+    pub(super) fn concerns(&self, duid: &Duid, iaid: u32, kind: Kind) -> bool {
+        self.holders.contains_key(&(duid.clone(), iaid, kind))
     }
 
     /// What a commit that was staged is to make durable: one change for each resource.
@@ -98,6 +123,14 @@ impl Flight {
         table: &mut LeaseTable,
     ) -> Option<(Vec<Resource>, Option<Reply>)> {
         let commit = self.commits.remove(&ticket)?;
+        for holder in commit.holders {
+            if let Entry::Occupied(mut count) = self.holders.entry(holder) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
         for &resource in &commit.resources {
             let Some(versions) = self.resources.get_mut(&resource) else { continue };
             let Some(at) = versions.pending.iter().position(|(pending, _)| *pending == ticket) else {

@@ -4,7 +4,9 @@
 //! [`Server`] holds no clock, no socket and no file. Feed it what came in, with the time, and do what it puts into
 //! [`Actions`]; call [`Server::handle_timeout`] when [`Server::poll_timeout`] is reached. What must be durable before a
 //! client may hear of it comes out as [`Action::Commit`]; the Reply stays inside until [`Server::committed`] is called,
-//! and is forgotten, with everything that it would have told, by [`Server::commit_failed`]: the client asks again.
+//! and is forgotten, with everything that it would have told, by [`Server::commit_failed`]: the client asks again. For as
+//! long as a commit is under way, further messages about the associations that it concerns are dropped, doubles of the
+//! first among them: the Reply that is held back answers those, and others are sent again.
 //!
 //! It answers for what it gives: it is the gateway of its links. A Renew or a Rebind for a lease that is unknown but
 //! lies in a pool and is free binds it anew, so that a lost store costs nobody an address.
@@ -129,8 +131,12 @@ impl Server {
         }
     }
 
-    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for.
+    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each call of
+    /// another verb may change it.
     pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.flight.len() >= self.limits.commits {
+            return None;
+        }
         let end = self.table.first_to_end()?.valid_until;
         (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
     }
@@ -226,9 +232,17 @@ impl Server {
         if asked.kind != MessageType::CONFIRM && self.flight.len() >= self.limits.commits {
             return Err(Discard::Busy);
         }
+        // The table shows changes that may yet fail. What is told from it must not outlive them; an Advertise binds nobody,
+        // and a Confirm is about the link alone.
+        let committing =
+            asked.associations.iter().any(|ia| self.flight.concerns(asker.duid, ia.iaid, ia.kind));
+        if committing && !matches!(asked.kind, MessageType::SOLICIT | MessageType::CONFIRM) {
+            return Err(Discard::Committing);
+        }
         match asked.kind {
             MessageType::SOLICIT => {
-                if self.rapid_commit && asked.message.options().get(OptionCode::RAPID_COMMIT).is_some() {
+                let rapid_commit = self.rapid_commit && !committing;
+                if rapid_commit && asked.message.options().get(OptionCode::RAPID_COMMIT).is_some() {
                     let outcomes = self.assign_all(asker, asked, Bind::Commit(ticket));
                     if outcomes.iter().any(Outcome::is_useful) {
                         return Ok(Answer { outcomes, rapid_commit: true, ..reply() });
@@ -364,7 +378,7 @@ impl Server {
 
     /// Removes leases whose time is over.
     fn expire(&mut self, now: Duration, actions: &mut Actions) {
-        if now < self.retry_at {
+        if now < self.retry_at || self.flight.len() >= self.limits.commits {
             return;
         }
         let over = |lease: &&Lease| lease.valid_until.saturating_add(GRACE) <= now;

@@ -1,5 +1,5 @@
 //! Random histories of clients that share a server, with small pools so that they meet, a disk that fails, crashes, lost
-//! answers and renumbering.
+//! answers, doubled messages and renumbering.
 
 use crate::asking::{
     Ask, Heard, START, address_pool, assert_disjoint, client_address, client_duid, config, delegation_pool,
@@ -7,7 +7,7 @@ use crate::asking::{
 };
 use sixgate_dhcp::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{Action, Actions, Datagram, Limits, Link, Route, Server, ServerConfig};
-use sixgate_wire::dhcpv6::{MessageType, OptionCode};
+use sixgate_wire::dhcpv6::{MessageType, OptionCode, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -71,6 +71,10 @@ struct Belief {
 struct Client {
     /// Answers to older questions are not heard (RFC 9915 section 18.2.10).
     transaction: [u8; 3],
+    /// Its last message, which the link may double.
+    last: Vec<u8>,
+    /// What the last message gave up.
+    given_up: Vec<(u32, Resource)>,
     holds: BTreeMap<Resource, Belief>,
     offered: Vec<(Kind, u32, Vec<Resource>)>,
 }
@@ -119,7 +123,7 @@ impl World {
 
     fn step(&mut self) {
         let client = self.rng.u8(0..CLIENTS);
-        match self.rng.u8(0..20) {
+        match self.rng.u8(0..23) {
             0..=3 => self.solicit(client),
             4..=6 => self.request(client),
             7..=9 => self.extend(client, MessageType::RENEW),
@@ -129,6 +133,7 @@ impl World {
             13..=15 => self.settle(),
             16..=17 => self.pass(),
             18 => self.crash(),
+            19..=21 => self.double(client),
             _ => self.renumber(),
         }
         // Most commits are quick.
@@ -139,12 +144,36 @@ impl World {
     }
 
     fn ask(&mut self, client: u8, ask: &Ask) {
-        let mut actions = Actions::new();
         let transaction = [0; 3].map(|_: u8| self.rng.u8(..));
-        self.clients[usize::from(client)].transaction = transaction;
         let bytes = Ask { transaction, ..ask.clone() }.bytes();
-        let datagram =
-            Datagram { link: "lan", source: client_address(client), bytes: &bytes, link_layer: None };
+        let gives_up = [MessageType::RELEASE, MessageType::DECLINE].contains(&ask.kind);
+        let named =
+            ask.ias.iter().flat_map(|(_, iaid, listed)| listed.iter().map(|resource| (*iaid, *resource)));
+        let given_up = named.filter(|_| gives_up).collect();
+        let asking = &mut self.clients[usize::from(client)];
+        (asking.transaction, asking.given_up) = (transaction, given_up);
+        asking.last.clone_from(&bytes);
+        self.send(client, &bytes);
+        // The double comes while the commit of the first is under way, which may then fail.
+        if self.rng.u8(0..4) == 0 {
+            self.double(client);
+            if self.rng.bool() {
+                self.settle_first(self.waiting.len(), true);
+            }
+        }
+    }
+
+    /// The client's last message again, be it sent again or doubled on its way.
+    fn double(&mut self, client: u8) {
+        let last = self.clients[usize::from(client)].last.clone();
+        if !last.is_empty() {
+            self.send(client, &last);
+        }
+    }
+
+    fn send(&mut self, client: u8, bytes: &[u8]) {
+        let mut actions = Actions::new();
+        let datagram = Datagram { link: "lan", source: client_address(client), bytes, link_layer: None };
         self.server.handle(self.now, &datagram, &mut actions);
         let links = self.links.clone();
         self.act(actions, &links);
@@ -184,6 +213,8 @@ impl World {
         }
         if advertise {
             self.clients[client].offered.clear();
+        } else {
+            self.compare(client, heard);
         }
         for ia in &heard.ias {
             for &(resource, preferred, valid) in &ia.leases {
@@ -206,6 +237,27 @@ impl World {
                 let resources = ia.leases.iter().map(|lease| lease.0).collect();
                 self.clients[client].offered.push((ia.kind, ia.iaid, resources));
             }
+        }
+    }
+
+    /// What a Reply denies must be gone from the disk, too: else a crash brings back what its client has given up.
+    fn compare(&self, client: usize, heard: &Heard) {
+        let duid = client_duid(client as u8);
+        let bound = |resource: Resource, iaid: u32| {
+            let lease = self.disk.get(resource);
+            lease.is_some_and(|lease| lease.state == LeaseState::Bound && lease.is_held_by(&duid, iaid))
+        };
+        for ia in &heard.ias {
+            if ia.status == StatusCode::NO_BINDING {
+                let held = self.disk.held(&duid, ia.iaid, ia.kind).count();
+                assert_eq!(held, 0, "client {client} was told of no binding, and the disk has one");
+            }
+            for &(resource, _, _) in ia.leases.iter().filter(|lease| lease.2 == 0) {
+                assert!(!bound(resource, ia.iaid), "client {client} lost {resource}, and the disk has it");
+            }
+        }
+        for &(iaid, resource) in &self.clients[client].given_up {
+            assert!(!bound(resource, iaid), "client {client} has given up {resource}, and the disk has it");
         }
     }
 
@@ -366,6 +418,7 @@ impl World {
         for pair in believed.windows(2) {
             assert!(!pair[0].0.contains(&pair[1].0), "two hold one: {pair:?}");
         }
+        self.check_greed();
         if self.waiting.is_empty() {
             let memory: Vec<&Lease> = self.server.leases().iter().collect();
             assert_eq!(memory, self.disk.iter().collect::<Vec<_>>(), "memory and disk differ");
@@ -381,6 +434,23 @@ impl World {
             .collect();
         assert_eq!(self.routes, wanted, "routes");
         assert_eq!(self.server.routes().count(), wanted.len());
+    }
+
+    /// An association has one lease from a pool, in memory and on the disk.
+    fn check_greed(&self) {
+        for table in [self.server.leases(), &self.disk] {
+            let mut seen = BTreeSet::new();
+            for lease in table.iter().filter(|lease| lease.state == LeaseState::Bound) {
+                let net = lease.resource.net();
+                let addresses = self.links.iter().flat_map(|link| &link.addresses).map(|pool| pool.prefix);
+                let delegation = self.links.iter().flat_map(|link| &link.delegation).map(|pool| pool.prefix);
+                let pool = addresses.chain(delegation).find(|pool| pool.contains(&net));
+                if let Some(pool) = pool.filter(|_| may_give(&self.links, lease.resource)) {
+                    let new = seen.insert((lease.duid.clone(), lease.iaid, lease.resource.kind(), pool));
+                    assert!(new, "{} is the second lease of its association in {pool}", lease.resource);
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Clients that come at the same moment.
 
 use crate::asking::{Ask, Desk, address_pool, assert_disjoint, client_address, config, lan};
-use sixgate_dhcp::lease::Resource;
-use sixgate_dhcp::server::{Action, Actions, Datagram, Limits, ServerConfig};
+use sixgate_dhcp::lease::{LeaseState, Resource};
+use sixgate_dhcp::server::{Action, Actions, Datagram, Discard, Limits, ServerConfig};
 use sixgate_wire::dhcpv6::MessageType;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,5 +112,43 @@ fn a_slow_disk_holds_a_bounded_number_of_replies() {
         );
     }
     assert_eq!(actions.len(), 3);
-    assert_eq!(desk.server.counters().discarded(sixgate_dhcp::server::Discard::Busy), 2);
+    assert_eq!(desk.server.counters().discarded(Discard::Busy), 2);
+}
+
+#[test]
+fn a_double_is_not_answered_before_the_disk_has_the_first() {
+    for kind in [MessageType::REQUEST, MessageType::RENEW, MessageType::REBIND] {
+        doubled(kind, false);
+    }
+    for kind in [MessageType::RELEASE, MessageType::DECLINE] {
+        doubled(kind, true);
+    }
+}
+
+/// A message, its double while the commit is under way, the failure of that, and the message once more.
+fn doubled(kind: MessageType, gives_up: bool) {
+    let mut desk = Desk::lan();
+    let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]).pd(1, &[]));
+    // Another association of the same client has nothing to do with it.
+    let other = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(2, &[]));
+    let ask = Ask::new(kind, 1).ia(&bound.ias[0]);
+    let bytes = ask.bytes();
+    let datagram = Datagram { link: "lan", source: client_address(1), bytes: &bytes, link_layer: None };
+    let mut actions = Actions::new();
+    desk.server.handle(desk.now, &datagram, &mut actions);
+    let [Action::Commit { ticket, .. }] = actions[..] else { panic!("{kind:?}: {actions:?}") };
+    for _ in 0..3 {
+        assert_eq!(desk.ask(&ask), None, "{kind:?} was answered from what may fail");
+    }
+    assert_eq!(desk.server.counters().discarded(Discard::Committing), 3);
+    let elsewhere = desk.ask(&Ask::new(MessageType::RENEW, 1).ia(&other.ias[0])).unwrap();
+    assert_eq!(elsewhere.usable(), other.usable());
+    desk.server.commit_failed(desk.now, ticket);
+    let resource = bound.ias[0].leases[0].0;
+    assert_eq!(desk.server.leases().get(resource), desk.disk.get(resource));
+    // Sent again, it is answered for what it does now.
+    desk.pass(Duration::from_secs(10));
+    desk.ask(&ask).unwrap();
+    let state = desk.disk.get(resource).map(|lease| lease.state);
+    assert_eq!(state == Some(LeaseState::Bound), !gives_up, "{kind:?}");
 }

@@ -1,7 +1,8 @@
 //! The real binary in namespaces, against programs that we did not write. Needs root (or a user namespace) and the
 //! programs that `tests/install-peers` installs.
 
-#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod clients;
 mod network;
 mod served;

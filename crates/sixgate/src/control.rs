@@ -31,7 +31,9 @@ pub(crate) enum ControlError {
     Bind { path: PathBuf, source: io::Error },
     #[error("another sixgate answers on the control socket {}; stop it, or set control = \"...\" in the configuration", path.display())]
     InUse { path: PathBuf },
-    #[error("there is no group `{0}` for the control socket; make it (groupadd --system {0}), or leave out control-group")]
+    #[error(
+        "there is no group `{0}` for the control socket; make it (groupadd --system {0}), or leave out control-group"
+    )]
     NoGroup(String),
 }
 
@@ -133,7 +135,10 @@ pub(crate) fn ask(path: &Path, view: &str) -> io::Result<String> {
     // The answer ends with its line; anything longer than this is not one of ours.
     BufReader::new(stream).take(256 << 20).read_line(&mut answer)?;
     if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection without an answer"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it closed the connection without an answer",
+        ));
     }
     Ok(answer)
 }

@@ -79,12 +79,12 @@ pub(crate) fn control_socket(arguments: &cli::View) -> Result<PathBuf, Outcome> 
 
 /// The configuration for a command that only needs to know where things are.
 pub(crate) fn configuration(path: Option<&Path>) -> Result<config::Config, Outcome> {
-    config::Config::load(path.unwrap_or(Path::new(config::DEFAULT_PATH))).map(|checked| checked.config).map_err(
-        |findings| {
+    config::Config::load(path.unwrap_or(Path::new(config::DEFAULT_PATH)))
+        .map(|checked| checked.config)
+        .map_err(|findings| {
             show(&findings);
             Outcome::Usage
-        },
-    )
+        })
 }
 
 /// Says that nobody answers on the control socket, and what to do.

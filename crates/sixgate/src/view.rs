@@ -85,7 +85,8 @@ pub(crate) struct Lease {
 impl Status {
     /// The status for a person.
     pub(crate) fn table(&self) -> String {
-        let mut out = format!("sixgate {} pid {} up {}\n", self.version, self.pid, seconds(Some(self.uptime)));
+        let mut out =
+            format!("sixgate {} pid {} up {}\n", self.version, self.pid, seconds(Some(self.uptime)));
         if let Some(uplink) = &self.uplink {
             let _ = writeln!(out, "\nuplink {} {} dhcpv6 {}", uplink.interface, up(uplink.up), uplink.client);
             timed(&mut out, "router", &uplink.routers);
@@ -120,7 +121,9 @@ impl Status {
         if !self.firewall.is_empty() {
             let _ = writeln!(out, "\nfirewall");
             let rows: Vec<[String; 3]> = (self.firewall.iter())
-                .map(|(name, c)| [name.clone(), format!("{} packets", c.packets), format!("{} octets", c.bytes)])
+                .map(|(name, c)| {
+                    [name.clone(), format!("{} packets", c.packets), format!("{} octets", c.bytes)]
+                })
                 .collect();
             out += &columns(&rows);
         }
@@ -181,7 +184,10 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
         }
     }
     rows.iter().fold(String::new(), |mut out, row| {
-        let line = row.iter().zip(widths).fold(String::from(" "), |line, (cell, width)| format!("{line} {cell:width$}"));
+        let line = row
+            .iter()
+            .zip(widths)
+            .fold(String::from(" "), |line, (cell, width)| format!("{line} {cell:width$}"));
         let _ = writeln!(out, "{}", line.trim_end());
         out
     })

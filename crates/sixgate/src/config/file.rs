@@ -115,8 +115,8 @@ impl<'de> Deserialize<'de> for Seconds {
 }
 
 /// Reads the text; the first thing that is not a key or not of its type ends it.
-pub(super) fn parse(path: &Path, text: &str) -> Result<File, Diagnostic> {
-    toml::from_str(text).map_err(|error| explain(path, text, &error))
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, Box<Diagnostic>> {
+    toml::from_str(text).map_err(|error| Box::new(explain(path, text, &error)))
 }
 
 /// Turns the parser's error into one that names the remedy.

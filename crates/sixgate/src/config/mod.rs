@@ -162,7 +162,7 @@ impl Config {
 
     /// Checks `text`; `path` is for messages only.
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Checked, Vec<Diagnostic>> {
-        let file = file::parse(path, text).map_err(|diagnostic| vec![diagnostic])?;
+        let file = file::parse(path, text).map_err(|diagnostic| vec![*diagnostic])?;
         let mut reader = Reader { path, text, errors: Vec::new(), warnings: Vec::new() };
         let config = reader.config(file);
         if reader.errors.is_empty() {
@@ -484,11 +484,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns {
-            enabled: dns.enabled.unwrap_or(true),
-            upstreams,
-            hosts,
-        }
+        Dns { enabled: dns.enabled.unwrap_or(true), upstreams, hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

@@ -173,5 +173,9 @@ fn find(host: &str) -> Result<i32, String> {
         }
         known.extend(hosts.iter().filter(|(_, pid)| runs(pid)).map(|(name, _)| name.clone()));
     }
-    if known.is_empty() { Err(none()) } else { Err(format!("there is no host `{host}`; there are: {}", known.join(", "))) }
+    if known.is_empty() {
+        Err(none())
+    } else {
+        Err(format!("there is no host `{host}`; there are: {}", known.join(", ")))
+    }
 }

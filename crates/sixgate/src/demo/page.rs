@@ -43,7 +43,11 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
             break;
         }
     }
-    write!(stream, "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{PAGE}", PAGE.len())
+    write!(
+        stream,
+        "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{PAGE}",
+        PAGE.len()
+    )
 }
 
 /// Begins to fetch `url` in `host`.
@@ -68,7 +72,12 @@ pub(super) fn fetched(said: &str) -> Option<Page> {
     let from = words.next()?.to_owned();
     let seconds: f64 = words.next()?.parse().ok()?;
     let program = words.next()?.to_owned();
-    Some(Page { code, from, milliseconds: Duration::try_from_secs_f64(seconds).ok()?.as_millis() as u64, program })
+    Some(Page {
+        code,
+        from,
+        milliseconds: Duration::try_from_secs_f64(seconds).ok()?.as_millis() as u64,
+        program,
+    })
 }
 
 /// `sixgate lab fetch URL`, for machines without curl: prints what curl would with the format of [`fetch`].

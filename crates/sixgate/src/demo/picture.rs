@@ -30,11 +30,11 @@ impl Picture {
     /// The network stands.
     pub(super) fn built(&mut self, took: Duration) {
         if self.json {
-            self.print(&json!({ "event": "built", "ms": millis(took) }).to_string());
+            print(&json!({ "event": "built", "ms": millis(took) }).to_string());
             return;
         }
-        self.print(MAP);
-        self.print(&format!(
+        print(MAP);
+        print(&format!(
             "five hosts, each with a network of its own, made in {} ms; every box runs sixgate\n",
             millis(took)
         ));
@@ -68,7 +68,13 @@ impl Picture {
             let name = lease.hostname.as_deref().unwrap_or("a client");
             self.fact(at, "gateway", "lease", &lease.resource, &format!("leased to {name} on {}", lease.lan));
             if let Some(name) = &lease.hostname {
-                self.fact(at, "gateway", "name", &format!("{name}.home.arpa"), "answered by the gateway's DNS");
+                self.fact(
+                    at,
+                    "gateway",
+                    "name",
+                    &format!("{name}.home.arpa"),
+                    "answered by the gateway's DNS",
+                );
             }
         }
     }
@@ -90,7 +96,7 @@ impl Picture {
         if self.json {
             let line = json!({ "event": "fetched", "at_ms": millis(at), "host": name, "url": url, "from": page.from,
                 "code": page.code, "ms": page.milliseconds, "program": page.program });
-            self.print(&line.to_string());
+            print(&line.to_string());
             return;
         }
         let line = format!(
@@ -103,11 +109,11 @@ impl Picture {
     /// What a person can do now.
     pub(super) fn poke(&mut self, names: &[String]) {
         if self.json {
-            self.print(&json!({ "event": "ready", "hosts": names }).to_string());
+            print(&json!({ "event": "ready", "hosts": names }).to_string());
             return;
         }
         let me = std::env::args().next().unwrap_or_else(|| "sixgate".to_owned());
-        self.print(&format!(
+        print(&format!(
             "\nIt stays until Ctrl-C. From another terminal{}:\n\
              \n  {me} lab enter alice curl -v http://www.far.example/\
              \n  {me} lab enter alice ping -c 3 bob.home.arpa\
@@ -123,9 +129,9 @@ impl Picture {
     /// Everything has been taken away.
     pub(super) fn gone(&mut self, took: Duration) {
         if self.json {
-            self.print(&json!({ "event": "gone", "ms": millis(took) }).to_string());
+            print(&json!({ "event": "gone", "ms": millis(took) }).to_string());
         } else {
-            self.print(&format!("\nall gone in {} ms; this machine is as it was", millis(took)));
+            print(&format!("\nall gone in {} ms; this machine is as it was", millis(took)));
         }
     }
 
@@ -137,7 +143,7 @@ impl Picture {
         if self.json {
             let line: Value =
                 json!({ "event": kind, "at_ms": millis(at), "host": host, "what": what, "story": story });
-            self.print(&line.to_string());
+            print(&line.to_string());
         } else {
             self.line(at, host, &format!("{what} {story}"), "");
         }
@@ -145,13 +151,13 @@ impl Picture {
 
     fn line(&mut self, at: Duration, host: &str, text: &str, paint: &str) {
         let (dim, paint, plain) = if self.colour { ("\x1b[2m", paint, "\x1b[0m") } else { ("", "", "") };
-        self.print(&format!("{dim}{:7.3}s{plain}  {host:<8} {paint}{text}{plain}", at.as_secs_f64()));
+        print(&format!("{dim}{:7.3}s{plain}  {host:<8} {paint}{text}{plain}", at.as_secs_f64()));
     }
+}
 
-    fn print(&mut self, line: &str) {
-        // A reader that went away changes nothing about the network: it stays until Ctrl-C.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    }
+fn print(line: &str) {
+    // A reader that went away changes nothing about the network: it stays until Ctrl-C.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 fn millis(time: Duration) -> u64 {

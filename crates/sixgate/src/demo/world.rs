@@ -65,8 +65,12 @@ impl World {
             server.add_address_nodad("eth0", address)?;
         }
         server.set_accept_ra("eth0", AcceptRa::Always)?;
-        let client =
-            |host| Client { host, fetching: RefCell::default(), fetched: Cell::new(false), next_try: Cell::new(None) };
+        let client = |host| Client {
+            host,
+            fetching: RefCell::default(),
+            fetched: Cell::new(false),
+            next_try: Cell::new(None),
+        };
         lab.publish(&super::folder())?;
         Ok(Self {
             isp,
@@ -92,8 +96,7 @@ impl World {
              delegate-length = 56\n[[lan]]\ninterface = \"core0\"\nprefixes = [\"2001:db8:f::/64\"]\ndelegate = false\n\
              [dhcp]\npreference = 255\n[dns]\nhosts = {{ \"www.far.example\" = [\"{FAR}\"] }}\n"
         );
-        let gateway =
-            "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n[[lan]]\ninterface = \"lan1\"\n[dhcp]\npreference = 255\n";
+        let gateway = "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n[[lan]]\ninterface = \"lan1\"\n[dhcp]\npreference = 255\n";
         page::serve(&self.server)?;
         self.up(&self.isp, &isp)?;
         self.up(&self.gateway, gateway)?;
@@ -108,7 +111,10 @@ impl World {
     }
 
     fn up(&self, host: &Host, config: &str) -> Result<(), Error> {
-        host.write_file(CONFIG, format!("state = \"/run/sixgate/state\"\ncontrol = \"{CONTROL}\"\n{config}"))?;
+        host.write_file(
+            CONFIG,
+            format!("state = \"/run/sixgate/state\"\ncontrol = \"{CONTROL}\"\n{config}"),
+        )?;
         let process = host.spawn(&Command::new(binary()).arg("up"))?;
         self.running.borrow_mut().push((host.clone(), process));
         Ok(())
@@ -172,7 +178,10 @@ impl World {
     /// The end of the gateway's log.
     pub(super) fn last_words(&self) -> String {
         let running = self.running.borrow();
-        running.iter().find(|(host, _)| host.name() == "gateway").map_or_else(String::new, |(_, p)| p.log().tail(10))
+        running
+            .iter()
+            .find(|(host, _)| host.name() == "gateway")
+            .map_or_else(String::new, |(_, p)| p.log().tail(10))
     }
 
     /// Stops every box as its owner would, the clients first.

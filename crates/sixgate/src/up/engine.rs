@@ -89,7 +89,12 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        uplink.chain(lans).chain(patience).chain([self.server.poll_timeout(), self.forwarder.poll_timeout()]).flatten().min()
+        uplink
+            .chain(lans)
+            .chain(patience)
+            .chain([self.server.poll_timeout(), self.forwarder.poll_timeout()])
+            .flatten()
+            .min()
     }
 
     /// Lets every core do what is due.
@@ -168,12 +173,11 @@ impl Engine {
             }
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
-                match answer {
-                    Some((from, bytes)) => self.forwarder.handle_answer(now, from, token, &bytes, &mut actions),
-                    None => {
-                        self.upstreams.done(token);
-                        self.forwarder.handle_failure(now, token, &mut actions);
-                    }
+                if let Some((from, bytes)) = answer {
+                    self.forwarder.handle_answer(now, from, token, &bytes, &mut actions);
+                } else {
+                    self.upstreams.done(token);
+                    self.forwarder.handle_failure(now, token, &mut actions);
                 }
                 self.dns_actions(actions);
             }
@@ -184,7 +188,9 @@ impl Engine {
                 self.connections.remove(&connection);
             }
             Event::Kernel(events) => events.into_iter().for_each(|event| self.kernel_event(event)),
-            Event::Stored(outcomes) => outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, outcome, true)),
+            Event::Stored(outcomes) => {
+                outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, &outcome, true))
+            }
             Event::Control(request) => {
                 let json = self.view(&request.view);
                 let _ = request.answer.send(json);
@@ -195,7 +201,9 @@ impl Engine {
     fn host_actions(&mut self, actions: Vec<host::Action>) {
         for action in actions {
             match action {
-                host::Action::Send { destination, bytes } => self.sockets.send_nd(Side::Uplink, destination, &bytes),
+                host::Action::Send { destination, bytes } => {
+                    self.sockets.send_nd(Side::Uplink, destination, &bytes)
+                }
                 host::Action::Changed => self.changed = true,
             }
         }
@@ -271,7 +279,7 @@ impl Engine {
                     self.committing.insert(ticket, changes.clone());
                     let changes = changes.into_iter().map(Change::Lease).collect();
                     if let Submit::Refused(_) = self.store.submit(self.now(), changes, ticket) {
-                        self.stored(ticket, Err("its queue is full".to_owned()), false);
+                        self.stored(ticket, &Err("its queue is full".to_owned()), false);
                     }
                 }
                 server::Action::RouteAdd(route) => {
@@ -326,9 +334,9 @@ impl Engine {
     }
 
     /// The store wrote a submission, or could not. `queued` tells whether the store has it and will try again.
-    fn stored(&mut self, token: u64, outcome: Result<(), String>, queued: bool) {
+    fn stored(&mut self, token: u64, outcome: &Result<(), String>, queued: bool) {
         let now = self.now();
-        if let Err(error) = &outcome {
+        if let Err(error) = outcome {
             tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
             self.problem(format!("the store cannot be written: {error}"));
         }
@@ -402,7 +410,9 @@ impl Engine {
     fn name(&mut self, duid: &Duid) {
         let mut hostname = None;
         let mut addresses = Vec::new();
-        for lease in self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound) {
+        for lease in
+            self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
+        {
             if let Resource::Address(address) = lease.resource {
                 addresses.push(address);
                 hostname = hostname.or(lease.hostname.as_deref());
@@ -450,7 +460,9 @@ impl Engine {
 
     fn link(&mut self, index: u32, running: bool) {
         let now = self.now();
-        if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == index && uplink.up != running) {
+        if let Some(uplink) =
+            self.uplink.as_mut().filter(|uplink| uplink.interface == index && uplink.up != running)
+        {
             tracing::info!(interface = uplink.name(), up = running, "uplink");
             uplink.up = running;
             self.changed = true;
@@ -470,7 +482,9 @@ impl Engine {
                 self.client_actions(actions);
             }
         }
-        let Some(at) = self.lans.iter().position(|lan| lan.interface == index && lan.up != running) else { return };
+        let Some(at) = self.lans.iter().position(|lan| lan.interface == index && lan.up != running) else {
+            return;
+        };
         if let Some(lan) = self.lans.get_mut(at) {
             tracing::info!(interface = lan.config.interface.value, up = running, "lan");
             lan.up = running;
@@ -649,7 +663,12 @@ impl Engine {
                     // Deprecated prefixes too: connections that began before a renumbering end by themselves.
                     prefixes: (lan.router.advertised().iter().map(|told| told.prefix))
                         .chain(lan.share.prefixes.iter().map(|prefix| prefix.net))
-                        .chain(self.delegated.iter().filter(|(_, (_, on))| *on == index).map(|(prefix, _)| *prefix))
+                        .chain(
+                            self.delegated
+                                .iter()
+                                .filter(|(_, (_, on))| *on == index)
+                                .map(|(prefix, _)| *prefix),
+                        )
                         .collect::<std::collections::BTreeSet<_>>()
                         .into_iter()
                         .collect(),
@@ -683,7 +702,9 @@ impl Engine {
             let stale = (lan.router.advertised().into_iter())
                 .filter(|told| !lan.share.prefixes.iter().any(|prefix| prefix.net == told.prefix))
                 .map(|told| (told.prefix, Duration::ZERO, told.valid_until));
-            for (net, preferred_until, valid_until) in current.chain(stale).filter(|(_, _, valid)| *valid > now) {
+            for (net, preferred_until, valid_until) in
+                current.chain(stale).filter(|(_, _, valid)| *valid > now)
+            {
                 let key = AddressKey { interface: lan.interface, address: Lan::gateway(net) };
                 let value = AddressValue { prefix_length: net.prefix_len(), preferred_until, valid_until };
                 desired.addresses.entry(key).or_insert(value);

@@ -134,7 +134,8 @@ fn message(route: &RouteKey) -> Route {
 
 /// Takes away routes that an earlier run left when it was killed: they carry our protocol number.
 pub(crate) fn sweep(netlink: &mut Netlink) -> Result<usize, sixgate_linux::route::Error> {
-    let left = netlink.routes(sixgate_linux::route::TABLE_MAIN, Some(sixgate_linux::route::SIXGATE_PROTOCOL))?;
+    let left =
+        netlink.routes(sixgate_linux::route::TABLE_MAIN, Some(sixgate_linux::route::SIXGATE_PROTOCOL))?;
     for route in &left {
         netlink.remove_route(route)?;
     }

@@ -107,7 +107,9 @@ impl Lan {
                 reserved: pool.reserved.clone(),
                 length: lan.delegate_length.max(pool.prefix.prefix_len()),
                 // A quarter of the space at most for one router, unless the configuration itself says more.
-                shortest: (pool.prefix.prefix_len() + 2).min(lan.delegate_length).max(pool.prefix.prefix_len()),
+                shortest: (pool.prefix.prefix_len() + 2)
+                    .min(lan.delegate_length)
+                    .max(pool.prefix.prefix_len()),
                 longest: 64,
                 lifetimes: lifetimes(pool.preferred_until, pool.valid_until),
             })

@@ -55,15 +55,16 @@ pub(crate) fn command(arguments: &cli::Up) -> Outcome {
 
 async fn serve(config: Config) -> Outcome {
     let (events, incoming) = mpsc::channel(event::QUEUE);
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let signals =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (engine, guard) = match start::start(config, events).await {
+    let (engine, guard) = match start::start(config, events) {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };
-    run(engine, guard, incoming, Signals { terminate, interrupt, hangup }).await
+    Box::pin(run(engine, guard, incoming, Signals { terminate, interrupt, hangup })).await
 }
 
 /// The signals that a running sixgate heeds.
@@ -84,7 +85,8 @@ async fn run(
     engine.settle();
     tracing::info!(listeners = engine.listeners.len(), "serving");
     loop {
-        let wait = engine.poll_timeout().map_or(Duration::from_secs(3600), |due| due.saturating_sub(engine.now()));
+        let wait =
+            engine.poll_timeout().map_or(Duration::from_hours(1), |due| due.saturating_sub(engine.now()));
         tokio::select! {
             Some(event) = incoming.recv() => {
                 engine.handle(event);

@@ -92,7 +92,8 @@ pub(crate) fn plan(delegated: &[Delegated], lans: &[Lan]) -> Plan {
 
 /// What the configuration itself gives a LAN.
 fn fixed(lan: &Lan) -> Share {
-    let for_ever = |net: &Ipv6Net| LanPrefix { net: *net, preferred_until: Duration::MAX, valid_until: Duration::MAX };
+    let for_ever =
+        |net: &Ipv6Net| LanPrefix { net: *net, preferred_until: Duration::MAX, valid_until: Duration::MAX };
     let pool = |net: &Ipv6Net| Pool {
         prefix: *net,
         reserved: Vec::new(),
@@ -115,7 +116,8 @@ fn subnet(prefix: Ipv6Net, number: u64) -> Option<Ipv6Net> {
 
 /// How many /64s `prefix` holds.
 fn rooms(prefix: Ipv6Net) -> u64 {
-    64u8.checked_sub(prefix.prefix_len()).map_or(0, |bits| 1u64.checked_shl(u32::from(bits)).unwrap_or(u64::MAX))
+    64u8.checked_sub(prefix.prefix_len())
+        .map_or(0, |bits| 1u64.checked_shl(u32::from(bits)).unwrap_or(u64::MAX))
 }
 
 fn overlap(a: &Ipv6Net, b: &Ipv6Net) -> bool {
@@ -148,7 +150,8 @@ mod tests {
     fn each_lan_takes_its_own_64_and_the_rest_is_delegated() {
         let plan = plan(&[delegated("2001:db8:0:100::/56")], &lans(TWO));
         assert!(plan.problems.is_empty());
-        let nets: Vec<String> = plan.shares.iter().flat_map(|s| &s.prefixes).map(|p| p.net.to_string()).collect();
+        let nets: Vec<String> =
+            plan.shares.iter().flat_map(|s| &s.prefixes).map(|p| p.net.to_string()).collect();
         assert_eq!(nets, ["2001:db8:0:100::/64", "2001:db8:0:110::/64"]);
         assert_eq!(plan.shares[1].pools.len(), 1);
         assert_eq!(plan.shares[1].pools[0].reserved.len(), 2);

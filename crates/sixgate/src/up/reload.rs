@@ -32,7 +32,8 @@ impl Engine {
 
     /// Gives the names that the configuration writes down to DNS.
     pub(crate) fn set_hosts(&mut self) {
-        let hosts = self.config.dns.hosts.iter().map(|(name, addresses)| (name.as_str(), addresses.as_slice()));
+        let hosts =
+            self.config.dns.hosts.iter().map(|(name, addresses)| (name.as_str(), addresses.as_slice()));
         if let Err(error) = self.names.set_hosts(hosts) {
             tracing::error!(%error, "dns.hosts");
             self.problem(error.to_string());

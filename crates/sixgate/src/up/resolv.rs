@@ -8,9 +8,11 @@ const MOST: usize = 3;
 
 /// What resolv.conf shall say.
 pub(crate) fn text(resolvers: &[SocketAddrV6], interface: &str, domains: &[String]) -> String {
-    let mut text = String::from("# Written by sixgate from what the uplink tells; changes here are overwritten.\n");
+    let mut text =
+        String::from("# Written by sixgate from what the uplink tells; changes here are overwritten.\n");
     for resolver in resolvers.iter().take(MOST) {
-        let zone = if resolver.ip().is_unicast_link_local() { format!("%{interface}") } else { String::new() };
+        let zone =
+            if resolver.ip().is_unicast_link_local() { format!("%{interface}") } else { String::new() };
         let _ = writeln!(text, "nameserver {}{zone}", resolver.ip());
     }
     if !domains.is_empty() {
@@ -27,6 +29,9 @@ mod tests {
     fn link_local_resolvers_carry_their_zone() {
         let resolvers = ["[fe80::1]:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()];
         let text = text(&resolvers, "wan0", &["home.arpa".into()]);
-        assert!(text.ends_with("nameserver fe80::1%wan0\nnameserver 2001:db8::53\nsearch home.arpa\n"), "{text}");
+        assert!(
+            text.ends_with("nameserver fe80::1%wan0\nnameserver 2001:db8::53\nsearch home.arpa\n"),
+            "{text}"
+        );
     }
 }

@@ -139,7 +139,9 @@ impl Sockets {
 
     /// Sends a DHCPv6 client's message to all servers on the uplink.
     pub(crate) fn send_client(&self, bytes: &[u8]) {
-        let Some((uplink, client)) = self.uplink.as_ref().and_then(|u| Some((u, u.client.as_ref()?))) else { return };
+        let Some((uplink, client)) = self.uplink.as_ref().and_then(|u| Some((u, u.client.as_ref()?))) else {
+            return;
+        };
         let servers = dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS;
         let to = SocketAddrV6::new(servers, dhcpv6::SERVER_PORT, 0, uplink.interface.index);
         tell(client.get_ref().send(bytes, to, None), "DHCPv6", servers);
@@ -193,7 +195,8 @@ fn open_lan(
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
-    let nd = watch_nd(Side::Lan(index), &interface, &[133, 134], &[ndp::ALL_ROUTERS, ndp::ALL_NODES], events)?;
+    let nd =
+        watch_nd(Side::Lan(index), &interface, &[133, 134], &[ndp::ALL_ROUTERS, ndp::ALL_NODES], events)?;
     let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
     let mut options = Udp6Options::new(any(dhcpv6::SERVER_PORT))
         .device(&interface.name)

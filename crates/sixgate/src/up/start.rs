@@ -20,10 +20,10 @@ use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::lock::{self, StateDirectory};
 use sixgate_linux::monitor::Monitor;
+use sixgate_linux::nft;
 use sixgate_linux::nft::Firewall;
 use sixgate_linux::route::{self, Link, Netlink};
 use sixgate_linux::sysctl::{self, Key, Saved};
-use sixgate_linux::nft;
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
@@ -123,7 +123,7 @@ pub(crate) fn links() -> Result<Vec<String>, route::Error> {
 }
 
 /// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
-pub(crate) async fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
+pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
     Sockets::require_ipv6()?;
     let clock = Clock::new();
     let now = clock.now();
@@ -140,7 +140,7 @@ pub(crate) async fn start(config: Config, events: Sender) -> Result<(Engine, Gua
         .chain(config.lans.iter().map(|lan| &lan.interface.value))
         .find_map(|name| link(name).and_then(|link| link.mac));
     // A tunnel has no link-layer address; any will do, since it is kept.
-    let duid = persist::duid(&config.state, mac.unwrap_or_else(|| random_link_layer()), now)?;
+    let duid = persist::duid(&config.state, mac.unwrap_or_else(random_link_layer), now)?;
     let outcomes = events.clone();
     let (store, snapshot) = Store::open(
         &config.state.join(DATABASE),
@@ -295,7 +295,10 @@ fn open(
 ) -> Result<Opened, StartError> {
     let sysctls = guard.sysctls.insert(Saved::new());
     let interface = |name: &str| {
-        links.iter().find(|link| link.name == name).map(|link| Interface { name: name.to_owned(), index: link.index })
+        links
+            .iter()
+            .find(|link| link.name == name)
+            .map(|link| Interface { name: name.to_owned(), index: link.index })
     };
     // Rules first: nothing of ours is reachable from outside even for a moment.
     let firewall = if config.firewall {

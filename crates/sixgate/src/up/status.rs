@@ -2,8 +2,8 @@
 
 use super::engine::Engine;
 use crate::view;
-use sixgate_dhcp::lease::Lease;
 use sixgate_dhcp::client::{Client, State};
+use sixgate_dhcp::lease::Lease;
 use sixgate_dhcp::server::Discard;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,7 +102,8 @@ impl Engine {
             let preferred = current.map_or(Duration::ZERO, |prefix| prefix.preferred_until);
             prefixes.push(view::Timed {
                 what: told.prefix.to_string(),
-                origin: if lan.config.prefixes.contains(&told.prefix) { "configured" } else { "delegated" }.to_owned(),
+                origin: if lan.config.prefixes.contains(&told.prefix) { "configured" } else { "delegated" }
+                    .to_owned(),
                 preferred: left(now, preferred),
                 valid: left(now, told.valid_until),
             });
@@ -112,7 +113,11 @@ impl Engine {
             interface: lan.config.interface.value.clone(),
             up: lan.up,
             prefixes,
-            router_lifetime: if lan.router.is_default_router() { lan.config.router_lifetime.as_secs() } else { 0 },
+            router_lifetime: if lan.router.is_default_router() {
+                lan.config.router_lifetime.as_secs()
+            } else {
+                0
+            },
             leases: self.server.leases().len_on(&lan.config.name) as u64,
             other_routers: lan.router.others().iter().map(|other| other.address.to_string()).collect(),
         })
@@ -181,9 +186,10 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         duid: lease.duid.to_string(),
         iaid: lease.iaid,
         hostname: lease.hostname.clone(),
-        link_layer: lease.link_layer.as_ref().map(|octets| {
-            octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
-        }),
+        link_layer: lease
+            .link_layer
+            .as_ref()
+            .map(|octets| octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")),
         preferred: left(now, lease.preferred_until),
         valid: left(now, lease.valid_until),
     }

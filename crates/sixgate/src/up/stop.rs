@@ -31,6 +31,8 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     }
     problems.extend(guard.restore(&mut engine.netlink));
     let Engine { store, .. } = engine;
+    // Its thread may be waiting to tell us of commits: nobody listens any more.
+    drop(incoming);
     // The store's own thread writes what still waits; it ends when the store does.
     if let Err(error) = store.stop() {
         problems.push(error.to_string());
@@ -45,7 +47,9 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
 /// Gives the leases back to the ISP where the configuration says so, and waits a little for its answer.
 async fn release(engine: &mut Engine, incoming: &mut mpsc::Receiver<Event>) {
     let now = engine.now();
-    let Some(uplink) = engine.uplink.as_mut().filter(|uplink| uplink.config.release && uplink.up) else { return };
+    let Some(uplink) = engine.uplink.as_mut().filter(|uplink| uplink.config.release && uplink.up) else {
+        return;
+    };
     let Some(client) = &mut uplink.client else { return };
     let mut actions = Vec::new();
     client.release(now, &mut actions);

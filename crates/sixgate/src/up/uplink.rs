@@ -106,7 +106,9 @@ impl Uplink {
         let mut address = |address, preferred_until, valid_until| {
             if valid_until > now {
                 let key = AddressKey { interface: self.interface, address };
-                desired.addresses.insert(key, AddressValue { prefix_length: 128, preferred_until, valid_until });
+                desired
+                    .addresses
+                    .insert(key, AddressValue { prefix_length: 128, preferred_until, valid_until });
             }
         };
         if let Some(binding) = self.binding() {

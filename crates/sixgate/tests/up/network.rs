@@ -53,7 +53,8 @@ pub fn net(text: &str) -> IpNet {
 }
 
 /// The configuration of a home, as the README shows it.
-pub const GATEWAY: &str = "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n[[lan]]\ninterface = \"lan1\"\n";
+pub const GATEWAY: &str =
+    "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n[[lan]]\ninterface = \"lan1\"\n";
 
 /// The configuration of an ISP that delegates /56s and answers DNS; `far.example` is [`FAR`].
 pub fn isp_config() -> String {

@@ -20,7 +20,15 @@ fn a_kernel_client_browses_through_a_delegated_prefix() {
     home.isp.write_file("/run/www/index.html", "far away\n").unwrap();
     let _server = home
         .isp
-        .spawn(&Command::new("python3").args(["-m", "http.server", "80", "--bind", "::", "--directory", "/run/www"]))
+        .spawn(&Command::new("python3").args([
+            "-m",
+            "http.server",
+            "80",
+            "--bind",
+            "::",
+            "--directory",
+            "/run/www",
+        ]))
         .unwrap();
     home.isp
         .wait_for("the web server's socket", PATIENCE, || home.isp.listening(sixgate_lab::Transport::Tcp, 80))

@@ -12,7 +12,9 @@ use crate::network::*;
 use ipnet::Ipv6Net;
 use serde_json::Value;
 use sixgate_lab::{AcceptRa, Capture, Command, Host, Link, wait_some};
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
+use std::time::SystemTime;
 
 /// A LAN for clients that ask by DHCPv6: they form no address themselves, so that whatever they have was leased. The
 /// lifetimes are the shortest there are: clients renew after 15 s.
@@ -30,6 +32,8 @@ struct Stage {
     /// Taken only while it restarts.
     gateway: Option<Sixgate>,
     config: String,
+    /// When it was started, in seconds since the epoch.
+    since: f64,
     /// What passes the client's LAN.
     seen: Capture,
     /// The LAN's prefix.
@@ -56,10 +60,11 @@ impl Stage {
         let config = format!(
             "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n{lan}[dhcp]\npreference = 255\n"
         );
+        let since = now();
         let gateway = Sixgate::start(&home.gw, &config);
         let (delegated, lan) = (gateway.wait_delegated(), gateway.wait_lan_prefix(0));
         wait_in(&home.gw, "lan0", lan);
-        Self { home, carol, isp, gateway: Some(gateway), config, seen, lan, delegated }
+        Self { home, carol, isp, gateway: Some(gateway), config, since, seen, lan, delegated }
     }
 
     fn gateway(&self) -> &Sixgate {
@@ -79,6 +84,7 @@ impl Stage {
     }
 
     fn start_again(&mut self) {
+        self.since = now();
         let gateway = Sixgate::start(&self.home.gw, &self.config);
         assert_eq!(gateway.wait_lan_prefix(0), self.lan, "the LAN keeps its prefix");
         wait_in(&self.home.gw, "lan0", self.lan);
@@ -168,6 +174,11 @@ impl Stage {
             (dhcp["renew"].as_u64()? > 0 && dhcp["reply"].as_u64()? > 0).then_some(())
         };
         wait_some("a renewal", PATIENCE, look, || self.state()).unwrap_or_else(|error| panic!("{error}"));
+        // Some clients renew each association by itself.
+        let both = [held.address.to_string(), held.prefix.network().to_string()];
+        let look = || both.iter().all(|resource| self.renewed().contains(resource)).then_some(());
+        wait_some("the rest of the renewal", PATIENCE, look, || self.state())
+            .unwrap_or_else(|error| panic!("{error}"));
         self.assert_in_use(held);
     }
 
@@ -177,8 +188,20 @@ impl Stage {
             || (self.leased().is_empty() && !self.routes().contains(&held.prefix.to_string())).then_some(());
         wait_some("the end of the leases", PATIENCE, look, || self.state())
             .unwrap_or_else(|error| panic!("{error}"));
-        let releases = self.seen.fields("dhcpv6.msgtype == 8", &["dhcpv6.xid"]).unwrap();
+        let releases = self.seen.wait_fields("dhcpv6.msgtype == 8", &["dhcpv6.xid"], 1, PATIENCE).unwrap();
         assert!(!releases.is_empty(), "the client released");
+    }
+
+    /// The addresses and prefixes that Replies to a Renew extended since the gateway was started.
+    fn renewed(&self) -> BTreeSet<String> {
+        let fields = ["dhcpv6.msgtype", "dhcpv6.xid", "dhcpv6.iaaddr.ip", "dhcpv6.iaprefix.pref_addr"];
+        let since =
+            format!("frame.time_epoch > {} && (dhcpv6.msgtype == 5 || dhcpv6.msgtype == 7)", self.since);
+        let messages = self.seen.fields(&since, &fields).unwrap();
+        let renews: Vec<&String> =
+            messages.iter().filter(|message| message[0] == "5").map(|message| &message[1]).collect();
+        let replies = messages.iter().filter(|message| message[0] == "7" && renews.contains(&&message[1]));
+        replies.flat_map(|reply| reply[2..].iter().cloned()).filter(|resource| !resource.is_empty()).collect()
     }
 
     /// Two ends of the gateway and its return, for a client that renews by itself: nothing changes, and the client's next
@@ -218,6 +241,11 @@ impl Stage {
             self.seen.summary()
         )
     }
+}
+
+/// The time as tshark tells it.
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 /// Starts a client on `alice`.

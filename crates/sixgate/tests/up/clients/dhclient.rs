@@ -22,6 +22,15 @@ fn dhclient_keeps_address_and_prefix_over_restarts() {
     let carol = stage.route_downstream(&held);
     stage.assert_kept_over([Stage::restart, Stage::crash], &held);
     stage.assert_reached(carol);
+    // Ended without a release and back again, it asks for what it had: with a prefix by Rebind (RFC 9915 section 18.2.12).
+    run(&["-x"]).wait(PATIENCE).unwrap();
+    dhclient.wait(PATIENCE).unwrap();
+    assert_eq!(stage.gateway().status()["dhcp"]["release"], 0);
+    let dhclient = run(&["-d"]);
+    stage
+        .gateway()
+        .wait_status("a rebinding", |status| (status["dhcp"]["rebind"].as_u64()? > 0).then_some(()));
+    stage.assert_in_use(&held);
     let release = run(&["-r"]);
     stage.wait_released(&held);
     release.wait(PATIENCE).unwrap();

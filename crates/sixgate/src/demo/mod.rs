@@ -10,7 +10,8 @@ mod world;
 use crate::{Outcome, cli, fail};
 use picture::Picture;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs the demonstration.
 pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
+    let folder = folder();
     // Before any thread: only a single-threaded process may enter a user namespace.
     if !nix::unistd::geteuid().is_root()
         && let Err(error) = sixgate_lab::become_root()
@@ -37,7 +39,10 @@ pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
     };
     let mut picture = Picture::new(arguments.json);
     let begun = Instant::now();
-    let world = match World::build() {
+    let world = match make(&folder)
+        .map_err(|error| error.to_string())
+        .and_then(|()| World::build(&folder).map_err(|error| error.to_string()))
+    {
         Ok(world) => world,
         Err(error) => {
             eprintln!("sixgate: {error}");
@@ -122,9 +127,33 @@ pub(crate) fn fetch(arguments: &cli::Fetch) -> Outcome {
     }
 }
 
-/// Where running demonstrations are written down: one folder for each user.
-pub(crate) fn folder() -> PathBuf {
-    std::env::temp_dir().join(format!("sixgate-labs-{}", nix::unistd::getuid()))
+/// Where running demonstrations are written down: one folder for each user. To be asked before a user namespace is entered.
+fn folder() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/run/sixgate-labs");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) => PathBuf::from(folder).join("sixgate-labs"),
+        None => std::env::temp_dir().join(format!("sixgate-labs-{}", nix::unistd::getuid())),
+    }
+}
+
+/// Makes the folder, for its user only. In a folder of somebody else's we would enter what they wrote down.
+fn make(folder: &Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => owned(folder),
+        made => made,
+    }
+    .map_err(|error| io::Error::other(format!("cannot use the folder {}: {error}", folder.display())))
+}
+
+/// Whether a folder is a folder, and ours.
+fn owned(folder: &Path) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(folder)?;
+    if found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else; remove it"))
 }
 
 /// Runs a program inside a host of the running demonstration.
@@ -161,7 +190,9 @@ pub(crate) fn enter(arguments: &cli::Enter) -> Outcome {
 fn find(host: &str) -> Result<i32, String> {
     let none = || "no demonstration runs: start one with `sixgate lab demo`".to_owned();
     let mut known = Vec::new();
-    for entry in std::fs::read_dir(folder()).map_err(|_| none())?.flatten() {
+    let folder = folder();
+    owned(&folder).map_err(|_| none())?;
+    for entry in std::fs::read_dir(&folder).map_err(|_| none())?.flatten() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
         let Ok(state) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
         let Some(hosts) = state.get("hosts").and_then(serde_json::Value::as_object) else { continue };

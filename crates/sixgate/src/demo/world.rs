@@ -48,7 +48,7 @@ pub(super) fn binary() -> OsString {
 
 impl World {
     /// Hosts, cables and fixed addresses.
-    pub(super) fn build() -> Result<Self, Error> {
+    pub(super) fn build(folder: &Path) -> Result<Self, Error> {
         let lab = Lab::new("demo")?;
         let (isp, server) = (lab.router("isp")?, lab.host("server")?);
         let (gateway, alice, bob) = (lab.host("gateway")?, lab.host("alice")?, lab.host("bob")?);
@@ -71,7 +71,7 @@ impl World {
             fetched: Cell::new(false),
             next_try: Cell::new(None),
         };
-        lab.publish(&super::folder())?;
+        lab.publish(folder)?;
         Ok(Self {
             isp,
             gateway,

@@ -29,7 +29,8 @@ use tokio::sync::mpsc;
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
 const SETTING: u64 = 1 << 63;
 
-/// How long routers wait for the uplink before they advertise: some hosts resent a router that first says that it is none.
+/// How long routers wait for the uplink before they advertise: some hosts resent a router that first says that it is none, and
+/// what is learnt right after the first advertisement could not be told for three seconds (RFC 4861 section 6.2.6).
 const ROUTER_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Everything that runs while `sixgate up` serves.
@@ -599,7 +600,8 @@ impl Engine {
             lan.router.set_config(now, lan.router_config(dns, &behind));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
-            if lan.waits() && (default_route || now >= self.started + ROUTER_PATIENCE) {
+            let complete = default_route && !lan.share.prefixes.is_empty();
+            if lan.waits() && (complete || now >= self.started + ROUTER_PATIENCE) {
                 lan.router.start(now);
             }
         }

@@ -52,6 +52,7 @@ pub(super) struct Lan {
     pub(super) slaac: Option<bool>,
     pub(super) addresses: Option<bool>,
     pub(super) delegate: Option<bool>,
+    pub(super) pd_preferred: Option<bool>,
     pub(super) delegate_from: Option<Vec<Spanned<String>>>,
     pub(super) delegate_length: Option<Spanned<u8>>,
     pub(super) preferred_lifetime: Option<Spanned<Seconds>>,

@@ -89,6 +89,8 @@ pub(crate) struct Lan {
     pub(crate) addresses: bool,
     /// Whether DHCPv6 gives prefixes to routers on this LAN.
     pub(crate) delegate: bool,
+    /// P flag (RFC 9762): clients that can should take a prefix of their own instead of an address.
+    pub(crate) pd_preferred: bool,
     /// Prefixes to delegate from; empty stands for what the LANs leave of the uplink's prefix.
     pub(crate) delegate_from: Vec<Ipv6Net>,
     /// Length of a delegated prefix where the client has no wish, in bits.
@@ -443,6 +445,7 @@ impl Reader<'_> {
             slaac,
             addresses,
             delegate: lan.delegate.unwrap_or(true),
+            pd_preferred: lan.pd_preferred.unwrap_or(false),
             delegate_from,
             delegate_length,
             preferred_lifetime,

@@ -42,7 +42,10 @@ fn reference_parses_and_shows_the_defaults() {
         (a.preferred_lifetime, a.valid_lifetime, a.ra_min_interval, a.ra_max_interval, a.router_lifetime),
         (b.preferred_lifetime, b.valid_lifetime, b.ra_min_interval, b.ra_max_interval, b.router_lifetime)
     );
-    assert_eq!((a.slaac, a.addresses, a.delegate), (b.slaac, b.addresses, b.delegate));
+    assert_eq!(
+        (a.slaac, a.addresses, a.delegate, a.pd_preferred),
+        (b.slaac, b.addresses, b.delegate, b.pd_preferred)
+    );
     assert_eq!((a.delegate_length, a.router_preference), (b.delegate_length, b.router_preference));
     assert_eq!((&all.state, &all.control, all.firewall), (&plain.state, &plain.control, plain.firewall));
     assert_eq!((all.dhcp.rapid_commit, all.dns.enabled), (plain.dhcp.rapid_commit, plain.dns.enabled));

@@ -76,7 +76,7 @@ impl Lan {
                 prefix: prefix.net,
                 on_link: true,
                 autonomous: self.config.slaac,
-                pd_preferred: false,
+                pd_preferred: self.config.pd_preferred,
                 valid_until: prefix.valid_until,
                 preferred_until: prefix.preferred_until,
             })

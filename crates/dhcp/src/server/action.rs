@@ -26,7 +26,7 @@ pub enum Action {
     /// Send this.
     Reply(Reply),
     /// Make all of these durable, or none, in the order of the tickets; then call [`super::Server::committed`] or
-    /// [`super::Server::commit_failed`]. What clients are to be told, and the routes, come out of that call.
+    /// [`super::Server::commit_failed`]. What failed may be left out or be done later, but before what comes after it. What clients are to be told, and the routes, come out of that call.
     Commit {
         /// Names the commit in that call. Tickets only grow.
         ticket: u64,

@@ -29,13 +29,15 @@ pub enum Discard {
     Busy,
     /// What one of its associations holds is being committed: whatever were said now might not come to be.
     Committing,
+    /// A commit failed, and the disk has not taken another since.
+    Store,
     /// The answer would be too long.
     TooLong,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -49,6 +51,7 @@ impl Discard {
         Self::Silent,
         Self::Busy,
         Self::Committing,
+        Self::Store,
         Self::TooLong,
     ];
 
@@ -68,6 +71,7 @@ impl Discard {
             Self::Silent => "silent",
             Self::Busy => "busy",
             Self::Committing => "committing",
+            Self::Store => "store",
             Self::TooLong => "too-long",
         }
     }

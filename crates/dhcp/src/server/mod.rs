@@ -8,6 +8,9 @@
 //! long as a commit is under way, further messages about the associations that it concerns are dropped, doubles of the
 //! first among them: the Reply that is held back answers those, and others are sent again.
 //!
+//! A commit that failed may come to be on the disk nevertheless: a store may keep it and try again. So after a failure
+//! nothing is given, extended or ended until the disk has taken a commit of what the server holds instead.
+//!
 //! It answers for what it gives: it is the gateway of its links. A Renew or a Rebind for a lease that is unknown but
 //! lies in a pool and is free binds it anew, so that a lost store costs nobody an address.
 
@@ -30,17 +33,17 @@ use ipnet::Ipv6Net;
 use message::{Asked, Association};
 use reply::{Answer, Outcome};
 use sixgate_wire::dhcpv6::{CLIENT_PORT, Duid, MessageType, OptionCode, Packet, StatusCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A lease is kept from others for this long after its end: its client counts from when the Reply reached it, which is
 /// later than when it was written.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long the server waits after a failed commit before it tries again to remove what has ended.
-const RETRY: Duration = Duration::from_secs(5);
-/// Leases removed in one commit.
-const EXPIRED_AT_ONCE: usize = 256;
+/// How long the server waits after a failed commit before it tries the disk again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Most changes in a commit that no message asked for.
+const AT_ONCE: usize = 256;
 
 /// A DHCPv6 server for any number of links.
 #[derive(Debug)]
@@ -57,7 +60,11 @@ pub struct Server {
     flight: Flight,
     routes: BTreeMap<Ipv6Net, Route>,
     counters: Counters,
-    /// No expiry before this time.
+    /// What failed commits were about: of these the disk may come to hold something else than the table.
+    suspect: BTreeSet<Resource>,
+    /// The commit under way that brings the disk back to the table.
+    mending: Option<u64>,
+    /// No commit that no message asked for before this time.
     retry_at: Duration,
 }
 
@@ -77,6 +84,8 @@ impl Server {
             flight: Flight::default(),
             routes: BTreeMap::new(),
             counters: Counters::default(),
+            suspect: BTreeSet::new(),
+            mending: None,
             retry_at: Duration::ZERO,
         };
         for lease in snapshot {
@@ -104,7 +113,7 @@ impl Server {
     /// A datagram came to port 547.
     pub fn handle(&mut self, now: Duration, datagram: &Datagram<'_>, actions: &mut Actions) {
         self.counters.received = self.counters.received.saturating_add(1);
-        self.expire(now, actions);
+        self.handle_timeout(now, actions);
         if let Err(reason) = self.answer(now, datagram, actions) {
             self.counters.discard(reason);
         }
@@ -114,6 +123,10 @@ impl Server {
     /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
         let Some((resources, reply)) = self.flight.settle(ticket, true, &mut self.table) else { return };
+        if self.mending == Some(ticket) {
+            self.mending = None;
+            self.suspect.retain(|resource| !resources.contains(resource));
+        }
         for resource in resources {
             self.sync_route(resource, actions);
         }
@@ -123,9 +136,12 @@ impl Server {
         }
     }
 
-    /// The commit with this ticket did not happen: the leases are again what the store has, and nobody is told.
+    /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is told. The
+    /// store may do it later nevertheless, before what later tickets ask for: the server overwrites it as soon as it can.
     pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
-        if self.flight.settle(ticket, false, &mut self.table).is_some() {
+        if let Some((resources, _)) = self.flight.settle(ticket, false, &mut self.table) {
+            self.suspect.extend(resources);
+            self.mending = self.mending.filter(|mending| *mending != ticket);
             self.counters.commits_failed = self.counters.commits_failed.saturating_add(1);
             self.retry_at = now.saturating_add(RETRY);
         }
@@ -134,6 +150,9 @@ impl Server {
     /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each call of
     /// another verb may change it.
     pub fn poll_timeout(&self) -> Option<Duration> {
+        if !self.suspect.is_empty() {
+            return (self.flight.len() == 0).then_some(self.retry_at);
+        }
         if self.flight.len() >= self.limits.commits {
             return None;
         }
@@ -141,8 +160,10 @@ impl Server {
         (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
     }
 
-    /// Removes what has ended. Calling it early does no harm; there may be more to do at once.
+    /// Removes what has ended, and brings the disk back to what the server holds where a commit failed. Calling it early
+    /// does no harm; there may be more to do at once.
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Actions) {
+        self.mend(now, actions);
         self.expire(now, actions);
     }
 
@@ -229,8 +250,13 @@ impl Server {
 
     fn answer_asker(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, ticket: u64) -> Result<Answer, Discard> {
         let reply = || Answer { configuration: true, ..Answer::new(MessageType::REPLY) };
-        if asked.kind != MessageType::CONFIRM && self.flight.len() >= self.limits.commits {
-            return Err(Discard::Busy);
+        if asked.kind != MessageType::CONFIRM {
+            if !self.suspect.is_empty() {
+                return Err(Discard::Store);
+            }
+            if self.flight.len() >= self.limits.commits {
+                return Err(Discard::Busy);
+            }
         }
         // The table shows changes that may yet fail. What is told from it must not outlive them; an Advertise binds nobody,
         // and a Confirm is about the link alone.
@@ -376,13 +402,28 @@ impl Server {
         self.flight.stage(ticket, change, &mut self.table);
     }
 
+    /// Commits what the server holds in place of what failed. It waits until every other commit has come back: one more
+    /// may fail, and none is begun meanwhile.
+    fn mend(&mut self, now: Duration, actions: &mut Actions) {
+        if self.suspect.is_empty() || now < self.retry_at || self.flight.len() > 0 {
+            return;
+        }
+        let ticket = self.flight.ticket();
+        for resource in self.suspect.iter().copied().take(AT_ONCE).collect::<Vec<_>>() {
+            let lease = self.table.get(resource).cloned();
+            self.stage(ticket, lease.map_or(LeaseChange::Remove(resource), LeaseChange::Put));
+        }
+        self.mending = Some(ticket);
+        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
+    }
+
     /// Removes leases whose time is over.
     fn expire(&mut self, now: Duration, actions: &mut Actions) {
-        if now < self.retry_at || self.flight.len() >= self.limits.commits {
+        if now < self.retry_at || !self.suspect.is_empty() || self.flight.len() >= self.limits.commits {
             return;
         }
         let over = |lease: &&Lease| lease.valid_until.saturating_add(GRACE) <= now;
-        let ended: Vec<_> = self.table.by_end().take_while(over).take(EXPIRED_AT_ONCE).cloned().collect();
+        let ended: Vec<_> = self.table.by_end().take_while(over).take(AT_ONCE).cloned().collect();
         if ended.is_empty() {
             return;
         }
@@ -419,7 +460,7 @@ impl Server {
     fn sync_all_routes(&mut self, actions: &mut Actions) {
         let leased = self.table.iter().chain(self.flight.leaving().iter()).map(|lease| lease.resource);
         let routed = self.routes.keys().map(|prefix| Resource::Prefix(*prefix));
-        let all: std::collections::BTreeSet<_> = leased.chain(routed).collect();
+        let all: BTreeSet<_> = leased.chain(routed).collect();
         for resource in all {
             self.sync_route(resource, actions);
         }

@@ -83,6 +83,8 @@ struct World {
     site: u16,
     /// What is on disk.
     store: LeaseTable,
+    /// What failed and was kept by the disk, which writes it before anything else.
+    unwritten: Vec<LeaseChange>,
     /// What is on its way there.
     commits: VecDeque<(Duration, u64, Vec<LeaseChange>)>,
     events: Vec<(Duration, Event)>,
@@ -103,6 +105,7 @@ impl World {
             server: new_server(0, &store),
             site: 0,
             store,
+            unwritten: Vec::new(),
             commits: VecDeque::new(),
             events: Vec::new(),
             loss,
@@ -201,9 +204,12 @@ impl World {
     fn commit(&mut self) {
         let Some((_, ticket, changes)) = self.commits.pop_front() else { return };
         if self.rng.f64() < self.failing {
+            if self.rng.bool() {
+                self.unwritten.extend(changes);
+            }
             self.server(|server, now, _| server.commit_failed(now, ticket));
         } else {
-            for change in changes {
+            for change in self.unwritten.drain(..).chain(changes) {
                 self.store.apply(change);
             }
             self.server(|server, _, actions| server.committed(ticket, actions));
@@ -255,10 +261,11 @@ impl World {
             5 | 6 => {
                 // The server crashes: of the commits under way the first few were durable.
                 let durable = self.rng.usize(..=self.commits.len());
-                for (_, _, changes) in self.commits.drain(..).take(durable) {
-                    for change in changes {
-                        self.store.apply(change);
-                    }
+                let kept = if durable > 0 || self.rng.bool() { self.unwritten.len() } else { 0 };
+                let kept = std::mem::take(&mut self.unwritten).into_iter().take(kept);
+                let commits = self.commits.drain(..).take(durable).flat_map(|commit| commit.2);
+                for change in kept.chain(commits) {
+                    self.store.apply(change);
                 }
                 self.server = new_server(self.site, &self.store);
             }

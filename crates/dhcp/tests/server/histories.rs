@@ -92,6 +92,12 @@ struct World {
     links: Vec<Link>,
     server: Server,
     disk: LeaseTable,
+    /// What failed and was kept: it is written before anything else is.
+    unwritten: Vec<LeaseChange>,
+    /// A failed commit may be on the disk, or come there.
+    differs: bool,
+    /// The store refuses nothing.
+    good: bool,
     waiting: Vec<Waiting>,
     routes: BTreeMap<ipnet::Ipv6Net, (Ipv6Addr, String)>,
     clients: Vec<Client>,
@@ -113,6 +119,9 @@ impl World {
             server: Server::new(settings(links.clone()), Vec::new()),
             links,
             disk: LeaseTable::new(),
+            unwritten: Vec::new(),
+            differs: false,
+            good: false,
             waiting: Vec::new(),
             routes: BTreeMap::new(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
@@ -123,7 +132,7 @@ impl World {
 
     fn step(&mut self) {
         let client = self.rng.u8(0..CLIENTS);
-        match self.rng.u8(0..23) {
+        match self.rng.u8(0..25) {
             0..=3 => self.solicit(client),
             4..=6 => self.request(client),
             7..=9 => self.extend(client, MessageType::RENEW),
@@ -134,6 +143,8 @@ impl World {
             16..=17 => self.pass(),
             18 => self.crash(),
             19..=21 => self.double(client),
+            22 => self.write(0),
+            23 => self.recover(),
             _ => self.renumber(),
         }
         // Most commits are quick.
@@ -192,6 +203,11 @@ impl World {
                     assert!(!changes.is_empty());
                     let resources: BTreeSet<_> = changes.iter().map(LeaseChange::resource).collect();
                     assert_eq!(resources.len(), changes.len(), "one change for each resource");
+                    if !self.good && self.rng.u8(0..20) == 0 {
+                        // The queue of the store is full.
+                        self.server.commit_failed(self.now, ticket);
+                        continue;
+                    }
                     self.waiting.push(Waiting { ticket, changes, asked_at: self.now, links: links.to_vec() });
                 }
                 Action::RouteAdd(Route { prefix, via, link }) => {
@@ -330,18 +346,49 @@ impl World {
     }
 
     fn settle_first(&mut self, count: usize, fails: bool) {
-        for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
-            if fails {
+        if fails {
+            let keeps = self.rng.bool();
+            for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
+                if keeps {
+                    self.differs = true;
+                    self.unwritten.extend(commit.changes);
+                }
                 self.server.commit_failed(self.now, commit.ticket);
-                continue;
             }
-            for change in commit.changes {
-                self.disk.apply(change);
-            }
+            return;
+        }
+        self.write(count);
+        for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
             let mut actions = Actions::new();
             self.server.committed(commit.ticket, &mut actions);
             self.act(actions, &commit.links);
         }
+    }
+
+    /// One transaction: what was left, and the first commits that wait.
+    fn write(&mut self, count: usize) {
+        let commits = self.waiting.iter().take(count).flat_map(|commit| &commit.changes).cloned();
+        for change in self.unwritten.drain(..).chain(commits) {
+            self.disk.apply(change);
+        }
+    }
+
+    /// The disk takes everything for a while, and then has what the server has.
+    fn recover(&mut self) {
+        self.good = true;
+        for _ in 0..4 {
+            self.settle_first(self.waiting.len(), false);
+            self.now += secs(1);
+            let mut actions = Actions::new();
+            self.server.handle_timeout(self.now, &mut actions);
+            let links = self.links.clone();
+            self.act(actions, &links);
+        }
+        self.settle_first(self.waiting.len(), false);
+        for client in &mut self.clients {
+            client.holds.retain(|_, belief| belief.until > self.now);
+        }
+        (self.good, self.differs) = (false, false);
     }
 
     fn pass(&mut self) {
@@ -371,11 +418,12 @@ impl World {
     /// Some of the commits under way reached the disk, and nobody was told.
     fn crash(&mut self) {
         let count = self.rng.usize(0..=self.waiting.len());
-        for commit in self.waiting.drain(..).take(count) {
-            for change in commit.changes {
-                self.disk.apply(change);
-            }
+        if count > 0 || self.rng.bool() {
+            self.write(count);
         }
+        self.waiting.clear();
+        self.unwritten.clear();
+        self.differs = false;
         let mut snapshot: Vec<_> = self.disk.iter().cloned().collect();
         self.rng.shuffle(&mut snapshot);
         self.server = Server::new(settings(self.links.clone()), snapshot);
@@ -419,6 +467,9 @@ impl World {
             assert!(!pair[0].0.contains(&pair[1].0), "two hold one: {pair:?}");
         }
         self.check_greed();
+        if self.differs {
+            return;
+        }
         if self.waiting.is_empty() {
             let memory: Vec<&Lease> = self.server.leases().iter().collect();
             assert_eq!(memory, self.disk.iter().collect::<Vec<_>>(), "memory and disk differ");
@@ -474,6 +525,8 @@ fn run(seeds: impl Iterator<Item = u64>) -> [u64; 3] {
         for _ in 0..world.rng.usize(20..60) {
             world.step();
         }
+        world.recover();
+        world.check();
         let happened = [world.told, world.crashes, world.server.counters().expired];
         sums.iter_mut().zip(happened).for_each(|(sum, count)| *sum += count);
     }

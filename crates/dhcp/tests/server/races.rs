@@ -91,6 +91,7 @@ fn what_is_being_released_is_nobodys_until_the_disk_knows() {
     let other = Ask::new(MessageType::REQUEST, 2).na(1, &[]);
     assert!(desk.ask(&other).unwrap().usable().is_empty());
     desk.server.commit_failed(desk.now, ticket);
+    desk.pass(Duration::from_secs(1));
     assert!(desk.ask(&other).unwrap().usable().is_empty());
     assert_eq!(desk.server.leases().get(bound.only()), desk.disk.get(bound.only()));
     desk.ask(&Ask::new(MessageType::RELEASE, 1).ia(&bound.ias[0])).unwrap();
@@ -147,7 +148,7 @@ fn doubled(kind: MessageType, gives_up: bool) {
     let resource = bound.ias[0].leases[0].0;
     assert_eq!(desk.server.leases().get(resource), desk.disk.get(resource));
     // Sent again, it is answered for what it does now.
-    desk.pass(Duration::from_secs(10));
+    desk.pass(Duration::from_secs(1));
     desk.ask(&ask).unwrap();
     let state = desk.disk.get(resource).map(|lease| lease.state);
     assert_eq!(state == Some(LeaseState::Bound), !gives_up, "{kind:?}");

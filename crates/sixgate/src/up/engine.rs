@@ -21,7 +21,7 @@ use sixgate_linux::route::Netlink;
 use sixgate_nd::{host, router};
 use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -56,8 +56,6 @@ pub(crate) struct Engine {
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
-    /// Resources of which the disk may come to hold something else than the server.
-    pub(crate) unmended: BTreeSet<Resource>,
     /// Who holds what, for names.
     pub(crate) holders: HashMap<Resource, Duid>,
     /// Prefixes delegated to routers on the LANs: next hop and LAN.
@@ -190,7 +188,7 @@ impl Engine {
             }
             Event::Kernel(events) => events.into_iter().for_each(|event| self.kernel_event(event)),
             Event::Stored(outcomes) => {
-                outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, &outcome, true))
+                outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, &outcome))
             }
             Event::Control(request) => {
                 let json = self.view(&request.view);
@@ -280,7 +278,7 @@ impl Engine {
                     self.committing.insert(ticket, changes.clone());
                     let changes = changes.into_iter().map(Change::Lease).collect();
                     if let Submit::Refused(_) = self.store.submit(self.now(), changes, ticket) {
-                        self.stored(ticket, &Err("its queue is full".to_owned()), false);
+                        self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
                 server::Action::RouteAdd(route) => {
@@ -334,8 +332,8 @@ impl Engine {
         }
     }
 
-    /// The store wrote a submission, or could not. `queued` tells whether the store has it and will try again.
-    fn stored(&mut self, token: u64, outcome: &Result<(), String>, queued: bool) {
+    /// The store wrote a submission, or could not.
+    fn stored(&mut self, token: u64, outcome: &Result<(), String>) {
         let now = self.now();
         if let Err(error) = outcome {
             tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
@@ -345,9 +343,6 @@ impl Engine {
             // With a disk that takes nothing, hosts are better told unrecorded than not at all.
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);
-            }
-            if outcome.is_ok() {
-                self.mend();
             }
             return;
         }
@@ -360,29 +355,8 @@ impl Engine {
                 self.name_change(&change);
             }
         } else {
+            // The store may write it later nevertheless: the server then overwrites it.
             self.server.commit_failed(now, token);
-            if queued {
-                self.unmended.extend(changes.iter().map(LeaseChange::resource));
-            }
-        }
-        self.mend();
-    }
-
-    /// The store keeps what it could not write and writes it later, while the server took it back: submits what the server holds now,
-    /// so that the disk ends up with that.
-    fn mend(&mut self) {
-        if self.unmended.is_empty() {
-            return;
-        }
-        let changes = (self.unmended.iter())
-            .map(|resource| match self.server.leases().get(*resource) {
-                Some(lease) => Change::Lease(LeaseChange::Put(lease.clone())),
-                None => Change::Lease(LeaseChange::Remove(*resource)),
-            })
-            .collect();
-        self.settings += 1;
-        if let Submit::Queued = self.store.submit(self.now(), changes, SETTING | self.settings) {
-            self.unmended.clear();
         }
     }
 

@@ -27,7 +27,7 @@ use sixgate_linux::sysctl::{self, Key, Saved};
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 use tokio::task::spawn_local;
@@ -246,7 +246,6 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         links: Vec::new(),
         committing: HashMap::new(),
         recording: HashMap::new(),
-        unmended: BTreeSet::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),

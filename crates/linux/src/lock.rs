@@ -31,7 +31,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The system refused.
-    #[error("cannot {action} {}: {source}; check that the directory exists and that this user may write to it", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), remedy(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -40,6 +40,16 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "its disk is full: free some room",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "its file system is read-only: mount it for writing, or use another directory"
+        }
+        _ => "check that the directory exists and that this user may write to it",
+    }
 }
 
 /// A state directory, held until dropped (or until the process ends, however it ends: `flock(2)`).

@@ -228,6 +228,17 @@ impl Saved {
         Ok(())
     }
 
+    /// What was remembered: interface, setting and value before, the first change first.
+    pub fn remembered(&self) -> &[(String, Key, i32)] {
+        &self.before
+    }
+
+    /// Remembers, before everything else, what an earlier run that was killed had remembered: it is put back last.
+    pub fn adopt(&mut self, mut earlier: Vec<(String, Key, i32)>) {
+        earlier.append(&mut self.before);
+        self.before = earlier;
+    }
+
     /// Puts everything back. An interface that is gone is no error; of several errors the first is told, after
     /// all were tried.
     pub fn restore(mut self) -> Result<(), Error> {

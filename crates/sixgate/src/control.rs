@@ -2,7 +2,7 @@
 //! answer is one JSON document.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) struct Request {
 pub(crate) enum ControlError {
     #[error("cannot make the control socket {}: {source}; make its folder writable, or set control = \"...\" in the configuration", path.display())]
     Bind { path: PathBuf, source: io::Error },
+    #[error("{} is there already and is not a socket: it is left alone; set control = \"...\" in the configuration to another path", path.display())]
+    NotSocket { path: PathBuf },
     #[error("another sixgate answers on the control socket {}; stop it, or set control = \"...\" in the configuration", path.display())]
     InUse { path: PathBuf },
     #[error(
@@ -55,16 +57,22 @@ impl Control {
                 _ => return Err(ControlError::NoGroup(name.to_owned())),
             },
         };
-        if let Some(folder) = path.parent() {
+        if let Some(folder) =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        {
             std::fs::create_dir_all(folder).map_err(bind)?;
+            // Whatever the umask: the group must reach the socket, and the socket has a mode of its own.
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(bind)?;
         }
         if UnixStream::connect(path).is_ok() {
             return Err(ControlError::InUse { path: path.to_owned() });
         }
-        // A socket file whose owner was killed stays behind and would make bind fail.
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(bind(error)),
-            _ => {}
+        // A socket file whose owner was killed stays behind and would make bind fail. Anything else is somebody's.
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(bind)?,
+            Ok(_) => return Err(ControlError::NotSocket { path: path.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(bind(error)),
         }
         let listener = UnixListener::bind(path).map_err(bind)?;
         let mode = if gid.is_some() { 0o660 } else { 0o600 };
@@ -133,7 +141,12 @@ pub(crate) fn ask(path: &Path, view: &str) -> io::Result<String> {
     writeln!(stream, "{view}")?;
     let mut answer = String::new();
     // The answer ends with its line; anything longer than this is not one of ours.
-    BufReader::new(stream).take(256 << 20).read_line(&mut answer)?;
+    BufReader::new(stream).take(256 << 20).read_line(&mut answer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
+        }
+        _ => error,
+    })?;
     if answer.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,

@@ -1,6 +1,6 @@
 //! `sixgate leases`.
 
-use crate::{Outcome, cli, configuration, control, control_socket, fail, not_running, print, up, view};
+use crate::{Outcome, cli, control, control_socket, fail, not_running, places, print, say, up, view};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +23,7 @@ pub(crate) fn command(arguments: &cli::Leases) -> Outcome {
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
                 && arguments.view.control.is_none() =>
         {
-            eprintln!("sixgate is not running; these are the leases on disk");
+            say("sixgate is not running; these are the leases on disk\n");
             offline(arguments)
         }
         Err(error) => not_running(&path, &error),
@@ -31,11 +31,11 @@ pub(crate) fn command(arguments: &cli::Leases) -> Outcome {
 }
 
 fn offline(arguments: &cli::Leases) -> Outcome {
-    let config = match configuration(arguments.view.config.as_deref()) {
-        Ok(config) => config,
+    let places = match places(arguments.view.config.as_deref()) {
+        Ok(places) => places,
         Err(outcome) => return outcome,
     };
-    let path = config.state.join(up::DATABASE);
+    let path = places.state.join(up::DATABASE);
     match sixgate_store::Store::read_only(&path).and_then(|reader| reader.snapshot()) {
         Ok(snapshot) => {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);

@@ -73,18 +73,16 @@ fn status(arguments: &cli::View) -> Outcome {
 pub(crate) fn control_socket(arguments: &cli::View) -> Result<PathBuf, Outcome> {
     match &arguments.control {
         Some(path) => Ok(path.clone()),
-        None => configuration(arguments.config.as_deref()).map(|config| config.control),
+        None => places(arguments.config.as_deref()).map(|places| places.control),
     }
 }
 
-/// The configuration for a command that only needs to know where things are.
-pub(crate) fn configuration(path: Option<&Path>) -> Result<config::Config, Outcome> {
-    config::Config::load(path.unwrap_or(Path::new(config::DEFAULT_PATH)))
-        .map(|checked| checked.config)
-        .map_err(|findings| {
-            show(&findings);
-            Outcome::Usage
-        })
+/// Where things are, for a command that needs to know no more.
+pub(crate) fn places(path: Option<&Path>) -> Result<config::Places, Outcome> {
+    config::Places::load(path.unwrap_or(Path::new(config::DEFAULT_PATH))).map_err(|findings| {
+        show(&findings);
+        Outcome::Usage
+    })
 }
 
 /// Says that nobody answers on the control socket, and what to do.
@@ -98,7 +96,10 @@ pub(crate) fn not_running(path: &Path, error: &std::io::Error) -> Outcome {
         }
         _ => "see its log",
     };
-    eprintln!("sixgate: no answer on the control socket {}: {error}\n  = help: {remedy}", path.display());
+    say(&format!(
+        "sixgate: no answer on the control socket {}: {error}\n  = help: {remedy}\n",
+        path.display()
+    ));
     Outcome::NotRunning
 }
 
@@ -106,8 +107,13 @@ pub(crate) fn not_running(path: &Path, error: &std::io::Error) -> Outcome {
 pub(crate) fn show(findings: &[config::Diagnostic]) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for finding in findings {
-        eprint!("{}", finding.render(colour));
+        say(&finding.render(colour));
     }
+}
+
+/// Prints to standard error. `eprint!` panics when nobody reads it any more (`2>&1 | head`).
+pub(crate) fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is no failure.
@@ -123,6 +129,6 @@ pub(crate) fn print(text: &str) -> Outcome {
 
 /// Says on standard error why the command failed.
 pub(crate) fn fail(message: &str) -> Outcome {
-    eprintln!("sixgate: {message}");
+    say(&format!("sixgate: {message}\n"));
     Outcome::Failed
 }

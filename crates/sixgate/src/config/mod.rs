@@ -11,7 +11,9 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 
 use file::File;
 use ipnet::Ipv6Net;
+use sixgate_dns::Names;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,14 @@ pub(crate) const REFERENCE: &str = include_str!("reference.toml");
 
 /// Where the configuration is looked for when the command line names none.
 pub(crate) const DEFAULT_PATH: &str = "/etc/sixgate.toml";
+
+/// Folder for the DUID and the leases where the file names none.
+const STATE: &str = "/var/lib/sixgate";
+/// The control socket where the file names none.
+const CONTROL: &str = "/run/sixgate/control";
+
+/// Longest file that is read, in octets.
+const LONGEST: u64 = 1 << 20;
 
 /// What `sixgate up` shall do.
 #[derive(Debug, Clone)]
@@ -72,6 +82,26 @@ pub(crate) struct Uplink {
     pub(crate) resolv_conf: Option<PathBuf>,
     /// Name told to the server (RFC 4704).
     pub(crate) hostname: Option<String>,
+}
+
+impl Uplink {
+    /// The keys by which the two differ.
+    fn differences(&self, new: &Self) -> Vec<&'static str> {
+        [
+            ("uplink.interface", self.interface != new.interface),
+            ("uplink.address", self.address != new.address),
+            ("uplink.prefix", self.prefix != new.prefix),
+            ("uplink.prefix-length", self.prefix_length != new.prefix_length),
+            ("uplink.rapid-commit", self.rapid_commit != new.rapid_commit),
+            ("uplink.reconfigure", self.reconfigure != new.reconfigure),
+            ("uplink.release", self.release != new.release),
+            ("uplink.resolv-conf", self.resolv_conf != new.resolv_conf),
+            ("uplink.hostname", self.hostname != new.hostname),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
 }
 
 /// One LAN segment.
@@ -149,7 +179,7 @@ pub(crate) struct Checked {
 impl Config {
     /// Reads and checks the file at `path`.
     pub(crate) fn load(path: &Path) -> Result<Checked, Vec<Diagnostic>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read(path).map_err(|error| {
             let remedy = match error.kind() {
                 std::io::ErrorKind::NotFound => {
                     format!("name the file with --config FILE, or write one: sixgate check --reference > {DEFAULT_PATH}")
@@ -216,8 +246,10 @@ impl Config {
         if self.control != new.control || self.control_group != new.control_group {
             keys.push("control");
         }
-        if self.uplink != new.uplink {
-            keys.push("uplink");
+        match (&self.uplink, &new.uplink) {
+            (Some(old), Some(new)) => keys.extend(old.differences(new)),
+            (None, None) => {}
+            _ => keys.push("uplink"),
         }
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
@@ -235,6 +267,30 @@ impl Config {
             keys.push("lan.interface");
         }
         keys
+    }
+}
+
+/// Where a running sixgate is found, and what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) control: PathBuf,
+    pub(crate) state: PathBuf,
+}
+
+impl Places {
+    /// From the file at `path`, mistakes or not: the sixgate that runs may have read it before they were made, and its status must
+    /// be seen all the more.
+    pub(crate) fn load(path: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let findings = match Config::load(path) {
+            Ok(Checked { config, .. }) => return Ok(Self { control: config.control, state: config.state }),
+            Err(findings) => findings,
+        };
+        let Ok(text) = read(path) else { return Err(findings) };
+        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let place = |key: &str, default: &str| {
+            PathBuf::from(table.get(key).and_then(toml::Value::as_str).unwrap_or(default))
+        };
+        Ok(Self { control: place("control", CONTROL), state: place("state", STATE) })
     }
 }
 
@@ -287,8 +343,8 @@ impl Reader<'_> {
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
-            state: file.state.unwrap_or_else(|| PathBuf::from("/var/lib/sixgate")),
-            control: file.control.unwrap_or_else(|| PathBuf::from("/run/sixgate/control")),
+            state: file.state.unwrap_or_else(|| PathBuf::from(STATE)),
+            control: file.control.unwrap_or_else(|| PathBuf::from(CONTROL)),
             control_group: file.control_group,
             firewall: file.firewall.unwrap_or(true),
             uplink,
@@ -475,6 +531,16 @@ impl Reader<'_> {
         }
         let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
         for (name, addresses) in dns.hosts.unwrap_or_default() {
+            if let Err(error) = Names::new(&[]).set_hosts([(name.as_str(), &[][..])]) {
+                let at =
+                    self.text.find(&format!("\"{name}\"")).map_or(0..0, |at| at + 1..at + 1 + name.len());
+                self.error(
+                    at,
+                    "dns.hosts",
+                    error.to_string(),
+                    "write a domain name, such as \"nas.home.arpa\"",
+                );
+            }
             for text in addresses {
                 match text.get_ref().parse() {
                     Ok(address) => hosts.entry(name.clone()).or_default().push(address),
@@ -648,6 +714,19 @@ impl Reader<'_> {
             .and_then(|rest| rest.find(word))
             .map_or(lan.interface.span.clone(), |at| from + at..from + at + word.len())
     }
+}
+
+/// The text of a file of reasonable size.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::FileTooLarge,
+            format!("it is longer than {} KiB", LONGEST >> 10),
+        ));
+    }
+    Ok(text)
 }
 
 /// A resolver as written: an address, or address and port.

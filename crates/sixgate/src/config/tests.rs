@@ -121,8 +121,8 @@ fn a_wrong_interface_is_told_with_those_that_exist() {
 fn times_take_units() {
     let text = format!("{HOME}valid-lifetime = \"1h\"\npreferred-lifetime = 600\n");
     let config = parse(&text).unwrap().config;
-    assert_eq!(config.lans[1].valid_lifetime, Duration::from_secs(3600));
-    assert_eq!(config.lans[1].preferred_lifetime, Duration::from_secs(600));
+    assert_eq!(config.lans[1].valid_lifetime, Duration::from_hours(1));
+    assert_eq!(config.lans[1].preferred_lifetime, Duration::from_mins(10));
     assert!(
         finding(&format!("{HOME}valid-lifetime = \"soon\"\n"))
             .starts_with("9:18 invalid value: string \"soon\"")

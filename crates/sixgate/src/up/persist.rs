@@ -80,6 +80,7 @@ pub(crate) fn duid(folder: &Path, link_layer: [u8; 6], now: Duration) -> Result<
                 .map_err(|error| DuidError::Write { path, source: io::Error::other(error) })?;
             Ok(duid)
         }
+        Err(source) if source.kind() == io::ErrorKind::InvalidData => Err(DuidError::Unreadable { path }),
         Err(source) => Err(DuidError::Read { path, source }),
     }
 }
@@ -95,7 +96,7 @@ mod tests {
             on_link: true,
             autonomous: false,
             pd_preferred: true,
-            preferred_until: Duration::from_secs(1_800_000_000),
+            preferred_until: Duration::from_hours(500_000),
             valid_until: Duration::MAX,
         };
         let text = encode_advertised(&[a]);

@@ -6,9 +6,10 @@ use super::event::{Event, Side};
 use super::kernel::{AddressKey, AddressValue, Desired, Kernel, RouteKey, To};
 use super::lan::Lan;
 use super::plan::{self, Delegated, Plan};
+use super::problems::{Matter, Problems};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
-use super::{persist, resolv};
+use super::{before, persist, resolv};
 use crate::config::Config;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
@@ -17,7 +18,7 @@ use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::monitor;
 use sixgate_linux::nft::{Firewall, FirewallConfig, LanRules};
-use sixgate_linux::route::Netlink;
+use sixgate_linux::route::{Link, Netlink};
 use sixgate_nd::{host, router};
 use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
@@ -32,6 +33,9 @@ const SETTING: u64 = 1 << 63;
 /// How long routers wait for the uplink before they advertise: some hosts resent a router that first says that it is none, and
 /// what is learnt right after the first advertisement could not be told for three seconds (RFC 4861 section 6.2.6).
 const ROUTER_PATIENCE: Duration = Duration::from_secs(4);
+
+/// When to try again what the kernel, or the disk, refused.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Everything that runs while `sixgate up` serves.
 pub(crate) struct Engine {
@@ -67,7 +71,13 @@ pub(crate) struct Engine {
     /// Sockets that were found in the kernel's table.
     pub(crate) listeners: Vec<String>,
     pub(crate) plan: Plan,
-    pub(crate) problems: Vec<String>,
+    pub(crate) problems: Problems,
+    /// This boot and namespace; see [`before::epoch`].
+    pub(crate) epoch: String,
+    /// What was last recorded of the addresses that are ours.
+    pub(crate) recorded: Vec<u8>,
+    /// When what the kernel refused is tried again.
+    pub(crate) retry: Option<Duration>,
     /// Something changed that prefixes, routes or rules depend on.
     pub(crate) changed: bool,
 }
@@ -88,12 +98,8 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        uplink
-            .chain(lans)
-            .chain(patience)
-            .chain([self.server.poll_timeout(), self.forwarder.poll_timeout()])
-            .flatten()
-            .min()
+        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
     /// Lets every core do what is due.
@@ -110,6 +116,9 @@ impl Engine {
             self.client_actions(actions);
         }
         if self.lans.iter().any(Lan::waits) && now >= self.started + ROUTER_PATIENCE {
+            self.changed = true;
+        }
+        if self.retry.is_some_and(|retry| now >= retry) {
             self.changed = true;
         }
         for index in 0..self.lans.len() {
@@ -186,9 +195,15 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
-            Event::Kernel(events) => events.into_iter().for_each(|event| self.kernel_event(event)),
+            Event::Kernel(events) => {
+                for event in events {
+                    self.kernel_event(event);
+                }
+            }
             Event::Stored(outcomes) => {
-                outcomes.into_iter().for_each(|(token, outcome)| self.stored(token, &outcome))
+                for (token, outcome) in outcomes {
+                    self.stored(token, &outcome);
+                }
             }
             Event::Control(request) => {
                 let json = self.view(&request.view);
@@ -201,7 +216,7 @@ impl Engine {
         for action in actions {
             match action {
                 host::Action::Send { destination, bytes } => {
-                    self.sockets.send_nd(Side::Uplink, destination, &bytes)
+                    self.sockets.send_nd(Side::Uplink, destination, &bytes);
                 }
                 host::Action::Changed => self.changed = true,
             }
@@ -326,7 +341,7 @@ impl Engine {
         match self.store.submit(self.now(), vec![change], token) {
             Submit::Queued => Some(token),
             Submit::Refused(_) => {
-                self.problem(format!("the store takes no more: {key} is not kept"));
+                self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
                 None
             }
         }
@@ -335,9 +350,12 @@ impl Engine {
     /// The store wrote a submission, or could not.
     fn stored(&mut self, token: u64, outcome: &Result<(), String>) {
         let now = self.now();
-        if let Err(error) = outcome {
-            tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
-            self.problem(format!("the store cannot be written: {error}"));
+        match outcome {
+            Ok(()) => self.problems.settled(&Matter::Store),
+            Err(error) => {
+                tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
+                self.problems.put(Matter::Store, format!("the store cannot be written: {error}"));
+            }
         }
         if token & SETTING != 0 {
             // With a disk that takes nothing, hosts are better told unrecorded than not at all.
@@ -406,8 +424,8 @@ impl Engine {
 
     fn kernel_event(&mut self, event: monitor::Event) {
         match event {
-            monitor::Event::Link(link) => self.link(link.index, link.running),
-            monitor::Event::LinkGone { index, .. } => self.link(index, false),
+            monitor::Event::Link(link) => self.link(&link),
+            monitor::Event::LinkGone { index, .. } => self.link_gone(index),
             monitor::Event::Address(address) => self.address(&address),
             monitor::Event::AddressGone(address) => {
                 self.kernel.address_gone(address.interface, address.address);
@@ -422,24 +440,71 @@ impl Engine {
     pub(crate) fn resynchronise(&mut self) {
         match (self.netlink.links(), self.netlink.addresses(None)) {
             (Ok(links), Ok(addresses)) => {
+                let ours = (self.uplink.iter().map(|uplink| uplink.interface))
+                    .chain(self.lans.iter().map(|lan| lan.interface));
+                let gone: Vec<u32> =
+                    ours.filter(|ours| !links.iter().any(|link| link.index == *ours)).collect();
                 for link in links {
-                    self.link(link.index, link.running);
+                    self.link(&link);
+                }
+                for index in gone {
+                    self.link_gone(index);
                 }
                 for address in addresses {
                     self.address(&address);
                 }
             }
-            (Err(error), _) | (_, Err(error)) => self.problem(format!("the kernel cannot be asked: {error}")),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "the kernel cannot be asked");
+                self.problems.put(Matter::Kernel, format!("the kernel cannot be asked: {error}"));
+            }
         }
     }
 
-    fn link(&mut self, index: u32, running: bool) {
+    /// A link is new or changed.
+    fn link(&mut self, link: &Link) {
+        // The kernel takes addresses and routes from a link that is switched off; it leaves them on one without a carrier, and there we
+        // take them away ourselves.
+        if !link.up {
+            self.kernel.link_down(link.index);
+        }
+        if self.carry(link.index, link.running) && link.running {
+            // The kernel tells nothing of addresses that stayed while the cable was out.
+            match self.netlink.addresses(Some(link.index)) {
+                Ok(addresses) => addresses.iter().for_each(|address| self.address(address)),
+                Err(error) => tracing::error!(%error, "the kernel cannot be asked for addresses"),
+            }
+        }
+    }
+
+    /// A link is no more, or has moved to another namespace.
+    fn link_gone(&mut self, index: u32) {
+        self.kernel.link_down(index);
+        self.carry(index, false);
+        let ours = (self.uplink.iter().filter(|uplink| uplink.interface == index).map(Uplink::name)).chain(
+            self.lans
+                .iter()
+                .filter(|lan| lan.interface == index)
+                .map(|lan| lan.config.interface.value.as_str()),
+        );
+        for name in ours.map(str::to_owned).collect::<Vec<_>>() {
+            tracing::error!(interface = name, "interface is gone");
+            let sentence =
+                format!("interface {name} is gone; bring it back, then restart sixgate to serve it again");
+            self.problems.put(Matter::Interface(name), sentence);
+        }
+    }
+
+    /// A link can carry packets, or no longer; whether that is news about one of ours.
+    fn carry(&mut self, index: u32, running: bool) -> bool {
         let now = self.now();
+        let mut news = false;
         if let Some(uplink) =
             self.uplink.as_mut().filter(|uplink| uplink.interface == index && uplink.up != running)
         {
             tracing::info!(interface = uplink.name(), up = running, "uplink");
             uplink.up = running;
+            news = true;
             self.changed = true;
             if running {
                 self.start_uplink(now);
@@ -453,24 +518,21 @@ impl Engine {
                 if let Some(mut host) = uplink.host.take() {
                     host.stop(&mut lost);
                 }
-                self.kernel.link_down(index);
                 self.client_actions(actions);
             }
         }
-        let Some(at) = self.lans.iter().position(|lan| lan.interface == index && lan.up != running) else {
-            return;
-        };
-        if let Some(lan) = self.lans.get_mut(at) {
+        if let Some(lan) = self.lans.iter_mut().find(|lan| lan.interface == index && lan.up != running) {
             tracing::info!(interface = lan.config.interface.value, up = running, "lan");
             lan.up = running;
+            news = true;
             if !running {
                 lan.link_local = None;
+                // Nobody hears the farewell; with the link comes a burst of advertisements, since other hosts may be on it then.
+                lan.router.stop(now, &mut Vec::new());
             }
             self.changed = true;
         }
-        if !running {
-            self.kernel.link_down(index);
-        }
+        news
     }
 
     /// An address appeared or changed: a link-local one that is no longer tentative is what everything waits for.
@@ -501,7 +563,8 @@ impl Engine {
     /// Somebody else has an address that we wanted.
     fn duplicate(&mut self, interface: u32, address: Ipv6Addr) {
         let now = self.now();
-        self.problem(format!("{address} is in use by another host on the link; sixgate does without it"));
+        let sentence = format!("{address} is in use by another host on the link; sixgate does without it");
+        self.problems.put(Matter::Address(address), sentence);
         tracing::error!(%address, "address is in use by another host");
         let mut actions = Vec::new();
         if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == interface)
@@ -527,13 +590,6 @@ impl Engine {
 
     pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {
         self.lans.iter().position(|lan| lan.config.name == name)
-    }
-
-    pub(crate) fn problem(&mut self, problem: String) {
-        // Bounded: what is wrong now, not a history.
-        if !self.problems.contains(&problem) && self.problems.len() < 32 {
-            self.problems.push(problem);
-        }
     }
 
     /// Makes prefixes, routes, rules, resolvers and names follow what changed. Cheap when nothing did.
@@ -590,11 +646,22 @@ impl Engine {
         self.settle_names();
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
-        for problem in self.kernel.apply(&mut self.netlink, now, desired) {
+        let refused = self.kernel.apply(&mut self.netlink, now, desired);
+        for problem in
+            refused.iter().filter(|problem| !self.problems.about(&Matter::Kernel).contains(problem))
+        {
             tracing::error!("{problem}");
-            self.problem(problem);
+        }
+        self.problems.replace(Matter::Kernel, refused);
+        let record = before::encode_addresses(self.kernel.addresses(), &self.epoch);
+        if record != self.recorded && self.set(before::ADDRESSES, Some(record.clone())).is_some() {
+            self.recorded = record;
         }
         self.settle_resolvers();
+        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf]
+            .iter()
+            .any(|m| !self.problems.about(m).is_empty());
+        self.retry = refused.then(|| now + RETRY);
     }
 
     fn settle_names(&mut self) {
@@ -619,8 +686,14 @@ impl Engine {
             let text = resolv::text(&learnt, uplink.name(), &uplink.domains());
             if uplink.resolv_conf.as_ref() != Some(&text) {
                 match std::fs::write(&path, &text) {
-                    Ok(()) => uplink.resolv_conf = Some(text),
-                    Err(error) => self.problem(format!("cannot write {}: {error}", path.display())),
+                    Ok(()) => {
+                        uplink.resolv_conf = Some(text);
+                        self.problems.settled(&Matter::ResolvConf);
+                    }
+                    Err(error) => {
+                        let sentence = format!("cannot write {}: {error}", path.display());
+                        self.problems.put(Matter::ResolvConf, sentence);
+                    }
                 }
             }
         }
@@ -655,10 +728,13 @@ impl Engine {
             return;
         }
         match firewall.apply(&rules) {
-            Ok(()) => self.rules = Some(rules),
+            Ok(()) => {
+                self.rules = Some(rules);
+                self.problems.settled(&Matter::Firewall);
+            }
             Err(error) => {
                 tracing::error!(%error, "the firewall's rules could not be changed: the old ones stand");
-                self.problem(error.to_string());
+                self.problems.put(Matter::Firewall, error.to_string());
             }
         }
     }

@@ -58,6 +58,20 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
+    /// Takes addresses that an earlier run left when it was killed for our own: those still wanted stay, the others go.
+    pub(crate) fn adopt(&mut self, left: Vec<(AddressKey, u8)>) {
+        for (key, prefix_length) in left {
+            let value =
+                AddressValue { prefix_length, preferred_until: Duration::ZERO, valid_until: Duration::ZERO };
+            self.installed.addresses.insert(key, value);
+        }
+    }
+
+    /// The addresses that stand, with the lengths of their prefixes.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (AddressKey, u8)> {
+        self.installed.addresses.iter().map(|(key, value)| (*key, value.prefix_length))
+    }
+
     /// Writes the difference between `desired` and what stands. What fails is told as a sentence, and tried again at the next call.
     pub(crate) fn apply(&mut self, netlink: &mut Netlink, now: Duration, desired: Desired) -> Vec<String> {
         if desired == self.installed {

@@ -3,13 +3,16 @@
 //! [`start`](start::start) opens and verifies everything, [`run`] feeds the [`engine`](engine::Engine) with what happens, and
 //! [`stop`](stop::stop) takes everything away again.
 
+mod before;
 mod dns;
 mod engine;
 mod event;
 mod kernel;
 mod lan;
+mod permission;
 mod persist;
 mod plan;
+mod problems;
 mod reload;
 mod resolv;
 mod sockets;

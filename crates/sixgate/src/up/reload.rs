@@ -1,6 +1,7 @@
 //! SIGHUP: the configuration is read again. What can change while running changes; leases are not touched.
 
 use super::engine::Engine;
+use super::problems::Matter;
 use crate::config::Config;
 
 impl Engine {
@@ -12,12 +13,23 @@ impl Engine {
             Err(findings) => {
                 crate::show(&findings);
                 tracing::error!(file = %path.display(), "the configuration has mistakes: the old one stays");
+                let sentence = format!(
+                    "{} has mistakes, so the configuration read before stays; see `sixgate check`, then send SIGHUP again",
+                    path.display()
+                );
+                self.problems.put(Matter::Configuration, sentence);
                 return;
             }
         };
         let keys = self.config.needs_restart(&checked.config);
         if !keys.is_empty() {
-            tracing::error!(keys = keys.join(", "), "these keys need a restart: the old configuration stays");
+            let keys = keys.join(", ");
+            tracing::error!(keys, "these keys need a restart: the old configuration stays");
+            let sentence = format!(
+                "{} changes {keys}, which needs a restart of sixgate; the configuration read before stays",
+                path.display()
+            );
+            self.problems.put(Matter::Configuration, sentence);
             return;
         }
         crate::show(&checked.warnings);
@@ -25,6 +37,7 @@ impl Engine {
             lan.config = new.clone();
         }
         self.config = checked.config;
+        self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
@@ -36,7 +49,9 @@ impl Engine {
             self.config.dns.hosts.iter().map(|(name, addresses)| (name.as_str(), addresses.as_slice()));
         if let Err(error) = self.names.set_hosts(hosts) {
             tracing::error!(%error, "dns.hosts");
-            self.problem(error.to_string());
+            self.problems.put(Matter::Hosts, error.to_string());
+        } else {
+            self.problems.settled(&Matter::Hosts);
         }
     }
 }

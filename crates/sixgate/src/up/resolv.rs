@@ -6,10 +6,17 @@ use std::net::SocketAddrV6;
 /// Resolvers that the C library heeds (MAXNS in resolv.conf(5)).
 const MOST: usize = 3;
 
+/// The first line, by which a file that an earlier run left is known.
+const HEADER: &str = "# Written by sixgate from what the uplink tells; changes here are overwritten.\n";
+
+/// Whether sixgate wrote it.
+pub(crate) fn is_ours(text: &[u8]) -> bool {
+    text.starts_with(HEADER.as_bytes())
+}
+
 /// What resolv.conf shall say.
 pub(crate) fn text(resolvers: &[SocketAddrV6], interface: &str, domains: &[String]) -> String {
-    let mut text =
-        String::from("# Written by sixgate from what the uplink tells; changes here are overwritten.\n");
+    let mut text = String::from(HEADER);
     for resolver in resolvers.iter().take(MOST) {
         let zone =
             if resolver.ip().is_unicast_link_local() { format!("%{interface}") } else { String::new() };

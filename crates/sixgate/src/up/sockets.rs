@@ -74,6 +74,28 @@ impl Sockets {
         Ok(())
     }
 
+    /// Opens every port and closes it again: says who has one of them, before anything is changed.
+    pub(crate) fn require_ports(config: &Config) -> Result<(), SocketsError> {
+        let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+        let client = config.uplink.iter().filter(|uplink| uplink.address || uplink.prefix);
+        let mut ports: Vec<(&str, u16)> =
+            client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
+        for lan in &config.lans {
+            let device = lan.interface.value.as_str();
+            ports.push((device, dhcpv6::SERVER_PORT));
+            if config.dns.enabled {
+                ports.push((device, DNS));
+            }
+        }
+        for (device, port) in ports {
+            udp6(&Udp6Options::new(any(port)).device(device))?;
+            if port == DNS {
+                tcp6_listener(any(DNS), Some(device))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens everything, with a task that reads each socket into `events`.
     pub(crate) fn open(
         config: &Config,

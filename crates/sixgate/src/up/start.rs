@@ -1,18 +1,20 @@
 //! Starting: everything is opened, set and verified, or the start fails with one sentence that says what to do. What was set
 //! before it failed is taken back by [`Guard`].
 
+use super::before::{self, Before};
 use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::kernel::{self, Kernel};
 use super::lan::Lan;
 use super::plan::{Plan, Share};
+use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
-use super::{DATABASE, persist};
+use super::{DATABASE, permission, persist, resolv};
 use crate::config::{Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
-use crate::{Outcome, show};
+use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
 use sixgate_dhcp::lease::LeaseChange;
 use sixgate_dhcp::server::{Limits, Server, ServerConfig};
@@ -60,6 +62,8 @@ pub(crate) enum StartError {
     Sockets(#[from] SocketsError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error(transparent)]
+    Permission(#[from] permission::Lacking),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -71,7 +75,7 @@ impl StartError {
             show(findings);
             return Outcome::Usage;
         }
-        eprintln!("sixgate: {self}");
+        say(&format!("sixgate: {self}\n"));
         Outcome::Refused
     }
 }
@@ -80,8 +84,8 @@ impl StartError {
 #[derive(Debug)]
 pub(crate) struct Guard {
     sysctls: Option<Saved>,
-    /// Links that were down before.
-    raised: Vec<u32>,
+    /// Links that were down before, by number and name.
+    raised: Vec<(u32, String)>,
     /// resolv.conf as it was.
     resolv_conf: Option<(PathBuf, Option<Vec<u8>>)>,
     /// Held so that no second sixgate uses the folder.
@@ -91,10 +95,21 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    /// What has to outlive a `kill -9`.
+    fn before(&self) -> Before {
+        Before {
+            sysctls: self.sysctls.as_ref().map_or_else(Vec::new, |saved| saved.remembered().to_vec()),
+            raised: self.raised.clone(),
+        }
+    }
+
     /// Puts everything back; what cannot be is told as sentences.
     pub(crate) fn restore(mut self, netlink: &mut Netlink) -> Vec<String> {
         let mut problems = Vec::new();
-        if let Some((path, before)) = self.resolv_conf.take() {
+        if let Some((path, before)) = self.resolv_conf.take()
+            // What somebody else has written since is theirs.
+            && std::fs::read(&path).is_ok_and(|text| resolv::is_ours(&text))
+        {
             let restored = match before {
                 Some(text) => std::fs::write(&path, text),
                 None => std::fs::remove_file(&path),
@@ -105,7 +120,7 @@ impl Guard {
                 problems.push(format!("cannot put back {}: {error}", path.display()));
             }
         }
-        for index in self.raised.drain(..) {
+        for (index, _) in self.raised.drain(..) {
             if let Err(error) = netlink.set_up(index, false) {
                 problems.push(error.to_string());
             }
@@ -125,6 +140,7 @@ pub(crate) fn links() -> Result<Vec<String>, route::Error> {
 /// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
 pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
     Sockets::require_ipv6()?;
+    permission::require()?;
     let clock = Clock::new();
     let now = clock.now();
     let mut netlink = Netlink::new()?;
@@ -151,35 +167,46 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
             let _ = outcomes.blocking_send(Event::Stored(done.collect()));
         }),
     )?;
+    let settings = &snapshot.settings;
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
         None => None,
-        Some(path) => match std::fs::read(&path) {
-            Ok(text) => Some((path, Some(text))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some((path, None)),
-            Err(source) => return Err(StartError::Read { path, source }),
-        },
+        Some(path) => Some(resolv_conf_before(path, settings.get(before::RESOLV_CONF))?),
     };
+    let hash_key = match settings.get(HASH_KEY).and_then(|key| key.as_slice().try_into().ok()) {
+        Some(key) => key,
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
+    };
+    // What another program has is known before anything is changed, its owner's rules among it.
+    Sockets::require_ports(&config)?;
     let listener = control.take();
+    let epoch = before::epoch();
+    let mut earlier =
+        settings.get(before::SETTING).map_or_else(Before::default, |record| Before::decode(record, &epoch));
+    earlier
+        .raised
+        .retain(|(index, name)| links.iter().any(|link| link.index == *index && link.name == *name));
+    let mut saved = Saved::new();
+    saved.adopt(earlier.sysctls);
     let mut guard =
-        Guard { sysctls: None, raised: Vec::new(), resolv_conf, _state: state, _control: control };
-    // From here on, what was set is put back if a later step fails.
+        Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
+    // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, &events);
-    let (firewall, sockets, monitor) = match opened {
+    let (firewall, sockets, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
                 let _ = firewall.remove();
             }
-            let _ = guard.restore(&mut netlink);
+            for problem in guard.restore(&mut netlink) {
+                tracing::error!("{problem}");
+            }
             return Err(error);
         }
     };
-    let listeners = sockets.verify()?;
     for line in &listeners {
         tracing::debug!(listener = line, "verified in the kernel's table");
     }
-    watch(monitor, events.clone())?;
     if let Some(listener) = listener {
         let asked = events.clone();
         spawn_local(control::serve(listener, move |request| {
@@ -190,11 +217,6 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         }));
     }
 
-    let settings = &snapshot.settings;
-    let hash_key = match settings.get(HASH_KEY).and_then(|key| key.as_slice().try_into().ok()) {
-        Some(key) => key,
-        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
-    };
     let lans: Vec<Lan> = (config.lans.iter())
         .filter_map(|lan| {
             let found = link(&lan.interface.value)?;
@@ -229,12 +251,16 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         let found = link(&uplink.interface.value)?;
         Some(self::uplink(uplink.clone(), &found, &duid, settings.get(persist::BINDING)))
     });
+    let mut kernel = Kernel::default();
+    if let Some(record) = settings.get(before::ADDRESSES) {
+        kernel.adopt(before::decode_addresses(record, &epoch));
+    }
     let mut engine = Engine {
         clock,
         started: now,
         duid,
         netlink,
-        kernel: Kernel::default(),
+        kernel,
         firewall,
         rules: None,
         store,
@@ -254,11 +280,18 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         connections: HashMap::new(),
         listeners,
         plan: Plan::default(),
-        problems: Vec::new(),
+        problems: Problems::default(),
+        epoch,
+        recorded: Vec::new(),
+        retry: None,
         changed: true,
         config,
     };
     engine.set(HASH_KEY, Some(hash_key.to_vec()));
+    engine.set(before::SETTING, Some(guard.before().encode(&engine.epoch)));
+    if let Some((path, text)) = &guard.resolv_conf {
+        engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
+    }
     engine.set_hosts();
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
@@ -269,10 +302,6 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
             engine.delegated.insert(route.prefix, (route.via, lan));
         }
     }
-    let swept = kernel::sweep(&mut engine.netlink)?;
-    if swept > 0 {
-        tracing::info!(routes = swept, "took away routes that an earlier run left");
-    }
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -282,7 +311,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Sockets, Monitor);
+type Opened = (Option<Firewall>, Sockets, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -292,7 +321,7 @@ fn open(
     links: &[Link],
     events: &Sender,
 ) -> Result<Opened, StartError> {
-    let sysctls = guard.sysctls.insert(Saved::new());
+    let sysctls = guard.sysctls.get_or_insert_default();
     let interface = |name: &str| {
         links
             .iter()
@@ -312,21 +341,32 @@ fn open(
         firewall.verify()?;
         Some(firewall)
     } else {
+        // An earlier run, with another configuration, may have been killed.
+        Firewall::open()?.remove()?;
         None
     };
+    let swept = kernel::sweep(netlink)?;
+    if swept > 0 {
+        tracing::info!(routes = swept, "took away routes that an earlier run left");
+    }
     let ours: Vec<&str> = (config.uplink.iter().map(|uplink| uplink.interface.value.as_str()))
         .chain(config.lans.iter().map(|lan| lan.interface.value.as_str()))
         .collect();
     for name in &ours {
-        sysctls.set(name, Key::DisableIpv6, 0)?;
         // We are the ones who listen to routers on these.
         sysctls.set(name, Key::AcceptRa, 0)?;
+        sysctls.set(name, Key::DisableIpv6, 0)?;
     }
     if !config.lans.is_empty() {
         // A forwarding host stops listening to routers; the interfaces that are not ours shall go on as before.
         for link in links.iter().filter(|link| !link.loopback && !ours.contains(&link.name.as_str())) {
-            if sysctl::get(&link.name, Key::AcceptRa)? == 1 {
-                sysctls.set(&link.name, Key::AcceptRa, 2)?;
+            match (sysctl::get(&link.name, Key::AcceptRa), sysctl::get(&link.name, Key::Forwarding)) {
+                (Ok(1), Ok(0)) => sysctls.set(&link.name, Key::AcceptRa, 2)?,
+                // Missing: IPv6 does not run on the link, whose MTU is too small.
+                (Err(sysctl::Error::Missing { .. }), _)
+                | (_, Err(sysctl::Error::Missing { .. }))
+                | (Ok(_), Ok(_)) => {}
+                (Err(error), _) | (_, Err(error)) => return Err(error.into()),
             }
         }
         sysctls.set("all", Key::Forwarding, 1)?;
@@ -335,12 +375,31 @@ fn open(
     let monitor = Monitor::new().map_err(StartError::Monitor)?;
     for link in links.iter().filter(|link| ours.contains(&link.name.as_str()) && !link.up) {
         netlink.set_up(link.index, true)?;
-        guard.raised.push(link.index);
+        guard.raised.push((link.index, link.name.clone()));
     }
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
-    Ok((firewall, sockets, monitor))
+    let listeners = sockets.verify()?;
+    watch(monitor, events.clone())?;
+    Ok((firewall, sockets, listeners))
+}
+
+/// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one
+/// which that run found.
+fn resolv_conf_before(
+    path: PathBuf,
+    record: Option<&Vec<u8>>,
+) -> Result<(PathBuf, Option<Vec<u8>>), StartError> {
+    match std::fs::read(&path) {
+        Ok(text) if resolv::is_ours(&text) => {
+            let earlier = record.and_then(|record| before::decode_resolv_conf(record));
+            Ok(earlier.filter(|(of, _)| *of == path).unwrap_or((path, None)))
+        }
+        Ok(text) => Ok((path, Some(text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
+        Err(source) => Err(StartError::Read { path, source }),
+    }
 }
 
 fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Option<&Vec<u8>>) -> Uplink {

@@ -1,11 +1,12 @@
 //! What the control socket is told: the engine's state as [`view`] values.
 
 use super::engine::Engine;
+use super::problems::Matter;
 use crate::view;
 use sixgate_dhcp::client::{Client, State};
-use sixgate_dhcp::lease::Lease;
+use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
 use sixgate_dhcp::server::Discard;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 impl Engine {
@@ -24,23 +25,32 @@ impl Engine {
 
     fn leases(&self) -> Vec<view::Lease> {
         let now = self.now();
-        self.server.leases().iter().map(|lease| lease_view(lease, now)).collect()
+        // What waits for the disk nobody was told of: it is no lease yet, unless it renews one.
+        let waiting: HashSet<Resource> = (self.committing.values().flatten())
+            .map(LeaseChange::resource)
+            .filter(|resource| !self.holders.contains_key(resource))
+            .collect();
+        let leases = self.server.leases().iter().filter(|lease| !waiting.contains(&lease.resource));
+        leases.map(|lease| lease_view(lease, now)).collect()
     }
 
     fn status(&mut self) -> view::Status {
         let now = self.now();
         let counted = match self.firewall.as_mut().map(sixgate_linux::nft::Firewall::counters) {
-            Some(Ok(counters)) => (counters.into_iter())
-                .map(|c| (c.name, view::Counter { packets: c.packets, bytes: c.bytes }))
-                .collect(),
+            Some(Ok(counters)) => {
+                self.problems.settled(&Matter::Counters);
+                (counters.into_iter())
+                    .map(|c| (c.name, view::Counter { packets: c.packets, bytes: c.bytes }))
+                    .collect()
+            }
             Some(Err(error)) => {
-                self.problem(error.to_string());
+                self.problems.put(Matter::Counters, error.to_string());
                 BTreeMap::new()
             }
             None => BTreeMap::new(),
         };
         let mut problems = self.plan.problems.clone();
-        problems.extend(self.problems.iter().cloned());
+        problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

@@ -1,5 +1,6 @@
 //! Stopping: hosts are told, and what `up` set is taken away again.
 
+use super::before;
 use super::engine::Engine;
 use super::event::Event;
 use super::kernel::Desired;
@@ -15,6 +16,8 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::Receiver<Event>) -> Outcome {
     tracing::info!("stopping");
     let now = engine.now();
+    // What waits to be told once it is on disk is told no more: the farewell comes last.
+    engine.recording.clear();
     for index in 0..engine.lans.len() {
         let mut actions = Vec::new();
         if let Some(lan) = engine.lans.get_mut(index) {
@@ -24,14 +27,21 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     }
     release(&mut engine, &mut incoming).await;
     let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
+    let restored = guard.restore(&mut engine.netlink);
+    if restored.is_empty() {
+        engine.set(before::SETTING, None);
+        engine.set(before::RESOLV_CONF, None);
+        engine.set(before::ADDRESSES, None);
+    }
+    problems.extend(restored);
+    // The rules stand for as long as anything is forwarded.
     if let Some(firewall) = &mut engine.firewall
         && let Err(error) = firewall.remove()
     {
         problems.push(error.to_string());
     }
-    problems.extend(guard.restore(&mut engine.netlink));
     let Engine { store, .. } = engine;
-    // Its thread may be waiting to tell us of commits: nobody listens any more.
+    // The store tells what it wrote: with nobody to take it, a full queue would make both wait for ever.
     drop(incoming);
     // The store's own thread writes what still waits; it ends when the store does.
     if let Err(error) = store.stop() {

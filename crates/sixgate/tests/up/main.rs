@@ -4,5 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod clients;
+mod control;
+mod lifecycle;
+mod mistakes;
 mod network;
 mod served;

@@ -110,7 +110,8 @@ impl Names {
     ) -> Result<(), NameError> {
         let mut read = BTreeMap::new();
         for (text, addresses) in hosts {
-            let mut name = Name::from_ascii(text).map_err(|_| NameError::BadZone { zone: text.to_owned() })?;
+            let mut name =
+                Name::from_ascii(text).map_err(|_| NameError::BadZone { zone: text.to_owned() })?;
             name.set_fqdn(true);
             read.insert(name.to_lowercase(), addresses.iter().copied().take(MAX_ADDRESSES).collect());
         }

@@ -704,7 +704,8 @@ impl Engine {
         let rules = FirewallConfig {
             uplink: self.uplink.as_ref().map(|uplink| uplink.name().to_owned()),
             delegated: self.uplink.as_ref().map_or_else(Vec::new, |uplink| {
-                uplink.binding().map_or_else(Vec::new, |b| b.prefixes.iter().map(|p| p.prefix).collect())
+                let prefixes = uplink.binding().map_or(&[][..], |binding| &binding.prefixes);
+                prefixes.iter().flat_map(|p| plan::without(p.prefix, p.excluded)).collect()
             }),
             lans: (self.lans.iter().enumerate())
                 .map(|(index, lan)| LanRules {
@@ -745,8 +746,8 @@ impl Engine {
         if let Some(uplink) = &self.uplink {
             uplink.desire(now, &mut desired);
         }
-        for from in delegated {
-            desired.routes.push(RouteKey { destination: from.prefix, to: To::Unreachable, metric: 4096 });
+        for destination in delegated.iter().flat_map(|from| plan::without(from.prefix, from.excluded)) {
+            desired.routes.push(RouteKey { destination, to: To::Unreachable, metric: 4096 });
         }
         for lan in self.lans.iter().filter(|lan| lan.up) {
             let current = lan.share.prefixes.iter().map(|p| (p.net, p.preferred_until, p.valid_until));

@@ -106,6 +106,18 @@ fn fixed(lan: &Lan) -> Share {
     }
 }
 
+/// `prefix` without what the ISP keeps of it, in as few parts as there are. Hosts in the excluded part live on the ISP's
+/// link (RFC 6603 section 4.2): nothing that holds for what is behind us holds for them.
+pub(crate) fn without(prefix: Ipv6Net, excluded: Option<Ipv6Net>) -> Vec<Ipv6Net> {
+    let Some(excluded) = excluded.filter(|excluded| prefix.contains(excluded)) else { return vec![prefix] };
+    // On the way down to the excluded part, the half that it is not in is ours.
+    let other_half = |length: u8| {
+        let bits = u128::from(excluded.network()) ^ 1u128.checked_shl(u32::from(128 - length))?;
+        Ipv6Net::new(bits.into(), length).ok().map(|net| net.trunc())
+    };
+    (prefix.prefix_len() + 1..=excluded.prefix_len()).filter_map(other_half).collect()
+}
+
 /// The `number`th /64 of `prefix`.
 fn subnet(prefix: Ipv6Net, number: u64) -> Option<Ipv6Net> {
     (prefix.prefix_len() <= 64 && number < rooms(prefix)).then(|| {
@@ -175,6 +187,22 @@ mod tests {
         assert!(plan.shares[0].prefixes.is_empty());
         assert_eq!(plan.shares[0].pools[0].reserved, ["2001:db8::/64".parse().unwrap()]);
         assert_eq!(plan.problems.len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_beside_the_excluded_part() {
+        let left = |prefix: &str, excluded: Option<&str>| -> Vec<String> {
+            let excluded = excluded.map(|excluded| excluded.parse().unwrap());
+            without(prefix.parse().unwrap(), excluded).iter().map(Ipv6Net::to_string).collect()
+        };
+        assert_eq!(left("2001:db8::/60", None), ["2001:db8::/60"]);
+        assert_eq!(left("2001:db8::/60", Some("2001:db8:0:100::/64")), ["2001:db8::/60"]);
+        assert_eq!(
+            left("2001:db8::/60", Some("2001:db8:0:5::/64")),
+            ["2001:db8:0:8::/61", "2001:db8::/62", "2001:db8:0:6::/63", "2001:db8:0:4::/64"]
+        );
+        assert_eq!(left("::/0", Some("8000::/1")), ["::/1"]);
+        assert!(left("2001:db8::/60", Some("2001:db8::/60")).is_empty());
     }
 
     #[test]

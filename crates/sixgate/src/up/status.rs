@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::problems::Matter;
+use super::uplink::Uplink;
 use crate::view;
 use sixgate_dhcp::client::{Client, State};
 use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
@@ -50,6 +51,7 @@ impl Engine {
             None => BTreeMap::new(),
         };
         let mut problems = self.plan.problems.clone();
+        problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,7 +3,7 @@
 use super::kernel::{AddressKey, AddressValue, Desired, RouteKey, To};
 use super::plan::Delegated;
 use crate::config;
-use sixgate_dhcp::client::{Binding, Client};
+use sixgate_dhcp::client::{Binding, Client, State};
 use sixgate_nd::host::{self, Host};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
@@ -64,6 +64,19 @@ impl Uplink {
                 valid_until: prefix.valid_until,
             })
             .collect()
+    }
+
+    /// What was asked for and is not given, as a sentence.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let client = self.client.as_ref()?;
+        let settled = matches!(client.state(), State::Bound | State::Renewing | State::Rebinding);
+        (settled && self.config.prefix && self.binding()?.prefixes.is_empty()).then(|| {
+            format!(
+                "the ISP on {} delegates no prefix: the LANs have no way out; ask the ISP for prefix delegation (IA_PD), \
+                 give the LANs prefixes of their own, or set uplink.prefix = false",
+                self.name()
+            )
+        })
     }
 
     pub(crate) fn has_default_route(&self) -> bool {

@@ -9,3 +9,5 @@ mod lifecycle;
 mod mistakes;
 mod network;
 mod served;
+mod uplinks;
+mod wan;

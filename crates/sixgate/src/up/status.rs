@@ -50,6 +50,10 @@ impl Engine {
             }
             None => BTreeMap::new(),
         };
+        // The store tries again by itself, and tells nobody when it comes through.
+        if self.committing.is_empty() && self.store.counters().unwritten == 0 {
+            self.problems.settled(&Matter::Store);
+        }
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.problems.sentences().cloned());

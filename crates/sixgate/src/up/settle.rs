@@ -1,0 +1,206 @@
+//! The rest of the world follows what changed: prefixes of the LANs, routes, addresses, firewall rules, resolvers, names.
+
+use super::before;
+use super::engine::{Engine, ROUTER_PATIENCE};
+use super::kernel::{AddressKey, AddressValue, Desired, RouteKey, To};
+use super::lan::Lan;
+use super::plan::{self, Delegated};
+use super::problems::Matter;
+use super::resolv;
+use super::uplink::Uplink;
+use ipnet::Ipv6Net;
+use sixgate_dhcp::server;
+use sixgate_linux::nft::{FirewallConfig, LanRules};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// When to try again what the kernel, or the disk, refused.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Makes prefixes, routes, rules, resolvers and names follow what changed. Cheap when nothing did.
+    pub(crate) fn settle(&mut self) {
+        // A change can bring another (a router records what it told): bounded, since each settles something.
+        for _ in 0..4 {
+            if !std::mem::take(&mut self.changed) {
+                return;
+            }
+            self.settle_once();
+        }
+    }
+
+    fn settle_once(&mut self) {
+        let now = self.now();
+        let delegated = self.uplink.as_ref().map_or_else(Vec::new, |uplink| uplink.delegated(now));
+        let lans: Vec<_> = self.lans.iter().map(|lan| lan.config.clone()).collect();
+        let plan = plan::plan(&delegated, &lans);
+        for problem in plan.problems.iter().filter(|problem| !self.plan.problems.contains(problem)) {
+            tracing::warn!("{problem}");
+        }
+        let dns = self.config.dns.enabled;
+        let behind: Vec<Ipv6Net> = (delegated.iter().map(|from| from.prefix))
+            .chain(self.lans.iter().flat_map(|lan| lan.config.prefixes.iter().copied()))
+            .collect();
+        // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
+        let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
+            if lan.share != *share {
+                for prefix in &share.prefixes {
+                    if !lan.share.prefixes.iter().any(|old| old.net == prefix.net) {
+                        tracing::info!(interface = lan.config.interface.value, prefix = %prefix.net, "lan has prefix");
+                    }
+                }
+                lan.share = share.clone();
+            }
+            let advertised = lan.advertised();
+            lan.router.set_config(now, lan.router_config(dns, &behind));
+            lan.router.set_prefixes(now, advertised);
+            lan.router.set_default_route(now, default_route);
+            let complete = default_route && !lan.share.prefixes.is_empty();
+            if lan.waits() && (complete || now >= self.started + ROUTER_PATIENCE) {
+                lan.router.start(now);
+            }
+        }
+        self.plan = plan;
+        let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(dns)).collect();
+        if self.links != links {
+            let mut actions = Vec::new();
+            self.server.set_links(now, links.clone(), &mut actions);
+            self.links = links;
+            self.server_actions(actions);
+        }
+        self.settle_names();
+        self.settle_firewall();
+        let desired = self.desired(now, &delegated);
+        let refused = self.kernel.apply(&mut self.netlink, now, desired);
+        for problem in
+            refused.iter().filter(|problem| !self.problems.about(&Matter::Kernel).contains(problem))
+        {
+            tracing::error!("{problem}");
+        }
+        self.problems.replace(Matter::Kernel, refused);
+        let record = before::encode_addresses(self.kernel.addresses(), &self.epoch);
+        if record != self.recorded && self.set(before::ADDRESSES, Some(record.clone())).is_some() {
+            self.recorded = record;
+        }
+        self.settle_resolvers();
+        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf]
+            .iter()
+            .any(|m| !self.problems.about(m).is_empty());
+        self.retry = refused.then(|| now + RETRY);
+    }
+
+    fn settle_names(&mut self) {
+        let prefixes: Vec<Ipv6Net> =
+            self.lans.iter().flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net)).collect();
+        let gateway: Vec<Ipv6Addr> = self.lans.iter().flat_map(Lan::resolvers).collect();
+        self.names.set_prefixes(&prefixes);
+        self.names.set_gateway(&gateway);
+    }
+
+    fn settle_resolvers(&mut self) {
+        let learnt = self.uplink.as_ref().map_or_else(Vec::new, Uplink::resolvers);
+        let upstreams: Vec<SocketAddr> = if self.config.dns.upstreams.is_empty() {
+            learnt.iter().map(|resolver| SocketAddr::V6(*resolver)).collect()
+        } else {
+            self.config.dns.upstreams.clone()
+        };
+        self.forwarder.set_upstreams(&upstreams);
+        if let Some(uplink) = &mut self.uplink
+            && let Some(path) = uplink.config.resolv_conf.clone()
+        {
+            let text = resolv::text(&learnt, uplink.name(), &uplink.domains());
+            if uplink.resolv_conf.as_ref() != Some(&text) {
+                match std::fs::write(&path, &text) {
+                    Ok(()) => {
+                        uplink.resolv_conf = Some(text);
+                        self.problems.settled(&Matter::ResolvConf);
+                    }
+                    Err(error) => {
+                        let sentence = format!("cannot write {}: {error}", path.display());
+                        self.problems.put(Matter::ResolvConf, sentence);
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle_firewall(&mut self) {
+        let Some(firewall) = &mut self.firewall else { return };
+        let rules = FirewallConfig {
+            uplink: self.uplink.as_ref().map(|uplink| uplink.name().to_owned()),
+            delegated: self.uplink.as_ref().map_or_else(Vec::new, |uplink| {
+                let prefixes = uplink.binding().map_or(&[][..], |binding| &binding.prefixes);
+                prefixes.iter().flat_map(|p| plan::without(p.prefix, p.excluded)).collect()
+            }),
+            lans: (self.lans.iter().enumerate())
+                .map(|(index, lan)| LanRules {
+                    interface: lan.config.interface.value.clone(),
+                    // Deprecated prefixes too: connections that began before a renumbering end by themselves.
+                    prefixes: (lan.router.advertised().iter().map(|told| told.prefix))
+                        .chain(lan.share.prefixes.iter().map(|prefix| prefix.net))
+                        .chain(
+                            self.delegated
+                                .iter()
+                                .filter(|(_, (_, on))| *on == index)
+                                .map(|(prefix, _)| *prefix),
+                        )
+                        .collect::<std::collections::BTreeSet<_>>()
+                        .into_iter()
+                        .collect(),
+                })
+                .collect(),
+        };
+        if self.rules.as_ref() == Some(&rules) {
+            return;
+        }
+        match firewall.apply(&rules) {
+            Ok(()) => {
+                self.rules = Some(rules);
+                self.problems.settled(&Matter::Firewall);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the firewall's rules could not be changed: the old ones stand");
+                self.problems.put(Matter::Firewall, error.to_string());
+            }
+        }
+    }
+
+    /// The addresses and routes that the kernel shall hold.
+    fn desired(&self, now: Duration, delegated: &[Delegated]) -> Desired {
+        let mut desired = Desired::default();
+        if let Some(uplink) = &self.uplink {
+            uplink.desire(now, &mut desired);
+        }
+        for destination in delegated.iter().flat_map(|from| plan::without(from.prefix, from.excluded)) {
+            desired.routes.push(RouteKey { destination, to: To::Unreachable, metric: 4096 });
+        }
+        for lan in self.lans.iter().filter(|lan| lan.up) {
+            let current = lan.share.prefixes.iter().map(|p| (p.net, p.preferred_until, p.valid_until));
+            // What hosts were told before and may still use: kept, deprecated, so that the LAN itself goes on working.
+            let stale = (lan.router.advertised().into_iter())
+                .filter(|told| !lan.share.prefixes.iter().any(|prefix| prefix.net == told.prefix))
+                .map(|told| (told.prefix, Duration::ZERO, told.valid_until));
+            for (net, preferred_until, valid_until) in
+                current.chain(stale).filter(|(_, _, valid)| *valid > now)
+            {
+                let key = AddressKey { interface: lan.interface, address: Lan::gateway(net) };
+                let value = AddressValue { prefix_length: net.prefix_len(), preferred_until, valid_until };
+                desired.addresses.entry(key).or_insert(value);
+            }
+            for pool in lan.config.delegate_from.iter().filter(|_| lan.config.delegate) {
+                let route = RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 };
+                if !desired.routes.contains(&route) {
+                    desired.routes.push(route);
+                }
+            }
+        }
+        for (prefix, (via, lan)) in &self.delegated {
+            if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {
+                let to = To::Gateway { gateway: *via, interface: lan.interface };
+                desired.routes.push(RouteKey { destination: *prefix, to, metric: 1024 });
+            }
+        }
+        desired
+    }
+}

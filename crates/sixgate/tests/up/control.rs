@@ -1,6 +1,6 @@
 //! The control socket and the views: what they show, who may ask, and what a client can do to the gateway (nothing).
 
-use crate::mistakes::{Ended, SERVER, as_nobody, pair, run, shell};
+use crate::mistakes::{Ended, SERVER, as_nobody, nobody_exists, pair, run, shell};
 use crate::network::*;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -145,10 +145,13 @@ fn not_running_and_not_permitted_are_told_apart() {
 
     let server = Sixgate::start(&pair.gw, SERVER);
     assert_eq!(permissions(&pair.gw).0, 0o600);
-    for view in ["status", "leases"] {
+    for view in ["status", "leases"].into_iter().filter(|_| nobody_exists()) {
         as_nobody(&pair.gw, view).expect(4, &["Permission denied", "run as root, or set control-group"]);
     }
     server.kill();
+    if !nobody_exists() {
+        return;
+    }
     // As a service manager makes it; the state folder within made it closed to others.
     run(&pair.gw, "chmod", &["755", "/run/sixgate"]).expect(0, &[]);
     // A socket that nobody listens at, and then a new start in its place.

@@ -117,6 +117,19 @@ pub fn as_nobody(host: &Host, arguments: &str) -> Ended {
     )
 }
 
+/// Whether there is a nobody: not in an ordinary user's namespace, which has root alone.
+pub fn nobody_exists() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    let exists = map
+        .split_ascii_whitespace()
+        .nth(2)
+        .is_some_and(|count| count.parse().is_ok_and(|count: u32| count > 65_534));
+    if !exists {
+        eprintln!("not shown here: what nobody may not do, since this namespace has no other user");
+    }
+    exists
+}
+
 /// Starts `up` with a mistake: it ends by itself and leaves no trace.
 fn refused(host: &Host, config: &str) -> Ended {
     let before = traces(host);
@@ -197,6 +210,9 @@ fn a_file_that_cannot_be_read_is_named() {
     up("/dev/zero").expect(2, &["/dev/zero", "make it a readable text file"]);
     pair.gw.write_file("/run/secret.toml", SERVER).unwrap();
     run(&pair.gw, "chmod", &["600", "/run/secret.toml"]).expect(0, &[]);
+    if !nobody_exists() {
+        return;
+    }
     as_nobody(&pair.gw, "up --config /run/secret.toml").expect(
         2,
         &[
@@ -212,6 +228,9 @@ fn without_permission_the_missing_capability_is_named() {
     let pair = pair("mistakes-nobody");
     let before = traces(&pair.gw);
     pair.gw.write_file("/etc/sixgate.toml", format!("state = \"/tmp/sixgate-nobody\"\n{SERVER}")).unwrap();
+    if !nobody_exists() {
+        return;
+    }
     as_nobody(&pair.gw, "up").expect(3, &["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE", "root"]);
     let partly = "exec setpriv --bounding-set=-net_raw --inh-caps=-net_raw \"$SIXGATE\" up";
     let ended = shell(&pair.gw, partly);

@@ -5,6 +5,7 @@ mod dhclient;
 mod dhcpcd;
 mod dibbler;
 mod kernel;
+mod networkd;
 mod rdisc6;
 mod wide;
 
@@ -80,6 +81,13 @@ impl Stage {
     /// Ends the gateway as a power failure of its program would, and starts it again.
     fn crash(&mut self) {
         self.gateway.take().expect("it runs").kill();
+        self.start_again();
+    }
+
+    /// As [`Stage::crash`], but the client asks for a renewal before the gateway is back: it must ask again, or rebind.
+    fn crash_until_asked(&mut self) {
+        self.gateway.take().expect("it runs").kill();
+        self.seen.wait_fields("dhcpv6.msgtype == 5", &["frame.number"], 1, PATIENCE).unwrap();
         self.start_again();
     }
 
@@ -166,12 +174,12 @@ impl Stage {
         carol
     }
 
-    /// Waits until the gateway, since it was started, has answered a Renew; then nothing may have changed. The leases
-    /// are good for longer than before, and the client knows it.
+    /// Waits until the gateway, since it was started, has extended all that the client holds, asked by a Renew or by the
+    /// Rebind that follows one; then nothing may have changed.
     fn wait_renewed(&self, held: &Held) {
         let look = || {
             let dhcp = &self.gateway().status()["dhcp"];
-            (dhcp["renew"].as_u64()? > 0 && dhcp["reply"].as_u64()? > 0).then_some(())
+            (dhcp["renew"].as_u64()? + dhcp["rebind"].as_u64()? > 0).then_some(())
         };
         wait_some("a renewal", PATIENCE, look, || self.state()).unwrap_or_else(|error| panic!("{error}"));
         // Some clients renew each association by itself.
@@ -192,26 +200,27 @@ impl Stage {
         assert!(!releases.is_empty(), "the client released");
     }
 
-    /// The addresses and prefixes that Replies to a Renew extended since the gateway was started.
+    /// The addresses and prefixes that Replies to a Renew or Rebind extended since the gateway was started.
     fn renewed(&self) -> BTreeSet<String> {
         let fields = ["dhcpv6.msgtype", "dhcpv6.xid", "dhcpv6.iaaddr.ip", "dhcpv6.iaprefix.pref_addr"];
-        let since =
-            format!("frame.time_epoch > {} && (dhcpv6.msgtype == 5 || dhcpv6.msgtype == 7)", self.since);
+        let since = format!("frame.time_epoch > {} && dhcpv6.msgtype in {{5, 6, 7}}", self.since);
         let messages = self.seen.fields(&since, &fields).unwrap();
-        let renews: Vec<&String> =
-            messages.iter().filter(|message| message[0] == "5").map(|message| &message[1]).collect();
-        let replies = messages.iter().filter(|message| message[0] == "7" && renews.contains(&&message[1]));
+        let asked: Vec<&String> =
+            messages.iter().filter(|message| message[0] != "7").map(|message| &message[1]).collect();
+        let replies = messages.iter().filter(|message| message[0] == "7" && asked.contains(&&message[1]));
         replies.flat_map(|reply| reply[2..].iter().cloned()).filter(|resource| !resource.is_empty()).collect()
     }
 
-    /// Two ends of the gateway and its return, for a client that renews by itself: nothing changes, and the client's next
-    /// renewal is answered.
-    fn assert_kept_over(&mut self, [first, second]: [fn(&mut Self); 2], held: &Held) {
-        first(self);
-        self.assert_in_use(held);
-        self.wait_renewed(held);
-        second(self);
-        self.assert_in_use(held);
+    /// Ends of the gateway, each with its return, for a client that renews by itself: nothing changes, and the client's
+    /// renewal after the first is answered.
+    fn assert_kept_over(&mut self, ends: &[fn(&mut Self)], held: &Held) {
+        for (index, end) in ends.iter().enumerate() {
+            end(self);
+            self.assert_in_use(held);
+            if index == 0 {
+                self.wait_renewed(held);
+            }
+        }
     }
 
     /// Ends everything; all that the gateway sent on the LAN must have been well-formed, and every Reply a success.

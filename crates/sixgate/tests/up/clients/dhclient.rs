@@ -20,7 +20,7 @@ fn dhclient_keeps_address_and_prefix_over_restarts() {
     let held = stage.wait_held();
     // It leaves the prefix to others.
     let carol = stage.route_downstream(&held);
-    stage.assert_kept_over([Stage::restart, Stage::crash], &held);
+    stage.assert_kept_over(&[Stage::restart, Stage::crash], &held);
     stage.assert_reached(carol);
     // Ended without a release and back again, it asks for what it had: with a prefix by Rebind (RFC 9915 section 18.2.12).
     run(&["-x"]).wait(PATIENCE).unwrap();

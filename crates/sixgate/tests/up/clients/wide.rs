@@ -18,7 +18,7 @@ fn dhcp6c_keeps_address_and_prefix_over_restarts() {
     let held = stage.wait_held();
     let downstream = stage.wait_downstream(&held);
     stage.assert_reached(downstream);
-    stage.assert_kept_over([Stage::crash, Stage::restart], &held);
+    stage.assert_kept_over(&[Stage::crash, Stage::restart], &held);
     assert_eq!(stage.wait_downstream(&held), downstream);
     stage.assert_reached(downstream);
     // It releases when it is told to end.

@@ -19,6 +19,8 @@ pub enum Capability {
     NetAdmin = 12,
     /// Open raw and packet sockets.
     NetRaw = 13,
+    /// Look into processes that have more capabilities, such as for whose a socket is.
+    SysPtrace = 19,
 }
 
 /// Names of all capabilities of linux/capability.h, by number.

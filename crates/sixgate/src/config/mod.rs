@@ -237,6 +237,11 @@ impl Config {
         Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
     }
 
+    /// Whether a resolver is asked over IPv4: the one reason to open such a socket.
+    pub(crate) fn needs_ipv4(&self) -> bool {
+        self.dns.upstreams.iter().any(SocketAddr::is_ipv4)
+    }
+
     /// What in `new` cannot be taken over while running, as the keys that differ.
     pub(crate) fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let mut keys = Vec::new();
@@ -253,6 +258,10 @@ impl Config {
         }
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
+        }
+        // A running sixgate that asks no resolver over IPv4 has given up opening such sockets.
+        if new.needs_ipv4() && !self.needs_ipv4() {
+            keys.push("dns.upstreams");
         }
         if self.dhcp != new.dhcp {
             keys.push("dhcp");

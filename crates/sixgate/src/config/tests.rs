@@ -136,4 +136,7 @@ fn reload_says_what_needs_a_restart() {
     assert_eq!(a.needs_restart(&b), ["lan.interface"]);
     let c = parse(&format!("# moved\n{HOME}mtu = 1400\n")).unwrap().config;
     assert!(a.needs_restart(&c).is_empty());
+    let ipv4 = parse(&format!("{HOME}[dns]\nupstreams = [\"192.0.2.53\"]\n")).unwrap().config;
+    assert_eq!(a.needs_restart(&ipv4), ["dns.upstreams"]);
+    assert!(ipv4.needs_restart(&a).is_empty());
 }

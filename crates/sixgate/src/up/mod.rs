@@ -16,6 +16,7 @@ mod plan;
 mod problems;
 mod reload;
 mod resolv;
+mod sandbox;
 mod settle;
 mod sockets;
 mod start;
@@ -51,6 +52,9 @@ pub(crate) fn command(arguments: &cli::Up) -> Outcome {
     };
     show(&checked.warnings);
     log::start(arguments.log, arguments.verbose);
+    if let Err(error) = sandbox::before_start() {
+        return crate::fail(&error.to_string());
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return crate::fail(&format!("cannot start: {error}")),
@@ -69,6 +73,11 @@ async fn serve(config: Config) -> Outcome {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };
+    if let Err(error) = sandbox::when_serving(&engine.config) {
+        let _ = Box::pin(stop::stop(engine, guard, incoming)).await;
+        let _ = crate::fail(&error.to_string());
+        return Outcome::Refused;
+    }
     Box::pin(run(engine, guard, incoming, Signals { terminate, interrupt, hangup })).await
 }
 

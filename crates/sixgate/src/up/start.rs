@@ -11,7 +11,7 @@ use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
-use super::{DATABASE, permission, persist, resolv};
+use super::{DATABASE, permission, persist, resolv, sandbox};
 use crate::config::{Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::{Outcome, say, show};
@@ -64,6 +64,8 @@ pub(crate) enum StartError {
     Control(#[from] ControlError),
     #[error(transparent)]
     Permission(#[from] permission::Lacking),
+    #[error(transparent)]
+    Sandbox(#[from] sixgate_linux::sandbox::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -158,15 +160,14 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     // A tunnel has no link-layer address; any will do, since it is kept.
     let duid = persist::duid(&config.state, mac.unwrap_or_else(random_link_layer), now)?;
     let outcomes = events.clone();
-    let (store, snapshot) = Store::open(
-        &config.state.join(DATABASE),
-        sixgate_store::Config::default(),
-        Box::new(move |done| {
-            let done = done.into_iter().map(|(token, outcome)| (token, outcome.map_err(|e| e.to_string())));
-            // On the store's own thread, where waiting for the engine is right.
-            let _ = outcomes.blocking_send(Event::Stored(done.collect()));
-        }),
-    )?;
+    let committed: sixgate_store::OnCommit = Box::new(move |done| {
+        let done = done.into_iter().map(|(token, outcome)| (token, outcome.map_err(|e| e.to_string())));
+        // On the store's own thread, where waiting for the engine is right.
+        let _ = outcomes.blocking_send(Event::Stored(done.collect()));
+    });
+    let database = config.state.join(DATABASE);
+    let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
+    let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {

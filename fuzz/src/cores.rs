@@ -1,32 +1,32 @@
 //! Cores: a run of events is read from the bytes and played; what a core promises is asserted after each.
 
-use sixgate_dhcp::lease::Resource;
+use sixgate_dhcp::lease::{LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{
     Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
 };
 use sixgate_dns::{Client, Forwarder, Names, Token, Transport};
-use sixgate_wire::dhcpv6::{DhcpOption, Duid, Packet};
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, MessageType, OptionCode, Packet};
 use std::collections::VecDeque;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// When the run begins, in seconds since the Unix epoch.
-const START: u64 = 1_795_000_000;
+pub(crate) const START: u64 = 1_795_000_000;
 
 /// Reads events: an octet that says what, one that says who or how much, and for those with content two octets of length.
-struct Script<'a> {
-    rest: &'a [u8],
+pub(crate) struct Script<'a> {
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Script<'a> {
-    fn event(&mut self) -> Option<(u8, u8)> {
+    pub(crate) fn event(&mut self) -> Option<(u8, u8)> {
         let (&[what, how], rest) = self.rest.split_first_chunk::<2>()?;
         self.rest = rest;
         Some((what, how))
     }
 
     /// Its content; the last may be shorter than it says.
-    fn content(&mut self) -> &'a [u8] {
+    pub(crate) fn content(&mut self) -> &'a [u8] {
         let Some((length, rest)) = self.rest.split_first_chunk::<2>() else { return &[] };
         let (content, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)).min(rest.len()));
         self.rest = rest;
@@ -65,8 +65,51 @@ fn link(name: &str, number: u16) -> Link {
     }
 }
 
-/// The DHCPv6 server: datagrams of several clients on two links, commits that succeed and fail, time that passes, and
-/// pools that change. No two leases overlap, nothing lies outside the pools, and every reply is well-formed.
+/// What a store holds: commits that failed are forgotten, or kept and written before any other.
+#[derive(Default)]
+struct Disk {
+    leases: LeaseTable,
+    unwritten: Vec<LeaseChange>,
+}
+
+impl Disk {
+    fn write(&mut self, changes: Vec<LeaseChange>) {
+        for change in self.unwritten.drain(..).chain(changes) {
+            self.leases.apply(change);
+        }
+    }
+
+    /// What a Reply tells is on the disk, as its client's own.
+    fn vouch(&self, reply: &[u8]) {
+        let Ok(Packet::Message(message)) = Packet::parse(reply) else { return };
+        let Some(client) = message.options().get(OptionCode::CLIENT_ID) else { return };
+        let vouch = |resource: Resource, iaid: u32| {
+            let lease = self.leases.get(resource).unwrap_or_else(|| panic!("{resource} is not on the disk"));
+            let own = lease.duid.as_bytes() == client && lease.iaid == iaid;
+            assert!(
+                own && lease.state == LeaseState::Bound,
+                "{resource} is told, and on the disk it is {lease:?}"
+            );
+        };
+        for option in message.options().iter().filter(|_| message.kind() == MessageType::REPLY) {
+            match option {
+                DhcpOption::IaNa(ia) => ia
+                    .addresses()
+                    .filter(|told| told.valid > 0)
+                    .for_each(|told| vouch(Resource::Address(told.address), ia.iaid)),
+                DhcpOption::IaPd(ia) => ia
+                    .prefixes()
+                    .filter(|told| told.valid > 0)
+                    .for_each(|told| vouch(Resource::Prefix(told.net()), ia.iaid)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The DHCPv6 server: datagrams of several clients on two links, commits that succeed and fail, time that passes, crashes,
+/// and pools that change. No two leases overlap in memory or on the disk, nothing lies outside the pools, and every reply
+/// is well-formed and tells what is on the disk.
 pub fn server(bytes: &[u8]) {
     let limits = Limits { leases: 24, offers: 8, declined: 3, commits: 6, ..Limits::default() };
     let config = ServerConfig {
@@ -77,9 +120,10 @@ pub fn server(bytes: &[u8]) {
         hash_key: [5; 16],
         limits,
     };
-    let mut server = Server::new(config, Vec::new());
+    let mut server = Server::new(config.clone(), Vec::new());
+    let mut disk = Disk::default();
     let mut now = Duration::from_secs(START);
-    let mut flight: VecDeque<u64> = VecDeque::new();
+    let mut flight: VecDeque<(u64, Vec<LeaseChange>)> = VecDeque::new();
     let mut script = Script { rest: bytes };
     while let Some((what, how)) = script.event() {
         let mut actions = Actions::new();
@@ -98,14 +142,28 @@ pub fn server(bytes: &[u8]) {
                 server.handle_timeout(now, &mut actions);
             }
             3 => {
-                if let Some(ticket) = flight.pop_front() {
+                if let Some((ticket, changes)) = flight.pop_front() {
+                    disk.write(changes);
                     server.committed(ticket, &mut actions);
                 }
             }
             4 => {
-                if let Some(ticket) = flight.pop_front() {
+                if let Some((ticket, changes)) = flight.pop_front() {
+                    if how & 1 != 0 {
+                        disk.unwritten.extend(changes);
+                    }
                     server.commit_failed(now, ticket);
                 }
+            }
+            _ if how & 0x80 != 0 => {
+                // A crash; the kept failures may have been written.
+                flight.clear();
+                if how & 1 != 0 {
+                    disk.write(Vec::new());
+                }
+                disk.unwritten.clear();
+                server = Server::new(config.clone(), disk.leases.iter().cloned().collect());
+                assert_eq!(server.counters().snapshot_conflicts, 0);
             }
             _ => {
                 let mut links = vec![link("a", 1), link("b", if how & 2 == 0 { 2 } else { 3 })];
@@ -117,15 +175,26 @@ pub fn server(bytes: &[u8]) {
             match action {
                 Action::Commit { ticket, changes } => {
                     assert!(!changes.is_empty(), "a commit of nothing");
-                    flight.push_back(ticket);
+                    flight.push_back((ticket, changes));
                 }
-                Action::Reply(reply) => well_formed(&reply.bytes),
+                Action::Reply(reply) => {
+                    well_formed(&reply.bytes);
+                    disk.vouch(&reply.bytes);
+                }
                 Action::RouteAdd(_) | Action::RouteRemove { .. } => {}
             }
         }
         assert!(flight.len() <= limits.commits);
         // A lease that a client holds may be moved aside, never doubled.
         assert!(server.leases().len() <= limits.leases);
+        for lease in disk.leases.iter() {
+            assert_eq!(
+                disk.leases.overlaps(lease.resource.net()).count(),
+                1,
+                "{} on the disk",
+                lease.resource
+            );
+        }
         for lease in server.leases().iter() {
             match lease.resource {
                 Resource::Address(address) => {
@@ -146,7 +215,7 @@ pub fn server(bytes: &[u8]) {
     }
 }
 
-fn well_formed(bytes: &[u8]) {
+pub(crate) fn well_formed(bytes: &[u8]) {
     let mut packet = Packet::parse(bytes).expect("a reply can be read");
     loop {
         let options = match packet {

@@ -1,9 +1,11 @@
 //! Fuzz targets as plain functions, so that `make test` can replay their corpus without a fuzzer. Each takes any bytes;
 //! each asserts what has to hold for all of them.
 
+mod client;
 mod cores;
 mod packets;
 
+pub use client::client;
 pub use cores::{dns, server};
 pub use packets::{dhcpv6, ndp};
 
@@ -11,4 +13,5 @@ pub use packets::{dhcpv6, ndp};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] = &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("dns", dns)];
+pub const TARGETS: &[Target] =
+    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns)];

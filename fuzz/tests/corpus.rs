@@ -41,6 +41,11 @@ fn server() {
 }
 
 #[test]
+fn client() {
+    replay("client");
+}
+
+#[test]
 fn dns() {
     replay("dns");
 }

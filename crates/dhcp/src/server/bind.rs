@@ -252,6 +252,8 @@ impl Server {
 
     /// Keeps a lease from others for a while, in the room that there is for offers.
     fn offer(&mut self, now: Duration, lease: Lease) {
+        // An offer that is made again needs no more room.
+        self.offers.remove(lease.resource);
         while self.offers.first_to_end().is_some_and(|offer| offer.valid_until <= now)
             || self.offers.len() >= self.limits.offers.max(1)
         {

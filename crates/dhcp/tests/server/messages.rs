@@ -367,3 +367,44 @@ fn caps_hold() {
     let renew = (0..4).fold(Ask::new(MessageType::RENEW, 1), |ask, iaid| ask.na(iaid, &[]));
     assert_eq!(desk.ask(&renew).map(|heard: Heard| heard.usable().len()), Some(3));
 }
+
+#[test]
+fn a_client_that_moved_is_told_so_and_gets_what_the_new_link_has() {
+    let mut other = Link { name: "guests".into(), ..lan() };
+    other.addresses = vec![address_pool("2001:db8:0:2::/64")];
+    for kind in [MessageType::RENEW, MessageType::REBIND] {
+        let mut desk = Desk::new(config(vec![lan(), other.clone()]));
+        let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]));
+        let old = bound.only();
+        let confirm = Ask::new(MessageType::CONFIRM, 1).ia(&bound.ias[0]).bytes();
+        let ask = Ask::new(kind, 1).ia(&bound.ias[0]).bytes();
+        let confirmed = desk.ask_on("guests", client_address(1), &confirm).unwrap();
+        assert_eq!(confirmed.status, Some(StatusCode::NOT_ON_LINK));
+        let heard = desk.ask_on("guests", client_address(1), &ask).unwrap();
+        assert!(heard.ias[0].leases.contains(&(old, 0, 0)), "{kind:?}: {heard:?}");
+        assert!(other.addresses[0].prefix.contains(&heard.only().net()), "{kind:?}");
+        // It may come back; nobody gets what it was promised before.
+        assert_eq!(desk.disk.get(old).map(|lease| lease.state), Some(LeaseState::Bound));
+    }
+}
+
+#[test]
+fn the_oldest_offer_gives_way() {
+    let limits = Limits { offers: 2, ..Limits::default() };
+    let mut link = lan();
+    link.addresses = vec![address_pool("2001:db8:0:1::8/125")];
+    let mut desk = Desk::new(ServerConfig { limits, ..config(vec![link]) });
+    let mut ask = |client: u8, wish: &str| {
+        desk.now += secs(1);
+        let heard = desk.ask(&Ask::new(MessageType::SOLICIT, client).na(1, &[wish])).unwrap();
+        (text(heard.only()), desk.server.counters().offers_evicted)
+    };
+    let [first, second, third] = ["2001:db8:0:1::8", "2001:db8:0:1::9", "2001:db8:0:1::a"];
+    assert_eq!(ask(1, first), (first.to_owned(), 0));
+    assert_eq!(ask(2, second), (second.to_owned(), 0));
+    // Made again, it takes no room; and then it is the newest.
+    assert_eq!(ask(1, first), (first.to_owned(), 0));
+    assert_eq!(ask(3, third), (third.to_owned(), 1));
+    assert_ne!(ask(4, first).0, first);
+    assert_eq!(ask(5, second), (second.to_owned(), 3));
+}

@@ -393,6 +393,24 @@ fn a_restart_tells_stale_what_was_advertised_before_the_crash() {
 }
 
 #[test]
+fn a_prefix_from_before_a_crash_that_dies_before_it_is_told_again_is_told_dead() {
+    let old = prefix("2001:db8:0:1::/64", 100_000, 200_000);
+    let mut lan = Lan::new(Config::default());
+    lan.router.restore(START, vec![old]);
+    // The uplink still holds it at first; moments later the ISP says that it has another.
+    lan.router.set_prefixes(START, vec![old]);
+    lan.router.set_prefixes(START, vec![prefix("2001:db8:f:1::/64", 100_000, 200_000)]);
+    lan.router.start(START);
+    lan.run_until(START + secs(10));
+    assert_eq!(told(lan.last(), "2001:db8:0:1::/64"), Some((0, 0)));
+    // The same for one that came back for a moment.
+    lan.router.set_prefixes(lan.now, vec![old]);
+    lan.router.set_prefixes(lan.now, vec![]);
+    lan.run_until(START + secs(20));
+    assert_eq!(told(lan.last(), "2001:db8:0:1::/64"), Some((0, 0)));
+}
+
+#[test]
 fn stale_prefixes_are_bounded() {
     let mut lan = started(vec![]);
     for step in 0..100u64 {

@@ -98,7 +98,11 @@ impl Prefixes {
             }
             let Some(known) = self.live.iter().find(|l| l.wanted.prefix == wanted.prefix) else {
                 urgency = Urgency::Now;
-                live.push(Live { wanted, told_preferred: now, told_valid: now });
+                // Hosts may hold it already, from before a restart or before it went stale: if it goes again before
+                // it was told again, it must still be told dead.
+                let before = self.remembered.iter().chain(&self.stale);
+                let held = before.filter(|s| s.prefix.prefix == wanted.prefix).map(|s| s.until).max();
+                live.push(Live { wanted, told_preferred: now, told_valid: held.unwrap_or(now) });
                 continue;
             };
             let (preferred, _) = lifetimes(now, config, &wanted);

@@ -3,11 +3,12 @@
 
 mod dibbler;
 mod kea;
+mod renumbering;
 
 use crate::network::*;
 use ipnet::Ipv6Net;
 use serde_json::Value;
-use sixgate_lab::{Capture, Command, Host, Process, Transport, wait_some};
+use sixgate_lab::{Capture, Command, Host, Process, Signal, Transport, wait_some};
 use std::net::IpAddr;
 
 /// All that the ISPs here delegate from; routed to the customer.
@@ -174,6 +175,21 @@ impl Kea {
     /// Starts it; it knows the leases of an earlier run unless [`Kea::forget`] was called.
     pub fn start(isp: &Host, pools: &Pools<'_>) -> Self {
         isp.wait_link_local("cust0", PATIENCE).unwrap();
+        Self::configure(isp, pools);
+        let kea = Command::new("kea-dhcp6").args(["-c", "/run/kea/kea.conf"]);
+        let kea = kea.env("KEA_PIDFILE_DIR", "/run/kea").env("KEA_LOCKFILE_DIR", "/run/kea");
+        let process = isp.spawn(&kea).unwrap();
+        process.wait_line("DHCP6_STARTED", PATIENCE).unwrap();
+        Self { isp: isp.clone(), process }
+    }
+
+    /// Goes on with other pools. Leases outside of them end with their next renewal.
+    pub fn reload(&self, pools: &Pools<'_>) {
+        Self::configure(&self.isp, pools);
+        self.process.signal(Signal::SIGHUP).unwrap();
+    }
+
+    fn configure(isp: &Host, pools: &Pools<'_>) {
         let addresses = pools.addresses.map_or_else(String::new, |pool| format!(r#"{{ "pool": "{pool}" }}"#));
         let prefixes = pools.prefixes.map_or_else(String::new, |pool| {
             let (prefix, length) = pool.split_once('/').unwrap();
@@ -197,11 +213,6 @@ impl Kea {
             }} }}"#
         );
         isp.write_file("/run/kea/kea.conf", text).unwrap();
-        let kea = Command::new("kea-dhcp6").args(["-c", "/run/kea/kea.conf"]);
-        let kea = kea.env("KEA_PIDFILE_DIR", "/run/kea").env("KEA_LOCKFILE_DIR", "/run/kea");
-        let process = isp.spawn(&kea).unwrap();
-        process.wait_line("DHCP6_STARTED", PATIENCE).unwrap();
-        Self { isp: isp.clone(), process }
     }
 
     pub fn stop(self) {

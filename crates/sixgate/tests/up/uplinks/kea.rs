@@ -1,7 +1,6 @@
 //! Kea as the ISP's delegating server.
 
 use super::*;
-use sixgate_lab::Signal;
 
 /// A gateway before this Kea, with its LANs in use.
 fn gateway(home: &Home) -> (Sixgate, Ipv6Net) {
@@ -188,7 +187,6 @@ fn an_isp_that_answers_late() {
     wait_in(&home.alice, "eth0", lan);
     internet(&home);
     wait_browses_by_name(&home.alice, lan);
-    gateway.process.signal(Signal::SIGTERM).unwrap();
-    gateway.process.wait(PATIENCE).unwrap();
+    gateway.stop();
     line.judge();
 }

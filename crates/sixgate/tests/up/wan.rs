@@ -12,7 +12,7 @@ const SCAN: &str = "-6 -n -Pn -T5 --min-rate 20000 --max-retries 1 -oG -";
 fn scan(host: &Host, what: &str, targets: &[&str]) -> Vec<String> {
     let nmap = Command::new("nmap").args(SCAN.split(' ')).args(what.split(' ')).args(targets);
     let process = host.spawn(&nmap).unwrap();
-    let status = process.wait(Duration::from_secs(60)).unwrap();
+    let status = process.wait(Duration::from_mins(1)).unwrap();
     let text = process.output();
     assert!(status.success() && text.contains("Nmap done"), "{text}");
     text.lines().filter(|line| line.contains("Ports: ")).map(str::to_owned).collect()

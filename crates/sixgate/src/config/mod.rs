@@ -12,9 +12,10 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 use file::File;
 use ipnet::Ipv6Net;
 use sixgate_dns::Names;
+use sixgate_endpoint::Endpoint;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -111,6 +112,8 @@ pub(crate) struct Lan {
     pub(crate) interface: Located,
     /// Which /64 of each delegated prefix this LAN takes.
     pub(crate) subnet: u64,
+    /// Whether that number was written down, and not counted.
+    pub(crate) subnet_written: bool,
     /// Prefixes that the LAN has besides.
     pub(crate) prefixes: Vec<Ipv6Net>,
     /// Whether clients form addresses themselves (A flag).
@@ -397,6 +400,7 @@ impl Reader<'_> {
 
     fn lan(&mut self, lan: file::Lan, index: u64, has_uplink: bool) -> Lan {
         let interface = self.interface(lan.interface, "lan.interface");
+        let subnet_written = lan.subnet.is_some();
         let subnet = lan.subnet.map_or(index, Spanned::into_inner);
         let has_prefixes = lan.prefixes.as_ref().is_some_and(|texts| !texts.is_empty());
         let prefixes =
@@ -506,6 +510,7 @@ impl Reader<'_> {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
             subnet,
+            subnet_written,
             prefixes,
             slaac,
             addresses,
@@ -738,10 +743,10 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// A resolver as written: an address, or address and port.
+/// A resolver as written: an address, with a zone where it is link-local, with a port where it is not 53.
 fn upstream(text: &str) -> Option<SocketAddr> {
-    let endpoint = text.parse::<SocketAddr>().ok();
-    endpoint.or_else(|| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 53)))
+    let index_of = |name: &str| nix::net::if_::if_nametoindex(name).ok();
+    text.parse::<Endpoint>().ok()?.to_socket_addr(53, index_of)
 }
 
 #[cfg(test)]

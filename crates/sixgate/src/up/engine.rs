@@ -227,12 +227,7 @@ impl Engine {
                     self.set(persist::BINDING, Some(binding.to_bytes()));
                 }
                 client::Action::Changed(binding) => {
-                    for prefix in &binding.prefixes {
-                        tracing::info!(prefix = %prefix.prefix, server = %binding.server, "prefix delegated");
-                    }
-                    for address in &binding.addresses {
-                        tracing::info!(address = %address.address, server = %binding.server, "address leased");
-                    }
+                    self.tell_of(&binding);
                     self.changed = true;
                 }
                 client::Action::Lost => {
@@ -248,6 +243,22 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Logs what is new in what the ISP gives; renewals are of no interest.
+    fn tell_of(&mut self, binding: &client::Binding) {
+        let Some(uplink) = &mut self.uplink else { return };
+        let held: Vec<Ipv6Net> = (binding.prefixes.iter().map(|prefix| prefix.prefix))
+            .chain(binding.addresses.iter().map(|address| address.address.into()))
+            .collect();
+        for net in held.iter().filter(|net| !uplink.told.contains(net)) {
+            let what = if net.prefix_len() == 128 { "address leased" } else { "prefix delegated" };
+            tracing::info!(what = %net, server = %binding.server, "{what}");
+        }
+        for net in uplink.told.iter().filter(|net| !held.contains(net)) {
+            tracing::info!(what = %net, "no longer given by the ISP");
+        }
+        uplink.told = held;
     }
 
     pub(crate) fn router_actions(&mut self, index: usize, actions: Vec<router::Action>) {

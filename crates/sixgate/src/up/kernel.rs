@@ -2,7 +2,7 @@
 //! installed before; told nothing, it takes everything away.
 
 use ipnet::Ipv6Net;
-use sixgate_linux::route::{AddressConfig, Netlink, Route, RouteKind};
+use sixgate_linux::route::{AddressConfig, Netlink, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -55,6 +55,8 @@ pub(crate) struct Desired {
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
     installed: Desired,
+    /// Routes of an earlier run that was killed.
+    left: Vec<Route>,
 }
 
 impl Kernel {
@@ -65,6 +67,31 @@ impl Kernel {
                 AddressValue { prefix_length, preferred_until: Duration::ZERO, valid_until: Duration::ZERO };
             self.installed.addresses.insert(key, value);
         }
+    }
+
+    /// Finds the routes that an earlier run left when it was killed: they carry our protocol number. Packets go on taking them
+    /// until [`Kernel::sweep`].
+    pub(crate) fn find_left(&mut self, netlink: &mut Netlink) -> Result<usize, sixgate_linux::route::Error> {
+        self.left = netlink.routes(TABLE_MAIN, Some(SIXGATE_PROTOCOL))?;
+        Ok(self.left.len())
+    }
+
+    /// Whether [`Kernel::sweep`] has something to do.
+    pub(crate) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Takes away the routes that an earlier run left and that are not ours again. What fails is told as a sentence.
+    pub(crate) fn sweep(&mut self, netlink: &mut Netlink) -> Vec<String> {
+        let same = |a: &Route, b: &Route| {
+            (a.destination, a.metric, a.gateway, a.kind) == (b.destination, b.metric, b.gateway, b.kind)
+                && (a.interface == b.interface || b.interface.is_none())
+        };
+        let ours: Vec<Route> = self.installed.routes.iter().map(message).collect();
+        let left = std::mem::take(&mut self.left);
+        (left.iter().filter(|route| !ours.iter().any(|ours| same(route, ours))))
+            .filter_map(|route| netlink.remove_route(route).err().map(|error| error.to_string()))
+            .collect()
     }
 
     /// The addresses that stand, with the lengths of their prefixes.
@@ -144,14 +171,4 @@ fn message(route: &RouteKey) -> Route {
         To::Link { interface } => to.on(interface),
         To::Unreachable => to.kind(RouteKind::Unreachable),
     }
-}
-
-/// Takes away routes that an earlier run left when it was killed: they carry our protocol number.
-pub(crate) fn sweep(netlink: &mut Netlink) -> Result<usize, sixgate_linux::route::Error> {
-    let left =
-        netlink.routes(sixgate_linux::route::TABLE_MAIN, Some(sixgate_linux::route::SIXGATE_PROTOCOL))?;
-    for route in &left {
-        netlink.remove_route(route)?;
-    }
-    Ok(left.len())
 }

@@ -53,7 +53,7 @@ pub(crate) fn plan(delegated: &[Delegated], lans: &[Lan]) -> Plan {
     for from in delegated {
         let mut reserved: Vec<Ipv6Net> = from.excluded.into_iter().collect();
         for (lan, share) in lans.iter().zip(&mut plan.shares) {
-            match subnet(from.prefix, lan.subnet) {
+            match subnet(from.prefix, number(from, lan, lans)) {
                 Some(net) if from.excluded.is_none_or(|excluded| !overlap(&excluded, &net)) => {
                     let (preferred_until, valid_until) = (from.preferred_until, from.valid_until);
                     share.prefixes.push(LanPrefix { net, preferred_until, valid_until });
@@ -64,7 +64,7 @@ pub(crate) fn plan(delegated: &[Delegated], lans: &[Lan]) -> Plan {
                     lan.name
                 )),
                 None => plan.problems.push(format!(
-                    "LAN {}: {} has room for {} LANs and this one is subnet {}; ask the ISP for a shorter prefix \
+                    "LAN {}: {} has room for {} LAN(s) and this one is subnet {}; ask the ISP for a shorter prefix \
                      (uplink.prefix-length), or give the LAN prefixes of its own",
                     lan.name,
                     from.prefix,
@@ -88,6 +88,26 @@ pub(crate) fn plan(delegated: &[Delegated], lans: &[Lan]) -> Plan {
         }
     }
     plan
+}
+
+/// Which /64 of `from` a LAN takes: its number, unless that was only counted and the ISP keeps it, as many keep the first. Then
+/// the first free one behind all that were counted, so that no other LAN moves.
+fn number(from: &Delegated, lan: &Lan, lans: &[Lan]) -> u64 {
+    let kept = |number| {
+        let net = subnet(from.prefix, number);
+        from.excluded.zip(net).is_some_and(|(excluded, net)| overlap(&excluded, &net))
+    };
+    if lan.subnet_written || !kept(lan.subnet) {
+        return lan.subnet;
+    }
+    // Each of the LANs before it that had to move as well took one.
+    let before = lans.iter().take_while(|other| other.name != lan.name);
+    let moved = before.filter(|other| !other.subnet_written && kept(other.subnet)).count();
+    (lans.len() as u64..rooms(from.prefix))
+        .take(1 << 16)
+        .filter(|number| !kept(*number) && !lans.iter().any(|other| other.subnet == *number))
+        .nth(moved)
+        .unwrap_or(lan.subnet)
 }
 
 /// What the configuration itself gives a LAN.
@@ -176,14 +196,20 @@ mod tests {
         assert_eq!(plan.shares[0].prefixes.len(), 1);
         assert!(plan.shares[1].prefixes.is_empty() && plan.shares[0].pools.is_empty());
         assert_eq!(plan.problems.len(), 1);
-        assert!(plan.problems[0].contains("room for 1 LANs"), "{}", plan.problems[0]);
+        assert!(plan.problems[0].contains("room for 1 LAN(s)"), "{}", plan.problems[0]);
     }
 
     #[test]
     fn what_the_isp_excludes_is_not_used() {
         let mut from = delegated("2001:db8::/60");
         from.excluded = Some("2001:db8::/64".parse().unwrap());
-        let plan = plan(&[from], &lans("[[lan]]\ninterface = \"a\"\n"));
+        // Counted numbers make way, the others stay where they are; a number that was written down does not.
+        let three = "[[lan]]\ninterface = \"a\"\n[[lan]]\ninterface = \"b\"\n[[lan]]\ninterface = \"c\"\nsubnet = 3\n";
+        let moved = super::plan(&[from], &lans(three));
+        let nets: Vec<String> = moved.shares.iter().map(|share| share.prefixes[0].net.to_string()).collect();
+        assert_eq!(nets, ["2001:db8:0:4::/64", "2001:db8:0:1::/64", "2001:db8:0:3::/64"]);
+        assert!(moved.problems.is_empty());
+        let plan = plan(&[from], &lans("[[lan]]\ninterface = \"a\"\nsubnet = 0\n"));
         assert!(plan.shares[0].prefixes.is_empty());
         assert_eq!(plan.shares[0].pools[0].reserved, ["2001:db8::/64".parse().unwrap()]);
         assert_eq!(plan.problems.len(), 1);

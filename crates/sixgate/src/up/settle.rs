@@ -72,7 +72,11 @@ impl Engine {
         self.settle_names();
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
-        let refused = self.kernel.apply(&mut self.netlink, now, desired);
+        let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
+        // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
+        if default_route || now >= self.started + ROUTER_PATIENCE {
+            refused.extend(self.kernel.sweep(&mut self.netlink));
+        }
         for problem in
             refused.iter().filter(|problem| !self.problems.about(&Matter::Kernel).contains(problem))
         {
@@ -88,6 +92,9 @@ impl Engine {
             .iter()
             .any(|m| !self.problems.about(m).is_empty());
         self.retry = refused.then(|| now + RETRY);
+        if self.kernel.has_left() {
+            self.retry = Some(self.started + ROUTER_PATIENCE);
+        }
     }
 
     fn settle_names(&mut self) {

@@ -5,7 +5,7 @@ use super::before::{self, Before};
 use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
-use super::kernel::{self, Kernel};
+use super::kernel::Kernel;
 use super::lan::Lan;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
@@ -253,6 +253,11 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(self::uplink(uplink.clone(), &found, &duid, settings.get(persist::BINDING)))
     });
     let mut kernel = Kernel::default();
+    match kernel.find_left(&mut netlink) {
+        Ok(0) => {}
+        Ok(routes) => tracing::info!(routes, "an earlier run left routes: kept until the ISP is heard"),
+        Err(error) => tracing::warn!(%error, "routes of an earlier run are not looked for"),
+    }
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
@@ -346,10 +351,6 @@ fn open(
         Firewall::open()?.remove()?;
         None
     };
-    let swept = kernel::sweep(netlink)?;
-    if swept > 0 {
-        tracing::info!(routes = swept, "took away routes that an earlier run left");
-    }
     let ours: Vec<&str> = (config.uplink.iter().map(|uplink| uplink.interface.value.as_str()))
         .chain(config.lans.iter().map(|lan| lan.interface.value.as_str()))
         .collect();
@@ -437,6 +438,7 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
         client,
         resolv_conf: None,
         released: false,
+        told: Vec::new(),
         config,
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Uplink {
     /// What resolv.conf was last given.
     pub(crate) resolv_conf: Option<String>,
     pub(crate) released: bool,
+    /// What the log was told that the ISP gives.
+    pub(crate) told: Vec<ipnet::Ipv6Net>,
 }
 
 impl Uplink {

@@ -209,8 +209,12 @@ fn after_a_kill_the_next_run_cleans_up_and_remembers() {
     run(&home.gw, "nft", &["add", "chain", "inet", "sixgate", "leftover"]).expect(0, &[]);
 
     let gateway = Sixgate::start(&home.gw, GATEWAY);
-    assert!(gateway.log().contains("took away routes that an earlier run left"), "{}", gateway.log());
-    assert_eq!(output(&home.gw, "ip", &["-6", "route", "show", "2001:db8:dead::/48"]), "");
+    // Routes stay until the ISP's router is heard again, so that packets go on through the restart.
+    let log = gateway.log();
+    assert!(log.contains("an earlier run left routes"), "{log}");
+    let left = || output(&home.gw, "ip", &["-6", "route", "show", "2001:db8:dead::/48"]);
+    home.gw.wait_for("the end of routes that nobody wants", PATIENCE, || left().is_empty()).unwrap();
+    assert!(output(&home.gw, "ip", &["-6", "route", "show", "default"]).contains("proto 86"));
     assert!(!output(&home.gw, "nft", &["list", "ruleset"]).contains("leftover"));
     assert_eq!(gateway.wait_delegated(), delegated);
     assert_eq!(gateway.wait_lan_prefix(0), prefix);

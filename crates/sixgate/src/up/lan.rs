@@ -8,6 +8,24 @@ use sixgate_nd::router::{self, AdvertisedPrefix, Router};
 use sixgate_wire::ndp::Preference;
 use std::net::Ipv6Addr;
 
+/// Whose resolvers clients are told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dns {
+    /// We answer.
+    Ours,
+    /// We do not (`dns.enabled = false`): those that the configuration or the uplink names.
+    Others { resolvers: Vec<Ipv6Addr>, domains: Vec<String> },
+}
+
+impl Dns {
+    fn domains(&self) -> Vec<String> {
+        match self {
+            Self::Ours => vec!["home.arpa".to_owned()],
+            Self::Others { domains, .. } => domains.clone(),
+        }
+    }
+}
+
 /// A LAN that is served.
 #[derive(Debug)]
 pub(crate) struct Lan {
@@ -38,8 +56,15 @@ impl Lan {
         self.share.prefixes.iter().map(|prefix| Self::gateway(prefix.net)).collect()
     }
 
+    fn told_resolvers(&self, dns: &Dns) -> Vec<Ipv6Addr> {
+        match dns {
+            Dns::Ours => self.resolvers(),
+            Dns::Others { resolvers, .. } => resolvers.clone(),
+        }
+    }
+
     /// What the router advertises apart from prefixes; `routes` are all that lies behind us.
-    pub(crate) fn router_config(&self, dns: bool, routes: &[Ipv6Net]) -> router::Config {
+    pub(crate) fn router_config(&self, dns: &Dns, routes: &[Ipv6Net]) -> router::Config {
         let lan = &self.config;
         let preference = match lan.router_preference {
             RouterPreference::Low => Preference::Low,
@@ -56,8 +81,8 @@ impl Lan {
             mtu: lan.mtu,
             router_lifetime: lan.router_lifetime,
             preference,
-            rdnss: if dns { self.resolvers() } else { Vec::new() },
-            dnssl: if dns { vec!["home.arpa".to_owned()] } else { Vec::new() },
+            rdnss: self.told_resolvers(dns),
+            dnssl: dns.domains(),
             option_lifetime: lan.router_lifetime.max(lan.ra_max_interval),
             captive_portal: lan.captive_portal.clone(),
             pref64: lan.pref64,
@@ -84,7 +109,7 @@ impl Lan {
     }
 
     /// What the DHCPv6 server gives on this LAN.
-    pub(crate) fn link(&self, dns: bool) -> Link {
+    pub(crate) fn link(&self, dns: &Dns) -> Link {
         let lan = &self.config;
         let lifetimes = |preferred_until, valid_until| Lifetimes {
             preferred: lan.preferred_lifetime,
@@ -116,10 +141,8 @@ impl Lan {
             .collect();
         link.reserved = self.resolvers();
         link.captive_portal.clone_from(&lan.captive_portal);
-        if dns {
-            link.dns = self.resolvers();
-            link.domains = vec!["home.arpa".to_owned()];
-        }
+        link.dns = self.told_resolvers(dns);
+        link.domains = dns.domains();
         link
     }
 }

@@ -3,7 +3,7 @@
 use super::before;
 use super::engine::{Engine, ROUTER_PATIENCE};
 use super::kernel::{AddressKey, AddressValue, Desired, RouteKey, To};
-use super::lan::Lan;
+use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
 use super::problems::Matter;
 use super::resolv;
@@ -37,7 +37,7 @@ impl Engine {
         for problem in plan.problems.iter().filter(|problem| !self.plan.problems.contains(problem)) {
             tracing::warn!("{problem}");
         }
-        let dns = self.config.dns.enabled;
+        let dns = self.dns();
         let behind: Vec<Ipv6Net> = (delegated.iter().map(|from| from.prefix))
             .chain(self.lans.iter().flat_map(|lan| lan.config.prefixes.iter().copied()))
             .collect();
@@ -53,7 +53,7 @@ impl Engine {
                 lan.share = share.clone();
             }
             let advertised = lan.advertised();
-            lan.router.set_config(now, lan.router_config(dns, &behind));
+            lan.router.set_config(now, lan.router_config(&dns, &behind));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
             let complete = default_route && !lan.share.prefixes.is_empty();
@@ -62,7 +62,7 @@ impl Engine {
             }
         }
         self.plan = plan;
-        let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(dns)).collect();
+        let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(&dns)).collect();
         if self.links != links {
             let mut actions = Vec::new();
             self.server.set_links(now, links.clone(), &mut actions);
@@ -95,6 +95,26 @@ impl Engine {
         if self.kernel.has_left() {
             self.retry = Some(self.started + ROUTER_PATIENCE);
         }
+    }
+
+    /// Whose resolvers the LANs are told of.
+    fn dns(&self) -> Dns {
+        if self.config.dns.enabled {
+            return Dns::Ours;
+        }
+        // A link-local address means nothing on another link.
+        let reachable = |address: &Ipv6Addr| !address.is_unicast_link_local() && !address.is_loopback();
+        let written = self.config.dns.upstreams.iter().filter_map(|upstream| match upstream {
+            SocketAddr::V6(upstream) => Some(*upstream.ip()),
+            SocketAddr::V4(_) => None,
+        });
+        let mut resolvers: Vec<Ipv6Addr> = written.collect();
+        if resolvers.is_empty() {
+            let learnt = self.uplink.as_ref().map_or_else(Vec::new, Uplink::resolvers);
+            resolvers = learnt.iter().map(|resolver| *resolver.ip()).collect();
+        }
+        resolvers.retain(reachable);
+        Dns::Others { resolvers, domains: self.uplink.as_ref().map_or_else(Vec::new, Uplink::domains) }
     }
 
     fn settle_names(&mut self) {

@@ -54,3 +54,18 @@ fn a_kernel_client_browses_through_a_delegated_prefix() {
     assert_eq!(output(&home.gw, "nft", &["list", "ruleset"]), "");
     assert_eq!(output(&home.gw, "sysctl", &["-n", "net.ipv6.conf.all.forwarding"]), "0\n");
 }
+
+#[test]
+fn without_dns_of_its_own_it_tells_of_the_isps() {
+    let home = home("no-dns");
+    let seen = home.alice.capture("eth0").unwrap();
+    let isp = Sixgate::start(&home.isp, &isp_config());
+    let gateway = Sixgate::start(&home.gw, &format!("{GATEWAY}[dns]\nenabled = false\n"));
+    let told = seen.wait_fields("icmpv6.opt.rdnss", &["icmpv6.opt.rdnss"], 1, PATIENCE).unwrap();
+    assert_eq!(told[0], [ISP]);
+    assert!(!home.gw.listening(sixgate_lab::Transport::Udp, 53));
+    gateway.stop();
+    isp.stop();
+    seen.stop().unwrap();
+    seen.assert_clean("").unwrap();
+}

@@ -52,8 +52,9 @@ fn rdisc6_reads_what_is_configured() {
     asked.assert_seconds("Valid time", 2400);
     asked.assert_seconds("Pref. time", 1200);
     asked.assert("Route preference", "high");
-    assert_eq!(asked.all("Recursive DNS server"), [""; 0]);
-    assert_eq!(asked.all("DNS search list"), [""; 0]);
+    // Not answering itself, it tells of the resolver and the domain that the ISP told it of.
+    assert_eq!(asked.all("Recursive DNS server"), [ISP]);
+    assert_eq!(asked.all("DNS search list"), ["home.arpa"]);
     let fields =
         ["icmpv6.opt.captive_portal", "icmpv6.opt.pref64.prefix", "icmpv6.opt.pref64.scaled_lifetime"];
     let told = stage.seen.wait_fields("icmpv6.type == 134", &fields, 1, PATIENCE).unwrap();

@@ -76,6 +76,8 @@ struct Asked {
 impl Asked {
     fn of(stage: &Stage) -> Self {
         stage.home.alice.wait_link_local("eth0", PATIENCE).unwrap();
+        // Before the ISP's router is heard, ours says that it is no default router, as RFC 7084 G-4 wants.
+        stage.gateway().wait_status("a way out", |s| (s["lans"][0]["router_lifetime"] != 0).then_some(()));
         Self { text: output(&stage.home.alice, "rdisc6", &["-1", "-w", "5000", "eth0"]) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::before;
 use super::engine::Engine;
-use super::event::Event;
+use super::event::{Event, Side};
 use super::kernel::Desired;
 use super::start::Guard;
 use crate::Outcome;
@@ -19,11 +19,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     // What waits to be told once it is on disk is told no more: the farewell comes last.
     engine.recording.clear();
     for index in 0..engine.lans.len() {
-        let mut actions = Vec::new();
-        if let Some(lan) = engine.lans.get_mut(index) {
-            lan.router.stop(now, &mut actions);
-        }
-        engine.router_actions(index, actions);
+        engine.farewell(index, now);
     }
     release(&mut engine, &mut incoming).await;
     let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
@@ -53,6 +49,26 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     }
     tracing::info!(clean = problems.is_empty(), "stopped");
     if problems.is_empty() { Outcome::Done } else { Outcome::Failed }
+}
+
+impl Engine {
+    /// Tells the hosts of a LAN that its router goes. Also where this run has told them of nothing yet: an earlier one that was killed
+    /// may have, and they still believe it.
+    fn farewell(&mut self, index: usize, now: Duration) {
+        let mut actions = Vec::new();
+        if let Some(lan) = self.lans.get_mut(index) {
+            if lan.waits() && !lan.router.advertised().is_empty() {
+                lan.router.start(now);
+            }
+            lan.router.stop(now, &mut actions);
+        }
+        for action in actions {
+            // A record would have to be awaited; what is told here makes nothing that a crash could make stale.
+            if let sixgate_nd::router::Action::Send { destination, bytes } = action {
+                self.sockets.send_nd(Side::Lan(index), destination, &bytes);
+            }
+        }
+    }
 }
 
 /// Gives the leases back to the ISP where the configuration says so, and waits a little for its answer.

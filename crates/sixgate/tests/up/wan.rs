@@ -36,16 +36,15 @@ fn a_scan_from_outside_gets_no_answer_at_all() {
     let inside = format!("{}1", lan.network());
     let targets = [outside.as_str(), inside.as_str()];
 
-    // From the LAN the scan does find what is there.
-    let tcp = scan(&home.alice, "-sS -p 53,54", &targets);
-    assert!(
-        tcp.iter().any(|line| line.contains(&inside)
-            && line.contains("53/open/tcp")
-            && line.contains("54/closed/tcp")),
-        "{tcp:?}"
-    );
-    let udp = scan(&home.alice, "-sU -p 53", &targets);
-    assert!(udp.iter().any(|line| line.contains(&inside) && line.contains("53/open/udp")), "{udp:?}");
+    // From the LAN the scan does find what is there. On a busy machine nmap in its haste may give a host up: then again.
+    let finds = |arguments: &str, wanted: &[&str]| {
+        let found = (0..5).map(|_| scan(&home.alice, arguments, &targets)).find(|lines| {
+            lines.iter().any(|line| line.contains(&inside) && wanted.iter().all(|port| line.contains(port)))
+        });
+        assert!(found.is_some(), "{arguments} finds none of {wanted:?}");
+    };
+    finds("-sS -p 53,54", &["53/open/tcp", "54/closed/tcp"]);
+    finds("-sU -p 53", &["53/open/udp"]);
 
     let before = dropped(&gateway, "wan-input-dropped");
     let tcp = scan(&home.isp, "-sS -p-", &targets);

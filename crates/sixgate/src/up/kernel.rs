@@ -3,9 +3,12 @@
 
 use ipnet::Ipv6Net;
 use sixgate_linux::route::{AddressConfig, Netlink, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::time::Duration;
+
+/// Metric of routes to what is on a link, as the kernel's own have.
+pub(crate) const ON_LINK_METRIC: u32 = 256;
 
 /// An address of ours on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +51,7 @@ pub(crate) enum To {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Desired {
     pub(crate) addresses: BTreeMap<AddressKey, AddressValue>,
-    pub(crate) routes: Vec<RouteKey>,
+    pub(crate) routes: BTreeSet<RouteKey>,
 }
 
 /// What was installed.
@@ -107,7 +110,7 @@ impl Kernel {
         let mut problems = Vec::new();
         let old = std::mem::take(&mut self.installed);
         // Routes that go leave first and addresses last, so that nothing points at what is not there.
-        for route in old.routes.iter().filter(|route| !desired.routes.contains(route)) {
+        for route in old.routes.difference(&desired.routes) {
             if let Err(error) = netlink.remove_route(&message(route)) {
                 problems.push(error.to_string());
             }
@@ -121,7 +124,9 @@ impl Kernel {
         for (key, value) in desired.addresses {
             if old.addresses.get(&key) != Some(&value) {
                 let wanted = AddressConfig::new(key.address, value.prefix_length)
-                    .lifetimes(seconds(now, value.preferred_until), seconds(now, value.valid_until));
+                    .lifetimes(seconds(now, value.preferred_until), seconds(now, value.valid_until))
+                    // The kernel's own prefix route outlives an address that is not for ever: ours goes when the prefix does.
+                    .noprefixroute();
                 if let Err(error) = netlink.set_address(key.interface, &wanted) {
                     problems.push(error.to_string());
                     continue;
@@ -136,7 +141,7 @@ impl Kernel {
                 problems.push(error.to_string());
                 continue;
             }
-            self.installed.routes.push(route);
+            self.installed.routes.insert(route);
         }
         problems
     }

@@ -2,7 +2,7 @@
 
 use super::before;
 use super::engine::{Engine, ROUTER_PATIENCE};
-use super::kernel::{AddressKey, AddressValue, Desired, RouteKey, To};
+use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey, To};
 use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
 use super::problems::Matter;
@@ -200,7 +200,7 @@ impl Engine {
             uplink.desire(now, &mut desired);
         }
         for destination in delegated.iter().flat_map(|from| plan::without(from.prefix, from.excluded)) {
-            desired.routes.push(RouteKey { destination, to: To::Unreachable, metric: 4096 });
+            desired.routes.insert(RouteKey { destination, to: To::Unreachable, metric: 4096 });
         }
         for lan in self.lans.iter().filter(|lan| lan.up) {
             let current = lan.share.prefixes.iter().map(|p| (p.net, p.preferred_until, p.valid_until));
@@ -214,18 +214,17 @@ impl Engine {
                 let key = AddressKey { interface: lan.interface, address: Lan::gateway(net) };
                 let value = AddressValue { prefix_length: net.prefix_len(), preferred_until, valid_until };
                 desired.addresses.entry(key).or_insert(value);
+                let to = To::Link { interface: lan.interface };
+                desired.routes.insert(RouteKey { destination: net, to, metric: ON_LINK_METRIC });
             }
             for pool in lan.config.delegate_from.iter().filter(|_| lan.config.delegate) {
-                let route = RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 };
-                if !desired.routes.contains(&route) {
-                    desired.routes.push(route);
-                }
+                desired.routes.insert(RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 });
             }
         }
         for (prefix, (via, lan)) in &self.delegated {
             if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {
                 let to = To::Gateway { gateway: *via, interface: lan.interface };
-                desired.routes.push(RouteKey { destination: *prefix, to, metric: 1024 });
+                desired.routes.insert(RouteKey { destination: *prefix, to, metric: 1024 });
             }
         }
         desired

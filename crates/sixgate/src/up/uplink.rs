@@ -1,6 +1,6 @@
 //! The side that the ISP is on: a host that learns from router advertisements, and a DHCPv6 client.
 
-use super::kernel::{AddressKey, AddressValue, Desired, RouteKey, To};
+use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey, To};
 use super::plan::Delegated;
 use crate::config;
 use sixgate_dhcp::client::{Binding, Client, State};
@@ -137,17 +137,17 @@ impl Uplink {
         }
         for prefix in &state.prefixes {
             let to = To::Link { interface: self.interface };
-            desired.routes.push(RouteKey { destination: prefix.prefix, to, metric: 256 });
+            desired.routes.insert(RouteKey { destination: prefix.prefix, to, metric: ON_LINK_METRIC });
         }
         for (rank, router) in (0..).zip(&state.default_routers) {
             let to = To::Gateway { gateway: router.address, interface: self.interface };
             let metric = DEFAULT_METRIC + rank;
-            desired.routes.push(RouteKey { destination: ipnet::Ipv6Net::default(), to, metric });
+            desired.routes.insert(RouteKey { destination: ipnet::Ipv6Net::default(), to, metric });
         }
         for (rank, route) in (0..).zip(&state.routes) {
             let to = To::Gateway { gateway: route.router, interface: self.interface };
             let metric = DEFAULT_METRIC + rank;
-            desired.routes.push(RouteKey { destination: route.prefix, to, metric });
+            desired.routes.insert(RouteKey { destination: route.prefix, to, metric });
         }
     }
 }

@@ -44,9 +44,11 @@ pub fn traces(host: &Host) -> String {
         lines.join("\n")
     });
     // The kernel's own link-local addresses and their routes come and go with the carrier.
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["ip", "-6", "-o", "addr", "show", "scope", "global"],
         &["ip", "-6", "route", "show", "proto", "86", "table", "all"],
+        // The kernel's own are for the addresses that we set, and with a lifetime they outlive them.
+        &["ip", "-6", "route", "show", "root", "2000::/3"],
         &["nft", "list", "ruleset"],
         &["ss", "-6Hlnuwt"],
     ];

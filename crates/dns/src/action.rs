@@ -26,6 +26,9 @@ pub struct Client<P> {
     /// The largest UDP payload, in octets, to send to this client, whatever its EDNS asks for (RFC 6891
     /// section 6.2.5). Values below 512 count as 512. Without meaning for TCP.
     pub udp_limit: u16,
+    /// Whose part of the room for questions under way it uses, such as its LAN's number: see
+    /// [`Config::max_lookups_per_share`](crate::Config::max_lookups_per_share).
+    pub share: u32,
 }
 
 /// Names one query to an upstream, and the one socket that the owner opened for it.

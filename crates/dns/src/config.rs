@@ -20,6 +20,9 @@ pub struct Config {
     pub max_stale: Duration,
     /// Questions under way at once. Beyond it, queries are dropped and counted.
     pub max_lookups: usize,
+    /// Of these, at most so many by clients of one [`Client::share`](crate::Client::share): a flood from one LAN
+    /// leaves room for the others. Beyond it, queries are dropped and counted.
+    pub max_lookups_per_share: usize,
     /// Clients that wait for one question. Beyond it, queries are dropped and counted.
     pub max_waiters: usize,
     /// Queries sent for one question, over all upstreams.
@@ -44,6 +47,7 @@ impl Default for Config {
             failure_ttl: Duration::from_secs(5),
             max_stale: Duration::from_hours(24),
             max_lookups: 1_000,
+            max_lookups_per_share: 500,
             max_waiters: 64,
             max_attempts: 6,
             deadline: Duration::from_millis(4_500),

@@ -320,13 +320,16 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             }
             return;
         }
-        if self.lookups.len() >= self.config.max_lookups {
+        if self.lookups.len() >= self.config.max_lookups
+            || self.lookups.len_of(client.share) >= self.config.max_lookups_per_share
+        {
             self.counters.overload += 1;
             return;
         }
         let has_old = self.config.max_stale > Duration::ZERO && self.cache.get(&subject.key).is_some();
         let stale_at = if has_old { now.saturating_add(STALE_AFTER) } else { Duration::MAX };
-        let mut lookup = Lookup::new(subject, now.saturating_add(self.config.deadline), stale_at);
+        let mut lookup =
+            Lookup::new(subject, client.share, now.saturating_add(self.config.deadline), stale_at);
         lookup.waiters.push(Waiter { client, asked });
         self.send_next(now, &mut lookup, actions);
         self.lookups.put(lookup);

@@ -16,7 +16,7 @@
 //! forwarder.set_upstreams(&["[2001:db8::53]:53".parse().unwrap()]);
 //! let names = Names::new(&[]);
 //! let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x1c\0\x01";
-//! let client = Client { peer: 7_u64, transport: Transport::Udp, udp_limit: 1232 };
+//! let client = Client { peer: 7_u64, transport: Transport::Udp, udp_limit: 1232, share: 0 };
 //! let mut actions = Vec::new();
 //! forwarder.handle_query(Duration::from_secs(1), client, query, &names, &mut actions);
 //! assert!(matches!(actions[..], [Action::Query { .. }]));

@@ -1,7 +1,7 @@
 //! One question under way, and the table of them.
 
 use core::time::Duration;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -114,12 +114,14 @@ pub(crate) struct Lookup<P> {
     pub(crate) heard: bool,
     /// Upstreams whose sockets failed or that answered with an error; asked once only.
     pub(crate) given_up: Vec<SocketAddr>,
+    /// Of whose room it takes: [`Client::share`] of the client that asked first.
+    pub(crate) share: u32,
     /// The time under which the table has it.
     due: Duration,
 }
 
 impl<P> Lookup<P> {
-    pub(crate) fn new(subject: Subject, deadline: Duration, stale_at: Duration) -> Self {
+    pub(crate) fn new(subject: Subject, share: u32, deadline: Duration, stale_at: Duration) -> Self {
         Self {
             subject,
             waiters: Vec::new(),
@@ -133,6 +135,7 @@ impl<P> Lookup<P> {
             errors: Vec::new(),
             heard: false,
             given_up: Vec::new(),
+            share,
             due: Duration::MAX,
         }
     }
@@ -144,17 +147,29 @@ pub(crate) struct Lookups<P> {
     table: HashMap<Box<[u8]>, Lookup<P>>,
     tokens: HashMap<Token, Box<[u8]>>,
     schedule: BTreeSet<(Duration, Box<[u8]>)>,
+    /// How many each share has; a share that has none is not in it.
+    shares: BTreeMap<u32, usize>,
 }
 
 impl<P> Default for Lookups<P> {
     fn default() -> Self {
-        Self { table: HashMap::new(), tokens: HashMap::new(), schedule: BTreeSet::new() }
+        Self {
+            table: HashMap::new(),
+            tokens: HashMap::new(),
+            schedule: BTreeSet::new(),
+            shares: BTreeMap::new(),
+        }
     }
 }
 
 impl<P> Lookups<P> {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many a share has under way.
+    pub(crate) fn len_of(&self, share: u32) -> usize {
+        self.shares.get(&share).copied().unwrap_or(0)
     }
 
     /// The one for this question, to add a waiter to.
@@ -167,6 +182,12 @@ impl<P> Lookups<P> {
         self.schedule.remove(&(lookup.due, lookup.subject.key.clone()));
         for attempt in &lookup.attempts {
             self.tokens.remove(&attempt.token);
+        }
+        if let Some(count) = self.shares.get_mut(&lookup.share) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.shares.remove(&lookup.share);
+            }
         }
         Some(lookup)
     }
@@ -192,6 +213,7 @@ impl<P> Lookups<P> {
         for attempt in &lookup.attempts {
             self.tokens.insert(attempt.token, key.clone());
         }
+        *self.shares.entry(lookup.share).or_default() += 1;
         self.schedule.insert((lookup.due, key.clone()));
         self.table.insert(key.clone(), lookup);
     }

@@ -170,7 +170,7 @@ fn a_truncated_answer_is_asked_for_again_over_tcp() {
     assert!(reply.metadata.truncation && reply.answers.is_empty(), "too large for a client on UDP");
 
     let bytes = query.to_vec().unwrap();
-    world.raw(Client { peer: 2, transport: Transport::Tcp, udp_limit: 0 }, &bytes);
+    world.raw(Client { peer: 2, transport: Transport::Tcp, udp_limit: 0, share: 0 }, &bytes);
     let reply = world.replies.remove(0).1;
     assert!(!reply.metadata.truncation);
     assert_eq!(reply.answers.len(), 20);
@@ -195,7 +195,7 @@ fn no_reply_is_larger_than_its_client_can_take() {
             edns.set_max_payload(payload);
             edns
         });
-        let client = Client { peer: 1, transport: Transport::Udp, udp_limit: limit };
+        let client = Client { peer: 1, transport: Transport::Udp, udp_limit: limit, share: 0 };
         world.raw(client, &query.to_vec().unwrap());
         let sent = world.take_sent();
         world.answer(&sent, &sent.large(octets));
@@ -414,7 +414,7 @@ fn odd_queries_are_turned_down() {
 #[test]
 fn what_is_no_query_gets_no_reply() {
     let mut world = one();
-    let client = Client { peer: 1, transport: Transport::Udp, udp_limit: 1232 };
+    let client = Client { peer: 1, transport: Transport::Udp, udp_limit: 1232, share: 0 };
     let mut response = question("www.example.", RecordType::AAAA);
     response.metadata.message_type = hickory_proto::op::MessageType::Response;
     world.raw(client.clone(), &response.to_vec().unwrap());
@@ -450,6 +450,26 @@ fn the_tables_are_bounded() {
         world.ask(n, &question("n0.example.", RecordType::AAAA));
     }
     assert_eq!((world.counters().lookups, world.counters().overload), (10, 20 + 27));
+
+    // A flood from one LAN leaves room to the other; what is answered leaves room again.
+    let config = Config { max_lookups: 10, max_lookups_per_share: 6, ..Config::default() };
+    let mut world = World::new(config, &[upstream(1)]);
+    let from = |share, n| {
+        let client = Client { peer: n, transport: Transport::Udp, udp_limit: 1232, share };
+        (client, question(&format!("n{share}-{n}.example."), RecordType::AAAA).to_vec().unwrap())
+    };
+    for (share, most) in [(7, 6), (8, 10)] {
+        for n in 0..30 {
+            let (client, bytes) = from(share, n);
+            world.raw(client, &bytes);
+        }
+        assert_eq!(world.counters().lookups, most);
+    }
+    world.wait(Config::default().deadline);
+    assert_eq!(world.counters().lookups, 0);
+    let (client, bytes) = from(7, 99);
+    world.raw(client, &bytes);
+    assert_eq!(world.counters().lookups, 1);
 
     let config = Config { cache_entries: 50, cache_octets: 10_000, ..Config::default() };
     let mut world = World::new(config, &[upstream(1)]);

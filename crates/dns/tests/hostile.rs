@@ -65,7 +65,7 @@ proptest! {
         let mut world = World::new(config(), &[upstream(1)]);
         let transport = if tcp { Transport::Tcp } else { Transport::Udp };
         let mut actions = Vec::new();
-        let client = Client { peer: 1, transport, udp_limit: 1_232 };
+        let client = Client { peer: 1, transport, udp_limit: 1_232, share: 0 };
         world.forwarder.handle_query(world.now, client, &bytes, &world.names, &mut actions);
         check(&mut world, actions);
     }
@@ -78,7 +78,7 @@ proptest! {
             // The header stays, for most to get past it.
             let bytes = apply(good.clone(), damage, if peer % 2 == 0 { 12 } else { 0 });
             let mut actions = Vec::new();
-            let client = Client { peer, transport: Transport::Udp, udp_limit: 1_232 };
+            let client = Client { peer, transport: Transport::Udp, udp_limit: 1_232, share: 0 };
             world.forwarder.handle_query(world.now, client, &bytes, &world.names, &mut actions);
             check(&mut world, actions);
         }

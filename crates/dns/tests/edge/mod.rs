@@ -97,13 +97,17 @@ fn run(
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Event::Datagram(from, bytes)) => {
-                let client =
-                    Client { peer: Peer::Datagram(from), transport: Transport::Udp, udp_limit: 1_232 };
+                let client = Client {
+                    peer: Peer::Datagram(from),
+                    transport: Transport::Udp,
+                    udp_limit: 1_232,
+                    share: 0,
+                };
                 forwarder.handle_query(now, client, &bytes, names, &mut actions);
             }
             Ok(Event::Message(connection, bytes)) => {
                 let peer = Peer::Connection(connection);
-                let client = Client { peer, transport: Transport::Tcp, udp_limit: 1_232 };
+                let client = Client { peer, transport: Transport::Tcp, udp_limit: 1_232, share: 0 };
                 forwarder.handle_query(now, client, &bytes, names, &mut actions);
             }
             Ok(Event::Connected(connection, stream)) => {

@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(crate) fn ask(&mut self, peer: u32, message: &Message) {
-        let client = Client { peer, transport: Transport::Udp, udp_limit: 1232 };
+        let client = Client { peer, transport: Transport::Udp, udp_limit: 1232, share: 0 };
         self.raw(client, &message.to_vec().unwrap());
     }
 

@@ -1,23 +1,31 @@
 //! The edge of the DNS forwarder: connections of clients, sockets to upstream resolvers.
 
 use super::event::{Event, Sender};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sixgate_dns::{Token, Transport};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::sync::Arc;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 
 /// Longest DNS message over UDP that is read, in octets.
 const LONGEST_DATAGRAM: usize = 4096;
 /// A connection that says nothing for this long is closed (RFC 7766 section 6.2.3).
 const IDLE: Duration = Duration::from_secs(10);
-/// Connections of clients at one time, on each LAN; more wait in the kernel's backlog.
+/// Connections of clients at one time, on each LAN; for one more, the quietest is closed.
 const MOST_CONNECTIONS: usize = 64;
+/// Sockets to upstream resolvers, at most.
+const MOST_SOCKETS: usize = 2048;
+/// And at least, whatever the limits of the process are.
+const FEWEST_SOCKETS: usize = 64;
+/// Descriptors that the process asks for.
+const MOST_DESCRIPTORS: u64 = 8192;
 /// Queries of one connection that may wait for replies.
 const MOST_PIPELINED: usize = 32;
 
@@ -26,8 +34,8 @@ const MOST_PIPELINED: usize = 32;
 pub(crate) enum Peer {
     /// A datagram came in on a LAN, for one of our addresses.
     Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32 },
-    /// A connection, by its number.
-    Tcp { connection: u64 },
+    /// A connection on a LAN, by its number.
+    Tcp { lan: usize, connection: u64 },
 }
 
 /// Sockets to upstream resolvers, one for each question under way.
@@ -35,18 +43,22 @@ pub(crate) enum Peer {
 pub(crate) struct Upstreams {
     events: Sender,
     asking: HashMap<Token, AbortHandle>,
+    /// Sockets at one time.
+    most: usize,
 }
 
 impl Upstreams {
     pub(crate) fn new(events: Sender) -> Self {
-        Self { events, asking: HashMap::new() }
+        Self { events, asking: HashMap::new(), most: most_sockets() }
     }
 
     /// Sends a question; what comes back is an [`Event::DnsAnswer`].
     pub(crate) fn query(&mut self, token: Token, upstream: SocketAddr, transport: Transport, bytes: Vec<u8>) {
         let events = self.events.clone();
+        let full = self.asking.len() >= self.most;
         let task = spawn_local(async move {
             let failed = match transport {
+                _ if full => Err(io::Error::from(io::ErrorKind::QuotaExceeded)),
                 Transport::Udp => by_udp(token, upstream, &bytes, &events).await,
                 Transport::Tcp => by_tcp(token, upstream, &bytes, &events).await,
             };
@@ -64,6 +76,15 @@ impl Upstreams {
             task.abort();
         }
     }
+}
+
+/// How many sockets questions may take: upstreams that are silent must not cost the control socket and the clients' connections
+/// their descriptors. As many as the process may have are asked for first; where that is refused, it is half of what there is.
+fn most_sockets() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FEWEST_SOCKETS };
+    let wanted = hard.min(MOST_DESCRIPTORS).max(soft);
+    let granted = if setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft };
+    usize::try_from(granted / 2).map_or(MOST_SOCKETS, |half| half.clamp(FEWEST_SOCKETS, MOST_SOCKETS))
 }
 
 /// Asks from a socket of its own, with a port that the kernel chose at random, connected to the resolver (RFC 5452 section 9.2).
@@ -92,33 +113,66 @@ async fn by_tcp(token: Token, upstream: SocketAddr, query: &[u8], events: &Sende
     Ok(())
 }
 
-/// Serves the connections of one LAN, until dropped.
-pub(crate) async fn serve(listener: TcpListener, events: Sender, mut number: impl FnMut() -> u64) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+/// A connection that is served.
+struct Served {
+    connection: u64,
+    task: AbortHandle,
+    /// When it last asked something, or was accepted.
+    asked: Rc<Cell<Instant>>,
+}
+
+/// Serves the connections of one LAN, until dropped. When there are too many, the one that has been quiet for longest is closed
+/// (RFC 7766 section 6.2.3), so that nobody who holds all of them keeps the others out.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    lan: usize,
+    events: Sender,
+    mut number: impl FnMut() -> u64,
+) {
+    let mut all: Vec<Served> = Vec::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors: accepting again at once would spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        all.retain(|served| !served.task.is_finished());
+        if all.len() >= MOST_CONNECTIONS
+            && let Some(at) =
+                all.iter().enumerate().min_by_key(|(_, served)| served.asked.get()).map(|(at, _)| at)
+        {
+            let quiet = all.swap_remove(at);
+            quiet.task.abort();
+            let _ = events.send(Event::DnsClosed { connection: quiet.connection }).await;
+        }
         let (events, connection) = (events.clone(), number());
-        spawn_local(async move {
-            let _permit = permit;
-            let _ = converse(stream, connection, &events).await;
+        let asked = Rc::new(Cell::new(Instant::now()));
+        let heard = Rc::clone(&asked);
+        let task = spawn_local(async move {
+            let peer = Peer::Tcp { lan, connection };
+            let _ = converse(stream, peer, connection, &heard, &events).await;
             let _ = events.send(Event::DnsClosed { connection }).await;
         });
+        all.push(Served { connection, task: task.abort_handle(), asked });
     }
 }
 
 /// Reads queries and writes replies of one connection, each as it comes: a slow answer holds up no other.
-async fn converse(stream: TcpStream, connection: u64, events: &Sender) -> io::Result<()> {
+async fn converse(
+    stream: TcpStream,
+    peer: Peer,
+    connection: u64,
+    heard: &Cell<Instant>,
+    events: &Sender,
+) -> io::Result<()> {
     let (replies, mut waiting) = mpsc::channel(MOST_PIPELINED);
     let (mut reading, mut writing) = stream.into_split();
     let _ = events.send(Event::DnsConnected { connection, replies }).await;
     let read = async {
         loop {
             let bytes = tokio::time::timeout(IDLE, receive(&mut reading)).await??;
-            let _ = events.send(Event::DnsQuery { peer: Peer::Tcp { connection }, bytes }).await;
+            heard.set(Instant::now());
+            let _ = events.send(Event::DnsQuery { peer, bytes }).await;
         }
     };
     let write = async {

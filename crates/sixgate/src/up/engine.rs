@@ -166,11 +166,12 @@ impl Engine {
                 self.server_actions(actions);
             }
             Event::DnsQuery { peer, bytes } => {
-                let transport = match peer {
-                    Peer::Udp { .. } => sixgate_dns::Transport::Udp,
-                    Peer::Tcp { .. } => sixgate_dns::Transport::Tcp,
+                let (transport, lan) = match peer {
+                    Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
+                    Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
                 };
-                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232 };
+                let share = u32::try_from(lan).unwrap_or(u32::MAX);
+                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
                 let mut actions = Vec::new();
                 self.forwarder.handle_query(now, client, &bytes, &self.names, &mut actions);
                 self.dns_actions(actions);
@@ -325,7 +326,7 @@ impl Engine {
                     Peer::Udp { lan, source, destination, interface } => {
                         self.sockets.send_dns(lan, source, (destination, interface), &bytes);
                     }
-                    Peer::Tcp { connection } => {
+                    Peer::Tcp { connection, .. } => {
                         // A connection that does not read its replies loses them; it has asked for too much.
                         if let Some(replies) = self.connections.get(&connection) {
                             let _ = replies.try_send(bytes);
@@ -360,8 +361,12 @@ impl Engine {
         match outcome {
             Ok(()) => self.problems.settled(&Matter::Store),
             Err(error) => {
-                tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
-                self.problems.put(Matter::Store, format!("the store cannot be written: {error}"));
+                let sentence = format!("the store cannot be written: {error}");
+                // Once, and not for every client that asks meanwhile.
+                if !self.problems.about(&Matter::Store).contains(&sentence) {
+                    tracing::error!(%error, "cannot write to the store: what was to be told to clients is held back");
+                }
+                self.problems.put(Matter::Store, sentence);
             }
         }
         if token & SETTING != 0 {

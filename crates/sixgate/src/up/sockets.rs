@@ -245,7 +245,7 @@ fn open_lan(
         let kept = tcp.as_fd().try_clone_to_owned()?;
         tcp.set_nonblocking(true)?;
         let mut connection = first_connection;
-        spawn_local(dns::serve(tokio::net::TcpListener::from_std(tcp)?, events.clone(), move || {
+        spawn_local(dns::serve(tokio::net::TcpListener::from_std(tcp)?, index, events.clone(), move || {
             connection += 1;
             connection
         }));

@@ -110,6 +110,10 @@ async fn run(
                         Err(_) => break,
                     }
                 }
+                // A flood that always has one more event must not keep timers waiting.
+                if engine.poll_timeout().is_some_and(|due| due <= engine.now()) {
+                    engine.handle_timeout();
+                }
             }
             () = tokio::time::sleep(wait) => engine.handle_timeout(),
             _ = signals.hangup.recv() => engine.reload(),

@@ -82,6 +82,13 @@ impl StartError {
     }
 }
 
+/// Each LAN has leases of its own to give: whoever takes all that there are on one leaves the others theirs.
+fn limits(lans: usize) -> Limits {
+    let most = Limits::default();
+    let each = (most.leases / lans.max(1)).max(1_000);
+    Limits { leases: each.saturating_mul(lans.max(1)), leases_per_link: each, ..most }
+}
+
 /// What was set outside the engine, to be put back. Dropping it puts back what can be put back without netlink.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -244,7 +251,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
             preference: config.dhcp.preference,
             rapid_commit: config.dhcp.rapid_commit,
             hash_key,
-            limits: Limits::default(),
+            limits: limits(config.lans.len()),
         },
         snapshot.leases.clone(),
     );

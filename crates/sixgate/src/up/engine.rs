@@ -68,7 +68,7 @@ pub(crate) struct Engine {
     pub(crate) listeners: Vec<String>,
     pub(crate) plan: Plan,
     pub(crate) problems: Problems,
-    /// This boot and namespace; see [`before::epoch`].
+    /// This boot and namespace; see [`super::before::epoch`].
     pub(crate) epoch: String,
     /// What was last recorded of the addresses that are ours.
     pub(crate) recorded: Vec<u8>,

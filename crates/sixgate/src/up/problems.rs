@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
-/// Most matters that stand at one time.
+/// Most matters that stand at one time before addresses and interfaces, of which there can be any number, are left out.
 const MOST: usize = 64;
 
 /// What a problem is about. A new word on the same matter replaces the old one.
@@ -36,7 +36,10 @@ impl Problems {
     pub(crate) fn replace(&mut self, matter: Matter, sentences: Vec<String>) {
         if sentences.is_empty() {
             self.0.remove(&matter);
-        } else if self.0.len() < MOST || self.0.contains_key(&matter) {
+        } else if self.0.len() < MOST
+            || self.0.contains_key(&matter)
+            || !matches!(matter, Matter::Address(_) | Matter::Interface(_))
+        {
             self.0.insert(matter, sentences);
         }
     }
@@ -79,5 +82,8 @@ mod tests {
             problems.put(Matter::Address(Ipv6Addr::from(u128::from(number))), "in use".to_owned());
         }
         assert_eq!(problems.sentences().count(), MOST);
+        // A stranger who claims all our addresses does not hide what else is wrong.
+        problems.put(Matter::Store, "full".to_owned());
+        assert_eq!(problems.about(&Matter::Store), ["full"]);
     }
 }

@@ -72,13 +72,23 @@ impl Uplink {
     pub(crate) fn problem(&self) -> Option<String> {
         let client = self.client.as_ref()?;
         let settled = matches!(client.state(), State::Bound | State::Renewing | State::Rebinding);
-        (settled && self.config.prefix && self.binding()?.prefixes.is_empty()).then(|| {
-            format!(
-                "the ISP on {} delegates no prefix: the LANs have no way out; ask the ISP for prefix delegation (IA_PD), \
-                 give the LANs prefixes of their own, or set uplink.prefix = false",
-                self.name()
-            )
-        })
+        let given = &self.binding()?.prefixes;
+        if !settled || !self.config.prefix {
+            return None;
+        }
+        let name = self.name();
+        match given.first() {
+            None => Some(format!(
+                "the ISP on {name} delegates no prefix: the LANs have no way out; ask the ISP for prefix delegation (IA_PD), \
+                 give the LANs prefixes of their own, or set uplink.prefix = false"
+            )),
+            Some(first) if given.iter().all(|given| given.prefix.prefix_len() > 64) => Some(format!(
+                "the ISP on {name} delegates {}, which is too small for a LAN: it takes a /64; ask the ISP for a shorter prefix \
+                 (uplink.prefix-length), or give the LANs prefixes of their own",
+                first.prefix
+            )),
+            Some(_) => None,
+        }
     }
 
     pub(crate) fn has_default_route(&self) -> bool {

@@ -156,7 +156,7 @@ pub struct Kea {
 pub struct Pools<'a> {
     pub subnet: &'a str,
     pub addresses: Option<&'a str>,
-    /// Where /56s come from.
+    /// Where /56s come from; a longer prefix is delegated as it is.
     pub prefixes: Option<&'a str>,
     /// A /64 that stays with the ISP (RFC 6603).
     pub excluded: Option<&'a str>,
@@ -193,10 +193,11 @@ impl Kea {
         let addresses = pools.addresses.map_or_else(String::new, |pool| format!(r#"{{ "pool": "{pool}" }}"#));
         let prefixes = pools.prefixes.map_or_else(String::new, |pool| {
             let (prefix, length) = pool.split_once('/').unwrap();
+            let delegated = length.parse::<u8>().unwrap().max(56);
             let excluded = pools.excluded.map_or_else(String::new, |excluded| {
                 format!(r#", "excluded-prefix": "{excluded}", "excluded-prefix-len": 64"#)
             });
-            format!(r#"{{ "prefix": "{prefix}", "prefix-len": {length}, "delegated-len": 56{excluded} }}"#)
+            format!(r#"{{ "prefix": "{prefix}", "prefix-len": {length}, "delegated-len": {delegated}{excluded} }}"#)
         });
         let (subnet, t1) = (pools.subnet, pools.t1);
         let text = format!(

@@ -111,6 +111,17 @@ fn an_isp_that_gives_a_prefix_and_no_address() {
 }
 
 #[test]
+fn an_isp_whose_prefix_is_too_small_for_a_lan() {
+    let home = home("kea65");
+    let _kea = Kea::start(&home.isp, &Pools { prefixes: Some("2001:db8:100::/65"), ..Pools::default() });
+    let gateway = Sixgate::start(&home.gw, GATEWAY);
+    assert_eq!(gateway.wait_delegated().prefix_len(), 65);
+    let problems = gateway.status()["problems"].to_string();
+    assert!(problems.contains("2001:db8:100::/65, which is too small for a LAN"), "{problems}");
+    gateway.stop();
+}
+
+#[test]
 fn an_isp_that_gives_an_address_and_no_prefix() {
     let home = home("keana");
     let line = Line::watch(&home);

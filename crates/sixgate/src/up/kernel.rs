@@ -26,6 +26,13 @@ pub(crate) struct AddressValue {
     pub(crate) valid_until: Duration,
 }
 
+impl AddressValue {
+    /// Seconds that it is preferred and valid. In its last second it still has one: the kernel takes no address that has none.
+    fn left(&self, now: Duration) -> (u32, u32) {
+        (seconds(now, self.preferred_until), seconds(now, self.valid_until).max(1))
+    }
+}
+
 /// A route of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RouteKey {
@@ -123,8 +130,9 @@ impl Kernel {
         }
         for (key, value) in desired.addresses {
             if old.addresses.get(&key) != Some(&value) {
+                let (preferred, valid) = value.left(now);
                 let wanted = AddressConfig::new(key.address, value.prefix_length)
-                    .lifetimes(seconds(now, value.preferred_until), seconds(now, value.valid_until))
+                    .lifetimes(preferred, valid)
                     // The kernel's own prefix route outlives an address that is not for ever: ours goes when the prefix does.
                     .noprefixroute();
                 if let Err(error) = netlink.set_address(key.interface, &wanted) {
@@ -175,5 +183,23 @@ fn message(route: &RouteKey) -> Route {
         To::Gateway { gateway, interface } => to.via(gateway, interface),
         To::Link { interface } => to.on(interface),
         To::Unreachable => to.kind(RouteKind::Unreachable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_valid_until_its_very_end() {
+        let until = |preferred, valid| AddressValue {
+            prefix_length: 64,
+            preferred_until: Duration::from_millis(preferred),
+            valid_until: valid,
+        };
+        let now = Duration::from_secs(10);
+        assert_eq!(until(12_500, Duration::from_millis(13_999)).left(now), (2, 3));
+        assert_eq!(until(10_300, Duration::from_millis(10_400)).left(now), (0, 1));
+        assert_eq!(until(0, Duration::MAX).left(now), (0, u32::MAX));
     }
 }

@@ -249,7 +249,8 @@ pub fn dns(bytes: &[u8]) {
         match what % 5 {
             0 => {
                 let transport = if how & 0x80 == 0 { Transport::Udp } else { Transport::Tcp };
-                let client = Client { peer: how & 0x0f, transport, udp_limit: 1232 };
+                let share = u32::from(how >> 4 & 1);
+                let client = Client { peer: how & 0x0f, transport, udp_limit: 1232, share };
                 forwarder.handle_query(now, client, script.content(), &names, &mut actions);
             }
             1 | 2 => {

@@ -208,6 +208,12 @@ impl Config {
         }
     }
 
+    /// The interfaces that are ours: the uplink's, then the LANs'.
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = &str> {
+        let uplink = self.uplink.iter().map(|uplink| &uplink.interface);
+        uplink.chain(self.lans.iter().map(|lan| &lan.interface)).map(|interface| interface.value.as_str())
+    }
+
     /// Asks the machine: every interface must be among `links`.
     pub(crate) fn check_links(&self, links: &[String]) -> Vec<Diagnostic> {
         let interfaces = (self.uplink.iter().map(|uplink| ("uplink.interface", &uplink.interface)))

@@ -122,9 +122,8 @@ impl Kernel {
                 problems.push(error.to_string());
             }
         }
-        for key in old.addresses.keys().filter(|key| !desired.addresses.contains_key(key)) {
-            let length = old.addresses.get(key).map_or(128, |value| value.prefix_length);
-            if let Err(error) = netlink.remove_address(key.interface, key.address, length) {
+        for (key, value) in old.addresses.iter().filter(|(key, _)| !desired.addresses.contains_key(key)) {
+            if let Err(error) = netlink.remove_address(key.interface, key.address, value.prefix_length) {
                 problems.push(error.to_string());
             }
         }

@@ -161,9 +161,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     let link = |name: &str| links.iter().find(|link| link.name == name).cloned();
 
     let state = StateDirectory::hold(&config.state)?;
-    let mac = (config.uplink.iter().map(|uplink| &uplink.interface.value))
-        .chain(config.lans.iter().map(|lan| &lan.interface.value))
-        .find_map(|name| link(name).and_then(|link| link.mac));
+    let mac = config.interfaces().find_map(|name| link(name).and_then(|link| link.mac));
     // A tunnel has no link-layer address; any will do, since it is kept.
     let duid = persist::duid(&config.state, mac.unwrap_or_else(random_link_layer), now)?;
     let outcomes = events.clone();
@@ -309,12 +307,6 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }
-    let routes: Vec<_> = engine.server.routes().cloned().collect();
-    for route in routes {
-        if let Some(lan) = engine.lan_by_name(&route.link) {
-            engine.delegated.insert(route.prefix, (route.via, lan));
-        }
-    }
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -358,9 +350,7 @@ fn open(
         Firewall::open()?.remove()?;
         None
     };
-    let ours: Vec<&str> = (config.uplink.iter().map(|uplink| uplink.interface.value.as_str()))
-        .chain(config.lans.iter().map(|lan| lan.interface.value.as_str()))
-        .collect();
+    let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
         sysctls.set(name, Key::AcceptRa, 0)?;

@@ -1,7 +1,7 @@
 //! Reading endpoints, and saying what is wrong with what is none.
 
-use crate::{Endpoint, Zone, has_zones};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::{Endpoint, Zone};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Text that is not an endpoint.
@@ -55,7 +55,7 @@ fn parse(text: &str) -> Result<Endpoint, Reason> {
         let (address, port) = rest.split_once(']').ok_or(Reason::Brackets)?;
         let endpoint = v6(address)?;
         return match port.strip_prefix(':') {
-            Some(port) => Ok(endpoint.with_port(parse_port(port)?)),
+            Some(port) => Ok(endpoint.with_port(parse_port(port).ok_or(Reason::Port)?)),
             None if port.is_empty() => Ok(endpoint),
             None => Err(Reason::Brackets),
         };
@@ -66,7 +66,7 @@ fn parse(text: &str) -> Result<Endpoint, Reason> {
     // Two colons or more are IPv6's; one separates an IPv4 address from its port.
     match text.split_once(':') {
         Some((_, rest)) if rest.contains(':') => v6(text),
-        Some((address, port)) => Ok(v4(address)?.with_port(parse_port(port)?)),
+        Some((address, port)) => Ok(v4(address)?.with_port(parse_port(port).ok_or(Reason::Port)?)),
         None => v4(text),
     }
 }
@@ -86,14 +86,28 @@ fn v6(text: &str) -> Result<Endpoint, Reason> {
     let address: Ipv6Addr = address.parse().map_err(|_| Reason::Address)?;
     let endpoint = Endpoint::from(address);
     let Some(zone) = zone else { return Ok(endpoint) };
-    if !has_zones(IpAddr::V6(address)) {
+    if !endpoint.has_zones() {
         return Err(Reason::NoZone);
     }
     Ok(endpoint.with_zone(Zone::from_name(zone).ok_or(Reason::Zone)?))
 }
 
-fn parse_port(text: &str) -> Result<u16, Reason> {
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
     // The number's own parser would take a sign.
     let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    if plain { text.parse().map_err(|_| Reason::Port) } else { Err(Reason::Port) }
+    if plain { text.parse().ok() } else { None }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Endpoint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Endpoint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6};
 
 #[test]
 fn one_text_for_each() {

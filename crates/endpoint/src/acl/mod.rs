@@ -1,0 +1,1 @@
+//! Access lists that keep the families apart.

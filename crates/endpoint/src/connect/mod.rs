@@ -1,0 +1,1 @@
+//! Connecting: Happy Eyeballs (RFC 8305).

@@ -1,0 +1,215 @@
+//! [`Endpoint`].
+
+use crate::{Family, Zone};
+use std::cmp::Ordering;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// An address of either family, with its zone where it has one (RFC 4007) and a port where one is meant.
+///
+/// A mapped address (`::ffff:192.0.2.1`) is the IPv4 address: equal to it, hashed, ordered and printed as it. IPv4 comes before
+/// IPv6 in order; an address without a port before the same with one. 34 octets, `Copy`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// IPv4 addresses mapped (RFC 4291 section 2.5.5.2).
+    octets: [u8; 16],
+    zone: Zone,
+    has_port: bool,
+    port: u16,
+}
+
+impl Endpoint {
+    /// An address alone.
+    pub fn new(address: impl Into<IpAddr>) -> Self {
+        let octets = match address.into() {
+            IpAddr::V4(address) => mapped(address),
+            IpAddr::V6(address) => address.octets(),
+        };
+        Self { octets, zone: Zone::NONE, has_port: false, port: 0 }
+    }
+
+    /// The same with a port.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        Self { port, has_port: true, ..self }
+    }
+
+    /// The same without its port.
+    #[must_use]
+    pub fn without_port(self) -> Self {
+        Self { port: 0, has_port: false, ..self }
+    }
+
+    /// The same with a zone; without one where the address is of global scope and so has none (RFC 4007 section 5).
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone: if self.has_zones() { zone } else { Zone::NONE }, ..self }
+    }
+
+    /// The same without its zone.
+    #[must_use]
+    pub fn without_zone(self) -> Self {
+        Self { zone: Zone::NONE, ..self }
+    }
+
+    /// The address, never a mapped one.
+    pub fn address(&self) -> IpAddr {
+        match self.octets {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
+            octets => Ipv6Addr::from_octets(octets).into(),
+        }
+    }
+
+    /// The family of the address.
+    pub fn family(&self) -> Family {
+        let v4 = self.octets[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        if v4 { Family::V4 } else { Family::V6 }
+    }
+
+    /// The zone of the address: on which link it is.
+    pub fn zone(&self) -> Option<Zone> {
+        (self.zone != Zone::NONE).then_some(self.zone)
+    }
+
+    /// The port.
+    pub fn port(&self) -> Option<u16> {
+        self.has_port.then_some(self.port)
+    }
+
+    /// Whether the address means different nodes on different links: what is neither unicast of global scope nor multicast
+    /// of global scope (RFC 4007 section 4). Loopback is a zone of its own, and has only one.
+    pub fn has_zones(&self) -> bool {
+        // RFC 4291 section 2.7: the scope is the low half of the second octet; 0 and 15 are reserved, 14 is global.
+        match self.octets {
+            [0xff, second, ..] => matches!(second & 0xf, 1..=13),
+            [0xfe, second, ..] => second & 0xc0 == 0x80,
+            _ => false,
+        }
+    }
+
+    /// As the system wants it: the port is `default_port` where none was given, and a zone's name becomes an index by
+    /// `index_of`. The flow label is 0. `None` where `index_of` does not know the name.
+    pub fn to_socket_addr(
+        &self,
+        default_port: u16,
+        index_of: impl FnOnce(&str) -> Option<u32>,
+    ) -> Option<SocketAddr> {
+        let port = self.port().unwrap_or(default_port);
+        Some(match self.address() {
+            IpAddr::V4(address) => SocketAddrV4::new(address, port).into(),
+            IpAddr::V6(address) => {
+                let scope = match self.zone() {
+                    None => 0,
+                    Some(zone) => zone.resolve(index_of)?.get(),
+                };
+                SocketAddrV6::new(address, port, 0, scope).into()
+            }
+        })
+    }
+
+    fn key(&self) -> (Family, &[u8; 16], &Zone, bool, u16) {
+        (self.family(), &self.octets, &self.zone, self.has_port, self.port)
+    }
+}
+
+fn mapped(address: Ipv4Addr) -> [u8; 16] {
+    address.to_ipv6_mapped().octets()
+}
+
+impl PartialOrd for Endpoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Endpoint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Endpoint {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let bracketed = self.family() == Family::V6 && self.has_port;
+        if bracketed {
+            out.write_char('[')?;
+        }
+        write!(out, "{}", self.address())?;
+        if let Some(zone) = self.zone() {
+            write!(out, "%{zone}")?;
+        }
+        if bracketed {
+            out.write_char(']')?;
+        }
+        match self.port() {
+            Some(port) => write!(out, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.width().is_none() && f.precision().is_none() {
+            return self.write(f);
+        }
+        // What is asked for holds for the whole, not for its parts.
+        let mut text = String::new();
+        self.write(&mut text)?;
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> Self {
+        endpoint.to_string()
+    }
+}
+
+impl From<IpAddr> for Endpoint {
+    fn from(address: IpAddr) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<Ipv4Addr> for Endpoint {
+    fn from(address: Ipv4Addr) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<Ipv6Addr> for Endpoint {
+    fn from(address: Ipv6Addr) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    /// The scope becomes the zone where the address has one. The flow label is no part of an endpoint.
+    fn from(socket: SocketAddr) -> Self {
+        let endpoint = Self::new(socket.ip()).with_port(socket.port());
+        let scope = match socket {
+            SocketAddr::V6(v6) => v6.scope_id(),
+            SocketAddr::V4(_) => 0,
+        };
+        endpoint.with_zone(Zone::from_index(scope).unwrap_or(Zone::NONE))
+    }
+}
+
+impl From<SocketAddrV4> for Endpoint {
+    fn from(socket: SocketAddrV4) -> Self {
+        SocketAddr::V4(socket).into()
+    }
+}
+
+impl From<SocketAddrV6> for Endpoint {
+    fn from(socket: SocketAddrV6) -> Self {
+        SocketAddr::V6(socket).into()
+    }
+}

@@ -1,0 +1,1 @@
+//! Listening: each policy says which families, none leaves it to the system.

@@ -1,0 +1,1 @@
+//! Whether a family reaches the world.

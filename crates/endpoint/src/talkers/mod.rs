@@ -1,0 +1,1 @@
+//! Who talks most, in fixed memory.

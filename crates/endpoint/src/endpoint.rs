@@ -2,7 +2,6 @@
 
 use crate::{Family, Zone};
 use std::cmp::Ordering;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// An address of either family, with its zone where it has one (RFC 4007) and a port where one is meant.
@@ -107,6 +106,24 @@ impl Endpoint {
         })
     }
 
+    /// The address as IPv6 has it, an IPv4 address mapped (RFC 4291 section 2.5.5.2).
+    pub fn octets(&self) -> [u8; 16] {
+        self.octets
+    }
+
+    /// The address of [`Endpoint::octets`].
+    pub(crate) fn from_octets(octets: [u8; 16]) -> Self {
+        Self { octets, zone: Zone::NONE, has_port: false, port: 0 }
+    }
+
+    /// Whether the canonical text of the address, without brackets, looks like an address with a port: `::1:53`. Only in `::/96`,
+    /// where no address is of use (RFC 4291 section 2.5.5.1).
+    pub(crate) fn looks_like_port(&self) -> bool {
+        let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] = self.octets else { return false };
+        let decimal = |octet: u8| octet & 0xf <= 9 && octet >> 4 <= 9;
+        (a, b) != (0, 0) && decimal(c) && decimal(d)
+    }
+
     fn key(&self) -> (Family, &[u8; 16], &Zone, bool, u16) {
         (self.family(), &self.octets, &self.zone, self.has_port, self.port)
     }
@@ -125,50 +142,6 @@ impl PartialOrd for Endpoint {
 impl Ord for Endpoint {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
-    }
-}
-
-impl Endpoint {
-    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let bracketed = self.family() == Family::V6 && self.has_port;
-        if bracketed {
-            out.write_char('[')?;
-        }
-        write!(out, "{}", self.address())?;
-        if let Some(zone) = self.zone() {
-            write!(out, "%{zone}")?;
-        }
-        if bracketed {
-            out.write_char(']')?;
-        }
-        match self.port() {
-            Some(port) => write!(out, ":{port}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.width().is_none() && f.precision().is_none() {
-            return self.write(f);
-        }
-        // What is asked for holds for the whole, not for its parts.
-        let mut text = String::new();
-        self.write(&mut text)?;
-        f.pad(&text)
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<Endpoint> for String {
-    fn from(endpoint: Endpoint) -> Self {
-        endpoint.to_string()
     }
 }
 

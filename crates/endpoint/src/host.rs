@@ -1,6 +1,7 @@
 //! [`Host`]: what a user may name as a peer.
 
-use crate::{Endpoint, Reason};
+use crate::parse::parse_port;
+use crate::{Endpoint, EndpointError, Reason};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -21,14 +22,6 @@ enum Who {
 }
 
 impl Host {
-    /// A name, or an address in any form that [`Endpoint`] takes, without a port.
-    ///
-    /// # Errors
-    /// Where it is neither.
-    pub fn new(text: &str) -> Result<Self, crate::EndpointError> {
-        text.parse()
-    }
-
     /// The name, where it was named so; in lower case.
     pub fn name(&self) -> Option<&str> {
         match &self.who {
@@ -63,38 +56,99 @@ impl Host {
     }
 }
 
-/// The name of a host, in lower case without its final dot; `None` where it is none.
-fn host_name(text: &str) -> Option<Box<str>> {
+/// The name of a host, in lower case without its final dot (RFC 1123 section 2.1; `_` as SRV names have it).
+fn host_name(text: &str) -> Result<Box<str>, (usize, Reason)> {
+    if let Some(at) = text.bytes().position(|octet| !octet.is_ascii()) {
+        return Err((at, Reason::NotAscii));
+    }
     let name = text.strip_suffix('.').unwrap_or(text);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
+    let mut at = 0;
+    for label in name.split('.') {
+        let allowed = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+        if let Some(wrong) = label.bytes().position(|octet| !allowed(octet)) {
+            return Err((at + wrong, Reason::Name));
+        }
+        if !(1..=63).contains(&label.len()) || label.starts_with('-') || label.ends_with('-') {
+            return Err((at, Reason::Name));
+        }
+        at += label.len() + 1;
+    }
     // RFC 1123 section 2.1: what ends in a number is meant as an address.
-    let last_is_number =
-        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()));
-    (name.len() <= MAX_NAME && name.split('.').all(label) && !last_is_number)
-        .then(|| name.to_ascii_lowercase().into())
+    let last = name.rfind('.').map_or(0, |dot| dot + 1);
+    if name.len() > MAX_NAME || name[last..].bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err((last, Reason::Name));
+    }
+    Ok(name.to_ascii_lowercase().into())
+}
+
+/// Whether a text is meant as an address, right or wrong, rather than as a name.
+fn meant_as_address(text: &str) -> bool {
+    let before_port = text.split(['#', '%', '/']).next().unwrap_or(text);
+    text.starts_with('[')
+        || before_port.matches(':').count() > 1
+        || before_port.split(':').next().is_some_and(|name| {
+            let last = name.rsplit('.').next().unwrap_or(name);
+            !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit())
+        })
 }
 
 impl FromStr for Host {
-    type Err = crate::EndpointError;
+    type Err = EndpointError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = match text.parse::<Endpoint>() {
+    /// Reads what [`Endpoint`] reads, and `www.example.com`, `www.example.com:80`, `www.example.com#80`.
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        match text.parse::<Endpoint>() {
             Ok(endpoint) => return Ok(endpoint.into()),
-            Err(error) => error,
-        };
-        let (name, port) = match text.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
+            Err(error) if meant_as_address(text) => return Err(error),
+            Err(_) => {}
+        }
+        let wrong = |(offset, reason)| EndpointError::at(text, offset, reason);
+        let (name, port) = match text.find([':', '#']) {
+            Some(at) => {
+                let port = parse_port(&text[at + 1..]).ok_or_else(|| wrong((at + 1, Reason::Port)));
+                (&text[..at], Some(port))
+            }
             None => (text, None),
         };
-        let Some(name) = host_name(name) else { return Err(error) };
-        match port.map(|port| crate::parse::parse_port(port).ok_or(Reason::Port)).transpose() {
-            Ok(port) => Ok(Self { who: Who::Name(name, port) }),
-            Err(reason) => Err(crate::EndpointError { text: text.to_owned(), reason }),
+        let name = host_name(name).map_err(wrong)?;
+        Ok(Self { who: Who::Name(name, port.transpose()?) })
+    }
+}
+
+impl TryFrom<String> for Host {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&str> for Host {
+    type Error = EndpointError;
+
+    fn try_from(text: &str) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl Host {
+    /// As `parse`, where a port must be there.
+    ///
+    /// # Errors
+    /// Where the text is neither an address nor a name, or has no port.
+    pub fn parse_with_port(text: &str) -> Result<Self, EndpointError> {
+        let host: Self = text.parse()?;
+        match host.port() {
+            Some(_) => Ok(host),
+            None => Err(EndpointError::at(text, text.len(), Reason::NoPort)),
+        }
+    }
+
+    /// As a URL or an HTTP `Host` header has it: see [`Endpoint::authority`].
+    pub fn authority(&self) -> String {
+        match &self.who {
+            Who::Address(endpoint) => endpoint.authority().to_string(),
+            Who::Name(..) => self.to_string(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod endpoint;
 mod family;
 mod host;
 mod parse;
+mod print;
 mod zone;
 
 pub mod acl;
@@ -21,6 +22,7 @@ pub use endpoint::Endpoint;
 pub use family::Family;
 pub use host::Host;
 pub use parse::{EndpointError, Reason};
+pub use print::Text;
 pub use zone::Zone;
 
 #[cfg(test)]

@@ -1,44 +1,149 @@
 //! Reading endpoints, and saying what is wrong with what is none.
 
 use crate::{Endpoint, Zone};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::fmt;
 use std::str::FromStr;
 
-/// Text that is not an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an address: {reason}")]
+/// What of a text is kept in an error: as much as a person reads.
+const SHOWN: usize = 80;
+
+/// Text that is neither an endpoint nor, where one may stand, the name of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointError {
-    /// What was given.
+    /// What was given; its first 80 characters where it is longer.
     pub text: String,
+    /// Where it goes wrong: the column, in characters, counted from 1.
+    pub column: usize,
     /// What is wrong with it.
     pub reason: Reason,
 }
 
 /// Why a text is not an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// Neither family's form.
-    #[error("write 2001:db8::1 or [2001:db8::1]:53, or for IPv4 192.0.2.1 or 192.0.2.1:53")]
     Address,
-    /// A bracket without its other.
-    #[error("an IPv6 address with a port is written [2001:db8::1]:53")]
+    /// A number of an IPv4 address that is none from 0 to 255, or too few or too many of them.
+    Octet,
+    /// A group of an IPv6 address that is not one to four hexadecimal digits.
+    Group,
+    /// An IPv6 address with too few or too many groups.
+    Groups,
+    /// `::` twice.
+    TwoGaps,
+    /// A bracket without its other, or something between it and the port.
     Brackets,
+    /// Brackets around what is no IPv6 address.
+    BracketsInVain,
     /// Not a port.
-    #[error("a port is a number from 0 to 65535 without leading zeros")]
     Port,
+    /// A port is needed, and there is none.
+    NoPort,
+    /// It can be read as an address with a port, and as an address alone: `::1:53`.
+    Ambiguous,
     /// Not a zone.
-    #[error("after % comes the name or the index of an interface, such as fe80::1%eth0")]
     Zone,
     /// A zone where there is none.
-    #[error("only link-local addresses have a zone: leave out what follows %")]
     NoZone,
+    /// A prefix, not an address.
+    Prefix,
+    /// A space, or something else that belongs to no address, before, in or after it.
+    Stray,
+    /// Not a name of a host.
+    Name,
+    /// A name with characters outside ASCII.
+    NotAscii,
 }
+
+impl EndpointError {
+    pub(crate) fn at(text: &str, offset: usize, reason: Reason) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        Self { text: text.chars().take(SHOWN).collect(), column: before.chars().count() + 1, reason }
+    }
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, column, reason } = self;
+        let what = match reason {
+            Reason::Name | Reason::NotAscii => "is neither an address nor a name",
+            Reason::Ambiguous => "can be read in two ways",
+            Reason::NoPort => "has no port",
+            Reason::Prefix => "is a prefix",
+            _ => "is not an address",
+        };
+        write!(f, "`{text}` {what} (column {column}): ")?;
+        match reason {
+            Reason::Address => {
+                f.write_str("write 2001:db8::1 or [2001:db8::1]:53, or for IPv4 192.0.2.1 or 192.0.2.1:53")
+            }
+            Reason::Octet => f.write_str(
+                "an IPv4 address is four numbers from 0 to 255 without leading zeros, such as 192.0.2.1",
+            ),
+            Reason::Group => {
+                f.write_str("a group of an IPv6 address is one to four of the digits 0-9 and a-f")
+            }
+            Reason::Groups => {
+                f.write_str("an IPv6 address has eight groups; `::` stands for the zeros left out, once")
+            }
+            Reason::TwoGaps => {
+                f.write_str("`::` may stand once in an IPv6 address: write the other zeros out")
+            }
+            Reason::Brackets => f.write_str("an IPv6 address with a port is written [2001:db8::1]:53"),
+            Reason::BracketsInVain => {
+                f.write_str("brackets are for IPv6 addresses: write 192.0.2.1:53 or host:53 without them")
+            }
+            Reason::Port => f.write_str("a port is a number from 0 to 65535 without leading zeros"),
+            Reason::NoPort => match split_last_group(text) {
+                Some((address, port)) => write!(f, "write [{address}]:{port} if {port} is the port"),
+                None if text.contains("::") => write!(f, "write [{text}]:53 for port 53"),
+                None => write!(f, "write {text}:53 for port 53"),
+            },
+            Reason::Ambiguous => match split_last_group(text) {
+                Some((address, port)) => {
+                    write!(f, "write [{address}]:{port} if {port} is the port, [{text}] if it is not")
+                }
+                None => write!(f, "write [{text}] if it is an address alone"),
+            },
+            Reason::Zone => {
+                f.write_str("after % comes the name or the index of an interface, such as fe80::1%eth0")
+            }
+            Reason::NoZone => f.write_str("only link-local addresses have a zone: leave out what follows %"),
+            Reason::Prefix => f.write_str("one address is wanted: leave out what follows /"),
+            Reason::Stray => f.write_str("this character belongs to no address: leave it out"),
+            Reason::Name => f.write_str(
+                "a name has parts of 1 to 63 letters, digits and hyphens with dots between them, \
+                 the last not a number; 253 characters at most",
+            ),
+            Reason::NotAscii => f.write_str("write the name as DNS has it, in its ASCII form (xn--...)"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {}
+
+/// The text of an IPv6 address without its last group, and that group where it could be a port.
+fn split_last_group(text: &str) -> Option<(&str, u16)> {
+    let (address, port) = text.rsplit_once(':')?;
+    let port = parse_port(port)?;
+    matches!(v6(address.as_bytes()), Ok((_, length)) if length == address.len()).then_some((address, port))
+}
+
+/// Where a text goes wrong, in octets, and why.
+type Wrong = (usize, Reason);
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
+    /// Reads `192.0.2.1`, `192.0.2.1:53`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`, each IPv6 address with a zone where
+    /// it has one (`fe80::1%eth0`, `[fe80::1%3]:53`), and each address as `ADDRESS#PORT`.
+    ///
+    /// `::1:53` is refused, since it looks like an address with a port and is not one; `[::1:53]` is that address. This is so for
+    /// addresses of `::/96` alone, which are of no use (RFC 4291 section 2.5.5.1): elsewhere `2001:db8::1:53` is an
+    /// address as people have it. Use [`Endpoint::parse_with_port`] where a port must be there.
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        parse(text).map_err(|reason| EndpointError { text: text.to_owned(), reason })
+        parse(text).map_err(|(offset, reason)| EndpointError::at(text, offset, reason))
     }
 }
 
@@ -50,64 +155,250 @@ impl TryFrom<String> for Endpoint {
     }
 }
 
-fn parse(text: &str) -> Result<Endpoint, Reason> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let (address, port) = rest.split_once(']').ok_or(Reason::Brackets)?;
-        let endpoint = v6(address)?;
-        return match port.strip_prefix(':') {
-            Some(port) => Ok(endpoint.with_port(parse_port(port).ok_or(Reason::Port)?)),
-            None if port.is_empty() => Ok(endpoint),
-            None => Err(Reason::Brackets),
-        };
-    }
-    if text.contains(']') {
-        return Err(Reason::Brackets);
-    }
-    // Two colons or more are IPv6's; one separates an IPv4 address from its port.
-    match text.split_once(':') {
-        Some((_, rest)) if rest.contains(':') => v6(text),
-        Some((address, port)) => Ok(v4(address)?.with_port(parse_port(port).ok_or(Reason::Port)?)),
-        None => v4(text),
+impl TryFrom<&str> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: &str) -> Result<Self, EndpointError> {
+        text.parse()
     }
 }
 
-fn v4(text: &str) -> Result<Endpoint, Reason> {
-    if let Some((address, _)) = text.split_once('%') {
-        return Err(if address.parse::<Ipv4Addr>().is_ok() { Reason::NoZone } else { Reason::Address });
+impl Endpoint {
+    /// As [`Endpoint::from_str`], where a port must be there: a text without one is refused, with a hint where its end was
+    /// probably meant as the port (`2001:db8::1:53`).
+    ///
+    /// # Errors
+    /// Where the text is no address, or has no port.
+    pub fn parse_with_port(text: &str) -> Result<Self, EndpointError> {
+        let endpoint: Self = text.parse()?;
+        match endpoint.port() {
+            Some(_) => Ok(endpoint),
+            None => Err(EndpointError::at(text, text.len(), Reason::NoPort)),
+        }
     }
-    text.parse::<Ipv4Addr>().map(Endpoint::from).map_err(|_| Reason::Address)
 }
 
-fn v6(text: &str) -> Result<Endpoint, Reason> {
-    let (address, zone) = match text.split_once('%') {
-        Some((address, zone)) => (address, Some(zone)),
-        None => (text, None),
+fn parse(text: &str) -> Result<Endpoint, Wrong> {
+    let octets = text.as_bytes();
+    if octets.first() == Some(&b'[') {
+        return bracketed(text);
+    }
+    // An IPv4 address is told by the dot after its first number; an IPv6 address by any colon before a dot.
+    match octets.iter().position(|octet| matches!(octet, b'.' | b':')) {
+        Some(dot) if octets[dot] == b'.' => {
+            let (address, length) = v4(octets)?;
+            let endpoint = Endpoint::new(std::net::Ipv4Addr::from(address));
+            match octets.get(length) {
+                None => Ok(endpoint),
+                Some(b':' | b'#') => Ok(endpoint.with_port(port(text, length + 1)?)),
+                Some(_) => Err(stray(octets, length)),
+            }
+        }
+        Some(colon) if octets[colon + 1..].contains(&b':') => bare_v6(text),
+        _ => Err((0, if octets.contains(&b'/') { Reason::Prefix } else { Reason::Address })),
+    }
+}
+
+fn bracketed(text: &str) -> Result<Endpoint, Wrong> {
+    let octets = text.as_bytes();
+    let Some(close) = octets.iter().position(|&octet| octet == b']') else {
+        return Err((octets.len(), Reason::Brackets));
     };
-    let address: Ipv6Addr = address.parse().map_err(|_| Reason::Address)?;
-    let endpoint = Endpoint::from(address);
-    let Some(zone) = zone else { return Ok(endpoint) };
-    if !endpoint.has_zones() {
-        return Err(Reason::NoZone);
+    let inner = &text[1..close];
+    if !inner.contains(':') {
+        return Err((1, Reason::BracketsInVain));
     }
-    Ok(endpoint.with_zone(Zone::from_name(zone).ok_or(Reason::Zone)?))
+    let endpoint = v6_with_zone(inner).map_err(|(offset, reason)| (offset + 1, reason))?;
+    match octets.get(close + 1) {
+        None => Ok(endpoint),
+        Some(b':' | b'#') => Ok(endpoint.with_port(port(text, close + 2)?)),
+        Some(_) => Err((close + 1, Reason::Brackets)),
+    }
 }
 
+fn bare_v6(text: &str) -> Result<Endpoint, Wrong> {
+    let octets = text.as_bytes();
+    if let Some(bracket) = octets.iter().position(|octet| matches!(octet, b']' | b'[')) {
+        return Err((bracket, Reason::Brackets));
+    }
+    // A zone has no `#` in it.
+    if let Some(hash) = octets.iter().position(|&octet| octet == b'#') {
+        return Ok(v6_with_zone(&text[..hash])?.with_port(port(text, hash + 1)?));
+    }
+    let endpoint = v6_with_zone(text)?;
+    if endpoint.looks_like_port() && split_last_group(text).is_some() {
+        let colon = octets.iter().rposition(|&octet| octet == b':').unwrap_or(0);
+        return Err((colon, Reason::Ambiguous));
+    }
+    Ok(endpoint)
+}
+
+/// What follows an address where nothing may follow.
+fn stray(octets: &[u8], at: usize) -> Wrong {
+    let reason = match octets[at] {
+        b'/' => Reason::Prefix,
+        b'%' => Reason::NoZone,
+        b']' | b'[' => Reason::Brackets,
+        b'.' | b'0'..=b'9' => Reason::Octet,
+        _ => Reason::Stray,
+    };
+    (at, reason)
+}
+
+/// All of `text`: an IPv6 address, and its zone where it has one.
+fn v6_with_zone(text: &str) -> Result<Endpoint, Wrong> {
+    let octets = text.as_bytes();
+    let (address, length) = v6(octets)?;
+    let endpoint = Endpoint::from_octets(address);
+    match octets.get(length) {
+        None => Ok(endpoint),
+        Some(b'%') if !endpoint.has_zones() => Err((length, Reason::NoZone)),
+        Some(b'%') => {
+            let zone = Zone::from_name(&text[length + 1..]).ok_or((length + 1, Reason::Zone))?;
+            Ok(endpoint.with_zone(zone))
+        }
+        Some(b'/') => Err((length, Reason::Prefix)),
+        Some(b':') => Err((length, Reason::Groups)),
+        Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => Err((length, Reason::Group)),
+        Some(_) => Err((length, Reason::Stray)),
+    }
+}
+
+/// An IPv6 address at the start of `text` (RFC 4291 section 2.2), and its length there.
+fn v6(text: &[u8]) -> Result<([u8; 16], usize), Wrong> {
+    let mut octets = [0; 16];
+    // In octets of the address: how much is read, and where the gap is.
+    let mut length = 0;
+    let mut gap = None;
+    let mut at = 0;
+    if text.first() == Some(&b':') {
+        if text.get(1) != Some(&b':') {
+            return Err((0, Reason::Groups));
+        }
+        gap = Some(0);
+        at = 2;
+    }
+    while length < 16 {
+        let start = at;
+        let mut group = 0u16;
+        while let Some(digit) = text.get(at).and_then(|&octet| hex(octet)) {
+            if at - start == 4 {
+                return Err((start, Reason::Group));
+            }
+            group = group << 4 | u16::from(digit);
+            at += 1;
+        }
+        let after = text.get(at).copied();
+        if at == start {
+            // Only a gap may be followed by nothing.
+            if gap == Some(length) {
+                break;
+            }
+            return Err(match after {
+                None | Some(b'%' | b'/' | b']') => (at, Reason::Groups),
+                Some(_) => (at, Reason::Group),
+            });
+        }
+        if after == Some(b'.') && length <= 12 {
+            let (tail, read) = v4(&text[start..]).map_err(|(offset, reason)| (start + offset, reason))?;
+            octets[length..length + 4].copy_from_slice(&tail);
+            length += 4;
+            at = start + read;
+            break;
+        }
+        octets[length..length + 2].copy_from_slice(&group.to_be_bytes());
+        length += 2;
+        if after != Some(b':') {
+            break;
+        }
+        if text.get(at + 1) == Some(&b':') {
+            if gap.is_some() {
+                return Err((at, Reason::TwoGaps));
+            }
+            gap = Some(length);
+            at += 2;
+        } else if length < 16 {
+            at += 1;
+        }
+    }
+    match gap {
+        None if length == 16 => {}
+        Some(gap) if length < 16 => {
+            octets.copy_within(gap..length, 16 - (length - gap));
+            octets[gap..16 - (length - gap)].fill(0);
+        }
+        _ => return Err((at, Reason::Groups)),
+    }
+    Ok((octets, at))
+}
+
+/// An IPv4 address at the start of `text`, dotted with four decimal numbers without leading zeros (RFC 6943 section 3.1.1 tells why no other
+/// form is taken), and its length there.
+fn v4(text: &[u8]) -> Result<([u8; 4], usize), Wrong> {
+    let mut octets = [0; 4];
+    let mut at = 0;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            if text.get(at) != Some(&b'.') {
+                return Err((at, Reason::Octet));
+            }
+            at += 1;
+        }
+        let start = at;
+        let mut number = 0u16;
+        while let Some(digit) = text.get(at).filter(|octet| octet.is_ascii_digit()) {
+            number = number * 10 + u16::from(digit - b'0');
+            at += 1;
+            if number > 255 {
+                return Err((start, Reason::Octet));
+            }
+        }
+        if at == start || (text[start] == b'0' && at - start > 1) {
+            return Err((start, Reason::Octet));
+        }
+        *octet = number as u8;
+    }
+    Ok((octets, at))
+}
+
+fn hex(octet: u8) -> Option<u8> {
+    const NONE: u8 = 0xff;
+    const DIGITS: [u8; 256] = {
+        let mut digits = [NONE; 256];
+        let mut octet = 0;
+        while octet < 10 {
+            digits[b'0' as usize + octet] = octet as u8;
+            octet += 1;
+        }
+        let mut octet = 0;
+        while octet < 6 {
+            digits[b'a' as usize + octet] = 10 + octet as u8;
+            digits[b'A' as usize + octet] = 10 + octet as u8;
+            octet += 1;
+        }
+        digits
+    };
+    let digit = DIGITS[usize::from(octet)];
+    (digit != NONE).then_some(digit)
+}
+
+/// The rest of `text` from `at` on as a port.
+fn port(text: &str, at: usize) -> Result<u16, Wrong> {
+    text.get(at..).and_then(parse_port).ok_or((at, Reason::Port))
+}
+
+/// A port: a number from 0 to 65535 without sign and without leading zeros.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    // The number's own parser would take a sign.
-    let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    if plain { text.parse().ok() } else { None }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Endpoint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > 5 || (digits[0] == b'0' && digits.len() > 1) {
+        return None;
     }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Endpoint {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    let mut port = 0u32;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        port = port * 10 + u32::from(digit - b'0');
     }
+    u16::try_from(port).ok()
 }

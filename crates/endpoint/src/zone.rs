@@ -29,9 +29,9 @@ impl Zone {
         (index != 0).then_some(Self(octets))
     }
 
-    /// The zone of an interface name, or of an index in digits. `None` where it is no name of an interface: empty, longer than 15
-    /// octets, or with a character that would not be told from its surroundings (`%`, `]`, `[`, `/`, `:`, `#`, space, a quote,
-    /// a comma, anything outside ASCII). An interface with such a name is reached by its index.
+    /// The zone of an interface name, or of an index in digits. `None` where it is no name of an interface that can stand in a log line and
+    /// on a command line as it is: 1 to 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`. The kernel takes more; an interface
+    /// with such a name is reached by its index.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.as_bytes();
         if !name.is_empty() && name.iter().all(u8::is_ascii_digit) {
@@ -40,7 +40,7 @@ impl Zone {
                 .try_fold(0u32, |index, digit| index.checked_mul(10)?.checked_add(u32::from(digit - b'0')))?;
             return Self::from_index(index);
         }
-        let plain = |octet: u8| octet.is_ascii_graphic() && !b"%[]/:#\"'\\,".contains(&octet);
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-+@~".contains(&octet);
         // The kernel takes neither "." nor "..".
         if name.is_empty() || name.len() > MAX_NAME || name == b"." || name == b".." {
             return None;

@@ -3,6 +3,7 @@
 mod endpoint;
 mod family;
 mod host;
+mod log;
 mod parse;
 mod print;
 mod zone;
@@ -21,6 +22,7 @@ pub mod talkers;
 pub use endpoint::Endpoint;
 pub use family::Family;
 pub use host::Host;
+pub use log::LOG_REGEX;
 pub use parse::{EndpointError, Reason};
 pub use print::Text;
 pub use zone::Zone;

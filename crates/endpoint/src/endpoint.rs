@@ -111,9 +111,9 @@ impl Endpoint {
         self.octets
     }
 
-    /// The address of [`Endpoint::octets`].
-    pub(crate) fn from_octets(octets: [u8; 16]) -> Self {
-        Self { octets, zone: Zone::NONE, has_port: false, port: 0 }
+    /// An endpoint of its parts, at once: the address as [`Endpoint::octets`] has it, and a zone only where it has zones.
+    pub(crate) fn from_parts(octets: [u8; 16], zone: Zone, port: Option<u16>) -> Self {
+        Self { octets, zone, has_port: port.is_some(), port: port.unwrap_or(0) }
     }
 
     /// Whether the canonical text of the address, without brackets, looks like an address with a port: `::1:53`. Only in `::/96`,

@@ -183,18 +183,19 @@ fn parse(text: &str) -> Result<Endpoint, Wrong> {
     if octets.first() == Some(&b'[') {
         return bracketed(text);
     }
-    // An IPv4 address is told by the dot after its first number; an IPv6 address by any colon before a dot.
+    if let Ok(([a, b, c, d], length)) = v4(octets) {
+        let port = match octets.get(length) {
+            None => None,
+            Some(b':' | b'#') => Some(port(text, length + 1)?),
+            Some(_) => return Err(stray(octets, length)),
+        };
+        let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
+        return Ok(Endpoint::from_parts(mapped, Zone::NONE, port));
+    }
+    // What was meant: IPv4 has a dot after its first number, IPv6 two colons or more.
     match octets.iter().position(|octet| matches!(octet, b'.' | b':')) {
-        Some(dot) if octets[dot] == b'.' => {
-            let (address, length) = v4(octets)?;
-            let endpoint = Endpoint::new(std::net::Ipv4Addr::from(address));
-            match octets.get(length) {
-                None => Ok(endpoint),
-                Some(b':' | b'#') => Ok(endpoint.with_port(port(text, length + 1)?)),
-                Some(_) => Err(stray(octets, length)),
-            }
-        }
-        Some(colon) if octets[colon + 1..].contains(&b':') => bare_v6(text),
+        Some(at) if octets[at..].split(|&octet| octet == b':').nth(2).is_some() => bare_v6(text),
+        Some(dot) if octets[dot] == b'.' => Err(v4(octets).err().unwrap_or((0, Reason::Address))),
         _ => Err((0, if octets.contains(&b'/') { Reason::Prefix } else { Reason::Address })),
     }
 }
@@ -208,12 +209,13 @@ fn bracketed(text: &str) -> Result<Endpoint, Wrong> {
     if !inner.contains(':') {
         return Err((1, Reason::BracketsInVain));
     }
-    let endpoint = v6_with_zone(inner).map_err(|(offset, reason)| (offset + 1, reason))?;
-    match octets.get(close + 1) {
-        None => Ok(endpoint),
-        Some(b':' | b'#') => Ok(endpoint.with_port(port(text, close + 2)?)),
-        Some(_) => Err((close + 1, Reason::Brackets)),
-    }
+    let (address, zone) = v6_with_zone(inner).map_err(|(offset, reason)| (offset + 1, reason))?;
+    let port = match octets.get(close + 1) {
+        None => None,
+        Some(b':' | b'#') => Some(port(text, close + 2)?),
+        Some(_) => return Err((close + 1, Reason::Brackets)),
+    };
+    Ok(Endpoint::from_parts(address, zone, port))
 }
 
 fn bare_v6(text: &str) -> Result<Endpoint, Wrong> {
@@ -223,9 +225,11 @@ fn bare_v6(text: &str) -> Result<Endpoint, Wrong> {
     }
     // A zone has no `#` in it.
     if let Some(hash) = octets.iter().position(|&octet| octet == b'#') {
-        return Ok(v6_with_zone(&text[..hash])?.with_port(port(text, hash + 1)?));
+        let (address, zone) = v6_with_zone(&text[..hash])?;
+        return Ok(Endpoint::from_parts(address, zone, Some(port(text, hash + 1)?)));
     }
-    let endpoint = v6_with_zone(text)?;
+    let (address, zone) = v6_with_zone(text)?;
+    let endpoint = Endpoint::from_parts(address, zone, None);
     if endpoint.looks_like_port() && split_last_group(text).is_some() {
         let colon = octets.iter().rposition(|&octet| octet == b':').unwrap_or(0);
         return Err((colon, Reason::Ambiguous));
@@ -246,22 +250,21 @@ fn stray(octets: &[u8], at: usize) -> Wrong {
 }
 
 /// All of `text`: an IPv6 address, and its zone where it has one.
-fn v6_with_zone(text: &str) -> Result<Endpoint, Wrong> {
-    let octets = text.as_bytes();
-    let (address, length) = v6(octets)?;
-    let endpoint = Endpoint::from_octets(address);
-    match octets.get(length) {
-        None => Ok(endpoint),
-        Some(b'%') if !endpoint.has_zones() => Err((length, Reason::NoZone)),
+fn v6_with_zone(text: &str) -> Result<([u8; 16], Zone), Wrong> {
+    let (address, length) = v6(text.as_bytes())?;
+    let reason = match text.as_bytes().get(length) {
+        None => return Ok((address, Zone::NONE)),
+        Some(b'%') if !Endpoint::from_parts(address, Zone::NONE, None).has_zones() => Reason::NoZone,
         Some(b'%') => {
             let zone = Zone::from_name(&text[length + 1..]).ok_or((length + 1, Reason::Zone))?;
-            Ok(endpoint.with_zone(zone))
+            return Ok((address, zone));
         }
-        Some(b'/') => Err((length, Reason::Prefix)),
-        Some(b':') => Err((length, Reason::Groups)),
-        Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => Err((length, Reason::Group)),
-        Some(_) => Err((length, Reason::Stray)),
-    }
+        Some(b'/') => Reason::Prefix,
+        Some(b':') => Reason::Groups,
+        Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => Reason::Group,
+        Some(_) => Reason::Stray,
+    };
+    Err((length, reason))
 }
 
 /// An IPv6 address at the start of `text` (RFC 4291 section 2.2), and its length there.
@@ -334,6 +337,7 @@ fn v6(text: &[u8]) -> Result<([u8; 16], usize), Wrong> {
 
 /// An IPv4 address at the start of `text`, dotted with four decimal numbers without leading zeros (RFC 6943 section 3.1.1 tells why no other
 /// form is taken), and its length there.
+#[inline]
 fn v4(text: &[u8]) -> Result<([u8; 4], usize), Wrong> {
     let mut octets = [0; 4];
     let mut at = 0;
@@ -344,18 +348,17 @@ fn v4(text: &[u8]) -> Result<([u8; 4], usize), Wrong> {
             }
             at += 1;
         }
-        let start = at;
-        let mut number = 0u16;
-        while let Some(digit) = text.get(at).filter(|octet| octet.is_ascii_digit()) {
-            number = number * 10 + u16::from(digit - b'0');
-            at += 1;
-            if number > 255 {
-                return Err((start, Reason::Octet));
-            }
+        // Computed, not branched upon: no processor foresees how many digits a number has.
+        let digit = |at: usize| u16::from(text.get(at).map_or(u8::MAX, |octet| octet.wrapping_sub(b'0')));
+        let (first, second, third) = (digit(at), digit(at + 1), digit(at + 2));
+        let two = second < 10;
+        let three = two & (third < 10);
+        let number = if two { first * 10 + second } else { first };
+        let number = if three { number * 10 + third } else { number };
+        if first > 9 || number > 255 || (first == 0 && two) {
+            return Err((at, Reason::Octet));
         }
-        if at == start || (text[start] == b'0' && at - start > 1) {
-            return Err((start, Reason::Octet));
-        }
+        at += 1 + usize::from(two) + usize::from(three);
         *octet = number as u8;
     }
     Ok((octets, at))
@@ -384,21 +387,24 @@ fn hex(octet: u8) -> Option<u8> {
 
 /// The rest of `text` from `at` on as a port.
 fn port(text: &str, at: usize) -> Result<u16, Wrong> {
-    text.get(at..).and_then(parse_port).ok_or((at, Reason::Port))
+    text.as_bytes().get(at..).and_then(decimal_port).ok_or((at, Reason::Port))
 }
 
 /// A port: a number from 0 to 65535 without sign and without leading zeros.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() > 5 || (digits[0] == b'0' && digits.len() > 1) {
-        return None;
-    }
+    decimal_port(text.as_bytes())
+}
+
+#[inline]
+fn decimal_port(digits: &[u8]) -> Option<u16> {
     let mut port = 0u32;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
+    for octet in digits {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 || port > 6553 {
             return None;
         }
-        port = port * 10 + u32::from(digit - b'0');
+        port = port * 10 + u32::from(digit);
     }
-    u16::try_from(port).ok()
+    let zeros = digits.first() == Some(&b'0') && digits.len() > 1;
+    if digits.is_empty() || zeros { None } else { u16::try_from(port).ok() }
 }

@@ -20,7 +20,7 @@ fn endpoint(rng: &mut fastrand::Rng) -> Endpoint {
     };
     let endpoint = match rng.u8(..3) {
         0 => endpoint,
-        1 => endpoint.with_zone(Zone::from_index(rng.u32(1..)).unwrap()),
+        1 => Zone::from_index(rng.u32(..)).map_or(endpoint, |zone| endpoint.with_zone(zone)),
         _ => {
             const PLAIN: &[u8] = b"abcxyzABCXYZ0123456789._-+@~";
             let name: String =

@@ -23,8 +23,12 @@ const MAPPED: &str = "a mapped address is the IPv4 address";
 const LOOKS_LIKE_PORT: &str = "an address that looks like one with a port has brackets";
 const ZONE_ZEROS: &str = "a zone's number has no leading zeros";
 
+/// Whether a reason is one for this text; for what we and they print.
+type Holds = fn(&str) -> bool;
+type HoldsOfBoth = fn(&Endpoint, &str) -> bool;
+
 /// Why we refuse what others read.
-const REFUSED: [(&str, fn(&str) -> bool); 5] = [
+const REFUSED: [(&str, Holds); 5] = [
     (AMBIGUOUS, |text| {
         text.parse::<IpAddr>()
             .is_ok_and(|address| matches!(address, IpAddr::V6(address) if address.to_bits() >> 32 == 0))
@@ -53,14 +57,14 @@ const REFUSED: [(&str, fn(&str) -> bool); 5] = [
 ];
 
 /// Why we read what others refuse.
-const READ: [(&str, fn(&str) -> bool); 3] = [
+const READ: [(&str, Holds); 3] = [
     (BRACKETS, |text| text.starts_with('[') && text.ends_with(']')),
     (HASH, |text| text.contains('#')),
     (NAMED_ZONE, |text| text.contains('%')),
 ];
 
 /// Why we print what we read otherwise than others do.
-const PRINTED: [(&str, fn(&Endpoint, &str) -> bool); 3] = [
+const PRINTED: [(&str, HoldsOfBoth); 3] = [
     (MAPPED, |ours, theirs| {
         ours.address().is_ipv4() && theirs.trim_start_matches('[').starts_with("::ffff:")
     }),

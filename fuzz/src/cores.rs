@@ -5,9 +5,10 @@ use sixgate_dhcp::server::{
     Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
 };
 use sixgate_dns::{Client, Forwarder, Names, Token, Transport};
+use sixgate_endpoint::Endpoint;
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, MessageType, OptionCode, Packet};
 use std::collections::VecDeque;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// When the run begins, in seconds since the Unix epoch.
@@ -235,14 +236,14 @@ pub(crate) fn well_formed(bytes: &[u8]) {
 pub fn dns(bytes: &[u8]) {
     let config = sixgate_dns::Config { max_lookups: 4, cache_entries: 8, ..sixgate_dns::Config::default() };
     let mut forwarder: Forwarder<u8> = Forwarder::new(config, fastrand::Rng::with_seed(7));
-    let upstreams: [SocketAddr; 2] =
+    let upstreams: [Endpoint; 2] =
         ["[2001:db8::53]:53", "[2001:db8::54]:53"].map(|text| text.parse().expect("a socket address"));
     forwarder.set_upstreams(&upstreams);
     let lan: Vec<_> = ["2001:db8:0:1::/64".parse().expect("a prefix")].into();
     let mut names = Names::new(&lan);
     let _ = names.set(b"holder", "printer", &[Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9)]);
     let mut now = Duration::from_secs(START);
-    let mut open: Vec<(Token, SocketAddr, Vec<u8>)> = Vec::new();
+    let mut open: Vec<(Token, Endpoint, Vec<u8>)> = Vec::new();
     let mut script = Script { rest: bytes };
     while let Some((what, how)) = script.event() {
         let mut actions = Vec::new();

@@ -1,6 +1,6 @@
 //! What goes in and out of the forwarder besides bytes.
 
-use std::net::SocketAddr;
+use sixgate_endpoint::Endpoint;
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ pub enum Action<P> {
         /// Names the socket from now on.
         token: Token,
         /// The resolver to ask.
-        upstream: SocketAddr,
+        upstream: Endpoint,
         /// How to ask.
         transport: Transport,
         /// The whole message, without the length that TCP puts before it.

@@ -1,7 +1,7 @@
 //! Questions of clients, on their way to an answer.
 
 use core::time::Duration;
-use std::net::SocketAddr;
+use sixgate_endpoint::Endpoint;
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::RecordType;
@@ -55,7 +55,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
 
     /// Replaces the resolvers to ask. What is known of those that stay, stays; questions under way go on with
     /// the new ones when they try again.
-    pub fn set_upstreams(&mut self, upstreams: &[SocketAddr]) {
+    pub fn set_upstreams(&mut self, upstreams: &[Endpoint]) {
         self.upstreams.replace(upstreams);
     }
 
@@ -109,7 +109,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
     pub fn handle_answer(
         &mut self,
         now: Duration,
-        upstream: SocketAddr,
+        upstream: Endpoint,
         token: Token,
         bytes: &[u8],
         actions: &mut Vec<Action<P>>,
@@ -119,9 +119,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             return;
         };
         let Some(index) = lookup.attempts.iter().position(|attempt| {
-            attempt.token == token
-                && (attempt.upstream.ip(), attempt.upstream.port()) == (upstream.ip(), upstream.port())
-                && is_answer_to(attempt.id, bytes)
+            attempt.token == token && attempt.upstream == upstream && is_answer_to(attempt.id, bytes)
         }) else {
             self.counters.upstream_mismatches += 1;
             return self.lookups.put(lookup);
@@ -358,7 +356,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         &mut self,
         now: Duration,
         lookup: &mut Lookup<P>,
-        upstream: SocketAddr,
+        upstream: Endpoint,
         transport: Transport,
         edns: bool,
         actions: &mut Vec<Action<P>>,
@@ -379,7 +377,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         &mut self,
         now: Duration,
         mut lookup: Lookup<P>,
-        upstream: SocketAddr,
+        upstream: Endpoint,
         actions: &mut Vec<Action<P>>,
     ) {
         if !lookup.given_up.contains(&upstream) {

@@ -1,8 +1,8 @@
 //! One question under way, and the table of them.
 
 use core::time::Duration;
+use sixgate_endpoint::Endpoint;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -22,7 +22,7 @@ pub(crate) struct Waiter<P> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) token: Token,
-    pub(crate) upstream: SocketAddr,
+    pub(crate) upstream: Endpoint,
     pub(crate) transport: Transport,
     pub(crate) id: u16,
     pub(crate) sent: Duration,
@@ -101,7 +101,7 @@ pub(crate) struct Lookup<P> {
     /// Queries sent so far.
     pub(crate) sent: u32,
     /// Upstreams asked in this round.
-    pub(crate) tried: Vec<SocketAddr>,
+    pub(crate) tried: Vec<Endpoint>,
     /// Rounds over all upstreams before this one.
     pub(crate) round: u32,
     pub(crate) deadline: Duration,
@@ -113,7 +113,7 @@ pub(crate) struct Lookup<P> {
     /// An upstream answered, if only that it cannot.
     pub(crate) heard: bool,
     /// Upstreams whose sockets failed or that answered with an error; asked once only.
-    pub(crate) given_up: Vec<SocketAddr>,
+    pub(crate) given_up: Vec<Endpoint>,
     /// Of whose room it takes: [`Client::share`] of the client that asked first.
     pub(crate) share: u32,
     /// The time under which the table has it.

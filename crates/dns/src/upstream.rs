@@ -1,7 +1,7 @@
 //! The resolvers to ask, and which of them next.
 
 use core::time::Duration;
-use std::net::SocketAddr;
+use sixgate_endpoint::Endpoint;
 
 /// Wait for the first answer of an upstream whose pace is not known.
 const FIRST_WAIT: Duration = Duration::from_millis(600);
@@ -14,7 +14,7 @@ const EXPLORE: u32 = 32;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Endpoint,
     /// Smoothed round-trip time and its variation (RFC 6298 section 2).
     pace: Option<(Duration, Duration)>,
 }
@@ -44,7 +44,7 @@ impl Upstreams {
         self.list.is_empty()
     }
 
-    pub(crate) fn replace(&mut self, addresses: &[SocketAddr]) {
+    pub(crate) fn replace(&mut self, addresses: &[Endpoint]) {
         let mut list: Vec<Upstream> = Vec::with_capacity(addresses.len());
         for address in addresses {
             if list.iter().any(|upstream| upstream.address == *address) {
@@ -57,11 +57,7 @@ impl Upstreams {
     }
 
     /// The best one that is not among `tried`, and how long to wait for it.
-    pub(crate) fn pick(
-        &self,
-        tried: &[SocketAddr],
-        rng: &mut fastrand::Rng,
-    ) -> Option<(SocketAddr, Duration)> {
+    pub(crate) fn pick(&self, tried: &[Endpoint], rng: &mut fastrand::Rng) -> Option<(Endpoint, Duration)> {
         let fresh: Vec<&Upstream> =
             self.list.iter().filter(|upstream| !tried.contains(&upstream.address)).collect();
         let chosen = if fresh.len() > 1 && rng.u32(..EXPLORE) == 0 {
@@ -72,7 +68,7 @@ impl Upstreams {
         chosen.map(|upstream| (upstream.address, upstream.wait()))
     }
 
-    pub(crate) fn answered(&mut self, address: SocketAddr, took: Duration) {
+    pub(crate) fn answered(&mut self, address: Endpoint, took: Duration) {
         let Some(upstream) = self.list.iter_mut().find(|upstream| upstream.address == address) else {
             return;
         };
@@ -83,7 +79,7 @@ impl Upstreams {
         });
     }
 
-    pub(crate) fn missed(&mut self, address: SocketAddr) {
+    pub(crate) fn missed(&mut self, address: Endpoint) {
         let Some(upstream) = self.list.iter_mut().find(|upstream| upstream.address == address) else {
             return;
         };

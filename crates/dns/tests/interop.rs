@@ -195,7 +195,7 @@ fn a_silent_upstream() {
     }
     let silent = UdpSocket::bind("[::1]:5301").unwrap();
     let _dnsmasq = Dnsmasq::start(&["--host-record=www.example.net,2001:db8:80::80"]);
-    let silent = silent.local_addr().unwrap();
+    let silent = silent.local_addr().unwrap().into();
     Edge::start(5353, Config::default(), &[silent], Names::new(&[]));
     let started = Instant::now();
     let text = dig(5353, &["www.example.net", "AAAA"]);

@@ -59,6 +59,11 @@ impl Endpoint {
         }
     }
 
+    /// The address where it is IPv6, for what has no other: `None` for IPv4.
+    pub fn ipv6(&self) -> Option<Ipv6Addr> {
+        (self.family() == Family::V6).then(|| Ipv6Addr::from_octets(self.octets))
+    }
+
     /// The family of the address.
     pub fn family(&self) -> Family {
         let v4 = self.octets[..12] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];

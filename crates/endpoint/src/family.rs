@@ -1,7 +1,8 @@
 //! The two families, and which of them a program shall use.
 
+use crate::Endpoint;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,9 +18,19 @@ impl Family {
     pub const BOTH: [Self; 2] = [Self::V6, Self::V4];
 
     /// The family of an address. A mapped address (`::ffff:192.0.2.1`) is IPv4: ask for the family of what
-    /// [`Endpoint`](crate::Endpoint) holds.
+    /// [`Endpoint`] holds.
     pub fn of(address: impl Into<IpAddr>) -> Self {
         if address.into().to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// The unspecified address of this family with port 0, for a socket that shall connect from whatever address and port the
+    /// kernel chooses.
+    pub fn any_port(self) -> Endpoint {
+        let unspecified = match self {
+            Self::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Self::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Endpoint::new(unspecified).with_port(0)
     }
 
     /// The other one.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use core::time::Duration;
+use sixgate_endpoint::Endpoint;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -21,7 +22,7 @@ enum Event {
     Datagram(SocketAddr, Vec<u8>),
     Message(u64, Vec<u8>),
     Connected(u64, TcpStream),
-    Answer(SocketAddr, Token, Vec<u8>),
+    Answer(Endpoint, Token, Vec<u8>),
     Failure(Token),
     Skip(Duration),
     Counters(Sender<Counters>),
@@ -33,7 +34,7 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    pub(crate) fn start(port: u16, config: Config, upstreams: &[SocketAddr], names: Names) -> Self {
+    pub(crate) fn start(port: u16, config: Config, upstreams: &[Endpoint], names: Names) -> Self {
         let address: SocketAddr = format!("[::1]:{port}").parse().unwrap();
         let udp = UdpSocket::bind(address).unwrap();
         let tcp = TcpListener::bind(address).unwrap();
@@ -133,10 +134,11 @@ fn run(
                 }
                 Action::Query { token, upstream, transport, bytes } => {
                     let events = events.clone();
+                    let to = upstream.to_socket_addr(53, |_| None).unwrap();
                     thread::spawn(move || {
                         let answer = match transport {
-                            Transport::Udp => ask_udp(upstream, &bytes),
-                            Transport::Tcp => ask_tcp(upstream, &bytes),
+                            Transport::Udp => ask_udp(to, &bytes),
+                            Transport::Tcp => ask_tcp(to, &bytes),
                         };
                         let _ = events.send(match answer {
                             Ok(answer) => Event::Answer(upstream, token, answer),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use core::time::Duration;
-use std::net::SocketAddr;
+use sixgate_endpoint::Endpoint;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
@@ -17,7 +17,7 @@ pub(crate) fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()
 }
 
-pub(crate) fn upstream(last: u16) -> SocketAddr {
+pub(crate) fn upstream(last: u16) -> Endpoint {
     format!("[2001:db8::{last:x}]:53").parse().unwrap()
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn extended_errors(message: &Message) -> Vec<u16> {
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) token: Token,
-    pub(crate) upstream: SocketAddr,
+    pub(crate) upstream: Endpoint,
     pub(crate) transport: Transport,
     pub(crate) message: Message,
 }
@@ -63,7 +63,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(config: Config, upstreams: &[SocketAddr]) -> Self {
+    pub(crate) fn new(config: Config, upstreams: &[Endpoint]) -> Self {
         let mut forwarder = Forwarder::new(config, fastrand::Rng::with_seed(7));
         forwarder.set_upstreams(upstreams);
         Self {

@@ -12,10 +12,10 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 use file::File;
 use ipnet::Ipv6Net;
 use sixgate_dns::Names;
-use sixgate_endpoint::Endpoint;
+use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -153,7 +153,7 @@ pub(crate) enum RouterPreference {
 pub(crate) struct Dns {
     pub(crate) enabled: bool,
     /// Resolvers to ask; empty stands for those the uplink tells of.
-    pub(crate) upstreams: Vec<SocketAddr>,
+    pub(crate) upstreams: Vec<Endpoint>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
 }
@@ -248,7 +248,7 @@ impl Config {
 
     /// Whether a resolver is asked over IPv4: the one reason to open such a socket.
     pub(crate) fn needs_ipv4(&self) -> bool {
-        self.dns.upstreams.iter().any(SocketAddr::is_ipv4)
+        self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
     }
 
     /// What in `new` cannot be taken over while running, as the keys that differ.
@@ -539,14 +539,14 @@ impl Reader<'_> {
     fn dns(&mut self, dns: file::Dns) -> Dns {
         let mut upstreams = Vec::new();
         for text in dns.upstreams.unwrap_or_default() {
-            match upstream(text.get_ref()) {
-                Some(address) => upstreams.push(address),
-                None => self.error(
-                    text.span(),
-                    "dns.upstreams",
-                    format!("`{}` is not the address of a resolver", text.get_ref()),
-                    "write an address, or [address]:port: 2001:db8::53 or [2001:db8::53]:5353",
-                ),
+            let found = text.get_ref().parse::<Endpoint>().map_err(|error| (error.what(), error.remedy()));
+            let there = |endpoint: Endpoint| match endpoint.socket_addr(53) {
+                Ok(_) => Ok(endpoint),
+                Err(missing) => Err((format!("`{endpoint}` is on no interface"), missing.to_string())),
+            };
+            match found.and_then(there) {
+                Ok(upstream) => upstreams.push(upstream),
+                Err((message, remedy)) => self.error(text.span(), "dns.upstreams", message, &remedy),
             }
         }
         let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
@@ -747,12 +747,6 @@ fn read(path: &Path) -> std::io::Result<String> {
         ));
     }
     Ok(text)
-}
-
-/// A resolver as written: an address, with a zone where it is link-local, with a port where it is not 53.
-fn upstream(text: &str) -> Option<SocketAddr> {
-    let index_of = |name: &str| nix::net::if_::if_nametoindex(name).ok();
-    text.parse::<Endpoint>().ok()?.to_socket_addr(53, index_of)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ fn mistakes_name_line_key_and_remedy() {
         ),
         (
             "[uplink]\ninterface = \"a\"\n[dns]\nupstreams = [\"resolver\"]\n",
-            "4:14 `resolver` is not the address of a resolver / write an address, or [address]:port: 2001:db8::53 or [2001:db8::53]:5353",
+            "4:14 `resolver` is not an address / write 2001:db8::1 or [2001:db8::1]:53, or for IPv4 192.0.2.1 or 192.0.2.1:53",
         ),
         (
             "",

@@ -3,10 +3,11 @@
 use super::event::{Event, Sender};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sixgate_dns::{Token, Transport};
+use sixgate_endpoint::Endpoint;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -53,7 +54,7 @@ impl Upstreams {
     }
 
     /// Sends a question; what comes back is an [`Event::DnsAnswer`].
-    pub(crate) fn query(&mut self, token: Token, upstream: SocketAddr, transport: Transport, bytes: Vec<u8>) {
+    pub(crate) fn query(&mut self, token: Token, upstream: Endpoint, transport: Transport, bytes: Vec<u8>) {
         let events = self.events.clone();
         let full = self.asking.len() >= self.most;
         let task = spawn_local(async move {
@@ -88,13 +89,11 @@ fn most_sockets() -> usize {
 }
 
 /// Asks from a socket of its own, with a port that the kernel chose at random, connected to the resolver (RFC 5452 section 9.2).
-async fn by_udp(token: Token, upstream: SocketAddr, query: &[u8], events: &Sender) -> io::Result<()> {
-    let any: SocketAddr = match upstream {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(upstream).await?;
+async fn by_udp(token: Token, upstream: Endpoint, query: &[u8], events: &Sender) -> io::Result<()> {
+    let to = upstream.socket_addr(53).map_err(io::Error::other)?;
+    let socket =
+        UdpSocket::bind(upstream.family().any_port().socket_addr(0).map_err(io::Error::other)?).await?;
+    socket.connect(to).await?;
     socket.send(query).await?;
     let mut buffer = vec![0; LONGEST_DATAGRAM];
     // More than one may come: a forged one must not keep the true one out. The forwarder closes us.
@@ -105,8 +104,8 @@ async fn by_udp(token: Token, upstream: SocketAddr, query: &[u8], events: &Sende
     }
 }
 
-async fn by_tcp(token: Token, upstream: SocketAddr, query: &[u8], events: &Sender) -> io::Result<()> {
-    let mut stream = TcpStream::connect(upstream).await?;
+async fn by_tcp(token: Token, upstream: Endpoint, query: &[u8], events: &Sender) -> io::Result<()> {
+    let mut stream = TcpStream::connect(upstream.socket_addr(53).map_err(io::Error::other)?).await?;
     send(&mut stream, query).await?;
     let bytes = receive(&mut stream).await?;
     let _ = events.send(Event::DnsAnswer { token, answer: Some((upstream, bytes)) }).await;

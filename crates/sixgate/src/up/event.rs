@@ -2,6 +2,7 @@
 
 use crate::control;
 use sixgate_dns::Token;
+use sixgate_endpoint::Endpoint;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use tokio::sync::mpsc;
 
@@ -35,7 +36,7 @@ pub(crate) enum Event {
     /// A DNS client's TCP connection ended.
     DnsClosed { connection: u64 },
     /// An upstream resolver's answer; `None` where it could not be asked.
-    DnsAnswer { token: Token, answer: Option<(std::net::SocketAddr, Vec<u8>)> },
+    DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
     /// The kernel changed links, addresses or routes.
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.

@@ -1,7 +1,7 @@
 //! The text of resolv.conf.
 
+use sixgate_endpoint::{Endpoint, Zone};
 use std::fmt::Write as _;
-use std::net::SocketAddrV6;
 
 /// Resolvers that the C library heeds (MAXNS in resolv.conf(5)).
 const MOST: usize = 3;
@@ -15,12 +15,12 @@ pub(crate) fn is_ours(text: &[u8]) -> bool {
 }
 
 /// What resolv.conf shall say.
-pub(crate) fn text(resolvers: &[SocketAddrV6], interface: &str, domains: &[String]) -> String {
+pub(crate) fn text(resolvers: &[Endpoint], interface: &str, domains: &[String]) -> String {
     let mut text = String::from(HEADER);
     for resolver in resolvers.iter().take(MOST) {
-        let zone =
-            if resolver.ip().is_unicast_link_local() { format!("%{interface}") } else { String::new() };
-        let _ = writeln!(text, "nameserver {}{zone}", resolver.ip());
+        // By name: the file outlives the interface's index.
+        let resolver = Zone::from_name(interface).map_or(*resolver, |zone| resolver.with_zone(zone));
+        let _ = writeln!(text, "nameserver {}", resolver.without_port());
     }
     if !domains.is_empty() {
         let _ = writeln!(text, "search {}", domains.join(" "));

@@ -10,8 +10,9 @@ use super::resolv;
 use super::uplink::Uplink;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::server;
+use sixgate_endpoint::Endpoint;
 use sixgate_linux::nft::{FirewallConfig, LanRules};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// When to try again what the kernel, or the disk, refused.
@@ -104,14 +105,11 @@ impl Engine {
         }
         // A link-local address means nothing on another link.
         let reachable = |address: &Ipv6Addr| !address.is_unicast_link_local() && !address.is_loopback();
-        let written = self.config.dns.upstreams.iter().filter_map(|upstream| match upstream {
-            SocketAddr::V6(upstream) => Some(*upstream.ip()),
-            SocketAddr::V4(_) => None,
-        });
-        let mut resolvers: Vec<Ipv6Addr> = written.collect();
+        let mut resolvers: Vec<Ipv6Addr> =
+            self.config.dns.upstreams.iter().filter_map(Endpoint::ipv6).collect();
         if resolvers.is_empty() {
             let learnt = self.uplink.as_ref().map_or_else(Vec::new, Uplink::resolvers);
-            resolvers = learnt.iter().map(|resolver| *resolver.ip()).collect();
+            resolvers = learnt.iter().filter_map(Endpoint::ipv6).collect();
         }
         resolvers.retain(reachable);
         Dns::Others { resolvers, domains: self.uplink.as_ref().map_or_else(Vec::new, Uplink::domains) }
@@ -127,12 +125,8 @@ impl Engine {
 
     fn settle_resolvers(&mut self) {
         let learnt = self.uplink.as_ref().map_or_else(Vec::new, Uplink::resolvers);
-        let upstreams: Vec<SocketAddr> = if self.config.dns.upstreams.is_empty() {
-            learnt.iter().map(|resolver| SocketAddr::V6(*resolver)).collect()
-        } else {
-            self.config.dns.upstreams.clone()
-        };
-        self.forwarder.set_upstreams(&upstreams);
+        let written = &self.config.dns.upstreams;
+        self.forwarder.set_upstreams(if written.is_empty() { &learnt } else { written });
         if let Some(uplink) = &mut self.uplink
             && let Some(path) = uplink.config.resolv_conf.clone()
         {

@@ -106,7 +106,11 @@ impl Engine {
             addresses,
             prefixes,
             routers,
-            resolvers: uplink.resolvers().iter().map(|resolver| resolver.ip().to_string()).collect(),
+            resolvers: uplink
+                .resolvers()
+                .iter()
+                .map(|resolver| resolver.without_zone().to_string())
+                .collect(),
         })
     }
 

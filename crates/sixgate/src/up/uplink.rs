@@ -4,8 +4,9 @@ use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey,
 use super::plan::Delegated;
 use crate::config;
 use sixgate_dhcp::client::{Binding, Client, State};
+use sixgate_endpoint::{Endpoint, Zone};
 use sixgate_nd::host::{self, Host};
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// Metric of the first default route; the next ones follow.
@@ -96,13 +97,13 @@ impl Uplink {
     }
 
     /// Resolvers learnt here: DHCPv6's first, then those of router advertisements.
-    pub(crate) fn resolvers(&self) -> Vec<SocketAddrV6> {
+    pub(crate) fn resolvers(&self) -> Vec<Endpoint> {
         let leased = self.binding().map_or(&[][..], |binding| &binding.dns_servers).iter().copied();
         let advertised = self.host.iter().flat_map(|host| host.state().rdnss.iter().map(|r| r.address));
-        let mut resolvers: Vec<SocketAddrV6> = Vec::new();
+        let mut resolvers: Vec<Endpoint> = Vec::new();
         for address in leased.chain(advertised) {
-            let scope = if address.is_unicast_link_local() { self.interface } else { 0 };
-            let resolver = SocketAddrV6::new(address, 53, 0, scope);
+            let resolver = Endpoint::new(address);
+            let resolver = Zone::from_index(self.interface).map_or(resolver, |zone| resolver.with_zone(zone));
             if !resolvers.contains(&resolver) {
                 resolvers.push(resolver);
             }

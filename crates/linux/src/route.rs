@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
@@ -28,6 +28,9 @@ pub use table::{Preference, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
 pub(crate) use address::address_of;
 pub(crate) use link::link_of;
 pub(crate) use table::routes_of;
+
+/// What is asked of the kernel and set in it here: IPv6 alone.
+const FAMILY: AddressFamily = AddressFamily::Inet6;
 
 /// What netlink answered.
 #[derive(Debug, thiserror::Error)]

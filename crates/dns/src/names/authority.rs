@@ -1,6 +1,6 @@
 //! Answers to questions about local names.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::{NS, PTR, SOA};
@@ -153,7 +153,7 @@ fn answer_reserved(what: Reserved, name: &Name, kind: RecordType) -> Local {
     let denial = |code, zone: Name| Local::denial(code, soa(zone.clone(), zone, 1, RESERVED_TTL));
     match (what, kind) {
         (Reserved::Localhost, RecordType::AAAA) => record(RData::AAAA(Ipv6Addr::LOCALHOST.into())),
-        (Reserved::Localhost, RecordType::A) => record(RData::A(Ipv4Addr::LOCALHOST.into())),
+        (Reserved::Localhost, RecordType::A) => record(RData::A(std::net::Ipv4Addr::LOCALHOST.into())),
         (Reserved::LoopbackPointer, RecordType::PTR) => match Name::from_labels([b"localhost".as_slice()]) {
             Ok(localhost) => record(RData::PTR(PTR(localhost))),
             Err(_) => denial(ResponseCode::NoError, name.clone()),

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use super::{Error, Netlink};
+use super::{Error, FAMILY, Netlink};
 
 /// A lifetime without end, in seconds.
 pub const FOREVER: u32 = u32::MAX;
@@ -102,7 +102,7 @@ impl AddressConfig {
 
 /// Reads an address; `None` if it is not IPv6.
 pub(crate) fn address_of(message: &AddressMessage) -> Option<Address> {
-    if message.header.family != AddressFamily::Inet6 {
+    if message.header.family != FAMILY {
         return None;
     }
     let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
@@ -142,7 +142,7 @@ pub(crate) fn address_of(message: &AddressMessage) -> Option<Address> {
 
 fn message(interface: u32, address: Ipv6Addr, prefix_len: u8) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet6;
+    message.header.family = FAMILY;
     message.header.index = interface;
     message.header.prefix_len = prefix_len;
     message.attributes.push(AddressAttribute::Local(IpAddr::V6(address)));
@@ -153,7 +153,7 @@ impl Netlink {
     /// The IPv6 addresses of one interface, or of all.
     pub fn addresses(&mut self, interface: Option<u32>) -> Result<Vec<Address>, Error> {
         let mut message = AddressMessage::default();
-        message.header.family = AddressFamily::Inet6;
+        message.header.family = FAMILY;
         message.header.index = interface.unwrap_or(0);
         let answers =
             match self.dump(&RouteNetlinkMessage::GetAddress(message), &|| "list addresses".to_owned()) {

@@ -2,12 +2,12 @@
 
 use std::net::Ipv6Addr;
 
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState as Wire,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{Error, Netlink};
+use super::{Error, FAMILY, Netlink};
 
 /// State of a neighbour: RFC 4861, section 7.3.2, and Linux's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Netlink {
     /// The IPv6 neighbours on one interface, or on all.
     pub fn neighbours(&mut self, interface: Option<u32>) -> Result<Vec<Neighbour>, Error> {
         let mut message = NeighbourMessage::default();
-        message.header.family = AddressFamily::Inet6;
+        message.header.family = FAMILY;
         let answers =
             self.dump(&RouteNetlinkMessage::GetNeighbour(message), &|| "list neighbours".to_owned())?;
         let neighbours = answers.iter().filter_map(|answer| match answer {

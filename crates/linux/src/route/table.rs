@@ -5,14 +5,14 @@ use std::net::Ipv6Addr;
 
 use ipnet::Ipv6Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RoutePreference, RouteProtocol,
     RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
-use super::{Error, Netlink};
+use super::{Error, FAMILY, Netlink};
 
 /// The number (`rtm_protocol`) that marks routes as sixgate's, so that they are known again after a crash. It is
 /// above `RTPROT_STATIC` (4), hence user space's to choose (`rtnetlink(7)`), and iproute2's `rt_protos` has no name for it.
@@ -117,7 +117,7 @@ impl Route {
 
     fn message(&self) -> RouteMessage {
         let mut header = RouteHeader {
-            address_family: AddressFamily::Inet6,
+            address_family: FAMILY,
             destination_prefix_length: self.destination.prefix_len(),
             ..RouteHeader::default()
         };
@@ -176,7 +176,7 @@ impl fmt::Display for Route {
 /// Reads a message: one route, or one for each next hop; none if it is not IPv6 or a copy in the route cache.
 pub(crate) fn routes_of(message: &RouteMessage) -> Vec<Route> {
     let header = &message.header;
-    if header.address_family != AddressFamily::Inet6 || header.flags.contains(RouteFlags::Cloned) {
+    if header.address_family != FAMILY || header.flags.contains(RouteFlags::Cloned) {
         return Vec::new();
     }
     let net = |address: Ipv6Addr, length| Ipv6Net::new(address, length).ok();
@@ -236,7 +236,7 @@ impl Netlink {
     /// The IPv6 routes of a table, of one protocol (such as [`SIXGATE_PROTOCOL`]) or of all.
     pub fn routes(&mut self, table: u32, protocol: Option<u8>) -> Result<Vec<Route>, Error> {
         let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet6;
+        message.header.address_family = FAMILY;
         let answers = self.dump(&RouteNetlinkMessage::GetRoute(message), &|| "list routes".to_owned())?;
         let routes = answers.iter().flat_map(|answer| match answer {
             RouteNetlinkMessage::NewRoute(message) => routes_of(message),

@@ -111,7 +111,7 @@ impl Nft<'_> {
         f.write_str("\t}\n")
     }
 
-    /// The rules up to the last with a zone, as far as they hold addresses that have zones.
+    /// The chain of rules up to the last with a zone, as far as they hold addresses that have zones.
     fn zone_rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let zones: Vec<_> = prefixes(self.acl)
             .filter(|(prefix, _)| match prefix.net() {
@@ -120,8 +120,9 @@ impl Nft<'_> {
                 IpNet::V6(net) => net.broadcast().octets()[0] >= 0xfe,
             })
             .collect();
-        let last = zones.iter().rposition(|(prefix, _)| prefix.zone().is_some());
-        for (prefix, place) in &zones[..last.map_or(0, |last| last + 1)] {
+        let Some(last) = zones.iter().rposition(|(prefix, _)| prefix.zone().is_some()) else { return Ok(()) };
+        writeln!(f, "\tchain zones {{")?;
+        for (prefix, place) in &zones[..=last] {
             f.write_str("\t\t")?;
             if let Some(zone) = prefix.zone() {
                 interface(f, zone)?;
@@ -129,7 +130,7 @@ impl Nft<'_> {
             let verdict = if self.allows(*place) { "accept" } else { "drop" };
             writeln!(f, "ip6 saddr {} {verdict}", prefix.net())?;
         }
-        Ok(())
+        f.write_str("\t}\n")
     }
 }
 
@@ -164,8 +165,12 @@ impl fmt::Display for Nft<'_> {
                 _ => write!(f, "{start}-{end}"),
             }
         })?;
-        writeln!(f, "\tchain peers {{")?;
         self.zone_rules(f)?;
+        writeln!(f, "\tchain peers {{")?;
+        if prefixes(self.acl).any(|(prefix, _)| prefix.zone().is_some()) {
+            // Rules before these that hold other addresses are not among them.
+            writeln!(f, "\t\tip6 saddr {{ fe80::/10, ff00::/8 }} jump zones")?;
+        }
         writeln!(f, "\t\tip saddr @allowed4 accept\n\t\tip6 saddr @allowed6 accept\n\t\tdrop\n\t}}")?;
         if !self.tcp.is_empty() || !self.udp.is_empty() {
             writeln!(f, "\tchain input {{\n\t\ttype filter hook input priority filter; policy accept;")?;

@@ -137,13 +137,20 @@ impl fmt::Display for Verdict {
 /// limit does not use up its network's, and a network that has reached its limit makes no more entries for its addresses,
 /// however many it uses. [`Limits::default`] lets one /48 make 200 a second, each of which is worth keeping for a tenth of one.
 ///
-/// **When the table is full.** A key without an entry takes over the one in its bucket (of eight) that is closest to being unspent, with what
-/// is spent of it. An unspent one is as good as none, so this costs nobody anything while one of the eight is idle.
-/// Otherwise it errs towards limiting, and never the other way: *no key ever gets more than its burst and rate, whatever
-/// was evicted*, since all that stays and all that comes is spent at least as far as what was given up. It takes eight busy
-/// keys of the same level in each bucket to delay a newcomer, and as many at their limit to refuse it: with default sizes and limits
-/// 4096 /48s that send their full rate. Then newcomers share what the least spent entry of their bucket gets back. What one /48
-/// does, or twenty, delays no other. [`Limiter::status`] counts both cases.
+/// **When the table is full.** A key without an entry takes over the one in its bucket (of eight) of which the least is spent, which is
+/// as good as a free one where nothing is. So whoever is at its limit stays known, and costs nobody else a place. Where all eight
+/// are busy, the coarsest level that has a limit errs towards limiting: the newcomer goes on from what is spent of the entry. *No
+/// key of that level ever gets more than its burst and rate, whatever was evicted*, since what stays and what comes is spent
+/// at least as far as what was given up. At finer levels the newcomer begins unspent: who was displaced may begin anew, within what
+/// its network may send; nobody is refused there for what others did.
+///
+/// It takes eight busy networks in each bucket to make a newcomer inherit, and as many at their limit to refuse it: with default
+/// sizes and limits about 4096 /48s that send their full rate (820,000 a second in all). Then newcomers share what the least spent entry
+/// of their bucket gets back, and all is as before within a second after it ends. What one /48 does, or a hundred, delays no other.
+/// [`Limiter::status`] counts both cases.
+///
+/// With a limit for addresses alone, these are the coarsest level, and all of them together get no more than the number of entries
+/// times their rate: give the networks a limit, too.
 #[derive(Clone)]
 pub struct Limiter {
     secret: Secret,
@@ -182,7 +189,7 @@ pub struct LimiterLevel {
     pub busy: usize,
     /// How often it refused.
     pub refused: u64,
-    /// Of these: a newcomer, for what another key had spent, because nothing in its bucket was idle.
+    /// Of these: a newcomer, for what another key had spent, because nothing in its bucket was idle. Only of the coarsest level.
     pub refused_crowded: u64,
     /// How often a newcomer took over an entry that was not idle.
     pub crowded: u64,
@@ -217,7 +224,7 @@ impl Limiter {
     }
 
     fn with_secret(limits: Limits, entries: usize, secret: Secret) -> Self {
-        let buckets = |level| Buckets::new(level, limits.of(level), entries);
+        let buckets = |level| Buckets::new(level, &limits, entries);
         let full = |level: Level| limits.of(level).map_or(0, |rate| rate.full);
         Self {
             secret,
@@ -307,6 +314,8 @@ fn charge<const N: usize>(
 struct Buckets {
     level: Level,
     rate: Option<Rate>,
+    /// Whether no coarser level has a limit.
+    coarsest: bool,
     table: Box<[Bucket]>,
     shift: u32,
     refused: u64,
@@ -333,7 +342,9 @@ struct Charge {
 }
 
 impl Buckets {
-    fn new(level: Level, rate: Option<Rate>, entries: usize) -> Self {
+    fn new(level: Level, limits: &Limits, entries: usize) -> Self {
+        let rate = limits.of(level);
+        let coarser = Level::of(level.family()).iter().take_while(|&&coarser| coarser != level);
         let buckets = (entries.clamp(64, 1 << 30) / PLACES).next_power_of_two();
         let shift = 64 - buckets.trailing_zeros();
         // Without a limit there is nothing to remember.
@@ -341,6 +352,7 @@ impl Buckets {
         Self {
             level,
             rate,
+            coarsest: coarser.into_iter().all(|&coarser| limits.of(coarser).is_none()),
             table: vec![Bucket::default(); buckets].into(),
             shift,
             refused: 0,
@@ -362,7 +374,8 @@ impl Buckets {
         let bucket = &self.table[(hash >> self.shift) as usize];
         let known = bucket.find(tag(hash), key);
         let place = known.unwrap_or_else(|| bucket.least_spent());
-        let from = bucket.full_at[place].max(clock);
+        let inherits = known.is_some() || self.coarsest;
+        let from = if inherits { bucket.full_at[place].max(clock) } else { clock };
         let Some(steps) = rate.steps(cost) else {
             self.refused += 1;
             return Err(Duration::MAX);

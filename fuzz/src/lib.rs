@@ -3,15 +3,23 @@
 
 mod client;
 mod cores;
+mod kit;
 mod packets;
 
 pub use client::client;
 pub use cores::{dns, server};
+pub use kit::endpoint;
 pub use packets::{dhcpv6, ndp};
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns)];
+pub const TARGETS: &[Target] = &[
+    ("dhcpv6", dhcpv6),
+    ("ndp", ndp),
+    ("server", server),
+    ("client", client),
+    ("dns", dns),
+    ("endpoint", endpoint),
+];

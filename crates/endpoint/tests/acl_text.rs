@@ -3,7 +3,8 @@
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use sixgate_endpoint::acl::{Acl, Mechanism, Nat64Prefix, Prefix, Rule, Verdict, embedded};
+use sixgate_endpoint::acl::{Acl, Mechanism, Prefix, Rule, Verdict, embedded};
+use sixgate_endpoint::nat64;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[test]
@@ -198,7 +199,10 @@ fn decisions_tell_why() {
 /// RFC 6052 section 2.4, table 2 has the texts of the first six.
 #[test]
 fn embedded_ipv4_is_reported() {
-    let ours = |prefix: &str| Nat64Prefix::new(prefix.parse().unwrap()).unwrap();
+    let ours = |text: &str| {
+        let (address, length) = text.split_once('/').unwrap();
+        nat64::Prefix::new(address.parse().unwrap(), length.parse().unwrap()).unwrap()
+    };
     let here: Ipv4Addr = "192.0.2.33".parse().unwrap();
     for (prefix, address) in [
         ("2001:db8::/32", "2001:db8:c000:221::"),
@@ -244,10 +248,7 @@ fn embedded_ipv4_is_reported() {
     let address: Ipv6Addr = "64:ff9b:1:aaaa:c0:2:2100::".parse().unwrap();
     assert_eq!(embedded(address, &both), Some((Mechanism::Nat64, here)));
     // Bits 64 to 71 are zero in what a translator makes of a prefix of up to 64 bits.
-    assert_eq!(ours("2001:db8::/32").embedded("2001:db8:c000:221:100::".parse().unwrap()), None);
-    for length in (0..=128).filter(|length| ![32, 40, 48, 56, 64, 96].contains(length)) {
-        assert_eq!(Nat64Prefix::new(format!("::/{length}").parse().unwrap()), None);
-    }
+    assert_eq!(ours("2001:db8::/32").extract("2001:db8:c000:221:100::".parse().unwrap()), None);
     // The IPv4 rules hold nobody of these.
     let acl: Acl = "allow 0.0.0.0/0".parse().unwrap();
     for address in ["64:ff9b::192.0.2.33", "2002:c000:221::1", "::192.0.2.33"] {

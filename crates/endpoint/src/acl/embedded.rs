@@ -1,6 +1,6 @@
 //! IPv4 addresses inside IPv6 addresses.
 
-use ipnet::Ipv6Net;
+use crate::nat64::Prefix;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -32,42 +32,8 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// A prefix under which a translator puts IPv4 addresses into IPv6 ones (RFC 6052 section 2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Nat64Prefix(Ipv6Net);
-
-/// `64:ff9b::/96` (RFC 6052 section 2.1).
-const WELL_KNOWN: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 /// `64:ff9b:1::/48` (RFC 8215).
 const LOCAL: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0);
-
-impl Nat64Prefix {
-    /// A prefix of 32, 40, 48, 56, 64 or 96 bits; `None` for any other length.
-    pub fn new(net: Ipv6Net) -> Option<Self> {
-        matches!(net.prefix_len(), 32 | 40 | 48 | 56 | 64 | 96).then_some(Self(net.trunc()))
-    }
-
-    /// The prefix.
-    pub fn net(&self) -> Ipv6Net {
-        self.0
-    }
-
-    /// The IPv4 address in an address under this prefix. `None` for one that is not, and for one that has something in bits 64 to 71,
-    /// which a prefix of up to 64 bits leaves zero. What stands behind the IPv4 address is not looked at.
-    pub fn embedded(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
-        let length = usize::from(self.0.prefix_len() / 8);
-        if !self.0.contains(&address) || (length <= 8 && address.octets()[8] != 0) {
-            return None;
-        }
-        let octets = address.octets();
-        let mut v4 = [0; 4];
-        let places = (length..16).filter(|&place| place != 8 || length > 8);
-        for (to, from) in v4.iter_mut().zip(places) {
-            *to = octets[from];
-        }
-        Some(v4.into())
-    }
-}
 
 /// The IPv4 address in an IPv6 address, and how it came there. The prefixes given are asked first, the longest before all; what they
 /// do not hold, the well-known ones do.
@@ -76,17 +42,17 @@ impl Nat64Prefix {
 /// `prefixes`, a /96 is supposed.
 ///
 /// A mapped address is no such address: it *is* IPv4.
-pub fn embedded(address: Ipv6Addr, prefixes: &[Nat64Prefix]) -> Option<(Mechanism, Ipv4Addr)> {
+pub fn embedded(address: Ipv6Addr, prefixes: &[Prefix]) -> Option<(Mechanism, Ipv4Addr)> {
     let nat64 = prefixes
         .iter()
-        .filter_map(|prefix| Some((prefix.0.prefix_len(), prefix.embedded(address)?)))
+        .filter_map(|prefix| Some((prefix.length(), prefix.extract(address)?)))
         .max_by_key(|&(length, _)| length);
     if let Some((_, v4)) = nat64 {
         return Some((Mechanism::Nat64, v4));
     }
     let bits = address.to_bits();
     let last = Ipv4Addr::from_bits(bits as u32);
-    if bits >> 32 == WELL_KNOWN.to_bits() >> 32 || bits >> 80 == LOCAL.to_bits() >> 80 {
+    if Prefix::WELL_KNOWN.extract(address).is_some() || bits >> 80 == LOCAL.to_bits() >> 80 {
         return Some((Mechanism::Nat64, last));
     }
     match address.segments() {

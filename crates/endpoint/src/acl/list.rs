@@ -1,11 +1,11 @@
 //! [`Acl`]: the first rule that holds a peer decides.
 
-use super::embedded::{Mechanism, Nat64Prefix, embedded};
+use super::embedded::{Mechanism, embedded};
 use super::map::MOST;
 use super::ranges::{Cut, Lookup, NONE, Order, cut};
 use super::rule::{Prefix, Rule, Verdict};
 use super::warning::{self, Warning};
-use crate::{Endpoint, Zone};
+use crate::{Endpoint, Zone, nat64};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -25,7 +25,7 @@ pub struct Acl {
     /// The rules without a zone.
     lookup: Lookup,
     zones: Box<[ZoneRules]>,
-    nat64: Box<[Nat64Prefix]>,
+    nat64: Box<[nat64::Prefix]>,
     warnings: Box<[Warning]>,
 }
 
@@ -96,7 +96,7 @@ impl Acl {
 
     /// The same, and it knows these prefixes of translators besides the well-known ones. They are no part of the list's text.
     #[must_use]
-    pub fn with_nat64(self, prefixes: impl IntoIterator<Item = Nat64Prefix>) -> Self {
+    pub fn with_nat64(self, prefixes: impl IntoIterator<Item = nat64::Prefix>) -> Self {
         Self { nat64: prefixes.into_iter().collect(), ..self }
     }
 

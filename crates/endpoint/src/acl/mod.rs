@@ -62,7 +62,7 @@ mod text;
 mod tree;
 mod warning;
 
-pub use embedded::{Mechanism, Nat64Prefix, embedded};
+pub use embedded::{Mechanism, embedded};
 pub use list::{Acl, Decision, Embedded, Warned};
 pub use map::{PrefixMap, PrefixSet};
 pub use nft::{Nft, TableError};

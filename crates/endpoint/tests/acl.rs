@@ -143,7 +143,7 @@ fn same_zone(rule: Zone, peer: Option<Zone>, names: bool) -> Option<bool> {
     if rule.to_string() == peer.to_string() {
         return Some(true);
     }
-    let index = |zone: Zone| zone.name().map_or(zone.index().map(u32::from), |name| index_of(name));
+    let index = |zone: Zone| zone.name().map_or(zone.index().map(u32::from), index_of);
     match (rule.name().is_some(), peer.name().is_some()) {
         (false, false) => Some(false),
         (true, true) if !names => Some(false),
@@ -184,7 +184,7 @@ proptest! {
         random in vec((prop_oneof![bits(), any::<u32>().prop_map(|bits| 0xffff_u128 << 32 | u128::from(bits))], zone()), 8),
     ) {
         let acl = Acl::new(rules.clone());
-        let edges = rules.iter().flat_map(|rule| rule.prefixes()).flat_map(|prefix| {
+        let edges = rules.iter().flat_map(Rule::prefixes).flat_map(|prefix| {
             [prefix.net().network(), prefix.net().broadcast()].map(|address| (address, prefix.zone()))
         });
         let random = random.into_iter().map(|(bits, zone)| (Ipv6Addr::from_bits(bits).into(), zone));
@@ -305,7 +305,7 @@ proptest! {
                     continue;
                 }
                 let zoneless = |p: &&Prefix| p.zone().is_none();
-                let before = || rules[..place].iter().flat_map(|rule| rule.prefixes()).chain(&rule.prefixes()[..at]).filter(zoneless);
+                let before = || rules[..place].iter().flat_map(Rule::prefixes).chain(&rule.prefixes()[..at]).filter(zoneless);
                 let decides = edges.iter().any(|&peer| {
                     holds(prefix.net(), peer).is_some() && before().all(|other| holds(other.net(), peer).is_none())
                 });

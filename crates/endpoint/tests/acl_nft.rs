@@ -262,3 +262,36 @@ fn names_that_could_mean_more_are_kept_apart() {
         assert!(acl.to_nft(name).is_err(), "{name}");
     }
 }
+
+/// A list of many prefixes is taken whole: none is lost on the way.
+#[test]
+fn fifty_thousand_prefixes_load() {
+    root_for_tests().unwrap();
+    let lab = Lab::new("acl-nft-many").unwrap();
+    let host = lab.host("server").unwrap();
+    // No two of them are neighbours.
+    let v4 = (0..25_000u32).map(|place| Ipv4Net::new((0x0a00_0000 + place * 512).into(), 24).unwrap().into());
+    let v6 =
+        (0..25_000u128).map(|place| Ipv6Net::new((0x2001 << 112 | place << 81).into(), 48).unwrap().into());
+    let acl = Acl::new(Rule::new(Verdict::Allow, v4.chain(v6).collect::<Vec<IpNet>>()));
+    load(&host, &acl.to_nft("many").unwrap().to_string());
+    for (set, first, last) in
+        [("allowed4", "10.0.0.0", "10.195.78.0"), ("allowed6", "2001::", "2001:0:c34e::")]
+    {
+        for (element, there) in [(first, true), (last, true), ("9.0.0.0", false), ("3000::", false)] {
+            if element.contains(':') == first.contains(':') {
+                let nft = host
+                    .spawn(&Command::new("nft").args([
+                        "get",
+                        "element",
+                        "inet",
+                        "many",
+                        set,
+                        &format!("{{ {element} }}"),
+                    ]))
+                    .unwrap();
+                assert_eq!(nft.wait(PATIENCE).unwrap().success(), there, "{element}: {}", nft.output());
+            }
+        }
+    }
+}

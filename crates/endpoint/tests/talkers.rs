@@ -1,5 +1,7 @@
 //! Talkers against an exact count of everything.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+
 use sixgate_endpoint::talkers::{Level, Talkers};
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::HashMap;
@@ -169,7 +171,7 @@ fn what_was_seen_most_is_at_the_top_of_a_zipf_stream() {
 fn whoever_talks_now_comes_to_the_top() {
     let mut talkers = Talkers::new();
     let (before, now): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-    let minute = std::time::Duration::from_secs(60);
+    let minute = std::time::Duration::from_mins(1);
     assert_eq!(talkers.age(minute, minute), 0);
     talkers.add(before, 1000);
     assert_eq!(talkers.age(minute * 5, minute), 4);

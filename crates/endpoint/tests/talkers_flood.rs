@@ -2,6 +2,8 @@
 //!
 //! Each test is a process of its own under nextest, and so measures its own memory.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use sixgate_endpoint::talkers::{Level, Limiter, Limits, Report, Talkers, Verdict};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -124,7 +126,7 @@ fn after_a_flood_newcomers_take_back_what_was_lent() {
 
 #[test]
 fn over_a_site() {
-    let (talkers, _) = flood(|index| v6(SITE | index % 0x1_0000, spread(index)));
+    let (talkers, _) = flood(|index| v6(SITE | (index % 0x1_0000), spread(index)));
     let report = talkers.report(1.0);
     assert_eq!(report.lines[0].entry.prefix_text(), "2001:db8:1::/48", "{report}");
     assert_eq!(report.lines[0].entry.seen, SOURCES + 2 * SOURCES / EVERY);
@@ -134,14 +136,14 @@ fn over_a_site() {
 
 #[test]
 fn over_a_provider() {
-    let (talkers, report) = flood(|index| v6(0x2001_0db8 << 32 | spread(index) >> 32, spread(index)));
+    let (talkers, report) = flood(|index| v6((0x2001_0db8 << 32) | (spread(index) >> 32), spread(index)));
     assert_eq!(report.lines.len(), others().len(), "{report}");
     println!("{report}\n{}", talkers.status());
 }
 
 #[test]
 fn over_everything() {
-    let (talkers, report) = flood(|index| v6(0x2000 << 48 | spread(index) >> 3, spread(!index)));
+    let (talkers, report) = flood(|index| v6((0x2000 << 48) | (spread(index) >> 3), spread(!index)));
     assert_eq!(report.lines.len(), others().len(), "{report}");
     println!("{report}\n{}", talkers.status());
 }
@@ -158,7 +160,7 @@ fn who_begins_during_a_flood_is_seen_too() {
     // As much as one packet in 500 of a flood over everything, which has filled all tables before.
     let others = others();
     let mut talkers = Talkers::new();
-    let source = |index: u64| v6(0x2000 << 48 | spread(index) >> 3, spread(!index));
+    let source = |index: u64| v6((0x2000 << 48) | (spread(index) >> 3), spread(!index));
     for index in 0..SOURCES / 5 {
         talkers.add(source(index), 1);
         if index > SOURCES / 10 && index % 500 == 0 {

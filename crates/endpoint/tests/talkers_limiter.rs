@@ -1,5 +1,7 @@
 //! The limiter: what no key may ever get, and what nobody may do to others.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use sixgate_endpoint::Family;
 use sixgate_endpoint::talkers::{Level, Limiter, Limits, Rate, Verdict};
 use std::collections::HashMap;
@@ -19,13 +21,6 @@ fn spread(index: u64) -> u64 {
 
 fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
-}
-
-fn refused_by(verdict: Verdict) -> Option<Level> {
-    match verdict {
-        Verdict::Allowed => None,
-        Verdict::Refused { level, .. } => Some(level),
-    }
 }
 
 /// What every key was allowed, without a bound on memory: what a bucket holds, in millionths.
@@ -159,7 +154,7 @@ fn tells_by_which_level_and_for_how_long() {
 fn what_a_network_is_refused_makes_no_entries_of_its_addresses() {
     let mut limiter = Limiter::new(Limits::default());
     for index in 0..1_000_000 {
-        let _ = limiter.check(micros(index), v6(SITE | index % 0x1_0000, spread(index)), 1);
+        let _ = limiter.check(micros(index), v6(SITE | (index % 0x1_0000), spread(index)), 1);
     }
     let busy =
         |limiter: &Limiter, at| limiter.status().levels.into_iter().find(|level| level.level == at).unwrap();
@@ -178,7 +173,7 @@ fn nobody_is_refused_for_what_other_sites_do() {
     let mut random = fastrand::Rng::with_seed(1);
     for now in (0..5_000_000_u64).step_by(10) {
         let site = random.u64(..20);
-        let link = if site % 2 == 0 { 0 } else { random.u64(..0x1_0000) };
+        let link = if site.is_multiple_of(2) { 0 } else { random.u64(..0x1_0000) };
         let _ = limiter.check(micros(now), v6(0x2001_0db8_0000_0000 | site << 16 | link, random.u64(..)), 1);
         if now % 2_000 == 0 {
             let peer = now / 2_000 % 100;
@@ -230,12 +225,9 @@ fn more_sites_at_their_limit_than_places_delay_newcomers_and_are_counted() {
                 limiter.check(micros(now), v6(0x2a00_0000_0000_0000 | peer << 16, peer), 1)
                     == Verdict::Allowed,
             );
-            // IPv4 has tables of its own.
-            let v4 = Ipv4Addr::from_bits(0xc000_0200 | peer as u32);
-            let v4_network_is_full = peer * 10 > 200;
-            if !v4_network_is_full {
-                assert_ne!(refused_by(limiter.check(micros(now), v4, 1)), Some(Level::Host4));
-            }
+            // IPv4 has tables of its own: each of these sends its ten a second, no more.
+            let v4 = Ipv4Addr::from_bits(0xc000_0001 | (peer as u32) << 8);
+            assert_eq!(limiter.check(micros(now), v4, 1), Verdict::Allowed, "{v4}");
         }
     }
     let site = &limiter.status().levels[0];
@@ -255,7 +247,7 @@ fn time_that_stands_still_goes_back_or_jumps() {
     let peer = v6(SITE, 1);
     let mut burst =
         |now: Duration| (0..100).filter(|_| limiter.check(now, peer, 1) == Verdict::Allowed).count();
-    let year = Duration::from_secs(31_536_000);
+    let year = Duration::from_hours(24 * 365);
     assert_eq!(burst(year), 10);
     assert_eq!(burst(year), 0);
     // Back by a year: it stands still once, and then goes on from there.

@@ -75,3 +75,113 @@ impl Secret {
 fn times(secret: u128, piece: u64) -> u128 {
     secret.wrapping_mul(piece.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Level, Talkers};
+    use super::*;
+    use std::net::Ipv6Addr;
+
+    const BUCKETS: u64 = 512;
+    const VICTIM: Key = Key { net: 0x2a00_0001_0002_0304, rest: 1 };
+
+    fn bucket(secret: &Secret, key: Key, level: usize) -> u64 {
+        secret.v6(key)[level] >> (64 - BUCKETS.trailing_zeros())
+    }
+
+    /// Sets of keys with a structure that a weak hash shows: in order, in steps, of one bit, and near the victim.
+    fn sets() -> Vec<Vec<Key>> {
+        let mut sets = Vec::new();
+        for shift in [0, 7, 16, 24, 32, 40, 47, 48, 55] {
+            sets.push((1..=256).map(|index: u64| Key { net: VICTIM.net, rest: index << shift }).collect());
+            sets.push((1..=256).map(|index: u64| Key { net: index << shift, rest: 0 }).collect());
+            sets.push(
+                (1..=256)
+                    .map(|index: u64| Key { net: VICTIM.net ^ index << shift, rest: index << shift })
+                    .collect(),
+            );
+            sets.push(
+                (1..=256)
+                    .map(|index: u64| Key { net: index << shift, rest: (index << shift).wrapping_neg() })
+                    .collect(),
+            );
+        }
+        sets
+    }
+
+    #[test]
+    fn no_set_of_keys_meets_a_victim_more_often_than_chance_has_it() {
+        let secrets: Vec<_> = (0..500).map(Secret::from_seed).collect();
+        for (number, set) in sets().iter().enumerate() {
+            let meets = |secret: &Secret| {
+                let at = bucket(secret, VICTIM, 3);
+                set.iter().filter(|&&key| key != VICTIM && bucket(secret, key, 3) == at).count()
+            };
+            let met: usize = secrets.iter().map(meets).sum();
+            let expected = secrets.len() * set.len() / BUCKETS as usize;
+            assert!(
+                (expected * 3 / 4..expected * 4 / 3).contains(&met),
+                "set {number}: {met}, not about {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_in_order_fill_all_buckets_evenly() {
+        for seed in 0..20 {
+            let secret = Secret::from_seed(seed);
+            for shift in [0, 16, 32, 48] {
+                let mut counts = vec![0; BUCKETS as usize];
+                for index in 0..BUCKETS * 64 {
+                    let key = Key { net: VICTIM.net, rest: index << shift };
+                    counts[bucket(&secret, key, 3) as usize] += 1;
+                }
+                let most = counts.iter().max().unwrap();
+                assert!(*most < 64 * 3, "seed {seed}, shift {shift}: {most} in a bucket");
+            }
+        }
+    }
+
+    /// Whoever knows the code but not the secret: keys that meet the victim at every level under a secret of its own.
+    #[test]
+    fn keys_chosen_under_another_secret_do_not_meet_the_victim() {
+        let guessed = Secret::from_seed(1);
+        let at = guessed.v6(VICTIM).map(|hash| hash >> 55);
+        let mut chosen = Vec::new();
+        let mut random = fastrand::Rng::with_seed(1);
+        while chosen.len() < 64 {
+            // Level by level, as it is quick.
+            let mut net = random.u64(..);
+            while guessed.v6(Key { net, rest: 0 })[0] >> 55 != at[0] {
+                net = random.u64(..);
+            }
+            let rest = (0..1 << 20).find(|&rest| guessed.v6(Key { net, rest })[3] >> 55 == at[3]);
+            chosen.push(Key { net, rest: rest.unwrap() });
+        }
+        let address = |key: Key| Ipv6Addr::from_bits(u128::from(key.net) << 64 | u128::from(key.rest));
+        // The victim has sent five; each of the chosen sends ten, in a table of 512 buckets.
+        let survives = |seed| {
+            let mut talkers = Talkers::with_seed(4096, seed);
+            talkers.add(address(VICTIM), 5);
+            for &key in &chosen {
+                for _ in 0..10 {
+                    talkers.add(address(key), 1);
+                }
+            }
+            talkers.entries(Level::Host6).any(|entry| entry.prefix.addr() == address(VICTIM))
+        };
+        assert!(!survives(1), "the keys were not chosen well: this test shows nothing");
+        for seed in 2..200 {
+            assert!(survives(seed), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn each_secret_is_another() {
+        let hashes: std::collections::HashSet<_> =
+            (0..100).flat_map(|_| Secret::random().v6(VICTIM)).collect();
+        assert_eq!(hashes.len(), 400);
+        assert_eq!(Secret::from_seed(7).v6(VICTIM), Secret::from_seed(7).v6(VICTIM));
+        assert_ne!(Secret::from_seed(7).v4(VICTIM), Secret::from_seed(8).v4(VICTIM));
+    }
+}

@@ -253,9 +253,12 @@ impl Limiter {
     }
 
     fn advance(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.now.unwrap_or(now)).as_nanos() * u128::from(STEPS);
+        let passed = now.saturating_sub(self.now.unwrap_or(now));
         self.now = Some(now);
-        self.clock += u64::try_from(passed).unwrap_or(u64::MAX).min(self.longest);
+        let nanoseconds = u64::from(passed.subsec_nanos());
+        let steps =
+            passed.as_secs().saturating_mul(1_000_000_000 * STEPS).saturating_add(nanoseconds * STEPS);
+        self.clock += steps.min(self.longest);
         if self.clock > u64::MAX / 2 {
             // After eighteen years: all start with full buckets again.
             self.clock = 0;

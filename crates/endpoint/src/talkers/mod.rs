@@ -36,23 +36,27 @@
 //! ```
 //!
 //! # What holds, whoever sends what
-//! 1. **Memory is fixed** at construction; [`Talkers::status`] and [`Limiter::status`] tell of it, and of what was given up.
+//! 1. **Memory is fixed** at construction; [`Talkers::status`] and [`Limiter::status`] tell of it, and count what was given up.
 //! 2. **Bounds are true.** The weight of a listed key lies between [`Entry::seen`] and [`Entry::count`]; that of any other is what
-//!    [`Talkers::bounds`] says.
-//! 3. **What is known stays.** A listed key loses its place only to a key that falls in the same bucket (of eight), where none of
-//!    those that may be given up has less seen. New keys start with what they brought themselves, so a flood of addresses that
-//!    are used once, of whatever spread, displaces nobody who was seen twice; to displace a talker takes eight times as many
-//!    keys as there are buckets, each as busy as the talker.
+//!    [`Talkers::bounds`] says. While there is room, both are the exact count.
+//! 3. **What is known stays.** A listed key loses its place only to a newcomer of the same bucket (of eight places), and only where
+//!    none of the others that may be given up has less seen. Newcomers begin with what they brought themselves, so addresses
+//!    that are used once displace nobody who was seen twice, however many they are and however they are spread: to displace a talker
+//!    in every bucket takes as many keys as there are places, each as busy as the talker.
 //! 4. **A network has its share.** Of a bucket's eight places one /64 keeps two and one /48 four in the list of addresses, one /56
 //!    two and one /48 four in the list of /64s, one /48 four in that of /56s and one /24 four in that of IPv4 addresses. It may borrow
-//!    more while they are free, and gives these up first.
-//! 5. **Families are apart.** No IPv6 peer has an effect on what is known of IPv4, and the reverse. Mapped addresses are the
+//!    more while they are free, and these are given up first. (A bucket knows networks by an octet of their hash: one in 256 is taken for another.)
+//! 5. **A flood stops where it spreads.** What is within a network that had to displace another waits: it gets a place in the finer
+//!    lists with the network's next packets. So a flood over many sites fills the list of /48s and leaves the finer ones alone.
+//! 6. **Families are apart.** No IPv6 peer has an effect on what is known of IPv4, and the reverse. Mapped addresses are the
 //!    IPv4 addresses they stand for.
-//! 6. **Chosen addresses are as good as random ones**: their places depend on a secret from the system's random numbers, by a hash
-//!    that is proven to have no bad inputs (strong universality).
+//! 7. **Chosen addresses are as good as random ones**: their places depend on a secret from the system's random numbers, by a hash
+//!    that is proven to have no bad inputs (strong universality). This holds as long as the places stay secret: nothing here prints them.
 //!
-//! What cannot be had in fixed memory: under a flood over more networks than there are places, the newcomer that sends less than
-//! its share (once in as many packets as fall in one bucket) may not be noticed until the flood ends or [`Talkers::halve`] makes room.
+//! What cannot be had in fixed memory: under a flood over more networks than there are places, a talker that begins during the flood
+//! is noticed when it sends twice before its bucket is asked for a place by about eight others; for the default size, when it sends
+//! more than about one packet in four thousand. Where a bucket is full of talkers that have gone silent, it takes about one in five hundred, until
+//! [`Talkers::halve`] has aged these: call [`Talkers::age`] from a timer.
 //!
 //! An address of a link is counted without its zone: `fe80::1%eth0` and `fe80::1%eth1` are one.
 

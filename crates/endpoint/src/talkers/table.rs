@@ -7,6 +7,10 @@
 //! most that a key of this cell can have had: this is the error of the next newcomer there.
 //!
 //! A newcomer's error is at most the count of the network around it, too (a part is not more than the whole).
+//!
+//! Why the bounds hold: let a cell's `gone` be at least the weight of every key of the cell that has no place. It is true at first. A
+//! newcomer takes `gone` as its error, so its count is at least its weight; what it sends is added to both. When it loses its place,
+//! `gone` becomes at least its count. When a key is given no place, `gone` grows by what it sent.
 
 use super::level::{Key, Level};
 use super::sketch::{self, Mark};

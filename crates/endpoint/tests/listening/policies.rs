@@ -238,7 +238,7 @@ fn tokio_accepts_by_both_families() {
                         }
                         received = udp.recv_from(&mut buffer) => {
                             let received = received.unwrap();
-                            udp.reply(b"udp", &received).unwrap();
+                            udp.reply(b"udp", &received).await.unwrap();
                             peers.push(format!("udp {}", received.from.without_port()));
                         }
                     }

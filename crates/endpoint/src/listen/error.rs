@@ -93,9 +93,9 @@ impl fmt::Display for Warning {
             }
             Self::LinkLocal(endpoint) => write!(
                 f,
-                "{endpoint} is a link-local address: only machines on the same link reach it, each under a zone \
-                 of its own, and the more share that link, the more hear of it; DNS cannot name it. Use a global \
-                 or a unique local address unless that is what you mean"
+                "{endpoint} is a link-local address: only machines on the same link reach it, each under a \
+                 zone of its own, and the more share that link, the more hear of it; DNS cannot name it. Use \
+                 a global or a unique local address unless that is what you mean"
             ),
             Self::NotYet { endpoint, reason } => {
                 write!(f, "{endpoint} is not there yet: {reason}; it is served as soon as it comes")

@@ -155,7 +155,8 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
         }
         EACCES if (1..1024).contains(&port) => {
             let reason = "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: \
-                 start as root, or `setcap cap_net_bind_service=+ep` the program, or AmbientCapabilities= in its systemd unit";
+                 start as root, or `setcap cap_net_bind_service=+ep` the program, or set \
+                 AmbientCapabilities= in its systemd unit";
             (ListenFailure::Permission, reason.to_owned())
         }
         EACCES | EPERM => {
@@ -171,8 +172,8 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
                 _ => "",
             };
             let reason = format!(
-                "no interface of this machine has the address{loopback}, or duplicate address detection has not \
-                 finished; `ip address` lists what there is"
+                "no interface of this machine has the address{loopback}, or duplicate address detection \
+                 has not finished; `ip address` lists what there is"
             );
             (ListenFailure::NoSuchAddress, reason)
         }

@@ -99,6 +99,37 @@ impl AsyncUdpListeners {
     }
 }
 
+impl AsyncUdpListeners {
+    /// As [`UdpListeners::reply`].
+    ///
+    /// # Errors
+    /// As [`UdpListeners::reply`].
+    pub async fn reply(&self, octets: &[u8], to: &Received) -> io::Result<usize> {
+        self.when_there_is_room(self.listeners.way_back(to)?, octets, to.from).await
+    }
+
+    /// As [`UdpListeners::send_to`].
+    ///
+    /// # Errors
+    /// As [`UdpListeners::send_to`].
+    pub async fn send_to(&self, octets: &[u8], to: Endpoint) -> io::Result<usize> {
+        self.when_there_is_room(self.listeners.way_to(to)?, octets, to).await
+    }
+
+    async fn when_there_is_room(&self, number: usize, octets: &[u8], to: Endpoint) -> io::Result<usize> {
+        loop {
+            match self.listeners.try_send(number, octets, to) {
+                // Rare enough to be registered for the occasion.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = self.listeners.descriptor(number).ok_or(error)?;
+                    register(socket, Interest::WRITABLE)?.writable().await?.clear_ready();
+                }
+                sent => return sent,
+            }
+        }
+    }
+}
+
 impl Deref for AsyncListeners {
     type Target = Listeners;
 
@@ -122,13 +153,7 @@ struct Readiness(Vec<AsyncFd<OwnedFd>>);
 
 impl Readiness {
     fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
-        let register = |fd: BorrowedFd<'_>| {
-            let fd = fd.try_clone_to_owned()?;
-            // Its successor is unsafe, for types whose descriptor may change. That of an `OwnedFd` cannot.
-            #[allow(deprecated, reason = "this crate has no unsafe code")]
-            AsyncFd::with_interest(fd, Interest::READABLE)
-        };
-        fds.map(register).collect::<io::Result<_>>().map(Self)
+        fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Self)
     }
 
     /// Ready where any socket may have something. To be called only when all have been asked: it takes the
@@ -143,4 +168,12 @@ impl Readiness {
         }
         any
     }
+}
+
+/// A second handle of a socket, registered with the runtime.
+fn register(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    let fd = fd.try_clone_to_owned()?;
+    // Its successor is unsafe, for types whose descriptor may change. That of an `OwnedFd` cannot.
+    #[allow(deprecated, reason = "this crate has no unsafe code")]
+    AsyncFd::with_interest(fd, interest)
 }

@@ -1,8 +1,9 @@
 //! Changes of the network, as the kernel tells of them.
 //!
-//! What a program has learnt about the network (which family worked, which address of eight answered) holds until the network
-//! is another one: the laptop leaves the house, a cable is pulled, a router withdraws its prefix. The kernel tells of all this
-//! at once (`NETLINK_ROUTE`, multicast); asking costs one system call where nothing has happened.
+//! What a program has learnt about the network (which family worked, which address of eight answered) holds
+//! until the network is another one: the laptop leaves the house, a cable is pulled, a router withdraws its
+//! prefix. The kernel tells of all this at once (`NETLINK_ROUTE`, multicast); asking costs one system call
+//! where nothing has happened.
 //!
 //! ```no_run
 //! use sixgate_endpoint::network::Changes;
@@ -18,19 +19,21 @@
 //! # }
 //! ```
 //!
-//! **What counts**: a link that comes, goes, gets or loses its carrier, or changes its MTU or hardware address; an address that
-//! comes, goes, ends its duplicate address detection or is deprecated; a route that comes, goes or leads elsewhere. Also news that
-//! the kernel had to drop (`ENOBUFS`), since nobody knows what they were.
+//! **What counts**: a link that comes, goes, gets or loses its carrier, or changes its MTU or hardware
+//! address; an address that comes, goes, ends its duplicate address detection or is deprecated; a route that
+//! comes, goes or leads elsewhere. Also news that the kernel had to drop (`ENOBUFS`), since nobody knows what
+//! they were.
 //!
-//! **What does not**: the refresh of what was there already. Each Router Advertisement renews the lifetimes of addresses and routes
-//! (RFC 4862 section 5.5.3), and the kernel tells of that every few minutes, or seconds. So [`Changes`] reads the tables once and
-//! remembers a hash of each entry, without its lifetimes and counters.
+//! **What does not**: the refresh of what was there already. Each Router Advertisement renews the lifetimes
+//! of addresses and routes (RFC 4862 section 5.5.3), and the kernel tells of that every few minutes, or
+//! seconds. So [`Changes`] reads the tables once and remembers a hash of each entry, without its lifetimes
+//! and counters.
 //!
-//! **Event loops**: [`Changes`] is [`AsFd`] and never blocks: poll it for reading, then call [`Changes::changed`], which takes all
-//! that waits. On tokio, `tokio::io::unix::AsyncFd` takes it as it is.
+//! **Event loops**: [`Changes`] is [`AsFd`] and never blocks: poll it for reading, then call
+//! [`Changes::changed`], which takes all that waits. On tokio, `tokio::io::unix::AsyncFd` takes it as it is.
 //!
-//! A sandbox (seccomp) or a kernel may have no netlink. [`Changes::open`] says so then; a program goes on without, and forgets what
-//! it learnt after some minutes instead.
+//! A sandbox (seccomp) or a kernel may have no netlink. [`Changes::open`] says so then; a program goes on
+//! without, and forgets what it learnt after some minutes instead.
 
 mod message;
 
@@ -45,7 +48,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// Entries of the kernel's tables that are remembered. What does not fit counts as changed each time the kernel tells of it.
+/// Entries of the kernel's tables that are remembered. What does not fit counts as changed each time the
+/// kernel tells of it.
 const MAX_KNOWN: usize = 8192;
 /// Routes that are remembered for one destination and metric, of several routers for instance.
 const MAX_SIBLINGS: usize = 32;
@@ -56,8 +60,8 @@ const BUFFER: usize = 32 * 1024;
 /// How long the kernel may take with its tables. It answers at once; a bound all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Tells whether addresses, routes or links have changed since it was last asked. It belongs to the network namespace of the thread
-/// that opened it.
+/// Tells whether addresses, routes or links have changed since it was last asked. It belongs to the network
+/// namespace of the thread that opened it.
 #[derive(Debug)]
 pub struct Changes {
     socket: OwnedFd,
@@ -89,8 +93,8 @@ impl Changes {
         let refused = |errno: Errno| {
             let errno = io::Error::from(errno);
             let text = format!(
-                "the kernel does not tell of changes of the network (netlink: {errno}); does a sandbox forbid AF_NETLINK? \
-                 Without it, forget what was learnt about the network after a while"
+                "the kernel does not tell of changes of the network (netlink: {errno}); does a sandbox \
+                 forbid AF_NETLINK? Without it, forget what was learnt about the network after a while"
             );
             io::Error::new(errno.kind(), text)
         };
@@ -103,7 +107,7 @@ impl Changes {
 
     /// Whether something has changed since the last call. Never waits; takes all that the kernel has told.
     pub fn changed(&mut self) -> bool {
-        let mut changed = false;
+        let (mut changed, mut lost) = (false, false);
         for _ in 0..MAX_DATAGRAMS {
             match receive(&self.socket, &mut self.buffer) {
                 Ok(Some(datagram)) => {
@@ -113,18 +117,29 @@ impl Changes {
                 }
                 // Not of the kernel.
                 Ok(None) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return changed,
+                Err(Errno::AGAIN) => {
+                    // Only now: what waited was older than the tables, and would have put them back.
+                    if lost {
+                        self.known.forget();
+                        self.read_tables();
+                    }
+                    return changed || lost;
+                }
                 // The kernel dropped news, or a message was cut: what is known may be wrong.
                 Err(Errno::NOBUFS | Errno::MSGSIZE) => {
                     self.overruns += 1;
-                    changed = true;
-                    self.known.forget();
-                    self.read_tables();
+                    lost = true;
                 }
-                Err(_) => return true,
+                Err(_) => {
+                    self.known.forget();
+                    return true;
+                }
             }
         }
         // There is more, and nobody knows what.
+        if lost {
+            self.known.forget();
+        }
         true
     }
 
@@ -145,13 +160,14 @@ impl Changes {
         }
     }
 
-    /// How often the kernel dropped news because they were not fetched in time (`ENOBUFS`). Each time counted as a change.
+    /// How often the kernel dropped news because they were not fetched in time (`ENOBUFS`). Each time counted
+    /// as a change.
     pub fn overruns(&self) -> u64 {
         self.overruns
     }
 
-    /// How often there was no room to remember an entry of the kernel's tables: with more than 8192 routes, the refresh of one may
-    /// count as a change.
+    /// How often there was no room to remember an entry of the kernel's tables: with more than 8192 routes,
+    /// the refresh of one may count as a change.
     pub fn unremembered(&self) -> u64 {
         self.known.unknown
     }
@@ -212,8 +228,8 @@ impl Known {
             Kind::Address => known_one(&mut self.addresses, gone, entry, content, &mut self.unknown),
             Kind::Route => return self.learn_route(gone, replaces, entry, content),
         };
-        // The kernel takes routes away with their link or address and does not tell of each: one that comes back must not pass
-        // for one that stayed.
+        // The kernel takes routes away with their link or address and does not tell of each: one that comes
+        // back must not pass for one that stayed.
         if changed {
             self.routes.clear();
             self.route_count = 0;
@@ -279,7 +295,8 @@ fn netlink(groups: u32) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A datagram of the kernel; `None` where somebody else sent it, `MSGSIZE` where it is longer than the buffer.
+/// A datagram of the kernel; `None` where somebody else sent it, `MSGSIZE` where it is longer than the
+/// buffer.
 fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> rustix::io::Result<Option<&'a [u8]>> {
     let (taken, length, sender) = rustix::net::recvfrom(socket, &mut *buffer, RecvFlags::TRUNC)?;
     let sender = sender.and_then(|sender| SocketAddrNetlink::try_from(sender).ok());

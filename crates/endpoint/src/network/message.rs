@@ -1,7 +1,9 @@
-//! Messages of `NETLINK_ROUTE` (rtnetlink(7)), as much of them as tells one entry of the kernel's tables from another.
+//! Messages of `NETLINK_ROUTE` (rtnetlink(7)), as much of them as tells one entry of the kernel's tables from
+//! another.
 //!
 //! ```text
-//! struct nlmsghdr: length u32, type u16, flags u16, sequence u32, port u32; then a body of fixed length by type, then attributes:
+//! struct nlmsghdr: length u32, type u16, flags u16, sequence u32, port u32;
+//!                  then a body of fixed length by type, then attributes:
 //! struct rtattr:   length u16, type u16, value. All in the machine's byte order, aligned to 4 octets.
 //! ```
 //!
@@ -9,7 +11,8 @@
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV6_ROUTE` of linux/rtnetlink.h.
+/// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV6_ROUTE` of
+/// linux/rtnetlink.h.
 pub(super) const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
 /// `RTM_GETLINK`, `RTM_GETADDR`, `RTM_GETROUTE`.
@@ -28,7 +31,8 @@ const AF_INET6: u8 = 10;
 
 /// What asks for a whole table, of both families.
 pub(super) fn dump(request: u16, sequence: u32) -> Vec<u8> {
-    // The body's fixed part, all zeros: no interface, no family in particular. 16 octets are enough for each of the three.
+    // The body's fixed part, all zeros: no interface, no family in particular. 16 octets are enough for each
+    // of the three.
     const BODY: usize = 16;
     let mut out = Vec::with_capacity(HEADER + BODY);
     out.extend_from_slice(&((HEADER + BODY) as u32).to_ne_bytes());
@@ -117,12 +121,13 @@ impl Message<'_> {
 
     /// `struct ifinfomsg`: family u8, pad, type u16, index i32, flags u32, change u32.
     fn link(&self, hash: &RandomState) -> Option<Digest> {
-        /// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFLA_MTU`, `IFLA_MASTER`, `IFLA_OPERSTATE`, `IFLA_CARRIER`. The others are counters,
-        /// queues and what changes with them.
+        /// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFLA_MTU`, `IFLA_MASTER`, `IFLA_OPERSTATE`, `IFLA_CARRIER`. The
+        /// others are counters, queues and what changes with them.
         const TOLD: [u16; 6] = [1, 3, 4, 10, 16, 33];
         /// `IFLA_WIRELESS`: an event of a scan, not the state of the link.
         const WIRELESS: u16 = 11;
-        /// `IFF_UP`, `IFF_RUNNING`, `IFF_LOWER_UP`, `IFF_DORMANT`. Promiscuity and multicast do not change the network.
+        /// `IFF_UP`, `IFF_RUNNING`, `IFF_LOWER_UP`, `IFF_DORMANT`. Promiscuity and multicast do not change
+        /// the network.
         const FLAGS: u32 = 0x1 | 0x40 | 0x1_0000 | 0x2_0000;
         let (family, index, flags) = (self.body.first()?, u32_at(self.body, 4)?, u32_at(self.body, 8)?);
         let attributes = self.attributes(16);
@@ -144,7 +149,8 @@ impl Message<'_> {
         const NAMES: [u16; 2] = [1, 2];
         /// `IFA_FLAGS`: all 32 of them; the header has room for 8.
         const ALL_FLAGS: u16 = 8;
-        /// `IFA_F_OPTIMISTIC`, `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`: whether it can be used.
+        /// `IFA_F_OPTIMISTIC`, `IFA_F_DADFAILED`, `IFA_F_DEPRECATED`, `IFA_F_TENTATIVE`: whether it can be
+        /// used.
         const FLAGS: u32 = 0x04 | 0x08 | 0x20 | 0x40;
         let &[family, length, flags, ..] = self.body else { return None };
         let index = u32_at(self.body, 4)?;
@@ -168,12 +174,14 @@ impl Message<'_> {
         })
     }
 
-    /// `struct rtmsg`: family, destination's length, source's length, TOS, table, protocol, scope, type (u8 each), flags u32.
+    /// `struct rtmsg`: family, destination's length, source's length, TOS, table, protocol, scope, type (u8
+    /// each), flags u32.
     fn route(&self, hash: &RandomState) -> Option<Digest> {
-        /// `RTA_DST`, `RTA_SRC`, `RTA_PRIORITY`, `RTA_TABLE`: routes that have these in common stand for each other.
+        /// `RTA_DST`, `RTA_SRC`, `RTA_PRIORITY`, `RTA_TABLE`: routes that have these in common stand for each
+        /// other.
         const NAMES: [u16; 4] = [1, 2, 6, 15];
-        /// `RTA_OIF`, `RTA_GATEWAY`, `RTA_PREFSRC`, `RTA_MULTIPATH`, `RTA_VIA`, `RTA_PREF`, `RTA_NH_ID`: where it leads.
-        /// Not `RTA_CACHEINFO` and `RTA_EXPIRES`, the lifetimes.
+        /// `RTA_OIF`, `RTA_GATEWAY`, `RTA_PREFSRC`, `RTA_MULTIPATH`, `RTA_VIA`, `RTA_PREF`, `RTA_NH_ID`:
+        /// where it leads. Not `RTA_CACHEINFO` and `RTA_EXPIRES`, the lifetimes.
         const TOLD: [u16; 7] = [4, 5, 7, 9, 18, 20, 30];
         /// `RTNH_F_DEAD`, `RTNH_F_LINKDOWN`.
         const FLAGS: u32 = 0x1 | 0x10;

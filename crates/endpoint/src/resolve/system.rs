@@ -19,12 +19,13 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// The addresses of a host, both families together in the order the system would try them (RFC 6724), each with a port: the host's own
-/// or `default_port`. A host that is an address stays what it is and nobody is asked. It may block for as long as the system's
-/// resolver waits, commonly some ten seconds. An empty list: the name exists and has no address.
+/// The addresses of a host, both families together in the order the system would try them (RFC 6724), each
+/// with a port: the host's own or `default_port`. A host that is an address stays what it is and nobody is
+/// asked. It may block for as long as the system's resolver waits, commonly some ten seconds. An empty list:
+/// the name exists and has no address.
 ///
-/// To connect, take [`connect`](crate::connect) instead: it does not wait for the slower family, nor try one dead address after
-/// the other.
+/// To connect, take [`connect`](crate::connect) instead: it does not wait for the slower family, nor try one
+/// dead address after the other.
 ///
 /// # Errors
 /// As [`Resolve::resolve`].
@@ -104,14 +105,15 @@ fn no_name(name: &str) -> Option<&'static str> {
             "it looks like an address or a URL, but is no address; write the address or the name alone",
         );
     }
-    // `getaddrinfo` takes 127.1, 0x7f000001 and 2130706433 for addresses, as inet_aton(3) does: nobody means them, and filters
-    // that compare text do not know them. RFC 1123 section 2.1: the last label of a name is not a number.
+    // `getaddrinfo` takes 127.1, 0x7f000001 and 2130706433 for addresses, as inet_aton(3) does: nobody means
+    // them, and filters that compare text do not know them. RFC 1123 section 2.1: the last label of a name is
+    // not a number.
     let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hexadecimal = last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"))
         && last.bytes().skip(2).all(|octet| octet.is_ascii_hexdigit());
     if last.is_empty() || hexadecimal || last.bytes().all(|octet| octet.is_ascii_digit()) {
         return Some(
-            "what ends in a number is meant as an address (RFC 1123 section 2.1), which has four parts: 192.0.2.1",
+            "what ends in a number is an address (RFC 1123 section 2.1), and has four parts: 192.0.2.1",
         );
     }
     None
@@ -124,28 +126,45 @@ fn failed(name: &str, family: Option<Family>, error: LookupError) -> Result<Vec<
     if number == 0 && matches!(kind, LookupErrorKind::IO) {
         return Err(ResolveError::new(name, family, ResolveFailure::NotAName, system.to_string()));
     }
-    match explain(number, system.raw_os_error()) {
+    // glibc says EAI_NONAME too where it could open neither its files nor a socket, for lack of descriptors.
+    let exhausted = (number == NONAME).then(lacks_descriptors).flatten();
+    let (number, errno) = match exhausted {
+        Some(errno) => (SYSTEM, Some(errno)),
+        None => (number, system.raw_os_error()),
+    };
+    match explain(number, errno) {
         None => Ok(Vec::new()),
         Some((failure, reason)) => Err(ResolveError::new(name, family, failure, reason)),
     }
 }
 
-/// What a number of `getaddrinfo` means (`netdb.h`; glibc and musl have the same), and for `EAI_SYSTEM` its `errno`. `None`: the name
-/// exists, without an address.
+/// `EMFILE`, `ENFILE` or `ENOMEM`, where this process can open nothing further.
+fn lacks_descriptors() -> Option<i32> {
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, SocketType, socket};
+    let errno = socket(AddressFamily::UNIX, SocketType::DGRAM, None).err()?;
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM).then(|| errno.raw_os_error())
+}
+
+/// `EAI_NONAME`, `EAI_SYSTEM`.
+const NONAME: i32 = -2;
+const SYSTEM: i32 = -11;
+
+/// What a number of `getaddrinfo` means (`netdb.h`; glibc and musl have the same), and for `EAI_SYSTEM` its
+/// `errno`. `None`: the name exists, without an address.
 fn explain(number: i32, errno: Option<i32>) -> Option<(ResolveFailure, String)> {
     use ResolveFailure::{Exhausted, NoAnswer, NoFamily, NoSuchName, Refused, System, Unexpected};
     let (failure, reason) = match number {
         // EAI_NODATA, EAI_ADDRFAMILY.
         -5 | -9 => return None,
-        // EAI_NONAME.
-        -2 => (
+        NONAME => (
             NoSuchName,
             "no such name; check its spelling, and the search list in /etc/resolv.conf if it is a short one",
         ),
         // EAI_AGAIN.
         -3 => (
             NoAnswer,
-            "no name server answered, or it could not tell now; try again, and check the servers in /etc/resolv.conf",
+            "no name server answered, or none could tell now; try again, and check those in /etc/resolv.conf",
         ),
         // EAI_FAIL.
         -4 => {
@@ -155,8 +174,7 @@ fn explain(number: i32, errno: Option<i32>) -> Option<(ResolveFailure, String)> 
         -10 => (Exhausted, "out of memory; try again when there is more"),
         // EAI_FAMILY.
         -6 => (NoFamily, "the system does not have this address family; ask for the other one"),
-        // EAI_SYSTEM.
-        -11 => return Some(explain_system(errno)),
+        SYSTEM => return Some(explain_system(errno)),
         // EAI_BADFLAGS, EAI_SOCKTYPE, EAI_SERVICE, EAI_OVERFLOW.
         -1 | -7 | -8 => (
             Unexpected(number),
@@ -196,8 +214,8 @@ fn explain_system(errno: Option<i32>) -> (ResolveFailure, String) {
         }
         // EAFNOSUPPORT.
         97 => {
-            let reason = "the system's resolver cannot reach its servers with the address families of this system; check \
-                          /etc/resolv.conf for servers of a family that is there";
+            let reason = "the system's resolver cannot reach its servers with the address families of this system; \
+                          check /etc/resolv.conf for servers of a family that is there";
             (ResolveFailure::NoFamily, reason.to_owned())
         }
         // EACCES, EPERM.

@@ -1,15 +1,18 @@
 //! [`Race`]: Happy Eyeballs (RFC 8305) without sockets or clock.
 
-use super::nat64::{MAX_PREFIXES, Nat64Prefix};
 use super::policy::PACE;
 use super::trace::{Asked, Attempted, Place};
 use super::{Candidate, Failure, Outcome, Placed, Policy, Question, Trace, order};
-use crate::{Endpoint, Family};
-use std::net::IpAddr;
+use crate::nat64::Prefix;
+use crate::{Endpoint, Family, Host};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Attempts of one race, however often its answers change.
 pub const MAX_ATTEMPTS: usize = 64;
+
+/// NAT64 prefixes that are used of one answer.
+const MAX_PREFIXES: usize = 2;
 
 /// Which attempt of a race; they are numbered from 0 in the order in which they start.
 pub type Attempt = usize;
@@ -25,7 +28,7 @@ pub enum Event {
     /// The resolver cannot tell, and why in its words.
     NoAnswer(Question, String),
     /// The NAT64 prefixes of the network: the answer to [`Question::Nat64`].
-    Prefixes(Vec<Nat64Prefix>),
+    Prefixes(Vec<Prefix>),
     /// An attempt has connected.
     Connected(Attempt),
     /// An attempt has not connected.
@@ -85,9 +88,10 @@ pub struct Race {
     // IPv4 addresses for a NAT64, and whether IPv4 was found to have no way.
     v4: Vec<Endpoint>,
     v4_no_way: bool,
-    prefixes: Vec<Nat64Prefix>,
+    prefixes: Vec<Prefix>,
     synthesised: Vec<Endpoint>,
     over: bool,
+    explain: bool,
     trace: Trace,
 }
 
@@ -113,6 +117,7 @@ impl Race {
             prefixes: Vec::new(),
             synthesised: Vec::new(),
             over: false,
+            explain: false,
             trace: Trace { family: policy.family, ..Trace::default() },
         }
     }
@@ -138,6 +143,13 @@ impl Race {
         self
     }
 
+    /// Asks and sorts, and tries nothing: it is over when all is answered, and its trace has the order.
+    #[must_use]
+    pub fn only_explaining(mut self) -> Self {
+        self.explain = true;
+        self
+    }
+
     /// What worked last time, where something did: its family's answer is waited for, for the Resolution Delay at most, though
     /// the other may come first.
     #[must_use]
@@ -150,8 +162,8 @@ impl Race {
 
     /// Says in the trace to whom.
     #[must_use]
-    pub fn with_host(mut self, host: impl Into<String>) -> Self {
-        self.trace.host = host.into();
+    pub fn with_host(mut self, host: Host) -> Self {
+        self.trace.host = Some(host);
         self
     }
 
@@ -199,12 +211,12 @@ impl Race {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let begun = self.begun.filter(|_| !self.over)?;
         let mut due = begun.saturating_add(self.policy.deadline);
-        if !self.ready {
+        if !self.ready && !self.explain {
             due = due.min(self.wait.filter(|_| !self.pending.is_empty()).unwrap_or(Duration::MAX));
-        } else if !self.pending.is_empty() && self.trace.attempts.len() < MAX_ATTEMPTS {
+        } else if !self.explain && !self.pending.is_empty() && self.trace.attempts.len() < MAX_ATTEMPTS {
             due = due.min(self.next.max(self.room_at()));
         }
-        if self.may_synthesise() {
+        if !self.explain && self.may_synthesise() {
             due = due.min(self.last_start.saturating_add(self.policy.last_resort_delay));
         }
         Some(due)
@@ -421,9 +433,11 @@ impl Race {
             return;
         }
         self.ready |= self.is_ready(now);
-        self.start_next(now, actions);
-        self.last_resort(now, actions);
-        let more = !self.pending.is_empty() && self.trace.attempts.len() < MAX_ATTEMPTS;
+        if !self.explain {
+            self.start_next(now, actions);
+            self.last_resort(now, actions);
+        }
+        let more = !self.explain && !self.pending.is_empty() && self.trace.attempts.len() < MAX_ATTEMPTS;
         let asked = self.questions.contains(&State::Asked);
         if !more && !asked && self.in_flight.is_empty() {
             self.finish(now, &Outcome::GivenUp, actions);
@@ -488,7 +502,7 @@ impl Race {
         for prefix in std::mem::take(&mut self.prefixes) {
             for endpoint in self.v4.clone() {
                 let IpAddr::V4(address) = endpoint.address() else { continue };
-                let Some(address) = prefix.synthesise(address) else { continue };
+                let Some(address) = synthesise(&prefix, address) else { continue };
                 let to = Endpoint::new(address);
                 let to = endpoint.port().map_or(to, |port| to.with_port(port));
                 self.synthesised.push(to);
@@ -499,4 +513,16 @@ impl Race {
         self.ready = true;
         self.start_next(now, actions);
     }
+}
+
+/// The IPv6 address that stands for `address` behind a NAT64; `None` where none may: what never leaves this host or its link, and
+/// behind the well-known prefix what is not global (RFC 6052 section 3.1).
+fn synthesise(prefix: &Prefix, address: Ipv4Addr) -> Option<Ipv6Addr> {
+    let never = address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_unspecified()
+        || address.is_broadcast()
+        || (*prefix == Prefix::WELL_KNOWN && address.is_private());
+    (!never).then(|| prefix.synthesise(address))
 }

@@ -2,7 +2,7 @@
 
 use super::policy::Time;
 use super::{Failure, FamilyChoice, Placed, Rule};
-use crate::{Endpoint, Family};
+use crate::{Endpoint, Family, Host};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub enum Question {
     V6,
     /// The addresses of IPv4: A.
     V4,
-    /// The prefix of the network's NAT64: AAAA of [`WELL_KNOWN_NAME`](super::WELL_KNOWN_NAME).
+    /// The prefix of the network's NAT64: AAAA of [`WELL_KNOWN_NAME`](crate::nat64::WELL_KNOWN_NAME).
     Nat64,
 }
 
@@ -173,7 +173,8 @@ pub struct Attempted {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Trace {
     /// To whom, as it was asked for.
-    pub host: String,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "host"))]
+    pub host: Option<Host>,
     /// Which families were allowed, and which preferred.
     pub family: FamilyChoice,
     /// What was asked of the resolver.
@@ -196,7 +197,10 @@ impl Trace {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} ({})", self.host, self.family)?;
+        match &self.host {
+            Some(host) => writeln!(f, "{host} ({})", self.family)?,
+            None => writeln!(f, "({})", self.family)?,
+        }
         for asked in &self.questions {
             write!(f, "  {}: asked at {}", asked.question, Time(asked.at))?;
             match (&asked.failure, asked.answered) {
@@ -242,6 +246,15 @@ impl fmt::Display for Trace {
 #[cfg(feature = "serde")]
 pub(super) fn text<S: serde::Serializer>(value: &Endpoint, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+#[cfg(feature = "serde")]
+#[allow(clippy::ref_option, reason = "serde hands over a reference")]
+fn host<S: serde::Serializer>(value: &Option<Host>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(host) => serializer.collect_str(host),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[cfg(feature = "serde")]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod choice;
+#[cfg(all(feature = "net", feature = "tokio"))]
+mod lab;
 mod memory;
 mod rules;
 mod selection;

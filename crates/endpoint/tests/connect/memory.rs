@@ -21,7 +21,11 @@ fn connect(memory: &mut Memory, at: u64, world: &World) -> crate::world::Played 
             memory.recall(ms(at), HOST, &policy(), candidates);
         }
     }
-    let race = Race::to_name(policy()).with_host(HOST).expecting(memory.winner(ms(at), HOST, &policy()));
+    let race = Race::to_name(policy()).with_host(HOST.parse().unwrap()).expecting(memory.winner(
+        ms(at),
+        HOST,
+        &policy(),
+    ));
     let played = world.run(race);
     let epoch = memory.epoch();
     memory.learn(ms(at), epoch, Some(HOST), &played.trace);

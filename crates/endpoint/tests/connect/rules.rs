@@ -3,8 +3,8 @@
 use crate::world::{Says, World, candidate, ms};
 use sixgate_endpoint::Family;
 use sixgate_endpoint::connect::{
-    Action, Candidate, Failure, FamilyChoice, MAX_ATTEMPTS, Nat64Prefix, Outcome, PACE, Policy, Question,
-    Race, Rule, Source, policy,
+    Action, Candidate, Failure, FamilyChoice, MAX_ATTEMPTS, Outcome, PACE, Policy, Question, Race, Rule,
+    Source, policy,
 };
 use std::time::Duration;
 
@@ -387,30 +387,30 @@ fn section_7_1_there_is_no_nat64_where_ipv4_has_a_way() {
 }
 
 #[test]
-fn section_7_1_prefixes_are_found_and_used() {
-    // RFC 6052 section 2.4.
-    let address = "192.0.2.33".parse().unwrap();
-    for (prefix, length, expected) in [
-        ("2001:db8::", 32, "2001:db8:c000:221::"),
-        ("2001:db8:100::", 40, "2001:db8:1c0:2:21::"),
-        ("2001:db8:122::", 48, "2001:db8:122:c000:2:2100::"),
-        ("2001:db8:122:300::", 56, "2001:db8:122:3c0:0:221::"),
-        ("2001:db8:122:344::", 64, "2001:db8:122:344:c0:2:2100::"),
-        ("2001:db8:122:344::", 96, "2001:db8:122:344::192.0.2.33"),
-        ("64:ff9b::", 96, "64:ff9b::192.0.2.33"),
-    ] {
-        let nat64 = Nat64Prefix::new(prefix.parse().unwrap(), length).unwrap();
-        assert_eq!(nat64.synthesise(address), Some(expected.parse().unwrap()), "{prefix}/{length}");
-        let well_known = nat64.synthesise("192.0.0.170".parse().unwrap()).unwrap();
-        assert_eq!(Nat64Prefix::discover([well_known.into()]), [nat64]);
-        for never in ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"] {
-            assert_eq!(nat64.synthesise(never.parse().unwrap()), None);
-        }
+fn section_7_1_some_addresses_never_go_through_nat64() {
+    let literal = |address: &str, prefix| {
+        let nat64 =
+            world().fails(address, 0, Failure::NoRoute).says(Question::Nat64, 1, Says::Prefix(prefix, 96));
+        nat64.run(Race::to_address(policy(), candidate(address))).starts().len() == 2
+    };
+    for never in ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"] {
+        assert!(!literal(never, "2001:db8:64::"), "{never}");
     }
-    let well_known = Nat64Prefix::new("64:ff9b::".parse().unwrap(), 96).unwrap();
-    assert_eq!(well_known.synthesise("10.0.0.1".parse().unwrap()), None);
-    assert_eq!(Nat64Prefix::new("64:ff9b::".parse().unwrap(), 95), None);
-    assert_eq!(Nat64Prefix::discover([candidate(A).to, candidate(X).to]), []);
+    // The well-known prefix is for global addresses (RFC 6052 section 3.1); a network's own is not.
+    assert!(literal("10.0.0.1", "2001:db8:64::"));
+    assert!(!literal("10.0.0.1", "64:ff9b::"));
+}
+
+#[test]
+fn explaining_tries_nothing() {
+    let played = world()
+        .answers(Question::V4, 1, &[X])
+        .answers(Question::V6, 90, &[A, B])
+        .run(Race::to_name(policy()).only_explaining());
+    assert_eq!(played.starts(), []);
+    let order: Vec<String> =
+        played.trace.order.iter().map(|place| place.to.without_port().to_string()).collect();
+    assert_eq!((order, played.over()), (vec![A.to_owned(), X.to_owned(), B.to_owned()], ms(90)));
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! A network in simulated time: what each address does, and what the resolver answers when.
 
-use sixgate_endpoint::connect::{
-    Action, Attempt, Candidate, Event, Failure, Nat64Prefix, Policy, Question, Race, Trace,
-};
+use sixgate_endpoint::connect::{Action, Attempt, Candidate, Event, Failure, Policy, Question, Race, Trace};
+use sixgate_endpoint::nat64::Prefix;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -99,7 +98,7 @@ impl World {
     }
 
     pub fn play(&self, policy: Policy) -> Played {
-        self.run(Race::to_name(policy).with_host("example.com:80"))
+        self.run(Race::to_name(policy).with_host("example.com:80".parse().unwrap()))
     }
 
     /// Plays a race to its end. Answers come so long after their question.
@@ -123,7 +122,7 @@ impl World {
                                 Says::Addresses(addresses) => Event::Answer(question, addresses.clone()),
                                 Says::Nothing(reason) => Event::NoAnswer(question, (*reason).to_owned()),
                                 Says::Prefix(prefix, length) => Event::Prefixes(vec![
-                                    Nat64Prefix::new(prefix.parse().unwrap(), *length).unwrap(),
+                                    Prefix::new(prefix.parse().unwrap(), *length).unwrap(),
                                 ]),
                             };
                             number += 1;

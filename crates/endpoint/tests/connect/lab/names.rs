@@ -226,7 +226,8 @@ fn nat64_is_found_and_used() {
     net.server.add_address_nodad("eth0", server).unwrap();
     let to: ipnet::IpNet = "2001:db8:64::/96".parse().unwrap();
     net.client.add_route(to, None, "eth0").unwrap();
-    let resolver = fixed(NAME, &["2001:db8:1::dead"], &[V4]);
+    let resolver = fixed(NAME, &["2001:db8:1::8"], &[V4]);
+    net.break_with("ip6 daddr 2001:db8:1::8 tcp dport 80 drop");
     let discovery = ["2001:db8:64::c000:aa", "2001:db8:64::c000:ab"].to_vec();
     resolver.set("ipv4only.arpa", Family::V6, Reply::At(0, discovery));
     for driver in BOTH {

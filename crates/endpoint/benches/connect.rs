@@ -15,7 +15,7 @@ const ROUNDS: usize = 9;
 const CONNECTIONS: usize = 400;
 
 /// A listener whose connections are taken and closed.
-fn serve(address: &str) -> SocketAddr {
+fn serve(address: impl std::net::ToSocketAddrs) -> SocketAddr {
     let listener = TcpListener::bind(address).expect("loopback has the family");
     let local = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -73,7 +73,8 @@ fn tell(what: &str, peer: &str, (ours, peers, ratio): (f64, f64, f64), target: O
 
 fn main() {
     let v6 = serve("[::1]:0");
-    let v4 = serve("127.0.0.1:0");
+    // The same port, as `localhost` may be either.
+    let v4 = serve(("127.0.0.1", v6.port()));
     let connector = Connector::new(policy());
 
     let plain = |to: SocketAddr| move || TcpStream::connect(to).unwrap();

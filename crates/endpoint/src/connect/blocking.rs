@@ -24,8 +24,9 @@ const TICKS: Duration = Duration::from_millis(20);
 
 /// Answers of the resolver's threads, and what wakes the loop for them.
 struct Answers {
-    sender: Sender<Event>,
-    receiver: Receiver<Event>,
+    // With the time at which they came, which may be one at which the loop was blocked.
+    sender: Sender<(Duration, Event)>,
+    receiver: Receiver<(Duration, Event)>,
     wake: Arc<OwnedFd>,
 }
 
@@ -46,6 +47,8 @@ struct Driver<'a> {
     // Under way, not blocking.
     sockets: Vec<(Attempt, Endpoint, Socket)>,
     connected: Option<(Attempt, Endpoint, Socket)>,
+    // The time the core was last told: it must not go back.
+    latest: Duration,
 }
 
 impl Connector {
@@ -56,8 +59,15 @@ impl Connector {
     /// Where no address connects: what happened to each, and what to do.
     pub fn connect(&self, host: &Host, default_port: u16) -> Result<Connection<TcpStream>, ConnectError> {
         let Prepared { race, target } = self.prepare(host, default_port);
-        let mut driver =
-            Driver { connector: self, target, race, answers: None, sockets: Vec::new(), connected: None };
+        let mut driver = Driver {
+            connector: self,
+            target,
+            race,
+            answers: None,
+            sockets: Vec::new(),
+            connected: None,
+            latest: Duration::ZERO,
+        };
         match driver.run() {
             Some((peer, socket)) => {
                 let trace = driver.race.into_trace();
@@ -79,6 +89,7 @@ impl Connector {
             answers: None,
             sockets: Vec::new(),
             connected: None,
+            latest: Duration::ZERO,
         };
         driver.run();
         driver.race.into_trace()
@@ -88,7 +99,8 @@ impl Connector {
 impl Driver<'_> {
     fn run(&mut self) -> Option<(Endpoint, Socket)> {
         let mut actions = Vec::with_capacity(4);
-        self.race.handle(self.connector.now(), Event::Begin, &mut actions);
+        let begin = self.tick();
+        self.race.handle(begin, Event::Begin, &mut actions);
         loop {
             let mut next = 0;
             // Events of an action make further ones, behind.
@@ -97,13 +109,17 @@ impl Driver<'_> {
                 match action {
                     Action::Ask(question) => {
                         if let Some(event) = self.ask(question) {
-                            self.race.handle(self.connector.now(), event, &mut actions);
+                            let now = self.tick();
+                            self.race.handle(now, event, &mut actions);
                         }
                     }
                     Action::Start(attempt, candidate) => {
                         let alone = self.sockets.is_empty() && next == actions.len();
-                        if let Some(event) = self.start(attempt, candidate, alone) {
-                            self.race.handle(self.connector.now(), event, &mut actions);
+                        let event = self.start(attempt, candidate, alone);
+                        self.take_answers(&mut actions);
+                        if let Some(event) = event {
+                            let now = self.tick();
+                            self.race.handle(now, event, &mut actions);
                         }
                     }
                     Action::Cancel(attempt) => self.sockets.retain(|(other, ..)| *other != attempt),
@@ -115,11 +131,20 @@ impl Driver<'_> {
             if self.race.is_over() {
                 return None;
             }
-            for event in self.wait() {
-                self.race.handle(self.connector.now(), event, &mut actions);
+            let events = self.wait();
+            self.take_answers(&mut actions);
+            for event in events {
+                let now = self.tick();
+                self.race.handle(now, event, &mut actions);
             }
-            self.race.handle_timeout(self.connector.now(), &mut actions);
+            let now = self.tick();
+            self.race.handle_timeout(now, &mut actions);
         }
+    }
+
+    fn tick(&mut self) -> Duration {
+        self.latest = self.latest.max(self.connector.now());
+        self.latest
     }
 
     /// Asks on another thread. An event where that cannot be.
@@ -129,14 +154,25 @@ impl Driver<'_> {
             Err(reason) => return Some(Event::NoAnswer(question, reason)),
         };
         let job = self.connector.job(&self.target, question);
+        let connector = self.connector.clone();
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
         let submitted = self.connector.shared.workers.submit(Box::new(move || {
             // Nobody listens where the race is over.
-            if sender.send(job()).is_ok() {
+            let event = job();
+            if sender.send((connector.now(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
             }
         }));
         (!submitted).then(|| too_many(question))
+    }
+
+    /// Hands the core what the resolver's threads have said, as of when they said it.
+    fn take_answers(&mut self, actions: &mut Vec<Action>) {
+        let Some(answers) = &self.answers else { return };
+        for (at, event) in answers.receiver.try_iter() {
+            self.latest = self.latest.max(at);
+            self.race.handle(self.latest, event, actions);
+        }
     }
 
     /// Starts an attempt; an event where it has ended already.
@@ -222,12 +258,11 @@ impl Driver<'_> {
         }
         // The oldest first, as it is the preferred one.
         events.reverse();
-        if let Some(answers) = &self.answers {
-            if ready.last() == Some(&true) {
-                let mut count = [0; 8];
-                let _ = rustix::io::read(&*answers.wake, &mut count);
-            }
-            events.extend(answers.receiver.try_iter());
+        if let Some(answers) = &self.answers
+            && ready.last() == Some(&true)
+        {
+            let mut count = [0; 8];
+            let _ = rustix::io::read(&*answers.wake, &mut count);
         }
         events
     }

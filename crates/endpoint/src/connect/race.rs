@@ -73,10 +73,6 @@ pub struct Race {
     questions: [State; 4],
     // Untried, in order.
     pending: Vec<Placed>,
-    // Families of what was tried, for the alternation.
-    tried: Vec<Family>,
-    // Attempts of the trace that are under way.
-    in_flight: Vec<Attempt>,
     // Until when the preferred family is waited for; runs from the first answer that has addresses.
     wait: Option<Duration>,
     // Attempts have begun: no more waiting for answers.
@@ -105,8 +101,6 @@ impl Race {
             awaited: policy.family.preferred(),
             questions: [State::default(); 4],
             pending: Vec::new(),
-            tried: Vec::new(),
-            in_flight: Vec::new(),
             wait: None,
             ready: false,
             next: Duration::ZERO,
@@ -325,29 +319,38 @@ impl Race {
 
     /// A candidate that is new joins those not tried.
     fn take(&mut self, candidate: Candidate) {
-        if candidate.family() == Family::V4 && !self.v4.contains(&candidate.to) {
-            self.v4.push(candidate.to);
+        let allowed = self.policy.family.allows(candidate.family());
+        if self.named || !allowed {
+            self.keep_v4(candidate.to);
         }
         let tried = self.trace.attempts.iter().any(|attempt| attempt.to == candidate.to);
-        if tried || !self.policy.family.allows(candidate.family()) {
+        if tried || !allowed {
             return;
         }
-        let rule = super::Rule::Alone;
+        let rule = candidate.rule_alone();
         match self.pending.iter_mut().find(|placed| placed.candidate.to == candidate.to) {
             Some(known) => known.candidate.group = known.candidate.group.min(candidate.group),
             None => self.pending.push(Placed { candidate, rule, interleaved: false }),
         }
     }
 
+    /// Keeps what may have to be tried through a NAT64.
+    fn keep_v4(&mut self, to: Endpoint) {
+        if to.family() == Family::V4 && !self.v4.contains(&to) {
+            self.v4.push(to);
+        }
+    }
+
     fn sort(&mut self) {
         if self.pending.len() > 1 {
             let candidates: Vec<Candidate> = self.pending.iter().map(|placed| placed.candidate).collect();
-            self.pending = order(&candidates, &self.tried, &self.policy);
+            let tried: Vec<Family> = self.trace.attempts.iter().map(|attempt| attempt.to.family()).collect();
+            self.pending = order(&candidates, &tried, &self.policy);
         }
     }
 
     fn connected(&mut self, now: Duration, attempt: Attempt, actions: &mut Vec<Action>) {
-        if self.over || !self.in_flight.contains(&attempt) {
+        if self.over || !self.is_under_way(attempt) {
             return;
         }
         self.end(now, attempt, Outcome::Won);
@@ -356,7 +359,7 @@ impl Race {
     }
 
     fn failed(&mut self, now: Duration, attempt: Attempt, failure: Failure) {
-        if self.over || !self.in_flight.contains(&attempt) {
+        if self.over || !self.is_under_way(attempt) {
             return;
         }
         if attempt + 1 == self.trace.attempts.len() {
@@ -365,13 +368,15 @@ impl Race {
             let pace = self.last_start.saturating_add(PACE);
             self.next = if failure.is_local() { self.next_before } else { self.next.min(pace) };
         }
-        let v4 = self.trace.attempts[attempt].to.family() == Family::V4;
-        self.v4_no_way |= v4 && failure.is_no_way();
+        let to = self.trace.attempts[attempt].to;
+        if to.family() == Family::V4 && failure.is_no_way() {
+            self.v4_no_way = true;
+            self.keep_v4(to);
+        }
         self.end(now, attempt, Outcome::Failed(failure));
     }
 
     fn end(&mut self, now: Duration, attempt: Attempt, outcome: Outcome) {
-        self.in_flight.retain(|&other| other != attempt);
         let at = self.since(now);
         let attempted = &mut self.trace.attempts[attempt];
         attempted.took = Some(at.saturating_sub(attempted.at));
@@ -379,12 +384,24 @@ impl Race {
     }
 
     fn finish(&mut self, now: Duration, others: &Outcome, actions: &mut Vec<Action>) {
-        while let Some(&attempt) = self.in_flight.first() {
+        while let Some(attempt) = self.oldest() {
             self.end(now, attempt, others.clone());
             actions.push(Action::Cancel(attempt));
         }
         self.over = true;
         self.trace.over = Some(self.since(now));
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = &Attempted> {
+        self.trace.attempts.iter().filter(|attempt| attempt.outcome == Outcome::UnderWay)
+    }
+
+    fn oldest(&self) -> Option<Attempt> {
+        self.trace.attempts.iter().position(|attempt| attempt.outcome == Outcome::UnderWay)
+    }
+
+    fn is_under_way(&self, attempt: Attempt) -> bool {
+        self.trace.attempts.get(attempt).is_some_and(|attempt| attempt.outcome == Outcome::UnderWay)
     }
 
     fn settled(&self, question: Question) -> bool {
@@ -404,20 +421,18 @@ impl Race {
 
     /// Whether as many attempts are under way as may be. While the answer of one family is awaited, the other leaves it a place.
     fn is_full(&self) -> bool {
-        let only = |family: Family| {
-            self.in_flight.iter().all(|&attempt| self.trace.attempts[attempt].to.family() == family)
-        };
+        let only = |family: Family| self.in_flight().all(|attempt| attempt.to.family() == family);
         let kept = Family::BOTH.into_iter().any(|family| {
             let next = self.pending.first().is_some_and(|placed| placed.candidate.family() == family);
             next && only(family) && !self.settled(Question::of(family.other()))
         });
-        self.in_flight.len() + usize::from(kept) >= self.policy.in_flight_limit()
+        self.in_flight().count() + usize::from(kept) >= self.policy.in_flight_limit()
     }
 
     /// When the oldest attempt gives way to the next, where no more are allowed at a time.
     fn room_at(&self) -> Duration {
-        match self.in_flight.first() {
-            Some(&oldest) if self.is_full() => {
+        match self.oldest() {
+            Some(oldest) if self.is_full() => {
                 let began = self.begun.unwrap_or_default().saturating_add(self.trace.attempts[oldest].at);
                 began.saturating_add(self.policy.max_attempt_delay)
             }
@@ -439,7 +454,7 @@ impl Race {
         }
         let more = !self.explain && !self.pending.is_empty() && self.trace.attempts.len() < MAX_ATTEMPTS;
         let asked = self.questions.contains(&State::Asked);
-        if !more && !asked && self.in_flight.is_empty() {
+        if !more && !asked && self.oldest().is_none() {
             self.finish(now, &Outcome::GivenUp, actions);
             actions.push(Action::Lost);
         }
@@ -455,17 +470,15 @@ impl Race {
             return;
         }
         if self.is_full()
-            && let Some(&oldest) = self.in_flight.first()
+            && let Some(oldest) = self.oldest()
         {
             self.end(now, oldest, Outcome::GaveWay);
             actions.push(Action::Cancel(oldest));
         }
         let Placed { candidate, rule, .. } = self.pending.remove(0);
-        self.tried.push(candidate.family());
         self.next_before = self.next;
         self.next = now.saturating_add(self.policy.delay_after(candidate.rtt));
         self.last_start = now;
-        self.in_flight.push(attempt);
         let at = self.since(now);
         let outcome = Outcome::UnderWay;
         self.trace.attempts.push(Attempted { to: candidate.to, at, rule, took: None, outcome });
@@ -488,7 +501,7 @@ impl Race {
     /// The last resort: asks for what a synthesis needs, and does it (RFC 8305 sections 7.1 and 7.2).
     fn last_resort(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let late = now >= self.last_start.saturating_add(self.policy.last_resort_delay);
-        if self.may_synthesise() && (self.in_flight.is_empty() || late) {
+        if self.may_synthesise() && (self.oldest().is_none() || late) {
             self.ask(now, Question::Nat64, actions);
             if self.named && self.questions[Question::V4.index()] == State::NotAsked {
                 self.ask(now, Question::V4, actions);

@@ -61,6 +61,10 @@ impl Candidate {
         Self { to, source: Source::Unknown, group: Self::NO_GROUP, rtt: None, used: false, remembered: false }
     }
 
+    pub(super) fn rule_alone(&self) -> Rule {
+        if self.remembered { Rule::Remembered } else { Rule::Alone }
+    }
+
     /// Its family.
     pub fn family(&self) -> Family {
         self.to.family()
@@ -247,7 +251,7 @@ pub fn order(candidates: &[Candidate], tried: &[Family], policy: &Policy) -> Vec
     let rule = |index: usize| {
         let neighbour = sorted.get(index + 1).map(|next| compare(&sorted[index], next, policy).1);
         let before = index.checked_sub(1).map(|before| compare(&sorted[before], &sorted[index], policy).1);
-        neighbour.or(before).unwrap_or(Rule::Alone)
+        neighbour.or(before).unwrap_or(sorted[index].rule_alone())
     };
     let mut left: Vec<(usize, Candidate)> = sorted.iter().copied().enumerate().collect();
     let mut placed: Vec<Placed> = Vec::with_capacity(left.len());

@@ -13,13 +13,13 @@ fn a_blackhole_costs_one_attempt_delay_once() {
         let connector = connector(fixed(NAME, &[V6], &[V4]));
         let first = net.connect(driver, &connector, NAME).unwrap();
         assert_eq!(first.to(), V4, "{}", first.trace);
-        assert!((ms(250)..ms(600)).contains(&first.took), "{driver:?}: {:?}\n{}", first.took, first.trace);
+        assert!((ms(250)..ms(1000)).contains(&first.took), "{driver:?}: {:?}\n{}", first.took, first.trace);
         assert_eq!(first.handshakes, [] as [String; 0], "{driver:?}: a loser is left");
         assert_eq!(first.trace.attempts[0].outcome, Outcome::Lost);
         // And it is remembered.
         let second = net.connect(driver, &connector, NAME).unwrap();
         assert_eq!((second.to().as_str(), second.trace.attempts[0].rule), (V4, Rule::Remembered));
-        assert!(second.took < ms(200), "{driver:?}: {:?}\n{}", second.took, second.trace);
+        assert!(second.took < ms(245), "{driver:?}: {:?}\n{}", second.took, second.trace);
         assert_eq!(connector.remembered()[0].ipv4.connected, 2);
     }
     // The wire's word: 250 ms from the first SYN of IPv6 to that of IPv4, twice, and never two at once.
@@ -33,7 +33,7 @@ fn a_blackhole_costs_one_attempt_delay_once() {
         .map(|pair| at(&pair[1]) - at(&pair[0]))
         .collect();
     assert_eq!(gaps.len(), 2, "{rows:?}");
-    assert!(gaps.iter().all(|gap| (0.245..0.6).contains(gap)), "{gaps:?}");
+    assert!(gaps.iter().all(|gap| (0.245..1.0).contains(gap)), "{gaps:?}");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn what_is_rejected_costs_next_to_nothing() {
                 Outcome::Failed(failure.clone()),
                 "{rule}, {driver:?}"
             );
-            assert!(made.took < ms(200), "{rule}, {driver:?}: {:?}\n{}", made.took, made.trace);
+            assert!(made.took < ms(245), "{rule}, {driver:?}: {:?}\n{}", made.took, made.trace);
             let apart = made.trace.attempts[1].at.saturating_sub(made.trace.attempts[0].at);
             assert!(apart >= ms(10), "{rule}, {driver:?}: {apart:?}");
         }
@@ -86,7 +86,7 @@ fn a_slower_family_loses_or_wins_but_costs_no_more_than_a_delay() {
         assert_eq!(made.to(), V6);
         assert_eq!(made.trace.attempts[1].outcome, Outcome::Lost, "{driver:?}\n{}", made.trace);
         assert_eq!(made.handshakes, [] as [String; 0], "{driver:?}: the loser is left");
-        assert!((ms(400)..ms(650)).contains(&made.took), "{driver:?}: {:?}\n{}", made.took, made.trace);
+        assert!((ms(400)..ms(1000)).contains(&made.took), "{driver:?}: {:?}\n{}", made.took, made.trace);
     }
 }
 
@@ -100,7 +100,7 @@ fn seven_of_eight_are_dead() {
         let connector = connector(fixed(NAME, &all, &[]));
         let made = net.connect(driver, &connector, NAME).unwrap();
         assert_eq!((made.to().as_str(), made.trace.attempts.len()), ("2001:db8:1::8", 8), "{}", made.trace);
-        assert!((ms(1750)..ms(2400)).contains(&made.took), "{driver:?}: {:?}\n{}", made.took, made.trace);
+        assert!((ms(1750)..ms(2900)).contains(&made.took), "{driver:?}: {:?}\n{}", made.took, made.trace);
         assert_eq!(made.handshakes, [] as [String; 0], "{driver:?}: losers are left");
     }
 }
@@ -124,7 +124,7 @@ fn nothing_connects_and_the_error_says_so() {
             let error = net.connect(driver, &short, address).unwrap_err();
             assert_eq!(error.trace().attempts[0].outcome, Outcome::GivenUp, "{error}");
             let over = error.trace().over.unwrap();
-            assert!((ms(300)..ms(700)).contains(&over), "{driver:?}: {over:?}");
+            assert!((ms(300)..ms(900)).contains(&over), "{driver:?}: {over:?}");
             assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::TimedOut);
         }
         net.break_with("tcp dport 80 reject with tcp reset");

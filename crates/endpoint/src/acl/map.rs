@@ -18,11 +18,13 @@ pub(super) const MOST: usize = 1 << 28;
 /// (`::ffff:192.0.2.1`) and a prefix of mapped addresses are the IPv4 that they stand for.
 ///
 /// ```
+/// use ipnet::IpNet;
 /// use sixgate_endpoint::acl::PrefixMap;
 /// use std::net::IpAddr;
 ///
-/// let sites: PrefixMap<&str> =
-///     [("2001:db8::/32".parse()?, "all of us"), ("2001:db8:5::/48".parse()?, "Utrecht")].into_iter().collect();
+/// let all: IpNet = "2001:db8::/32".parse()?;
+/// let utrecht: IpNet = "2001:db8:5::/48".parse()?;
+/// let sites: PrefixMap<&str> = [(all, "all of us"), (utrecht, "Utrecht")].into_iter().collect();
 /// assert_eq!(sites.get("2001:db8:5::1".parse::<IpAddr>()?), Some(&"Utrecht"));
 /// assert_eq!(sites.get("2001:db8:6::1".parse::<IpAddr>()?), Some(&"all of us"));
 /// assert_eq!(sites.get("192.0.2.1".parse::<IpAddr>()?), None);

@@ -116,6 +116,13 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Whether it is allowed.
+    pub fn is_allowed(self) -> bool {
+        self == Self::Allowed
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

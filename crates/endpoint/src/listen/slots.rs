@@ -76,7 +76,8 @@ impl Slots {
                 Err(error) => slots.warnings.push(Warning::Unwatched { reason: error.to_string() }),
             }
             // What came between the bind and the subscription.
-            slots.refresh();
+            let done = slots.refresh();
+            slots.warnings.extend(done.into_iter().map(Warning::Refreshed));
         }
         for warning in &slots.warnings {
             (listen.hear)(warning);
@@ -224,17 +225,18 @@ impl Slots {
         replaced
     }
 
+    /// [`Slots::follow`], now and then: on a busy service nobody ever waits, and yet the news shall be heard.
+    pub(super) fn follow_at_times(&mut self) -> bool {
+        self.turns = self.turns.wrapping_add(1);
+        self.turns == 0 && self.follow()
+    }
+
     /// Asks each open socket in turn, beginning behind the one that answered last; `None` where all would
     /// wait. `try_one` says `WouldBlock` where its socket has nothing.
     pub(super) fn in_turn<T>(
         &mut self,
         mut try_one: impl FnMut(&Socket) -> io::Result<T>,
     ) -> io::Result<Option<(usize, T)>> {
-        // On a busy service nobody ever waits, and yet the news shall be heard.
-        self.turns = self.turns.wrapping_add(1);
-        if self.turns == 0 {
-            self.follow();
-        }
         let count = self.all.len();
         for step in 0..count {
             let number = (self.next + step) % count;

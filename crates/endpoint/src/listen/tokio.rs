@@ -61,6 +61,9 @@ impl AsyncListeners {
         loop {
             // A service under load is always ready, and would let no other task run.
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             match self.listeners.try_accept() {
                 Ok(Some((stream, peer))) => {
                     stream.set_nonblocking(true)?;
@@ -88,6 +91,9 @@ impl AsyncUdpListeners {
     pub async fn recv_from(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             if let Some(received) = self.listeners.try_recv_from(buffer)? {
                 return Ok(received);
             }

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How often a free port is looked for that both families have.
 const PORT_TRIES: usize = 64;
 
+/// After which time what could not be opened is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// One wanted socket.
 #[derive(Debug)]
 struct Slot {
@@ -40,6 +43,8 @@ pub(super) struct Slots {
     asking: OwnedFd,
     /// Which socket has its turn, so that none starves behind a busy one.
     next: usize,
+    /// An interface is there, and its socket could not be opened: it is tried again before long.
+    unopened: bool,
     /// Turns since the kernel's news were looked at.
     turns: u8,
 }
@@ -100,6 +105,7 @@ impl Slots {
             changes: None,
             asking,
             next: 0,
+            unopened: false,
             turns: 0,
         };
         let mut wants: std::collections::VecDeque<Want> = listen.wants.iter().copied().collect();
@@ -183,6 +189,7 @@ impl Slots {
     /// Resolves the names of interfaces anew, and opens again what was on one that has another index now.
     pub(super) fn refresh(&mut self) -> Vec<Refreshed> {
         let mut done = Vec::new();
+        self.unopened = false;
         for slot in &mut self.all {
             let endpoint = slot.want.endpoint;
             let Some(zone) = endpoint.zone() else { continue };
@@ -203,9 +210,18 @@ impl Slots {
                 }
                 continue;
             }
-            if !reopen(slot, self.transport, &self.listen, &mut done) && had {
-                let reason = format!("the interface `{zone}` was made anew, and cannot be used yet");
-                done.push(Refreshed::Lost { endpoint, reason });
+            match open::open(slot.want, self.transport, &self.listen) {
+                Ok(Open { socket, endpoint, index, .. }) => {
+                    slot.socket = Some(socket);
+                    slot.index = index;
+                    done.push(Refreshed::Opened(endpoint));
+                }
+                Err(error) => {
+                    self.unopened = true;
+                    if had {
+                        done.push(Refreshed::Lost { endpoint, reason: error.reason });
+                    }
+                }
             }
         }
         done
@@ -214,7 +230,8 @@ impl Slots {
     /// Refreshes where the kernel says that something has changed, and tells of it. Whether sockets were
     /// replaced.
     pub(super) fn follow(&mut self) -> bool {
-        if !self.changes.as_mut().is_some_and(Changes::changed) {
+        let changed = self.changes.as_mut().is_some_and(Changes::changed);
+        if !changed && !self.unopened {
             return false;
         }
         let done = self.refresh();
@@ -258,6 +275,10 @@ impl Slots {
 
     /// Waits until a socket has something, an interface has changed, or the time is over (`None`: never).
     pub(super) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = match (timeout, self.patience()) {
+            (Some(timeout), Some(patience)) => Some(timeout.min(patience)),
+            (timeout, patience) => timeout.or(patience),
+        };
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
@@ -268,6 +289,11 @@ impl Slots {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// How long to wait at most before [`Slots::follow`], where something is to be tried again.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.unopened.then_some(AGAIN)
     }
 
     /// What to poll: the sockets, and the kernel's news of interfaces.
@@ -323,20 +349,6 @@ impl Slots {
             .filter(can)
             .max_by_key(|(number, slot)| (index != 0 && slot.index == index, std::cmp::Reverse(*number)))?;
         Some(best.0)
-    }
-}
-
-/// Tries to open what waits; whether it is open now.
-fn reopen(slot: &mut Slot, transport: Transport, listen: &Listen, done: &mut Vec<Refreshed>) -> bool {
-    match open::open(slot.want, transport, listen) {
-        Ok(Open { socket, endpoint, index, .. }) => {
-            slot.socket = Some(socket);
-            slot.index = index;
-            done.push(Refreshed::Opened(endpoint));
-            true
-        }
-        // It is tried again with the next change.
-        Err(_) => false,
     }
 }
 

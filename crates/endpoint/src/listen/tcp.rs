@@ -167,6 +167,11 @@ impl Listeners {
     }
 
     #[cfg(feature = "tokio")]
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.slots.patience()
+    }
+
+    #[cfg(feature = "tokio")]
     pub(super) fn follow_at_times(&mut self) -> bool {
         self.slots.follow_at_times()
     }

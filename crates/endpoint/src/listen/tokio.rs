@@ -70,7 +70,7 @@ impl AsyncListeners {
                     return Ok((TcpStream::from_std(stream)?, peer));
                 }
                 Ok(None) => {
-                    poll_fn(|context| self.readiness.poll(context)).await?;
+                    self.readiness.wait(self.listeners.patience()).await?;
                     if self.listeners.follow() {
                         self.readiness = Readiness::new(self.listeners.fds())?;
                     }
@@ -97,7 +97,7 @@ impl AsyncUdpListeners {
             if let Some(received) = self.listeners.try_recv_from(buffer)? {
                 return Ok(received);
             }
-            poll_fn(|context| self.readiness.poll(context)).await?;
+            self.readiness.wait(self.listeners.patience()).await?;
             if self.listeners.follow() {
                 self.readiness = Readiness::new(self.listeners.fds())?;
             }
@@ -160,6 +160,15 @@ struct Readiness(Vec<AsyncFd<OwnedFd>>);
 impl Readiness {
     fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
         fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Waits until any socket may have something, or the time is over.
+    async fn wait(&self, patience: Option<Duration>) -> io::Result<()> {
+        let ready = poll_fn(|context| self.poll(context));
+        match patience {
+            None => ready.await,
+            Some(patience) => tokio::time::timeout(patience, ready).await.unwrap_or(Ok(())),
+        }
     }
 
     /// Ready where any socket may have something. To be called only when all have been asked: it takes the

@@ -215,6 +215,11 @@ impl UdpListeners {
     }
 
     #[cfg(feature = "tokio")]
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.slots.patience()
+    }
+
+    #[cfg(feature = "tokio")]
     pub(super) fn follow_at_times(&mut self) -> bool {
         self.slots.follow_at_times()
     }

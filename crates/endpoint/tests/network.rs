@@ -70,7 +70,7 @@ fn every_change_is_told_and_nothing_else() {
         sh(&a, script);
         assert!(changes.wait(PATIENCE).unwrap(), "not told: {script}");
         // A carrier is told up to a second after its link.
-        settle_for(&mut changes, Duration::from_millis(if script.contains("link") { 1200 } else { 100 }));
+        settle_for(&mut changes, Duration::from_millis(if script.contains("link") { 1500 } else { 100 }));
         assert!(!changes.changed());
     }
     // Told again without a difference. A change of a link forgets its routes, so they are learnt first.

@@ -6,8 +6,8 @@
 use sixgate_endpoint::listen::{Listen, Policy};
 use sixgate_endpoint::nat64::{self, Prefix};
 use sixgate_endpoint::online::{Check, Online, State, is_online};
-use sixgate_endpoint::resolve::SystemResolver;
-use sixgate_endpoint::{Endpoint, Host as Peer};
+use sixgate_endpoint::resolve::{Resolve, ResolveError, SystemResolver};
+use sixgate_endpoint::{Endpoint, Family, Host as Peer};
 use sixgate_lab::{Command, Host, Lab, Link, Transport, root_for_tests, wait_for};
 use std::time::{Duration, Instant};
 
@@ -184,6 +184,25 @@ fn ipv6_alone_with_nat64() {
     assert_eq!((online.v6, online.v4), (routed("2001:db8::2"), through(None)));
 }
 
+/// A prefix of the network's own, which no address gives away.
+#[test]
+fn dns64_with_a_prefix_of_the_network_is_no_ipv6_of_the_server() {
+    let options = [
+        "--address=/ipv4only.arpa/2001:db8:64::c000:aa",
+        "--address=/ipv4only.arpa/2001:db8:64::c000:ab",
+        "--host-record=four64.example,2001:db8:64::198.51.100.4",
+    ];
+    let world = world("ownnat64", V6, &options);
+    sh(&world.far, "ip address add 2001:db8:64::198.51.100.4/128 dev lo");
+    let online = world.check(&["four64.example", "four.example"]);
+    let prefix = Prefix::new("2001:db8:64::".parse().unwrap(), 96).unwrap();
+    let peer = Some(endpoint("[2001:db8:64::198.51.100.4]:443"));
+    assert_eq!((online.v6, online.v4), (routed("2001:db8::2"), State::Nat64 { prefix, peer }));
+    // A name with an address of its own beside it is asked then.
+    let online = world.check(&["four64.example", "both.example"]);
+    assert_eq!(online.v6, reached("[2001:db8:80::80]:443"));
+}
+
 #[test]
 fn one_well_known_address_is_no_prefix() {
     let world = world("spoofed", V6, &["--address=/ipv4only.arpa/64:ff9b::c000:aa"]);
@@ -247,16 +266,14 @@ fn broken_ipv6_is_told_and_does_not_make_it_offline() {
     assert!(!online.any() && !world.client.run(is_online), "{online}");
 }
 
-struct Mute;
-impl sixgate_endpoint::resolve::Resolve for Mute {
-    fn resolve(
-        &self,
-        _: &str,
-        _: sixgate_endpoint::Family,
-    ) -> Result<Vec<Endpoint>, sixgate_endpoint::resolve::ResolveError> {
-        loop {
+/// Does not answer for a name, and leaves the others to the system.
+struct Mute(&'static str);
+impl Resolve for Mute {
+    fn resolve(&self, name: &str, family: Family) -> Result<Vec<Endpoint>, ResolveError> {
+        while name.contains(self.0) {
             std::thread::park();
         }
+        SystemResolver.resolve(name, family)
     }
 }
 
@@ -264,7 +281,7 @@ impl sixgate_endpoint::resolve::Resolve for Mute {
 fn a_resolver_that_does_not_answer_does_not_hold_up() {
     let world = world("mute", V6, &[]);
     let check = Check::new()
-        .resolver(Mute)
+        .resolver(Mute(""))
         .probe("both.example".parse().unwrap())
         .timeout(Duration::from_millis(300));
     let begin = Instant::now();
@@ -273,4 +290,10 @@ fn a_resolver_that_does_not_answer_does_not_hold_up() {
     assert!(!online.any());
     assert!(online.v6.to_string().contains("no answer in time"), "{online}");
     assert!(online.v4.to_string().contains("does not say in time whether there is NAT64"), "{online}");
+    // Where it does not answer for NAT64 alone, the family works all the same.
+    let check = Check::new()
+        .resolver(Mute("ipv4only"))
+        .probe("both.example".parse().unwrap())
+        .timeout(Duration::from_secs(1));
+    assert_eq!(world.client.run(|| check.run()).v6, reached("[2001:db8:80::80]:443"));
 }

@@ -135,7 +135,7 @@ pub enum Refreshed {
 impl fmt::Display for Refreshed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Opened(endpoint) => write!(f, "{endpoint} is served again"),
+            Self::Opened(endpoint) => write!(f, "{endpoint} is served now"),
             Self::Lost { endpoint, reason } => write!(f, "{endpoint} is not served any more: {reason}"),
         }
     }

@@ -61,13 +61,16 @@ impl AsyncListeners {
         loop {
             // A service under load is always ready, and would let no other task run.
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             match self.listeners.try_accept() {
                 Ok(Some((stream, peer))) => {
                     stream.set_nonblocking(true)?;
                     return Ok((TcpStream::from_std(stream)?, peer));
                 }
                 Ok(None) => {
-                    poll_fn(|context| self.readiness.poll(context)).await?;
+                    self.readiness.wait(self.listeners.patience()).await?;
                     if self.listeners.follow() {
                         self.readiness = Readiness::new(self.listeners.fds())?;
                     }
@@ -88,10 +91,13 @@ impl AsyncUdpListeners {
     pub async fn recv_from(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             if let Some(received) = self.listeners.try_recv_from(buffer)? {
                 return Ok(received);
             }
-            poll_fn(|context| self.readiness.poll(context)).await?;
+            self.readiness.wait(self.listeners.patience()).await?;
             if self.listeners.follow() {
                 self.readiness = Readiness::new(self.listeners.fds())?;
             }
@@ -154,6 +160,15 @@ struct Readiness(Vec<AsyncFd<OwnedFd>>);
 impl Readiness {
     fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
         fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Waits until any socket may have something, or the time is over.
+    async fn wait(&self, patience: Option<Duration>) -> io::Result<()> {
+        let ready = poll_fn(|context| self.poll(context));
+        match patience {
+            None => ready.await,
+            Some(patience) => tokio::time::timeout(patience, ready).await.unwrap_or(Ok(())),
+        }
     }
 
     /// Ready where any socket may have something. To be called only when all have been asked: it takes the

@@ -62,6 +62,7 @@ impl UdpListeners {
     fn recv_until(&mut self, buffer: &mut [u8], end: Option<Instant>) -> io::Result<Option<Received>> {
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            self.slots.follow_at_times();
             if let Some(received) = self.try_recv_from(buffer)? {
                 return Ok(Some(received));
             }
@@ -211,6 +212,16 @@ impl UdpListeners {
     /// As [`Listeners::follow`](super::Listeners::follow).
     pub fn follow(&mut self) -> bool {
         self.slots.follow()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.slots.patience()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn follow_at_times(&mut self) -> bool {
+        self.slots.follow_at_times()
     }
 }
 

@@ -87,12 +87,15 @@ impl Task {
         let (tell, told) = mpsc::channel();
         let check = check.clone();
         let started = thread::Builder::new().name(format!("online {family}")).spawn(move || {
-            let state = match way {
-                Way::Own(source) => by_own(&check, end, family, source),
-                Way::Translated(reason) => by_nat64(&check, end, &reason),
-            };
             // The caller may have gone.
-            let _ = tell.send(state);
+            match way {
+                Way::Own(source) => by_own(&check, end, family, source, &mut |state| {
+                    let _ = tell.send(state);
+                }),
+                Way::Translated(reason) => {
+                    let _ = tell.send(by_nat64(&check, end, &reason));
+                }
+            }
         });
         match started {
             Ok(_) => Self::Running(told, late),
@@ -104,29 +107,47 @@ impl Task {
         match self {
             Self::Done(state) => state,
             Self::Running(told, late) => {
-                told.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap_or(late)
+                let mut last = late;
+                // Until the thread has ended, which is when it knows all.
+                while let Ok(state) = told.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                    last = state;
+                }
+                last
             }
         }
     }
 }
 
-fn by_own(check: &Check, end: Instant, family: Family, source: Endpoint) -> State {
-    let names = names(check, family);
-    let mut addresses = names.addresses;
-    if family == Family::V6 {
-        // An address behind NAT64 is a server's IPv4, whoever made the AAAA record.
-        let mut prefixes = nat64::discover(&*check.resolver).unwrap_or_default();
-        prefixes.push(Prefix::WELL_KNOWN);
-        addresses.retain(|endpoint| !is_behind(&prefixes, *endpoint));
+/// Tells what is known as soon as it is; the last word counts.
+fn by_own(check: &Check, end: Instant, family: Family, source: Endpoint, tell: &mut dyn FnMut(State)) {
+    let mut names = names(check, family);
+    // An address behind NAT64 is a server's IPv4, whoever made the AAAA record.
+    names.addresses.retain(|&endpoint| !is_behind(&[Prefix::WELL_KNOWN], endpoint));
+    let found = connect(check, end, &names.addresses);
+    tell(own_by(family, source, &found, &names));
+    if family == Family::V4 || found.is_err() {
+        return;
     }
-    match connect(check, end, &addresses) {
-        Ok(peer) => own(family, source, Some(peer)),
-        Err(Some(reason)) => State::Unanswered { reason },
+    // Only now: a name server that does not answer this shall not hide that the family works.
+    let prefixes = nat64::discover(&*check.resolver).unwrap_or_default();
+    if found.is_ok_and(|peer| is_behind(&prefixes, peer)) {
+        names.addresses.retain(|&endpoint| !is_behind(&prefixes, endpoint));
+        let found = connect(check, end, &names.addresses);
+        tell(own_by(family, source, &found, &names));
+    }
+}
+
+fn own_by(
+    family: Family,
+    source: Endpoint,
+    found: &Result<Endpoint, Option<String>>,
+    names: &Names,
+) -> State {
+    match (found, &names.failed) {
+        (Ok(peer), _) => own(family, source, Some(*peer)),
+        (Err(Some(reason)), _) | (Err(None), Some(reason)) => State::Unanswered { reason: reason.clone() },
         // Nobody to ask: names without an address of this family tell nothing about it.
-        Err(None) => match names.failed {
-            Some(reason) => State::Unanswered { reason },
-            None => own(family, source, None),
-        },
+        (Err(None), None) => own(family, source, None),
     }
 }
 

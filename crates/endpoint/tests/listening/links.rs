@@ -154,6 +154,40 @@ fn move_to(host: &Host, interface: &str, pid: i32) {
     assert!(status.success());
 }
 
+/// Somebody else has the port when the interface comes back: said, and tried again until it is free.
+#[test]
+fn what_cannot_be_opened_again_is_tried_again() {
+    let (_lab, server, _client) = two("again");
+    let (heard, hear) = kept();
+    let here = endpoint("[fe80::1%eth0]:8080");
+    let mut listeners = server.run(|| Listen::at([here]).warn_with(hear).tcp()).unwrap();
+    sh(&server, "ip link set eth0 name eth1");
+    let mut turn = || server.run(|| listeners.accept_timeout(Duration::from_millis(20))).unwrap();
+    let refreshed = |count: usize| {
+        let heard = heard.lock().unwrap();
+        let list: Vec<_> = heard.iter().filter(|warning| matches!(warning, Warning::Refreshed(_))).collect();
+        (list.len() == count).then(|| list[count - 1].to_string())
+    };
+    let said = soon("it is lost", || {
+        assert!(turn().is_none());
+        refreshed(1)
+    });
+    assert_eq!(said, "[fe80::1%eth0]:8080 is not served any more: the interface `eth0` has gone");
+    let other = server.run(|| Listen::on(Policy::V6Only, 8080).tcp()).unwrap();
+    sh(&server, "ip link set eth1 name eth0");
+    for _ in 0..10 {
+        assert!(turn().is_none());
+    }
+    assert_eq!(refreshed(2), None);
+    drop(other);
+    let said = soon("it is open again", || {
+        assert!(turn().is_none());
+        refreshed(2)
+    });
+    assert_eq!(said, "[fe80::1%eth0]:8080 is served now");
+    assert_eq!(listening(&server, 't'), ["[fe80::1]%eth0:8080"]);
+}
+
 #[test]
 fn refresh_says_what_it_did() {
     let (_lab, server, _client) = two("refresh");

@@ -46,7 +46,7 @@ impl Rate {
     }
 
     /// Steps that a cost takes; `None` where it is more than the burst and so never allowed.
-    fn steps(&self, cost: u64) -> Option<u64> {
+    fn steps(self, cost: u64) -> Option<u64> {
         (cost <= self.burst).then(|| self.step * cost)
     }
 }
@@ -164,6 +164,13 @@ pub struct Limiter {
     allowed: u64,
 }
 
+// Never the secret.
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Limiter").field(&self.status()).finish()
+    }
+}
+
 /// State of a [`Limiter`], for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -241,6 +248,7 @@ impl Limiter {
     ///
     /// `now` is of any clock. If it goes back, time stands still for this one call and goes on from there; a jump forward is worth at
     /// most full buckets.
+    #[inline]
     pub fn check(&mut self, now: Duration, peer: impl Peer, cost: u64) -> Verdict {
         self.advance(now);
         let (family, key) = peer.key();
@@ -252,6 +260,7 @@ impl Limiter {
         verdict
     }
 
+    #[inline]
     fn advance(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.now.unwrap_or(now));
         self.now = Some(now);
@@ -288,6 +297,7 @@ impl Limiter {
 }
 
 /// Asks all levels from coarse to fine, and charges all or none.
+#[inline]
 fn charge<const N: usize>(
     levels: &mut [Buckets; N],
     hashes: [u64; N],
@@ -295,18 +305,19 @@ fn charge<const N: usize>(
     key: Key,
     cost: u64,
 ) -> Verdict {
-    let mut charges = [None; N];
+    let mut charges = [Charge::default(); N];
     for index in 0..N {
         let level = &mut levels[index];
-        match level.ask(hashes[index], key.at(level.level), clock, cost) {
+        let Some(rate) = level.rate else { continue };
+        match level.ask(rate, hashes[index], key.at(level.level), clock, cost) {
             Ok(charge) => charges[index] = charge,
             Err(retry_after) => return Verdict::Refused { level: level.level, retry_after },
         }
     }
     for index in 0..N {
-        if let Some(charge) = &charges[index] {
-            let level = &mut levels[index];
-            level.take(hashes[index], key.at(level.level), charge, clock);
+        let level = &mut levels[index];
+        if level.rate.is_some() {
+            level.take(hashes[index], key.at(level.level), charges[index], clock);
         }
     }
     Verdict::Allowed
@@ -336,7 +347,7 @@ struct Bucket {
 }
 
 /// What is to be written when all levels agree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Charge {
     place: usize,
     /// Whether the place is another's until now.
@@ -372,8 +383,8 @@ impl Buckets {
         self.table.iter().flat_map(|bucket| &bucket.full_at).filter(|&&full_at| full_at > clock).count()
     }
 
-    fn ask(&mut self, hash: u64, key: Key, clock: u64, cost: u64) -> Result<Option<Charge>, Duration> {
-        let Some(rate) = &self.rate else { return Ok(None) };
+    #[inline]
+    fn ask(&mut self, rate: Rate, hash: u64, key: Key, clock: u64, cost: u64) -> Result<Charge, Duration> {
         let bucket = &self.table[(hash >> self.shift) as usize];
         let known = bucket.find(tag(hash), key);
         let place = known.unwrap_or_else(|| bucket.least_spent());
@@ -391,12 +402,13 @@ impl Buckets {
             self.refused_crowded += u64::from(known.is_none() && from > clock);
             return Err(Duration::from_nanos((full_at - latest).div_ceil(STEPS)));
         }
-        Ok(Some(Charge { place, taken_over: known.is_none(), full_at }))
+        Ok(Charge { place, taken_over: known.is_none(), full_at })
     }
 
-    fn take(&mut self, hash: u64, key: Key, charge: &Charge, clock: u64) {
+    #[inline]
+    fn take(&mut self, hash: u64, key: Key, charge: Charge, clock: u64) {
         let bucket = &mut self.table[(hash >> self.shift) as usize];
-        let place = charge.place;
+        let place = charge.place % PLACES;
         if charge.taken_over {
             self.crowded += u64::from(bucket.full_at[place] > clock);
             bucket.keys[place] = (key.net, key.rest);
@@ -407,6 +419,7 @@ impl Buckets {
 }
 
 impl Bucket {
+    #[inline]
     fn find(&self, tag: u64, key: Key) -> Option<usize> {
         let mut candidates = equal_octets(self.tags, tag);
         while candidates != 0 {
@@ -419,6 +432,7 @@ impl Bucket {
         None
     }
 
+    #[inline]
     fn least_spent(&self) -> usize {
         let mut found = 0;
         for place in 1..PLACES {

@@ -40,7 +40,7 @@
 //! 2. **Bounds are true.** The weight of a listed key lies between [`Entry::seen`] and [`Entry::count`]; that of any other is what
 //!    [`Talkers::bounds`] says. While there is room, both are the exact count.
 //! 3. **What is known stays.** A listed key loses its place only to a newcomer of the same bucket (of eight places), and only where
-//!    none of the others that may be given up has less seen. Newcomers begin with what they brought themselves, so addresses
+//!    none of the others that may be given up has less seen (places on loan, see 4, are given up first). Newcomers begin with what they brought themselves, so addresses
 //!    that are used once displace nobody who was seen twice, however many they are and however they are spread: to displace a talker
 //!    in every bucket takes as many keys as there are places, each as busy as the talker.
 //! 4. **A network has its share.** Of a bucket's eight places one /64 keeps two and one /48 four in the list of addresses, one /56
@@ -77,6 +77,7 @@ use crate::Family;
 use hash::Secret;
 use level::Key;
 use sketch::Mark;
+use std::fmt;
 use std::time::Duration;
 use table::{Above, MOST, Table, Update};
 
@@ -112,6 +113,13 @@ impl Total {
         self.now = (self.now + weight).min(MOST);
         self.ever = self.ever.saturating_add(weight);
         before
+    }
+}
+
+// Never the secret, on which guarantee 7 rests.
+impl fmt::Debug for Talkers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Talkers").field(&self.status()).finish()
     }
 }
 

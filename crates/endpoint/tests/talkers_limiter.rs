@@ -92,6 +92,29 @@ fn no_network_ever_gets_more_than_its_rate_whatever_is_evicted() {
 }
 
 #[test]
+fn addresses_in_a_crowd_never_get_more_where_they_alone_have_a_limit() {
+    let limits = Limits { host6: Some(Rate::new(10, 10)), ..Limits::NONE };
+    for seed in 0..10 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut limiter = Limiter::with_seed(limits, 64, seed);
+        let mut oracle = Oracle::default();
+        let rate = |level| if level == Level::Host6 { 10 } else { u64::from(u32::MAX) };
+        let mut allowed = 0;
+        for index in 0..20_000 {
+            // Two hundred in turns of bursts: each is evicted by the others, and comes back before it has got back what it spent.
+            let now = index * 40;
+            let peer = v6(SITE, index / 12 % 200 + random.u64(..20));
+            if limiter.check(micros(now), peer, 1) == Verdict::Allowed {
+                oracle.take(now, peer, 1, rate);
+                allowed += 1;
+            }
+        }
+        let level = &limiter.status().levels[0];
+        assert!(allowed > 500 && level.crowded > 100, "{allowed} allowed, {}", limiter.status());
+    }
+}
+
+#[test]
 fn no_key_gets_more_than_its_rate_while_there_is_room() {
     for seed in 0..6 {
         let limiter = run(seed, 1 << 16, |_| true);

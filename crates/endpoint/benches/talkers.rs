@@ -14,7 +14,8 @@ use std::ops::Range;
 use std::time::Instant;
 
 const ROUNDS: usize = 9;
-/// Peers of a stream that is listed beforehand and gone through again and again: few enough that the list itself costs little.
+/// Peers of a stream that is listed beforehand and gone through again and again: few enough that the list
+/// itself costs little.
 const STREAM: usize = 1 << 16;
 /// Updates of a round.
 const UPDATES: usize = 1 << 20;
@@ -163,7 +164,7 @@ fn count(name: &str, peer: impl Fn(u64) -> IpAddr) {
     );
     let (ours, theirs) = (UPDATES as f64 / ours, UPDATES as f64 / theirs);
     println!(
-        "talkers   {name:26} {:6.1} M/s   HashMap for each level     {:6.1} M/s   ratio {:5.2}   target 20 M/s   {}",
+        "talkers   {name:26} {:6.1} M/s   HashMap for each level    {:6.1} M/s   ratio {:5.2}   target 20 M/s  {}",
         ours / 1e6,
         theirs / 1e6,
         ours / theirs,
@@ -190,7 +191,7 @@ fn limit(name: &str, peer: impl Fn(u64) -> IpAddr) {
     );
     let (ours, theirs) = (UPDATES as f64 / ours, UPDATES as f64 / theirs);
     println!(
-        "limiter   {name:26} {:6.1} M/s   governor, addresses alone  {:6.1} M/s   ratio {:5.2}   target 1.00    {}",
+        "limiter   {name:26} {:6.1} M/s   governor, addresses alone {:6.1} M/s   ratio {:5.2}   target 1.00    {}",
         ours / 1e6,
         theirs / 1e6,
         ours / theirs,

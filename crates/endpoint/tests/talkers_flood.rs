@@ -110,7 +110,8 @@ fn after_a_flood_newcomers_take_back_what_was_lent() {
     for index in 0..100_000 {
         talkers.add(v6(SITE, spread(index)), 1);
     }
-    // A thousand newcomers, each in a site of its own, while the flood goes on: each is listed by its only packet.
+    // A thousand newcomers, each in a site of its own, while the flood goes on: each is listed by its only
+    // packet.
     let newcomer = |index: u64| v6(0x2a00_0000_0000_0000 + (index << 16), 1);
     for index in 0..1_000 {
         talkers.add(newcomer(index), 1);

@@ -67,7 +67,8 @@ fn v6(net: u64, rest: u64) -> IpAddr {
     Ipv6Addr::from_bits(u128::from(net) << 64 | u128::from(rest)).into()
 }
 
-/// A peer of one of the kinds that streams are made of: the same few, ever new ones in networks of every size, in order.
+/// A peer of one of the kinds that streams are made of: the same few, ever new ones in networks of every
+/// size, in order.
 fn peer(random: &mut fastrand::Rng, kind: u8, index: u64) -> IpAddr {
     let site = 0x2001_0db8_0000_0000;
     match kind {

@@ -93,7 +93,7 @@ fn from_one_link() {
     let first = &report.lines[0];
     assert_eq!(first.entry.prefix_text(), "2001:db8:1::/64", "{report}");
     assert_eq!((first.entry.seen, first.entry.error, first.rest), (SOURCES, 0, SOURCES));
-    assert!(first.entry.sources.is_some_and(|sources| sources > SOURCES / 4), "{first:?}");
+    assert!(first.entry.sources.is_some_and(|sources| sources > SOURCES / 10), "{first:?}");
     // Nothing above it and nothing of it has a line of its own.
     assert_eq!(report.lines.len(), 1 + others().len(), "{report}");
     assert_eq!(talkers.entries(Level::Net64).map(|entry| entry.error).max(), Some(0));
@@ -110,7 +110,8 @@ fn after_a_flood_newcomers_take_back_what_was_lent() {
     for index in 0..100_000 {
         talkers.add(v6(SITE, spread(index)), 1);
     }
-    // A thousand newcomers, each in a site of its own, while the flood goes on: each is listed by its only packet.
+    // A thousand newcomers, each in a site of its own, while the flood goes on: each is listed by its only
+    // packet.
     let newcomer = |index: u64| v6(0x2a00_0000_0000_0000 + (index << 16), 1);
     for index in 0..1_000 {
         talkers.add(newcomer(index), 1);

@@ -47,7 +47,8 @@ impl Oracle {
     }
 }
 
-/// Random peers under random time, with all that was allowed given to the oracle; `checked` are the levels that it looks at.
+/// Random peers under random time, with all that was allowed given to the oracle; `checked` are the levels
+/// that it looks at.
 fn run(seed: u64, entries: usize, checked: impl Fn(Level) -> bool) -> Limiter {
     let rate = |level| match level {
         _ if !checked(level) => u64::from(u32::MAX),
@@ -63,7 +64,8 @@ fn run(seed: u64, entries: usize, checked: impl Fn(Level) -> bool) -> Limiter {
     let speed = [1, 30, 1000][seed as usize % 3];
     for _ in 0..30_000 {
         now += random.u64(..=speed);
-        // Few keys, more than there are places, and some that never come back; in both families and all sizes of network.
+        // Few keys, more than there are places, and some that never come back; in both families and all sizes
+        // of network.
         let peer = match random.u8(..4) {
             0 => v6(SITE | random.u64(..1 << 8), random.u64(..4)),
             1 => v6(random.u64(..300) << 16, random.u64(..2)),
@@ -92,8 +94,32 @@ fn no_network_ever_gets_more_than_its_rate_whatever_is_evicted() {
 }
 
 #[test]
+fn addresses_in_a_crowd_never_get_more_where_they_alone_have_a_limit() {
+    let limits = Limits { host6: Some(Rate::new(10, 10)), ..Limits::NONE };
+    for seed in 0..10 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut limiter = Limiter::with_seed(limits, 64, seed);
+        let mut oracle = Oracle::default();
+        let rate = |level| if level == Level::Host6 { 10 } else { u64::from(u32::MAX) };
+        let mut allowed = 0;
+        for index in 0..20_000 {
+            // Two hundred in turns of bursts: each is evicted by the others, and comes back before it has got
+            // back what it spent.
+            let now = index * 40;
+            let peer = v6(SITE, index / 12 % 200 + random.u64(..20));
+            if limiter.check(micros(now), peer, 1) == Verdict::Allowed {
+                oracle.take(now, peer, 1, rate);
+                allowed += 1;
+            }
+        }
+        let level = &limiter.status().levels[0];
+        assert!(allowed > 500 && level.crowded > 100, "{allowed} allowed, {}", limiter.status());
+    }
+}
+
+#[test]
 fn no_key_gets_more_than_its_rate_while_there_is_room() {
-    for seed in 0..20 {
+    for seed in 0..6 {
         let limiter = run(seed, 1 << 16, |_| true);
         assert!(limiter.status().levels.iter().all(|level| level.crowded == 0), "{}", limiter.status());
     }
@@ -101,7 +127,8 @@ fn no_key_gets_more_than_its_rate_while_there_is_room() {
 
 #[test]
 fn whoever_is_at_its_limit_is_not_forgotten_in_a_crowd() {
-    // One address sends ten thousand a second, among a hundred thousand others a second that are all new, in a small table.
+    // One address sends ten thousand a second, among a hundred thousand others a second that are all new, in
+    // a small table.
     let mut limiter = Limiter::with_entries(Limits::default(), 256);
     let mut allowed = 0;
     for index in 0..1_000_000 {
@@ -135,7 +162,8 @@ fn tells_by_which_level_and_for_how_long() {
     assert_eq!(limiter.check(micros(0), v6(SITE, 1), 1), refused(Level::Host6, 100_000));
     assert_eq!(limiter.check(micros(60_000), v6(SITE, 1), 1), refused(Level::Host6, 40_000));
     assert_eq!(limiter.check(micros(100_000), v6(SITE, 1), 1), Verdict::Allowed);
-    // What was refused was not charged to the /64: of its twenty and the two that came back, eleven are spent.
+    // What was refused was not charged to the /64: of its twenty and the two that came back, eleven are
+    // spent.
     for host in 2..13 {
         assert_eq!(limiter.check(micros(100_000), v6(SITE, host), 1), Verdict::Allowed, "{host}");
     }
@@ -158,7 +186,8 @@ fn what_a_network_is_refused_makes_no_entries_of_its_addresses() {
     }
     let busy =
         |limiter: &Limiter, at| limiter.status().levels.into_iter().find(|level| level.level == at).unwrap();
-    // An address is busy for a tenth of a second, a /64 for a fiftieth; of 200 at once and 200 a second this leaves a few dozen.
+    // An address is busy for a tenth of a second, a /64 for a fiftieth; of 200 at once and 200 a second this
+    // leaves a few dozen.
     assert!(busy(&limiter, Level::Host6).busy <= 20 + 1, "{}", limiter.status());
     assert!(busy(&limiter, Level::Net64).busy <= 4 + 1, "{}", limiter.status());
     assert_eq!(busy(&limiter, Level::Net48).busy, 1);
@@ -167,8 +196,8 @@ fn what_a_network_is_refused_makes_no_entries_of_its_addresses() {
 
 #[test]
 fn nobody_is_refused_for_what_other_sites_do() {
-    // Twenty sites send a hundred times what they may, from ever new addresses, each in its own way; a hundred peers elsewhere send
-    // half of what they may. All in one table of the default size.
+    // Twenty sites send a hundred times what they may, from ever new addresses, each in its own way; a
+    // hundred peers elsewhere send half of what they may. All in one table of the default size.
     let mut limiter = Limiter::new(Limits::default());
     let mut random = fastrand::Rng::with_seed(1);
     for now in (0..5_000_000_u64).step_by(10) {
@@ -191,7 +220,8 @@ fn nobody_is_refused_for_what_other_sites_do() {
 
 #[test]
 fn sites_that_keep_to_their_limit_crowd_nobody_out() {
-    // All 65536 /48s of a provider, each of which sends once a second: more keys than places, and no address becomes idle in time.
+    // All 65536 /48s of a provider, each of which sends once a second: more keys than places, and no address
+    // becomes idle in time.
     let mut limiter = Limiter::new(Limits::default());
     for now in (0..2_000_000_u64).step_by(15) {
         let _ = limiter.check(micros(now), v6(0x2001_0db8 << 32 | (spread(now) >> 48) << 16, spread(now)), 1);
@@ -211,7 +241,8 @@ fn sites_that_keep_to_their_limit_crowd_nobody_out() {
 
 #[test]
 fn more_sites_at_their_limit_than_places_delay_newcomers_and_are_counted() {
-    // The case that fixed memory cannot solve: a small table, and eight sites for each place that all send ten times their limit.
+    // The case that fixed memory cannot solve: a small table, and eight sites for each place that all send
+    // ten times their limit.
     let mut limiter = Limiter::with_entries(Limits::default(), 256);
     let mut random = fastrand::Rng::with_seed(1);
     let (mut sent, mut allowed) = (0, 0);

@@ -6,15 +6,16 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 
 /// Secret numbers that decide where an address has its place.
 ///
-/// The hash is multilinear: an address is cut where the levels are (48, 8, 8 and 64 bits), and the hash of a level is the sum of its
-/// pieces, each times a secret number of 128 bits, plus a secret number, modulo 2^128; the upper 64 bits count. So the levels share
-/// all work, and whoever chooses the addresses gains nothing: any two different keys have two independent and uniform hashes
-/// over the choice of the secret (strong universality; Lemire and Kaser, "Strongly universal string hashing is fast"). There
-/// is no set of addresses that is bad for every secret, or for more than its share of secrets: of *n* chosen addresses
-/// *n* / buckets meet a victim's bucket on average, exactly as many as of random ones.
+/// The hash is multilinear: an address is cut where the levels are (48, 8, 8 and 64 bits), and the hash of a
+/// level is the sum of its pieces, each times a secret number of 128 bits, plus a secret number, modulo
+/// 2^128; the upper 64 bits count. So the levels share all work, and whoever chooses the addresses gains
+/// nothing: any two different keys have two independent and uniform hashes over the choice of the secret
+/// (strong universality; Lemire and Kaser, "Strongly universal string hashing is fast"). There is no set of
+/// addresses that is bad for every secret, or for more than its share of secrets: of *n* chosen addresses *n*
+/// / buckets meet a victim's bucket on average, exactly as many as of random ones.
 ///
-/// A sum alone would keep equal distances equal, so that one pair known to collide would tell of more. The last step,
-/// one-to-one and so without effect on the above, breaks this.
+/// A sum alone would keep equal distances equal, so that one pair known to collide would tell of more. The
+/// last step, one-to-one and so without effect on the above, breaks this.
 #[derive(Clone)]
 pub(super) struct Secret {
     v6: [u128; 5],
@@ -89,7 +90,8 @@ mod tests {
         secret.v6(key)[level] >> (64 - BUCKETS.trailing_zeros())
     }
 
-    /// Sets of keys with a structure that a weak hash shows: in order, in steps, of one bit, and near the victim.
+    /// Sets of keys with a structure that a weak hash shows: in order, in steps, of one bit, and near the
+    /// victim.
     fn sets() -> Vec<Vec<Key>> {
         let mut sets = Vec::new();
         for shift in [0, 7, 16, 24, 32, 40, 47, 48, 55] {
@@ -142,7 +144,8 @@ mod tests {
         }
     }
 
-    /// Whoever knows the code but not the secret: keys that meet the victim at every level under a secret of its own.
+    /// Whoever knows the code but not the secret: keys that meet the victim at every level under a secret of
+    /// its own.
     #[test]
     fn keys_chosen_under_another_secret_do_not_meet_the_victim() {
         let guessed = Secret::from_seed(1);

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// How much of an address is the key: the address itself, or a prefix of it.
 ///
-/// A host chooses among the 2^64 addresses of its link (RFC 7421), a home is given a /56, and a site or whoever rents a machine a
-/// /48 (RFC 6177): an IPv6 talker is as much of these as it takes to name it.
+/// A host chooses among the 2^64 addresses of its link (RFC 7421), a home is given a /56, and a site or
+/// whoever rents a machine a /48 (RFC 6177): an IPv6 talker is as much of these as it takes to name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// IPv6 /48, a site.

@@ -9,7 +9,8 @@ use crate::Family;
 use std::fmt;
 use std::time::Duration;
 
-/// The limiter's clock has this many steps in a nanosecond: so a rate of 10^9 a second is still met to 6 %, of 10^6 to 0.01 %.
+/// The limiter's clock has this many steps in a nanosecond: so a rate of 10^9 a second is still met to 6 %,
+/// of 10^6 to 0.01 %.
 const STEPS: u64 = 16;
 /// Nothing is further away than this: four and a half years.
 const FAR: u64 = 1 << 61;
@@ -25,8 +26,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `burst` at once, and `per_second` for ever. A burst of 0 allows nothing, and with a rate of 0 what is spent does not come back
-    /// within years.
+    /// `burst` at once, and `per_second` for ever. A burst of 0 allows nothing, and with a rate of 0 what is
+    /// spent does not come back within years.
     pub fn new(per_second: u32, burst: u32) -> Self {
         // Rounded up: never more than the rate.
         let step = if per_second == 0 { FAR } else { (1_000_000_000 * STEPS).div_ceil(per_second.into()) };
@@ -46,7 +47,7 @@ impl Rate {
     }
 
     /// Steps that a cost takes; `None` where it is more than the burst and so never allowed.
-    fn steps(&self, cost: u64) -> Option<u64> {
+    fn steps(self, cost: u64) -> Option<u64> {
         (cost <= self.burst).then(|| self.step * cost)
     }
 }
@@ -87,7 +88,8 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 10 a second for an address, 50 for a /64, 100 for a /56, 200 for a /48 and for an IPv4 /24; a burst is a second's worth.
+    /// 10 a second for an address, 50 for a /64, 100 for a /56, 200 for a /48 and for an IPv4 /24; a burst is
+    /// a second's worth.
     fn default() -> Self {
         let rate = |rate| Some(Rate::new(rate, rate));
         Self {
@@ -111,7 +113,8 @@ pub enum Verdict {
     Refused {
         /// The coarsest level of which the limit is reached.
         level: Level,
-        /// After this the level would allow it, if nobody else used what comes back until then; `Duration::MAX` where the cost is more than the burst.
+        /// After this the level would allow it, if nobody else used what comes back until then;
+        /// `Duration::MAX` where the cost is more than the burst.
         retry_after: Duration,
     },
 }
@@ -139,25 +142,28 @@ impl fmt::Display for Verdict {
 
 /// Limits how much each address and network sends, in fixed memory.
 ///
-/// Each level has a token bucket for each key (the generic cell rate algorithm), and what is sent must be within all. Levels are asked
-/// from coarse to fine, and what is refused by one is charged nowhere and makes no entry: so a host that exceeds its own
-/// limit does not use up its network's, and a network that has reached its limit makes no more entries for its addresses,
-/// however many it uses. [`Limits::default`] lets one /48 make 200 a second, each of which is worth keeping for a tenth of one.
+/// Each level has a token bucket for each key (the generic cell rate algorithm), and what is sent must be
+/// within all. Levels are asked from coarse to fine, and what is refused by one is charged nowhere and makes
+/// no entry: so a host that exceeds its own limit does not use up its network's, and a network that has
+/// reached its limit makes no more entries for its addresses, however many it uses. [`Limits::default`] lets
+/// one /48 make 200 a second, each of which is worth keeping for a tenth of one.
 ///
-/// **When the table is full.** A key without an entry takes over the one in its bucket (of eight) of which the least is spent, which is
-/// as good as a free one where nothing is. So whoever is at its limit stays known, and costs nobody else a place. Where all eight
-/// are busy, the coarsest level that has a limit errs towards limiting: the newcomer goes on from what is spent of the entry. *No
-/// key of that level ever gets more than its burst and rate, whatever was evicted*, since what stays and what comes is spent
-/// at least as far as what was given up. At finer levels the newcomer begins unspent: who was displaced may begin anew, within what
-/// its network may send; nobody is refused there for what others did.
+/// **When the table is full.** A key without an entry takes over the one in its bucket (of eight) of which
+/// the least is spent, which is as good as a free one where nothing is. So whoever is at its limit stays
+/// known, and costs nobody else a place. Where all eight are busy, the coarsest level that has a limit errs
+/// towards limiting: the newcomer goes on from what is spent of the entry. *No key of that level ever gets
+/// more than its burst and rate, whatever was evicted*, since what stays and what comes is spent at least as
+/// far as what was given up. At finer levels the newcomer begins unspent: who was displaced may begin anew,
+/// within what its network may send; nobody is refused there for what others did.
 ///
-/// It takes eight busy networks in each bucket to make a newcomer inherit, and as many at their limit to refuse it: with default
-/// sizes and limits about 4096 /48s that send their full rate (820,000 a second in all). Then newcomers share what the least spent entry
-/// of their bucket gets back, and all is as before within a second after it ends. What one /48 does, or a hundred, delays no other.
-/// [`Limiter::status`] counts both cases.
+/// It takes eight busy networks in each bucket to make a newcomer inherit, and as many at their limit to
+/// refuse it: with default sizes and limits about 4096 /48s that send their full rate (820,000 a second in
+/// all). Then newcomers share what the least spent entry of their bucket gets back, and all is as before
+/// within a second after it ends. What one /48 does, or a hundred, delays no other. [`Limiter::status`]
+/// counts both cases.
 ///
-/// With a limit for addresses alone, these are the coarsest level, and all of them together get no more than the number of entries
-/// times their rate: give the networks a limit, too.
+/// With a limit for addresses alone, these are the coarsest level, and all of them together get no more than
+/// the number of entries times their rate: give the networks a limit, too.
 #[derive(Clone)]
 pub struct Limiter {
     secret: Secret,
@@ -169,6 +175,13 @@ pub struct Limiter {
     /// Longest time until any bucket is full, in steps.
     longest: u64,
     allowed: u64,
+}
+
+// Never the secret.
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Limiter").field(&self.status()).finish()
+    }
 }
 
 /// State of a [`Limiter`], for `status`.
@@ -196,7 +209,8 @@ pub struct LimiterLevel {
     pub busy: usize,
     /// How often it refused.
     pub refused: u64,
-    /// Of these: a newcomer, for what another key had spent, because nothing in its bucket was idle. Only of the coarsest level.
+    /// Of these: a newcomer, for what another key had spent, because nothing in its bucket was idle. Only of
+    /// the coarsest level.
     pub refused_crowded: u64,
     /// How often a newcomer took over an entry that was not idle.
     pub crowded: u64,
@@ -224,8 +238,8 @@ impl Limiter {
         Self::with_secret(limits, entries, Secret::random())
     }
 
-    /// As [`with_entries`](Self::with_entries), with all places decided by `seed`, so that a run can be repeated. Not where strangers
-    /// send.
+    /// As [`with_entries`](Self::with_entries), with all places decided by `seed`, so that a run can be
+    /// repeated. Not where strangers send.
     pub fn with_seed(limits: Limits, entries: usize, seed: u64) -> Self {
         Self::with_secret(limits, entries, Secret::from_seed(seed))
     }
@@ -244,10 +258,12 @@ impl Limiter {
         }
     }
 
-    /// Whether a peer may send what costs `cost` (1 for a packet, or its octets, as the limits are meant), and if so charges it.
+    /// Whether a peer may send what costs `cost` (1 for a packet, or its octets, as the limits are meant),
+    /// and if so charges it.
     ///
-    /// `now` is of any clock. If it goes back, time stands still for this one call and goes on from there; a jump forward is worth at
-    /// most full buckets.
+    /// `now` is of any clock. If it goes back, time stands still for this one call and goes on from there; a
+    /// jump forward is worth at most full buckets.
+    #[inline]
     pub fn check(&mut self, now: Duration, peer: impl Peer, cost: u64) -> Verdict {
         self.advance(now);
         let (family, key) = peer.key();
@@ -259,6 +275,7 @@ impl Limiter {
         verdict
     }
 
+    #[inline]
     fn advance(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.now.unwrap_or(now));
         self.now = Some(now);
@@ -295,6 +312,7 @@ impl Limiter {
 }
 
 /// Asks all levels from coarse to fine, and charges all or none.
+#[inline]
 fn charge<const N: usize>(
     levels: &mut [Buckets; N],
     hashes: [u64; N],
@@ -302,18 +320,19 @@ fn charge<const N: usize>(
     key: Key,
     cost: u64,
 ) -> Verdict {
-    let mut charges = [None; N];
+    let mut charges = [Charge::default(); N];
     for index in 0..N {
         let level = &mut levels[index];
-        match level.ask(hashes[index], key.at(level.level), clock, cost) {
+        let Some(rate) = level.rate else { continue };
+        match level.ask(rate, hashes[index], key.at(level.level), clock, cost) {
             Ok(charge) => charges[index] = charge,
             Err(retry_after) => return Verdict::Refused { level: level.level, retry_after },
         }
     }
     for index in 0..N {
-        if let Some(charge) = &charges[index] {
-            let level = &mut levels[index];
-            level.take(hashes[index], key.at(level.level), charge, clock);
+        let level = &mut levels[index];
+        if level.rate.is_some() {
+            level.take(hashes[index], key.at(level.level), charges[index], clock);
         }
     }
     Verdict::Allowed
@@ -343,7 +362,7 @@ struct Bucket {
 }
 
 /// What is to be written when all levels agree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Charge {
     place: usize,
     /// Whether the place is another's until now.
@@ -379,8 +398,8 @@ impl Buckets {
         self.table.iter().flat_map(|bucket| &bucket.full_at).filter(|&&full_at| full_at > clock).count()
     }
 
-    fn ask(&mut self, hash: u64, key: Key, clock: u64, cost: u64) -> Result<Option<Charge>, Duration> {
-        let Some(rate) = &self.rate else { return Ok(None) };
+    #[inline]
+    fn ask(&mut self, rate: Rate, hash: u64, key: Key, clock: u64, cost: u64) -> Result<Charge, Duration> {
         let bucket = &self.table[(hash >> self.shift) as usize];
         let known = bucket.find(tag(hash), key);
         let place = known.unwrap_or_else(|| bucket.least_spent());
@@ -398,12 +417,13 @@ impl Buckets {
             self.refused_crowded += u64::from(known.is_none() && from > clock);
             return Err(Duration::from_nanos((full_at - latest).div_ceil(STEPS)));
         }
-        Ok(Some(Charge { place, taken_over: known.is_none(), full_at }))
+        Ok(Charge { place, taken_over: known.is_none(), full_at })
     }
 
-    fn take(&mut self, hash: u64, key: Key, charge: &Charge, clock: u64) {
+    #[inline]
+    fn take(&mut self, hash: u64, key: Key, charge: Charge, clock: u64) {
         let bucket = &mut self.table[(hash >> self.shift) as usize];
-        let place = charge.place;
+        let place = charge.place % PLACES;
         if charge.taken_over {
             self.crowded += u64::from(bucket.full_at[place] > clock);
             bucket.keys[place] = (key.net, key.rest);
@@ -414,6 +434,7 @@ impl Buckets {
 }
 
 impl Bucket {
+    #[inline]
     fn find(&self, tag: u64, key: Key) -> Option<usize> {
         let mut candidates = equal_octets(self.tags, tag);
         while candidates != 0 {
@@ -426,6 +447,7 @@ impl Bucket {
         None
     }
 
+    #[inline]
     fn least_spent(&self) -> usize {
         let mut found = 0;
         for place in 1..PLACES {

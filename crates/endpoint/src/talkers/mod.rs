@@ -1,8 +1,9 @@
 //! Who talks most, and who may: heavy hitters and rate limits over addresses and networks, in fixed memory.
 //!
-//! A table of peers that was safe with IPv4 is not with IPv6: one link has 2^64 addresses, so whoever owns one fills the memory of
-//! a program that remembers each peer, or passes below a limit that is set for each address. [`Talkers`] counts and [`Limiter`]
-//! limits at /48, /56, /64 and /128 at once, and IPv4 at /24 and /32, and neither ever grows.
+//! A table of peers that was safe with IPv4 is not with IPv6: one link has 2^64 addresses, so whoever owns
+//! one fills the memory of a program that remembers each peer, or passes below a limit that is set for each
+//! address. [`Talkers`] counts and [`Limiter`] limits at /48, /56, /64 and /128 at once, and IPv4 at /24 and
+//! /32, and neither ever grows.
 //!
 //! ```
 //! use sixgate_endpoint::talkers::{Level, Limiter, Limits, Talkers, Verdict};
@@ -10,7 +11,7 @@
 //! use std::time::Duration;
 //!
 //! let mut talkers = Talkers::new();
-//! // One link sends from a hundred thousand addresses, a peer elsewhere from one, and one through a mapped address.
+//! // One link sends from a hundred thousand addresses; two peers elsewhere from one each.
 //! for host in 0..100_000_u128 {
 //!     talkers.add(IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + host)), 1);
 //!     if host % 50 == 0 {
@@ -36,26 +37,33 @@
 //! ```
 //!
 //! # What holds, whoever sends what
-//! 1. **Memory is fixed** at construction; [`Talkers::status`] and [`Limiter::status`] tell of it, and count what was given up.
-//! 2. **Bounds are true.** The weight of a listed key lies between [`Entry::seen`] and [`Entry::count`]; that of any other is what
-//!    [`Talkers::bounds`] says. While there is room, both are the exact count.
-//! 3. **What is known stays.** A listed key loses its place only to a newcomer of the same bucket (of eight places), and only where
-//!    none of the others that may be given up has less seen. Newcomers begin with what they brought themselves, so addresses
-//!    that are used once displace nobody who was seen twice, however many they are and however they are spread: to displace a talker
-//!    in every bucket takes as many keys as there are places, each as busy as the talker.
-//! 4. **A network has its share.** Of a bucket's eight places one /64 keeps two and one /48 four in the list of addresses, one /56
-//!    two and one /48 four in the list of /64s, one /48 four in that of /56s and one /24 four in that of IPv4 addresses. It may borrow
-//!    more while they are free, and these are given up first. (A bucket knows networks by an octet of their hash: one in 256 is taken for another.)
-//! 5. **A flood stops where it spreads.** What is within a network that had to displace another waits: it gets a place in the finer
-//!    lists with the network's next packets. So a flood over many sites fills the list of /48s and leaves the finer ones alone.
-//! 6. **Families are apart.** No IPv6 peer has an effect on what is known of IPv4, and the reverse. Mapped addresses are the
-//!    IPv4 addresses they stand for.
-//! 7. **Chosen addresses are as good as random ones**: their places depend on a secret from the system's random numbers, by a hash
-//!    that is proven to have no bad inputs (strong universality). This holds as long as the places stay secret: nothing here prints them.
+//! 1. **Memory is fixed** at construction; [`Talkers::status`] and [`Limiter::status`] tell of it, and count
+//!    what was given up.
+//! 2. **Bounds are true.** The weight of a listed key lies between [`Entry::seen`] and [`Entry::count`]; that
+//!    of any other is what [`Talkers::bounds`] says. While there is room, both are the exact count.
+//! 3. **What is known stays.** A listed key loses its place only to a newcomer of the same bucket (of eight
+//!    places), and only where none of the others that may be given up has less seen (places on loan, see 4,
+//!    are given up first). Newcomers begin with what they brought themselves, so addresses that are used once
+//!    displace nobody who was seen twice, however many they are and however they are spread: to displace a
+//!    talker in every bucket takes as many keys as there are places, each as busy as the talker.
+//! 4. **A network has its share.** Of a bucket's eight places one /64 keeps two and one /48 four in the list
+//!    of addresses, one /56 two and one /48 four in the list of /64s, one /48 four in that of /56s and one
+//!    /24 four in that of IPv4 addresses. It may borrow more while they are free, and these are given up
+//!    first. (A bucket knows networks by an octet of their hash: one in 256 is taken for another.)
+//! 5. **A flood stops where it spreads.** What is within a network that had to displace another waits: it
+//!    gets a place in the finer lists with the network's next packets. So a flood over many sites fills the
+//!    list of /48s and leaves the finer ones alone.
+//! 6. **Families are apart.** No IPv6 peer has an effect on what is known of IPv4, and the reverse. Mapped
+//!    addresses are the IPv4 addresses they stand for.
+//! 7. **Chosen addresses are as good as random ones**: their places depend on a secret from the system's
+//!    random numbers, by a hash that is proven to have no bad inputs (strong universality). This holds as
+//!    long as the places stay secret: show lists that are sorted, as those of [`Talkers::top`] and
+//!    [`Talkers::report`] are, not [`Talkers::entries`] as it comes.
 //!
-//! What cannot be had in fixed memory: under a flood over more networks than there are places, a talker that begins during the flood
-//! is noticed when it sends twice before its bucket is asked for a place by about eight others; for the default size, when it sends
-//! more than about one packet in four thousand. Where a bucket is full of talkers that have gone silent, it takes about one in five hundred, until
+//! What cannot be had in fixed memory: under a flood over more networks than there are places, a talker that
+//! begins during the flood is noticed when it sends twice before its bucket is asked for a place by about
+//! eight others; for the default size, when it sends more than about one packet in four thousand. Where a
+//! bucket is full of talkers that have gone silent, it takes about one in five hundred, until
 //! [`Talkers::halve`] has aged these: call [`Talkers::age`] from a timer.
 //!
 //! An address of a link is counted without its zone: `fe80::1%eth0` and `fe80::1%eth1` are one.
@@ -77,6 +85,7 @@ use crate::Family;
 use hash::Secret;
 use level::Key;
 use sketch::Mark;
+use std::fmt;
 use std::time::Duration;
 use table::{Above, MOST, Table, Update};
 
@@ -85,7 +94,8 @@ pub const DEFAULT_ENTRIES: usize = 4096;
 
 /// Counts what each address and network sent, in fixed memory: see the [module](self) for what it guarantees.
 ///
-/// Counts are of whatever [`add`](Self::add) is given: packets, octets, queries. Who wants two measures takes two of these.
+/// Counts are of whatever [`add`](Self::add) is given: packets, octets, queries. Who wants two measures takes
+/// two of these.
 #[derive(Clone)]
 pub struct Talkers {
     secret: Secret,
@@ -115,6 +125,13 @@ impl Total {
     }
 }
 
+// Never the secret, on which guarantee 7 rests.
+impl fmt::Debug for Talkers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Talkers").field(&self.status()).finish()
+    }
+}
+
 impl Default for Talkers {
     fn default() -> Self {
         Self::new()
@@ -132,14 +149,16 @@ impl Talkers {
         Self::with_secret(entries, Secret::random())
     }
 
-    /// With as many entries as fit in so many octets: as a power of two, at least 64 for each level (about 16 kB).
+    /// With as many entries as fit in so many octets: as a power of two, at least 64 for each level (about 16
+    /// kB).
     pub fn with_memory(octets: usize) -> Self {
         let fits = octets / Level::ALL.len() / (Table::bytes(64) / 64);
         Self::with_entries(if fits < 64 { 64 } else { 1 << fits.ilog2() })
     }
 
-    /// As [`with_entries`](Self::with_entries), with all places decided by `seed`, so that a run can be repeated. Not where strangers
-    /// send: whoever knows the seed can choose addresses that displace each other.
+    /// As [`with_entries`](Self::with_entries), with all places decided by `seed`, so that a run can be
+    /// repeated. Not where strangers send: whoever knows the seed can choose addresses that displace each
+    /// other.
     pub fn with_seed(entries: usize, seed: u64) -> Self {
         Self::with_secret(entries, Secret::from_seed(seed))
     }
@@ -192,11 +211,11 @@ impl Talkers {
         t32.add::<true>(Update { hash: h32, above, ..update });
     }
 
-    /// Makes all that was counted until now worth half, so that those who talk now come to the top. An entry of which nothing
-    /// remains gives up its place.
+    /// Makes all that was counted until now worth half, so that those who talk now come to the top. An entry
+    /// of which nothing remains gives up its place.
     ///
-    /// Bounds stay true of the weight so aged; halving rounds outwards, which adds less than 2 to the error, however often. Costs one
-    /// pass over the tables: well below a millisecond for the default size.
+    /// Bounds stay true of the weight so aged; halving rounds outwards, which adds less than 2 to the error,
+    /// however often. Costs one pass over the tables: well below a millisecond for the default size.
     pub fn halve(&mut self) {
         self.v6.iter_mut().chain(&mut self.v4).for_each(Table::halve);
         for total in [&mut self.total_v6, &mut self.total_v4] {
@@ -204,8 +223,8 @@ impl Talkers {
         }
     }
 
-    /// Halves once for every `half_life` that has passed since the first call; for a caller with a timer. Time that goes back
-    /// counts as none. Says how often it halved.
+    /// Halves once for every `half_life` that has passed since the first call; for a caller with a timer.
+    /// Time that goes back counts as none. Says how often it halved.
     pub fn age(&mut self, now: Duration, half_life: Duration) -> u32 {
         let since = *self.aged.get_or_insert(now);
         if now < since || half_life.is_zero() {

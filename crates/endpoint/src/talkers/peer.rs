@@ -4,7 +4,8 @@ use super::level::Key;
 use crate::{Endpoint, Family};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Whoever sends: an address of any of the types that hold one. Ports and zones do not count, and a mapped address is its IPv4 address.
+/// Whoever sends: an address of any of the types that hold one. Ports and zones do not count, and a mapped
+/// address is its IPv4 address.
 ///
 /// Programs do not implement it.
 pub trait Peer: sealed::Sealed + Copy {}

@@ -20,7 +20,8 @@ pub struct Entry {
     pub seen: u64,
     /// Weight that may have been missed before it had its place: the true weight is at most `seen + error`.
     pub error: u64,
-    /// About how many addresses of the network have sent; `None` for an address. Often a third off, never a factor of ten.
+    /// About how many addresses of the network have sent; `None` for an address. Often a third off, hardly ever a
+    /// factor of ten.
     pub sources: Option<u64>,
 }
 
@@ -39,7 +40,8 @@ impl Entry {
         self.seen + self.error
     }
 
-    /// Who, as it is printed everywhere: an address alone (`2001:db8::1`), a network with its length (`2001:db8::/64`).
+    /// Who, as it is printed everywhere: an address alone (`2001:db8::1`), a network with its length
+    /// (`2001:db8::/64`).
     pub fn prefix_text(&self) -> String {
         prefix_text(&self.prefix)
     }
@@ -88,9 +90,11 @@ pub struct Bounds {
     pub at_most: u64,
 }
 
-/// Who is to blame: a line for each address or network, named where its traffic comes together and nowhere else.
+/// Who is to blame: a line for each address or network, named where its traffic comes together and nowhere
+/// else.
 ///
-/// Printed as a table, one line each. IPv4 and IPv6 are measured each against its own total, so that a flood of one hides nobody of the other.
+/// Printed as a table, one line each. IPv4 and IPv6 are measured each against its own total, so that a flood
+/// of one hides nobody of the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Report {
@@ -196,9 +200,9 @@ impl Talkers {
         entries
     }
 
-    /// Everybody with at least so many percent of its family's weight: an address where it is one address, the /64 where it is many
-    /// of one /64, and so on up to /48 and /24. A network has a line only where what was seen of it, without what its parts have
-    /// lines for, is enough in itself.
+    /// Everybody with at least so many percent of its family's weight: an address where it is one address,
+    /// the /64 where it is many of one /64, and so on up to /48 and /24. A network has a line only where what
+    /// was seen of it, without what its parts have lines for, is enough in itself.
     pub fn report(&self, percent: f64) -> Report {
         let mut lines = Vec::new();
         for family in Family::BOTH {

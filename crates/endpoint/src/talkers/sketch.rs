@@ -1,7 +1,7 @@
 //! How many different addresses a network was seen with, in eight octets.
 //!
-//! `HyperLogLog` (Flajolet and others, 2007) with twelve registers of five bits: a third off is usual, but one source is told from ten, and
-//! a thousand from a million.
+//! `HyperLogLog` (Flajolet and others, 2007) with twelve registers of five bits: a third off is usual, but
+//! one source is told from ten, and a thousand from a million.
 
 const REGISTERS: u32 = 12;
 const BITS: u32 = 5;

@@ -1,16 +1,18 @@
 //! One level's counts: a table of fixed size, eight places to a bucket.
 //!
-//! A place holds a key, the weight *seen* since it took the place, and an *error*: how much may have been counted for it before. The
-//! scheme is Space-Saving's (Metwally and others, 2005) with two changes. The place that is given up is the one with the least seen,
-//! not with the least count: what a flood of new keys adds is error, which proves nothing, so it never displaces a talker that is
-//! known to have sent more. And what is given up is remembered in one of four cells of the bucket, chosen by the key, as the
-//! most that a key of this cell can have had: this is the error of the next newcomer there.
+//! A place holds a key, the weight *seen* since it took the place, and an *error*: how much may have been
+//! counted for it before. The scheme is Space-Saving's (Metwally and others, 2005) with two changes. The
+//! place that is given up is the one with the least seen, not with the least count: what a flood of new keys
+//! adds is error, which proves nothing, so it never displaces a talker that is known to have sent more. And
+//! what is given up is remembered in one of four cells of the bucket, chosen by the key, as the most that a
+//! key of this cell can have had: this is the error of the next newcomer there.
 //!
 //! A newcomer's error is at most the count of the network around it, too (a part is not more than the whole).
 //!
-//! Why the bounds hold: let a cell's `gone` be at least the weight of every key of the cell that has no place. It is true at first. A
-//! newcomer takes `gone` as its error, so its count is at least its weight; what it sends is added to both. When it loses its place,
-//! `gone` becomes at least its count. When a key is given no place, `gone` grows by what it sent.
+//! Why the bounds hold: let a cell's `gone` be at least the weight of every key of the cell that has no
+//! place. It is true at first. A newcomer takes `gone` as its error, so its count is at least its weight;
+//! what it sends is added to both. When it loses its place, `gone` becomes at least its count. When a key is
+//! given no place, `gone` grows by what it sent.
 
 use super::level::{Key, Level};
 use super::sketch::{self, Mark};
@@ -54,7 +56,8 @@ struct Bucket {
     far: u64,
     /// The most that a key of each cell can have had that has no place.
     gone: [u64; CELLS],
-    /// The high bit of the octet of each place that was free when its network had its share already: the first to be given up.
+    /// The high bit of the octet of each place that was free when its network had its share already: the
+    /// first to be given up.
     lent: u64,
     places: [Place; PLACES],
 }
@@ -230,11 +233,12 @@ impl Table {
 }
 
 impl Bucket {
-    /// Gives a newcomer a place, and says whether another key lost it. `near` and `far` are the octets of the networks around it
-    /// that have a share, 0 where there is none.
+    /// Gives a newcomer a place, and says whether another key lost it. `near` and `far` are the octets of the
+    /// networks around it that have a share, 0 where there is none.
     #[inline(never)]
     fn take_in(&mut self, newcomer: Place, hash: u64, near: u64, far: u64) -> bool {
-        // A network has its share of a bucket: what is more is lent, and who wants more when nothing is free takes its own.
+        // A network has its share of a bucket: what is more is lent, and who wants more when nothing is free
+        // takes its own.
         let mut kin = if near == 0 { 0 } else { equal_octets(self.near, near) };
         if fewer_than::<NEAR>(kin) {
             kin = if far == 0 { 0 } else { equal_octets(self.far, far) };
@@ -328,7 +332,8 @@ fn cell(tag: u64) -> usize {
 #[inline]
 pub(super) fn equal_octets(octets: u64, octet: u64) -> u64 {
     let different = octets ^ octet.wrapping_mul(LOW);
-    // Adding 0x7f carries into the high bit of each octet of which any of the lower bits is set, and no further.
+    // Adding 0x7f carries into the high bit of each octet of which any of the lower bits is set, and no
+    // further.
     !(((different & SEVEN) + SEVEN) | different | SEVEN)
 }
 

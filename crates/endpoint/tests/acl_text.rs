@@ -173,8 +173,38 @@ allow ::/0, 2001:db8::/32
              delete it",
         ]
     );
+    // A wider rule before a zone's, or one that comes before a part of it only.
+    for (text, warnings) in [
+        ("deny fe80::/10\ndeny fe80::%a/64", 1),
+        ("deny fe80::%a/64\ndeny fe80::/10", 0),
+        ("deny fe80::/65\ndeny fe80::%a/64", 0),
+        ("deny fe80::/65\ndeny fe80::8000:0:0:0%a/65\ndeny fe80::%a/64\ndeny fe80::%b/64", 1),
+        ("deny fe80::%a/64\ndeny fe80::%b/64\ndeny fe80::%a/65", 1),
+    ] {
+        assert_eq!(text.parse::<Acl>().unwrap().warnings().len(), warnings, "{text}");
+    }
     let twice = "deny 192.0.2.1\n".repeat(5000);
     assert_eq!(twice.parse::<Acl>().unwrap().warnings().len(), 1000);
+}
+
+/// Work grows with the text, not with its square: this would not end within the test's time.
+#[test]
+fn many_zones_are_no_trap() {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for place in 1..=20_000 {
+        writeln!(
+            text,
+            "allow fe80::%{place}/10\ndeny fe80::{place:x}, 10.{}.{}.0/24\ndeny 0.0.0.0/0",
+            place / 256,
+            place % 256
+        )
+        .unwrap();
+    }
+    let acl: Acl = text.parse().unwrap();
+    assert_eq!(acl.rules().len(), 60_000);
+    let peer: sixgate_endpoint::Endpoint = "fe80::ffff:1%20000".parse().unwrap();
+    assert_eq!(acl.decide(peer).place(), Some(59_997));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct TableError(pub String);
 /// rules of their own that ask for the interface (`iifname`, or `iif` for an index), as do the rules before the last of them that hold
 /// addresses of such scopes.
 ///
+/// nft takes a million prefixes; it needs some ten seconds for them, and until it is done the former table stands.
+///
 /// IPv4 addresses inside IPv6 ones are not reported here. On a wire there are no mapped addresses: the kernel takes what an IPv6
 /// socket shows as `::ffff:192.0.2.1` for the IPv4 packet that it is, and so does the script.
 #[derive(Clone)]

@@ -8,13 +8,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mechanism {
-    /// A translator: `64:ff9b::/96`, a prefix of one's own network (RFC 6052), or one below `64:ff9b:1::/48` (RFC 8215).
+    /// A translator: `64:ff9b::/96`, a prefix of one's own network (RFC 6052), or one below `64:ff9b:1::/48`
+    /// (RFC 8215).
     Nat64,
     /// 6to4: `2002::/16`, the address of the tunnel's end (RFC 3056 section 2).
     SixToFour,
     /// Teredo: `2001::/32`, the address of the client as its server saw it (RFC 4380 section 4).
     Teredo,
-    /// ISATAP: an interface identifier `0:5efe` or `200:5efe` and the address of the tunnel's end (RFC 5214 section 6.1).
+    /// ISATAP: an interface identifier `0:5efe` or `200:5efe` and the address of the tunnel's end (RFC 5214
+    /// section 6.1).
     Isatap,
     /// IPv4-compatible: `::192.0.2.1`, deprecated (RFC 4291 section 2.5.5.1).
     Compatible,
@@ -52,8 +54,9 @@ impl Nat64Prefix {
         self.0
     }
 
-    /// The IPv4 address in an address under this prefix. `None` for one that is not, and for one that has something in bits 64 to 71,
-    /// which a prefix of up to 64 bits leaves zero. What stands behind the IPv4 address is not looked at.
+    /// The IPv4 address in an address under this prefix. `None` for one that is not, and for one that has
+    /// something in bits 64 to 71, which a prefix of up to 64 bits leaves zero. What stands behind the IPv4
+    /// address is not looked at.
     pub fn embedded(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
         let length = usize::from(self.0.prefix_len() / 8);
         if !self.0.contains(&address) || (length <= 8 && address.octets()[8] != 0) {
@@ -69,11 +72,11 @@ impl Nat64Prefix {
     }
 }
 
-/// The IPv4 address in an IPv6 address, and how it came there. The prefixes given are asked first, the longest before all; what they
-/// do not hold, the well-known ones do.
+/// The IPv4 address in an IPv6 address, and how it came there. The prefixes given are asked first, the
+/// longest before all; what they do not hold, the well-known ones do.
 ///
-/// Which addresses below `64:ff9b:1::/48` hold the IPv4 address where, only its network knows (RFC 8215 section 5): unless it is among
-/// `prefixes`, a /96 is supposed.
+/// Which addresses below `64:ff9b:1::/48` hold the IPv4 address where, only its network knows (RFC 8215
+/// section 5): unless it is among `prefixes`, a /96 is supposed.
 ///
 /// A mapped address is no such address: it *is* IPv4.
 pub fn embedded(address: Ipv6Addr, prefixes: &[Nat64Prefix]) -> Option<(Mechanism, Ipv4Addr)> {

@@ -12,11 +12,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An ordered list of rules: the first that holds a peer decides, and who is held by none is denied. So the empty list denies all.
+/// An ordered list of rules: the first that holds a peer decides, and who is held by none is denied. So the
+/// empty list denies all.
 ///
-/// See the [module's page](super) for its text, and for what it does with zones and with IPv4 addresses inside IPv6 ones.
+/// See the [module's page](super) for its text, and for what it does with zones and with IPv4 addresses
+/// inside IPv6 ones.
 ///
-/// Made once, then only read, by any number of threads. The text of an `Acl` (`to_string`) reads back as the same list.
+/// Made once, then only read, by any number of threads. The text of an `Acl` (`to_string`) reads back as the
+/// same list.
 pub struct Acl {
     rules: Box<[Rule]>,
     /// Where each rule stood in a text; empty where there was none.
@@ -95,7 +98,8 @@ impl Acl {
         }
     }
 
-    /// The same, and it knows these prefixes of translators besides the well-known ones. They are no part of the list's text.
+    /// The same, and it knows these prefixes of translators besides the well-known ones. They are no part of
+    /// the list's text.
     #[must_use]
     pub fn with_nat64(self, prefixes: impl IntoIterator<Item = Nat64Prefix>) -> Self {
         Self { nat64: prefixes.into_iter().collect(), ..self }
@@ -103,18 +107,18 @@ impl Acl {
 
     /// Decides on a peer, and counts the decision.
     ///
-    /// A rule whose zone is written as the peer's is holds it. Where one is a name and the other an index, they can't be compared
-    /// here, and doubt denies: see [`decide_with`](Self::decide_with).
+    /// A rule whose zone is written as the peer's is holds it. Where one is a name and the other an index,
+    /// they can't be compared here, and doubt denies: see [`decide_with`](Self::decide_with).
     #[inline]
     pub fn decide(&self, peer: impl Into<Endpoint>) -> Decision<'_> {
         self.counted(self.look(peer.into(), Names::Unknown))
     }
 
-    /// The same where rules or peers have names of interfaces: `index_of` says which index a name has now, `None` where there is no such
-    /// interface. It is asked only where such a rule may hold the peer.
+    /// The same where rules or peers have names of interfaces: `index_of` says which index a name has now,
+    /// `None` where there is no such interface. It is asked only where such a rule may hold the peer.
     ///
-    /// A peer of a scope that has zones whose zone is not known, because it came as a mere IP address, is held by every zone's `deny`
-    /// and by no zone's `allow`.
+    /// A peer of a scope that has zones whose zone is not known, because it came as a mere IP address, is
+    /// held by every zone's `deny` and by no zone's `allow`.
     #[inline]
     pub fn decide_with(
         &self,
@@ -124,8 +128,8 @@ impl Acl {
         self.counted(self.look(peer.into(), Names::Known(&index_of)))
     }
 
-    /// What [`decide_with`](Self::decide_with) would say, without counting. Counting costs an atomic addition: little beside what a
-    /// peer costs, yet as much as finding its rule in a short list.
+    /// What [`decide_with`](Self::decide_with) would say, without counting. Counting costs an atomic
+    /// addition: little beside what a peer costs, yet as much as finding its rule in a short list.
     pub fn explain(&self, peer: impl Into<Endpoint>, index_of: impl Fn(&str) -> Option<u32>) -> Decision<'_> {
         self.look(peer.into(), Names::Known(&index_of))
     }
@@ -135,7 +139,8 @@ impl Acl {
         &self.rules
     }
 
-    /// What looks like a mistake: prefixes that never decide, and link-local ones that are allowed on every link.
+    /// What looks like a mistake: prefixes that never decide, and link-local ones that are allowed on every
+    /// link.
     pub fn warnings(&self) -> impl ExactSizeIterator<Item = Warned<'_>> {
         self.warnings.iter().map(|warning| Warned { acl: self, warning })
     }
@@ -229,7 +234,8 @@ impl ZoneRules {
         if zone == self.zone {
             return Some(true);
         }
-        // Two names are two interfaces, but for other names that an interface may have; two indexes are two interfaces.
+        // Two names are two interfaces, but for other names that an interface may have; two indexes are two
+        // interfaces.
         let index = |zone: Zone| -> Option<Option<NonZeroU32>> {
             match names {
                 Names::Known(index_of) => Some(zone.resolve(index_of)),
@@ -246,7 +252,8 @@ impl ZoneRules {
 
 /// What an [`Acl`] says of one peer, and why.
 ///
-/// Printed for a log: the peer without its port, what was decided by which rule, and any IPv4 address inside it.
+/// Printed for a log: the peer without its port, what was decided by which rule, and any IPv4 address inside
+/// it.
 #[derive(Clone, Copy)]
 pub struct Decision<'a> {
     acl: &'a Acl,

@@ -30,7 +30,8 @@ pub enum Warning {
         /// Whether one of these says otherwise.
         contradicts: bool,
     },
-    /// A prefix of link-local addresses, allowed without a zone: whoever is on any link may have such an address.
+    /// A prefix of link-local addresses, allowed without a zone: whoever is on any link may have such an
+    /// address.
     EveryLink {
         /// The place of its rule, from 0.
         rule: usize,
@@ -39,8 +40,8 @@ pub enum Warning {
     },
 }
 
-/// All warnings, by place of the rule; the first thousand. Given are all prefixes with their rules, and how those without a zone
-/// cut the addresses between them, by place in `all`.
+/// All warnings, by place of the rule; the first thousand. Given are all prefixes with their rules, and how
+/// those without a zone cut the addresses between them, by place in `all`.
 pub(super) fn find(rules: &[Rule], all: &[(Prefix, u32)], v4: &Cut, v6: &Cut) -> Vec<Warning> {
     let mut alive = vec![false; all.len()];
     let mut live = |id: u32| alive.get_mut(id as usize).is_some_and(|alive| std::mem::replace(alive, true));
@@ -53,7 +54,8 @@ pub(super) fn find(rules: &[Rule], all: &[(Prefix, u32)], v4: &Cut, v6: &Cut) ->
     for zone in zones.values() {
         let mut start = 0;
         for &(end, id) in zone {
-            // A prefix with a zone decides where no rule without one does so before it. Who would look for long is supposed to.
+            // A prefix with a zone decides where no rule without one does so before it. Who would look for
+            // long is supposed to.
             let mut others = within(v6, start, end);
             if id != NONE
                 && (others.by_ref().take(LOOKED_AT).any(|other| other > id) || others.next().is_some())

@@ -213,6 +213,16 @@ fn decisions_tell_why() {
         "# of the house\ndeny 192.0.2.0/24, 198.51.100.7\nallow 64:ff9b::/96, fe80::%2/10".parse().unwrap();
     let text = |peer: &str| acl.decide(peer.parse::<sixgate_endpoint::Endpoint>().unwrap()).to_string();
     assert_eq!(text("198.51.100.7:53"), "198.51.100.7 denied by rule 1 (line 2): deny 198.51.100.7");
+    let links: Acl = "deny fe80::%3/10, fe80::%2/10, fe80::/10".parse().unwrap();
+    let told = |peer: &str| links.decide(peer.parse::<sixgate_endpoint::Endpoint>().unwrap()).to_string();
+    assert_eq!(told("fe80::1%2"), "fe80::1%2 denied by rule 1 (line 1): deny fe80::%2/10");
+    assert_eq!(told("fe80::1%4"), "fe80::1%4 denied by rule 1 (line 1): deny fe80::/10");
+    let many = (0..5000u32).map(|place| IpAddr::from(Ipv4Addr::from_bits(place * 2)));
+    let many = Acl::new(Rule::new(Verdict::Allow, many));
+    assert_eq!(
+        many.decide(Ipv4Addr::from_bits(9998)).to_string(),
+        "0.0.39.14 allowed by rule 1: allow one of 5000 prefixes"
+    );
     assert_eq!(text("[fe80::1%2]:53"), "fe80::1%2 allowed by rule 2 (line 3): allow fe80::%2/10");
     assert_eq!(
         text("64:ff9b::192.0.2.1"),

@@ -250,6 +250,9 @@ impl ZoneRules {
     }
 }
 
+/// Most prefixes of a rule that are looked through for the one to print.
+const SEARCHED: usize = 1000;
+
 /// What an [`Acl`] says of one peer, and why.
 ///
 /// Printed for a log: the peer without its port, what was decided by which rule, and any IPv4 address inside
@@ -309,10 +312,13 @@ impl<'a> Decision<'a> {
         self.embedded
     }
 
-    /// Which prefix of the rule holds the peer: the first that does.
+    /// Which prefix of the rule holds the peer; on the peer's own link before one of another name. A rule of very many is
+    /// not searched: whoever is denied and logged would cost that.
     fn prefix(&self) -> Option<&'a Prefix> {
-        let address = self.peer.address();
-        self.rule()?.prefixes().iter().find(|prefix| prefix.net().contains(&address))
+        let prefixes = self.rule()?.prefixes();
+        let (address, zone) = (self.peer.address(), self.peer.zone());
+        let holding = prefixes.iter().take(SEARCHED).filter(|prefix| prefix.net().contains(&address));
+        holding.min_by_key(|prefix| (prefix.zone() != zone, prefix.zone().is_some()))
     }
 }
 
@@ -320,15 +326,17 @@ impl fmt::Display for Decision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = |verdict| if verdict == Verdict::Allow { "allowed" } else { "denied" };
         write!(f, "{} {}", self.peer.without_port(), done(self.verdict))?;
-        match (self.place, self.prefix()) {
-            (Some(place), Some(prefix)) => {
-                write!(f, " by rule {}", place + 1)?;
-                if let Some(line) = self.line() {
-                    write!(f, " (line {line})")?;
-                }
-                write!(f, ": {} {prefix}", self.verdict)?;
+        if let (Some(place), Some(rule)) = (self.place, self.rule()) {
+            write!(f, " by rule {}", place + 1)?;
+            if let Some(line) = self.line() {
+                write!(f, " (line {line})")?;
             }
-            _ => write!(f, ": no rule holds it")?,
+            match self.prefix() {
+                Some(prefix) => write!(f, ": {} {prefix}", self.verdict)?,
+                None => write!(f, ": {} one of {} prefixes", self.verdict, rule.prefixes().len())?,
+            }
+        } else {
+            write!(f, ": no rule holds it")?;
         }
         if let Some(Embedded { mechanism, address, verdict, rule }) = self.embedded {
             write!(f, "; it is {mechanism} for {address}, which would be {}", done(verdict))?;

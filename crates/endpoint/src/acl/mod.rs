@@ -2,7 +2,7 @@
 //!
 //! [`Acl`] is an ordered list of `allow` and `deny`, in which the first rule that holds a peer decides.
 //! [`PrefixMap`] and [`PrefixSet`] find the longest prefix that holds an address. All are made once and then
-//! only read, and find their way in a million prefixes as in ten.
+//! only read, and are made for a million prefixes.
 //!
 //! ```
 //! use sixgate_endpoint::acl::Acl;

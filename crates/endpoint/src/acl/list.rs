@@ -176,8 +176,8 @@ impl Acl {
 
     #[inline]
     fn look(&self, peer: Endpoint, names: Names<'_>) -> Decision<'_> {
-        let (place, embedded) = match peer.address() {
-            IpAddr::V4(address) => (self.lookup.find_v4(address), None),
+        let place = match peer.address() {
+            IpAddr::V4(address) => self.lookup.find_v4(address),
             IpAddr::V6(address) => {
                 let mut place = self.lookup.find_v6(address);
                 if !self.zones.is_empty() && peer.has_zones() {
@@ -185,14 +185,10 @@ impl Acl {
                         place = place.min(rules.place(peer, names));
                     }
                 }
-                (place, embedded(address, &self.nat64))
+                place
             }
         };
-        let embedded = embedded.map(|(mechanism, address)| {
-            let place = self.lookup.find_v4(address);
-            Embedded { mechanism, address, verdict: self.verdict(place), rule: self.place(place) }
-        });
-        Decision { acl: self, peer, verdict: self.verdict(place), place: self.place(place), embedded }
+        Decision { acl: self, peer, verdict: self.verdict(place), place: self.place(place) }
     }
 
     #[inline]
@@ -263,7 +259,6 @@ pub struct Decision<'a> {
     peer: Endpoint,
     verdict: Verdict,
     place: Option<usize>,
-    embedded: Option<Embedded>,
 }
 
 /// An IPv4 address inside a peer's IPv6 address. It is told, and has no part in the decision.
@@ -309,7 +304,10 @@ impl<'a> Decision<'a> {
 
     /// The IPv4 address inside the peer's, where there is one.
     pub fn embedded(&self) -> Option<Embedded> {
-        self.embedded
+        let IpAddr::V6(address) = self.peer.address() else { return None };
+        let (mechanism, address) = embedded(address, &self.acl.nat64)?;
+        let place = self.acl.lookup.find_v4(address);
+        Some(Embedded { mechanism, address, verdict: self.acl.verdict(place), rule: self.acl.place(place) })
     }
 
     /// Which prefix of the rule holds the peer; on the peer's own link before one of another name. A rule of very many is
@@ -338,7 +336,7 @@ impl fmt::Display for Decision<'_> {
         } else {
             write!(f, ": no rule holds it")?;
         }
-        if let Some(Embedded { mechanism, address, verdict, rule }) = self.embedded {
+        if let Some(Embedded { mechanism, address, verdict, rule }) = self.embedded() {
             write!(f, "; it is {mechanism} for {address}, which would be {}", done(verdict))?;
             match rule {
                 Some(rule) => write!(f, " by rule {}", rule + 1)?,

@@ -64,7 +64,8 @@ fn v6(address: u128, length: u8) -> IpNet {
     Ipv6Net::new(address.into(), length).unwrap().trunc().into()
 }
 
-/// Half of the keys lie in a prefix, at a random place; half anywhere in the space that the prefixes are drawn from.
+/// Half of the keys lie in a prefix, at a random place; half anywhere in the space that the prefixes are
+/// drawn from.
 fn mix(name: &'static str, random: &mut fastrand::Rng, net: impl Fn(&mut fastrand::Rng) -> IpNet) -> Mix {
     let mut set = std::collections::BTreeSet::new();
     while set.len() < PREFIXES {
@@ -96,18 +97,18 @@ fn mix(name: &'static str, random: &mut fastrand::Rng, net: impl Fn(&mut fastran
     Mix { name, prefixes, keys }
 }
 
-/// Nanoseconds a key, and a sum of what was found, so that all are seen to find the same. A first pass, not timed, brings back into the
-/// caches what the table before put out of them.
+/// Nanoseconds a key, and a sum of what was found, so that all are seen to find the same. A first pass, not
+/// timed, brings back into the caches what the table before put out of them.
 fn time(keys: &[IpAddr], mut find: impl FnMut(IpAddr) -> u32) -> (f64, u64) {
     let mut pass = || keys.iter().map(|&key| u64::from(find(black_box(key)))).sum();
-    let _: u64 = pass();
+    let _: u64 = black_box(pass());
     let begin = on_processor();
-    let sum = pass();
+    let sum = black_box(pass());
     ((on_processor() - begin) / keys.len() as f64, sum)
 }
 
-/// For how many nanoseconds this thread has run: what other programs take of the machine does not count. It is as fine as the
-/// kernel's tick, so not for short times.
+/// For how many nanoseconds this thread has run: what other programs take of the machine does not count. It
+/// is as fine as the kernel's tick, so not for short times.
 fn on_processor() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse().unwrap()

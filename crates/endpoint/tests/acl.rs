@@ -1,4 +1,5 @@
-//! The laws of access lists, over random rules and peers, against oracles that look at one rule after the other.
+//! The laws of access lists, over random rules and peers, against oracles that look at one rule after the
+//! other.
 
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -282,7 +283,8 @@ proptest! {
         }
     }
 
-    /// A prefix without a zone is dead if and only if leaving it out changes nothing, at its own edges and at those of all others.
+    /// A prefix without a zone is dead if and only if leaving it out changes nothing, at its own edges and at
+    /// those of all others.
     #[test]
     fn dead_rules_are_those_that_never_decide(rules in rules(net())) {
         let acl = Acl::new(rules.clone());
@@ -391,8 +393,8 @@ fn peers_at(net: IpNet) -> Vec<IpAddr> {
     }
 }
 
-/// R45: in 2001 a patch that taught a mail server IPv6 compared as many bits of an IPv4 peer's address as an IPv6 rule had, found them
-/// equal, and relayed for everybody.
+/// R45: in 2001 a patch that taught a mail server IPv6 compared as many bits of an IPv4 peer's address as an
+/// IPv6 rule had, found them equal, and relayed for everybody.
 #[test]
 fn postfix_patch_is_no_open_relay() {
     let relay_for: Acl =

@@ -1,4 +1,5 @@
-//! The export: nft loads it, and the kernel then lets through the packets of just those peers that the list allows.
+//! The export: nft loads it, and the kernel then lets through the packets of just those peers that the list
+//! allows.
 
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -122,7 +123,8 @@ impl World {
         let mut heard = [Heard::new(), Heard::new()];
         let begin = Instant::now();
         let mut sent = None;
-        // All were heard where nobody is judged, and all whom the list allows where they are; whom it does not, had as much time.
+        // All were heard where nobody is judged, and all whom the list allows where they are; whom it does
+        // not, had as much time.
         while heard[1].len() < self.peers.len() || !heard[0].is_superset(&expected) {
             if sent.is_none_or(|sent: Instant| sent.elapsed() > Duration::from_millis(500)) {
                 for peer in &self.peers {

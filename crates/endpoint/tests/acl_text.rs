@@ -174,8 +174,38 @@ allow ::/0, 2001:db8::/32
              delete it",
         ]
     );
+    // A wider rule before a zone's, or one that comes before a part of it only.
+    for (text, warnings) in [
+        ("deny fe80::/10\ndeny fe80::%a/64", 1),
+        ("deny fe80::%a/64\ndeny fe80::/10", 0),
+        ("deny fe80::/65\ndeny fe80::%a/64", 0),
+        ("deny fe80::/65\ndeny fe80::8000:0:0:0%a/65\ndeny fe80::%a/64\ndeny fe80::%b/64", 1),
+        ("deny fe80::%a/64\ndeny fe80::%b/64\ndeny fe80::%a/65", 1),
+    ] {
+        assert_eq!(text.parse::<Acl>().unwrap().warnings().len(), warnings, "{text}");
+    }
     let twice = "deny 192.0.2.1\n".repeat(5000);
     assert_eq!(twice.parse::<Acl>().unwrap().warnings().len(), 1000);
+}
+
+/// Work grows with the text, not with its square: this would not end within the test's time.
+#[test]
+fn many_zones_are_no_trap() {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for place in 1..=20_000 {
+        writeln!(
+            text,
+            "allow fe80::%{place}/10\ndeny fe80::{place:x}, 10.{}.{}.0/24\ndeny 0.0.0.0/0",
+            place / 256,
+            place % 256
+        )
+        .unwrap();
+    }
+    let acl: Acl = text.parse().unwrap();
+    assert_eq!(acl.rules().len(), 60_000);
+    let peer: sixgate_endpoint::Endpoint = "fe80::ffff:1%20000".parse().unwrap();
+    assert_eq!(acl.decide(peer).place(), Some(59_997));
 }
 
 #[test]
@@ -184,6 +214,16 @@ fn decisions_tell_why() {
         "# of the house\ndeny 192.0.2.0/24, 198.51.100.7\nallow 64:ff9b::/96, fe80::%2/10".parse().unwrap();
     let text = |peer: &str| acl.decide(peer.parse::<sixgate_endpoint::Endpoint>().unwrap()).to_string();
     assert_eq!(text("198.51.100.7:53"), "198.51.100.7 denied by rule 1 (line 2): deny 198.51.100.7");
+    let links: Acl = "deny fe80::%3/10, fe80::%2/10, fe80::/10".parse().unwrap();
+    let told = |peer: &str| links.decide(peer.parse::<sixgate_endpoint::Endpoint>().unwrap()).to_string();
+    assert_eq!(told("fe80::1%2"), "fe80::1%2 denied by rule 1 (line 1): deny fe80::%2/10");
+    assert_eq!(told("fe80::1%4"), "fe80::1%4 denied by rule 1 (line 1): deny fe80::/10");
+    let many = (0..5000u32).map(|place| IpAddr::from(Ipv4Addr::from_bits(place * 2)));
+    let many = Acl::new(Rule::new(Verdict::Allow, many));
+    assert_eq!(
+        many.decide(Ipv4Addr::from_bits(9998)).to_string(),
+        "0.0.39.14 allowed by rule 1: allow one of 5000 prefixes"
+    );
     assert_eq!(text("[fe80::1%2]:53"), "fe80::1%2 allowed by rule 2 (line 3): allow fe80::%2/10");
     assert_eq!(
         text("64:ff9b::192.0.2.1"),

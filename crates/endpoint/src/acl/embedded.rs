@@ -8,13 +8,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mechanism {
-    /// A translator: `64:ff9b::/96`, a prefix of one's own network (RFC 6052), or one below `64:ff9b:1::/48` (RFC 8215).
+    /// A translator: `64:ff9b::/96`, a prefix of one's own network (RFC 6052), or one below `64:ff9b:1::/48`
+    /// (RFC 8215).
     Nat64,
     /// 6to4: `2002::/16`, the address of the tunnel's end (RFC 3056 section 2).
     SixToFour,
     /// Teredo: `2001::/32`, the address of the client as its server saw it (RFC 4380 section 4).
     Teredo,
-    /// ISATAP: an interface identifier `0:5efe` or `200:5efe` and the address of the tunnel's end (RFC 5214 section 6.1).
+    /// ISATAP: an interface identifier `0:5efe` or `200:5efe` and the address of the tunnel's end (RFC 5214
+    /// section 6.1).
     Isatap,
     /// IPv4-compatible: `::192.0.2.1`, deprecated (RFC 4291 section 2.5.5.1).
     Compatible,
@@ -35,11 +37,11 @@ impl fmt::Display for Mechanism {
 /// `64:ff9b:1::/48` (RFC 8215).
 const LOCAL: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0);
 
-/// The IPv4 address in an IPv6 address, and how it came there. The prefixes given are asked first, the longest before all; what they
-/// do not hold, the well-known ones do.
+/// The IPv4 address in an IPv6 address, and how it came there. The prefixes given are asked first, the
+/// longest before all; what they do not hold, the well-known ones do.
 ///
-/// Which addresses below `64:ff9b:1::/48` hold the IPv4 address where, only its network knows (RFC 8215 section 5): unless it is among
-/// `prefixes`, a /96 is supposed.
+/// Which addresses below `64:ff9b:1::/48` hold the IPv4 address where, only its network knows (RFC 8215
+/// section 5): unless it is among `prefixes`, a /96 is supposed.
 ///
 /// A mapped address is no such address: it *is* IPv4.
 pub fn embedded(address: Ipv6Addr, prefixes: &[Prefix]) -> Option<(Mechanism, Ipv4Addr)> {

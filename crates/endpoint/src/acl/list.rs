@@ -6,16 +6,20 @@ use super::ranges::{Cut, Lookup, NONE, Order, cut};
 use super::rule::{Prefix, Rule, Verdict};
 use super::warning::{self, Warning};
 use crate::{Endpoint, Zone, nat64};
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An ordered list of rules: the first that holds a peer decides, and who is held by none is denied. So the empty list denies all.
+/// An ordered list of rules: the first that holds a peer decides, and who is held by none is denied. So the
+/// empty list denies all.
 ///
-/// See the [module's page](super) for its text, and for what it does with zones and with IPv4 addresses inside IPv6 ones.
+/// See the [module's page](super) for its text, and for what it does with zones and with IPv4 addresses
+/// inside IPv6 ones.
 ///
-/// Made once, then only read, by any number of threads. The text of an `Acl` (`to_string`) reads back as the same list.
+/// Made once, then only read, by any number of threads. The text of an `Acl` (`to_string`) reads back as the
+/// same list.
 pub struct Acl {
     rules: Box<[Rule]>,
     /// Where each rule stood in a text; empty where there was none.
@@ -39,6 +43,9 @@ struct ZoneRules {
 
 impl Acl {
     /// A list of rules. What in it looks like a mistake is in [`warnings`](Self::warnings).
+    ///
+    /// # Panics
+    /// With more than 268 435 456 prefixes, which take 20 gigabytes.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
         Self::build(rules.into_iter().collect(), Box::new([]))
     }
@@ -70,18 +77,15 @@ impl Acl {
             (0..).zip(&all).filter(|(_, (p, _))| p.zone().is_none()).map(|(id, (p, _))| (p.net(), id));
         let (v4, v6) = cut(zoneless, Order::First);
         let warnings = warning::find(&rules, &all, &v4, &v6);
-        let zones = zones(&all);
-        let zones = zones.into_iter().map(|zone| {
-            let of = |wanted: &dyn Fn(u32) -> bool| {
-                let prefixes = all.iter().filter(|(p, rule)| p.zone() == Some(zone) && wanted(*rule));
-                Lookup::new(
-                    &[(u32::MAX.into(), NONE)],
-                    &cut(prefixes.map(|(p, rule)| (p.net(), *rule)), Order::First).1,
-                )
+        let zones = warning::by_zone(&all, |&(prefix, rule), _| (prefix.net(), rule));
+        let zones = zones.into_iter().map(|(zone, prefixes)| {
+            let of = |prefixes: Vec<(IpNet, u32)>| {
+                Lookup::new(&[(u32::MAX.into(), NONE)], &cut(prefixes, Order::First).1)
             };
             let denies =
                 |rule: u32| rules.get(rule as usize).is_some_and(|rule| rule.verdict() == Verdict::Deny);
-            ZoneRules { zone, all: of(&|_| true), denying: of(&denies) }
+            let denying = prefixes.iter().copied().filter(|&(_, rule)| denies(rule)).collect();
+            ZoneRules { zone, all: of(prefixes), denying: of(denying) }
         });
         Self {
             zones: zones.collect(),
@@ -94,7 +98,8 @@ impl Acl {
         }
     }
 
-    /// The same, and it knows these prefixes of translators besides the well-known ones. They are no part of the list's text.
+    /// The same, and it knows these prefixes of translators besides the well-known ones. They are no part of
+    /// the list's text.
     #[must_use]
     pub fn with_nat64(self, prefixes: impl IntoIterator<Item = nat64::Prefix>) -> Self {
         Self { nat64: prefixes.into_iter().collect(), ..self }
@@ -102,18 +107,18 @@ impl Acl {
 
     /// Decides on a peer, and counts the decision.
     ///
-    /// A rule whose zone is written as the peer's is holds it. Where one is a name and the other an index, they can't be compared
-    /// here, and doubt denies: see [`decide_with`](Self::decide_with).
+    /// A rule whose zone is written as the peer's is holds it. Where one is a name and the other an index,
+    /// they can't be compared here, and doubt denies: see [`decide_with`](Self::decide_with).
     #[inline]
     pub fn decide(&self, peer: impl Into<Endpoint>) -> Decision<'_> {
         self.counted(self.look(peer.into(), Names::Unknown))
     }
 
-    /// The same where rules or peers have names of interfaces: `index_of` says which index a name has now, `None` where there is no such
-    /// interface. It is asked only where such a rule may hold the peer.
+    /// The same where rules or peers have names of interfaces: `index_of` says which index a name has now,
+    /// `None` where there is no such interface. It is asked only where such a rule may hold the peer.
     ///
-    /// A peer of a scope that has zones whose zone is not known, because it came as a mere IP address, is held by every zone's `deny`
-    /// and by no zone's `allow`.
+    /// A peer of a scope that has zones whose zone is not known, because it came as a mere IP address, is
+    /// held by every zone's `deny` and by no zone's `allow`.
     #[inline]
     pub fn decide_with(
         &self,
@@ -123,7 +128,8 @@ impl Acl {
         self.counted(self.look(peer.into(), Names::Known(&index_of)))
     }
 
-    /// What [`decide_with`](Self::decide_with) would say, without counting.
+    /// What [`decide_with`](Self::decide_with) would say, without counting. Counting costs an atomic
+    /// addition: little beside what a peer costs, yet as much as finding its rule in a short list.
     pub fn explain(&self, peer: impl Into<Endpoint>, index_of: impl Fn(&str) -> Option<u32>) -> Decision<'_> {
         self.look(peer.into(), Names::Known(&index_of))
     }
@@ -133,7 +139,8 @@ impl Acl {
         &self.rules
     }
 
-    /// What looks like a mistake: prefixes that never decide, and link-local ones that are allowed on every link.
+    /// What looks like a mistake: prefixes that never decide, and link-local ones that are allowed on every
+    /// link.
     pub fn warnings(&self) -> impl ExactSizeIterator<Item = Warned<'_>> {
         self.warnings.iter().map(|warning| Warned { acl: self, warning })
     }
@@ -169,8 +176,8 @@ impl Acl {
 
     #[inline]
     fn look(&self, peer: Endpoint, names: Names<'_>) -> Decision<'_> {
-        let (place, embedded) = match peer.address() {
-            IpAddr::V4(address) => (self.lookup.find_v4(address), None),
+        let place = match peer.address() {
+            IpAddr::V4(address) => self.lookup.find_v4(address),
             IpAddr::V6(address) => {
                 let mut place = self.lookup.find_v6(address);
                 if !self.zones.is_empty() && peer.has_zones() {
@@ -178,14 +185,10 @@ impl Acl {
                         place = place.min(rules.place(peer, names));
                     }
                 }
-                (place, embedded(address, &self.nat64))
+                place
             }
         };
-        let embedded = embedded.map(|(mechanism, address)| {
-            let place = self.lookup.find_v4(address);
-            Embedded { mechanism, address, verdict: self.verdict(place), rule: self.place(place) }
-        });
-        Decision { acl: self, peer, verdict: self.verdict(place), place: self.place(place), embedded }
+        Decision { acl: self, peer, verdict: self.verdict(place), place: self.place(place) }
     }
 
     #[inline]
@@ -197,11 +200,6 @@ impl Acl {
     fn verdict(&self, place: u32) -> Verdict {
         self.rules.get(place as usize).map_or(Verdict::Deny, Rule::verdict)
     }
-}
-
-/// All zones of a list, in order.
-pub(super) fn zones(prefixes: &[(Prefix, u32)]) -> std::collections::BTreeSet<Zone> {
-    prefixes.iter().filter_map(|(prefix, _)| prefix.zone()).collect()
 }
 
 /// What is known of the names of interfaces.
@@ -232,7 +230,8 @@ impl ZoneRules {
         if zone == self.zone {
             return Some(true);
         }
-        // Two names are two interfaces, but for other names that an interface may have; two indexes are two interfaces.
+        // Two names are two interfaces, but for other names that an interface may have; two indexes are two
+        // interfaces.
         let index = |zone: Zone| -> Option<Option<NonZeroU32>> {
             match names {
                 Names::Known(index_of) => Some(zone.resolve(index_of)),
@@ -247,16 +246,19 @@ impl ZoneRules {
     }
 }
 
+/// Most prefixes of a rule that are looked through for the one to print.
+const SEARCHED: usize = 1000;
+
 /// What an [`Acl`] says of one peer, and why.
 ///
-/// Printed for a log: the peer without its port, what was decided by which rule, and any IPv4 address inside it.
+/// Printed for a log: the peer without its port, what was decided by which rule, and any IPv4 address inside
+/// it.
 #[derive(Clone, Copy)]
 pub struct Decision<'a> {
     acl: &'a Acl,
     peer: Endpoint,
     verdict: Verdict,
     place: Option<usize>,
-    embedded: Option<Embedded>,
 }
 
 /// An IPv4 address inside a peer's IPv6 address. It is told, and has no part in the decision.
@@ -302,13 +304,19 @@ impl<'a> Decision<'a> {
 
     /// The IPv4 address inside the peer's, where there is one.
     pub fn embedded(&self) -> Option<Embedded> {
-        self.embedded
+        let IpAddr::V6(address) = self.peer.address() else { return None };
+        let (mechanism, address) = embedded(address, &self.acl.nat64)?;
+        let place = self.acl.lookup.find_v4(address);
+        Some(Embedded { mechanism, address, verdict: self.acl.verdict(place), rule: self.acl.place(place) })
     }
 
-    /// Which prefix of the rule holds the peer: the first that does.
+    /// Which prefix of the rule holds the peer; on the peer's own link before one of another name. A rule of very many is
+    /// not searched: whoever is denied and logged would cost that.
     fn prefix(&self) -> Option<&'a Prefix> {
-        let address = self.peer.address();
-        self.rule()?.prefixes().iter().find(|prefix| prefix.net().contains(&address))
+        let prefixes = self.rule()?.prefixes();
+        let (address, zone) = (self.peer.address(), self.peer.zone());
+        let holding = prefixes.iter().take(SEARCHED).filter(|prefix| prefix.net().contains(&address));
+        holding.min_by_key(|prefix| (prefix.zone() != zone, prefix.zone().is_some()))
     }
 }
 
@@ -316,17 +324,19 @@ impl fmt::Display for Decision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = |verdict| if verdict == Verdict::Allow { "allowed" } else { "denied" };
         write!(f, "{} {}", self.peer.without_port(), done(self.verdict))?;
-        match (self.place, self.prefix()) {
-            (Some(place), Some(prefix)) => {
-                write!(f, " by rule {}", place + 1)?;
-                if let Some(line) = self.line() {
-                    write!(f, " (line {line})")?;
-                }
-                write!(f, ": {} {prefix}", self.verdict)?;
+        if let (Some(place), Some(rule)) = (self.place, self.rule()) {
+            write!(f, " by rule {}", place + 1)?;
+            if let Some(line) = self.line() {
+                write!(f, " (line {line})")?;
             }
-            _ => write!(f, ": no rule holds it")?,
+            match self.prefix() {
+                Some(prefix) => write!(f, ": {} {prefix}", self.verdict)?,
+                None => write!(f, ": {} one of {} prefixes", self.verdict, rule.prefixes().len())?,
+            }
+        } else {
+            write!(f, ": no rule holds it")?;
         }
-        if let Some(Embedded { mechanism, address, verdict, rule }) = self.embedded {
+        if let Some(Embedded { mechanism, address, verdict, rule }) = self.embedded() {
             write!(f, "; it is {mechanism} for {address}, which would be {}", done(verdict))?;
             match rule {
                 Some(rule) => write!(f, " by rule {}", rule + 1)?,

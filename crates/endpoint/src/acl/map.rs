@@ -11,19 +11,18 @@ pub(super) const MOST: usize = 1 << 28;
 
 /// Values by prefix, of which the longest that holds an address is found.
 ///
-/// Built once, from any iterator of prefixes and values; then only read, by any number of threads. Where a prefix is given twice, the
-/// last value stays. Bits of a prefix behind its length are taken as zero.
+/// Built once, from any iterator of prefixes and values; then only read, by any number of threads. Where a
+/// prefix is given twice, the last value stays. Bits of a prefix behind its length are taken as zero. More
+/// than 268 435 456 prefixes, which take 20 gigabytes, are a panic.
 ///
 /// The families never meet: `::/0` holds no IPv4 address, `0.0.0.0/0` no IPv6 address. A mapped address
 /// (`::ffff:192.0.2.1`) and a prefix of mapped addresses are the IPv4 that they stand for.
 ///
 /// ```
-/// use ipnet::IpNet;
-/// use sixgate_endpoint::acl::PrefixMap;
+/// use sixgate_endpoint::acl::{IpNet, PrefixMap};
 /// use std::net::IpAddr;
 ///
-/// let all: IpNet = "2001:db8::/32".parse()?;
-/// let utrecht: IpNet = "2001:db8:5::/48".parse()?;
+/// let (all, utrecht): (IpNet, IpNet) = ("2001:db8::/32".parse()?, "2001:db8:5::/48".parse()?);
 /// let sites: PrefixMap<&str> = [(all, "all of us"), (utrecht, "Utrecht")].into_iter().collect();
 /// assert_eq!(sites.get("2001:db8:5::1".parse::<IpAddr>()?), Some(&"Utrecht"));
 /// assert_eq!(sites.get("2001:db8:6::1".parse::<IpAddr>()?), Some(&"all of us"));

@@ -1,8 +1,8 @@
 //! Access lists that keep the families apart.
 //!
-//! [`Acl`] is an ordered list of `allow` and `deny`, in which the first rule that holds a peer decides. [`PrefixMap`] and
-//! [`PrefixSet`] find the longest prefix that holds an address. All are made once and then only read, and find their way in a
-//! million prefixes as in ten.
+//! [`Acl`] is an ordered list of `allow` and `deny`, in which the first rule that holds a peer decides.
+//! [`PrefixMap`] and [`PrefixSet`] find the longest prefix that holds an address. All are made once and then
+//! only read, and are made for a million prefixes.
 //!
 //! ```
 //! use sixgate_endpoint::acl::Acl;
@@ -27,25 +27,29 @@
 //! ```
 //!
 //! # The families
-//! An IPv6 rule holds no IPv4 peer, an IPv4 rule no IPv6 peer, `::/0` and `0.0.0.0/0` included. There is no `any`: who means all writes
-//! `allow 0.0.0.0/0, ::/0`. A mapped address (`::ffff:192.0.2.1`, as an IPv6 socket shows an IPv4 peer) is the IPv4 address,
-//! in rules and in peers. A prefix that is broader than the mapped addresses, such as `::/64`, holds none of them.
+//! An IPv6 rule holds no IPv4 peer, an IPv4 rule no IPv6 peer, `::/0` and `0.0.0.0/0` included. There is no
+//! `any`: who means all writes `allow 0.0.0.0/0, ::/0`. A mapped address (`::ffff:192.0.2.1`, as an IPv6
+//! socket shows an IPv4 peer) is the IPv4 address, in rules and in peers. A prefix that is broader than the
+//! mapped addresses, such as `::/64`, holds none of them.
 //!
-//! An IPv4 address that is put inside an IPv6 address by NAT64, 6to4, Teredo and their like is another matter: the peer at the other
-//! end is an IPv6 one, or a translator's. The [`Decision`] tells of it ([`Decision::embedded`]) and says what the list would
-//! do with the IPv4 address; it does not follow that. Who wants to can: `deny 64:ff9b::/96` is a rule like any other.
+//! An IPv4 address that is put inside an IPv6 address by NAT64, 6to4, Teredo and their like is another
+//! matter: the peer at the other end is an IPv6 one, or a translator's. The [`Decision`] tells of it
+//! ([`Decision::embedded`]) and says what the list would do with the IPv4 address; it does not follow that.
+//! Who wants to can: `deny 64:ff9b::/96` is a rule like any other.
 //!
 //! # The text
-//! One rule a line, `allow` or `deny` and then prefixes with commas between them; `#` begins a remark. An address without a length is
-//! that address alone. Bits behind the length are refused (`192.0.2.1/24`), because it can't be known whether the network or
-//! the address was meant, and the two differ in who gets in; the error names both ways to write it. A zone stands before the
-//! length (RFC 4007 section 11.7) or behind it, and is printed before it. What is allowed but hardly meant, such as a rule
-//! that never decides, is in [`Acl::warnings`].
+//! One rule a line, `allow` or `deny` and then prefixes with commas between them; `#` begins a remark. An
+//! address without a length is that address alone. Bits behind the length are refused (`192.0.2.1/24`),
+//! because it can't be known whether the network or the address was meant, and the two differ in who gets in;
+//! the error names both ways to write it. A zone stands before the length (RFC 4007 section 11.7) or behind
+//! it, and is printed before it. What is allowed but hardly meant, such as a rule that never decides, is in
+//! [`Acl::warnings`].
 //!
 //! # Zones
-//! A rule with a zone holds peers of that zone only. A rule without one holds peers on every link. An interface's index changes
-//! over time and its name does not, so names are looked up when a peer is judged ([`Acl::decide_with`]). Where a peer's
-//! zone can't be compared with a rule's, doubt denies: a `deny` holds the peer, an `allow` does not.
+//! A rule with a zone holds peers of that zone only. A rule without one holds peers on every link. An
+//! interface's index changes over time and its name does not, so names are looked up when a peer is judged
+//! ([`Acl::decide_with`]). Where a peer's zone can't be compared with a rule's, doubt denies: a `deny` holds
+//! the peer, an `allow` does not.
 //!
 //! # The kernel's packet filter
 //! [`Acl::to_nft`] prints the list as a script for nft, with the same verdicts.
@@ -61,6 +65,9 @@ mod serde;
 mod text;
 mod tree;
 mod warning;
+
+/// The prefixes of the crate `ipnet`, of which these lists are made.
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use embedded::{Mechanism, embedded};
 pub use list::{Acl, Decision, Embedded, Warned};

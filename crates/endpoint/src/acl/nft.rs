@@ -10,21 +10,26 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A name that nft would not take for a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no name of an nft table: a letter, then letters, digits and _, 200 in all at most", .0.escape_debug())]
+#[error("`{}` is no name of an nft table: write a letter, then letters, digits and _", .0.escape_debug())]
 pub struct TableError(pub String);
 
 /// An [`Acl`] as a script for `nft -f`: print it.
 ///
-/// It makes a table of family `inet`, in place of one of that name that was there. In it the chain `peers` gives each packet, by its
-/// source, the verdict that the list gives: `accept`, or `drop`. It stands for itself until something jumps there, or until
-/// [`tcp`](Self::tcp) or [`udp`](Self::udp) name ports: packets to these then go there from a chain at `input`.
+/// It makes a table of family `inet`, in place of one of that name that was there. In it the chain `peers`
+/// gives each packet, by its source, the verdict that the list gives: `accept`, or `drop`. It stands for
+/// itself until something jumps there, or until [`tcp`](Self::tcp) or [`udp`](Self::udp) name ports: packets
+/// to these then go there from a chain at `input`.
 ///
-/// The script is made of sets of intervals, so its speed in the kernel does not depend on the number of rules. Rules with a zone become
-/// rules of their own that ask for the interface (`iifname`, or `iif` for an index), as do the rules before the last of them that hold
-/// addresses of such scopes.
+/// The script is made of sets of intervals, so its speed in the kernel does not depend on the number of
+/// rules. Rules with a zone become rules of their own that ask for the interface (`iifname`, or `iif` for an
+/// index), as do the rules before the last of them that hold addresses of such scopes.
 ///
-/// IPv4 addresses inside IPv6 ones are not reported here. On a wire there are no mapped addresses: the kernel takes what an IPv6
-/// socket shows as `::ffff:192.0.2.1` for the IPv4 packet that it is, and so does the script.
+/// nft takes a million prefixes; it needs some ten seconds for them, and until it is done the former table
+/// stands.
+///
+/// IPv4 addresses inside IPv6 ones are not reported here. On a wire there are no mapped addresses: the kernel
+/// takes what an IPv6 socket shows as `::ffff:192.0.2.1` for the IPv4 packet that it is, and so does the
+/// script.
 #[derive(Clone)]
 pub struct Nft<'a> {
     acl: &'a Acl,

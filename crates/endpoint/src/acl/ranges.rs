@@ -1,7 +1,8 @@
 //! Prefixes compiled into disjoint ranges, and the search for the range of an address.
 //!
-//! IPv4 is one tree of 32-bit keys. IPv6 is a tree over the high 64 bits of the ranges' ends; only where more than one range ends
-//! within one /64 does a second step look at the low 64 bits. Prefixes of up to 64 bits never need it.
+//! IPv4 is one tree of 32-bit keys. IPv6 is a tree over the high 64 bits of the ranges' ends; only where more
+//! than one range ends within one /64 does a second step look at the low 64 bits. Prefixes of up to 64 bits
+//! never need it.
 
 use super::tree::{Tree32, Tree64};
 use ipnet::IpNet;
@@ -28,7 +29,8 @@ struct Block {
     value: u32,
 }
 
-/// The ranges of one family: the last address and the value of each, in ascending order; the last ends with `max`.
+/// The ranges of one family: the last address and the value of each, in ascending order; the last ends with
+/// `max`.
 pub(super) type Cut = Vec<(u128, u32)>;
 
 /// Cuts all addresses of both families into ranges of one value each. Values lie below [`NONE`].

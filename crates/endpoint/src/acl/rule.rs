@@ -38,8 +38,9 @@ pub(super) fn canonical(net: IpNet) -> IpNet {
 
 /// A prefix of one family, on one link where it has a zone.
 ///
-/// A prefix of mapped addresses (`::ffff:192.0.2.0/120`) is the IPv4 prefix that it stands for (`192.0.2.0/24`). Bits behind the
-/// length are zero. Printed as RFC 4007 section 11.7 has it, `fe80::%eth0/10`; a single address without its length.
+/// A prefix of mapped addresses (`::ffff:192.0.2.0/120`) is the IPv4 prefix that it stands for
+/// (`192.0.2.0/24`). Bits behind the length are zero. Printed as RFC 4007 section 11.7 has it,
+/// `fe80::%eth0/10`; a single address without its length.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix {
     net: IpNet,
@@ -52,7 +53,8 @@ impl Prefix {
         Self { net: canonical(net.into()), zone: None }
     }
 
-    /// The same on one link; `None` where not all of its addresses are of a scope that has zones (link-local, for one).
+    /// The same on one link; `None` where not all of its addresses are of a scope that has zones (link-local,
+    /// for one).
     #[must_use]
     pub fn with_zone(self, zone: Zone) -> Option<Self> {
         self.has_zones().then_some(Self { zone: Some(zone), ..self })
@@ -76,8 +78,8 @@ impl Prefix {
         }
     }
 
-    /// Whether all addresses are of scopes that have zones. Those scopes are whole blocks, and no block of two scopes begins
-    /// and ends with one of them.
+    /// Whether all addresses are of scopes that have zones. Those scopes are whole blocks, and no block of
+    /// two scopes begins and ends with one of them.
     pub(super) fn has_zones(&self) -> bool {
         Endpoint::from(self.net.network()).has_zones() && Endpoint::from(self.net.broadcast()).has_zones()
     }

@@ -169,7 +169,8 @@ fn parse_prefix(whole: Part<'_>) -> Result<Prefix, (Part<'_>, RuleReason)> {
     if whole.text.contains(char::is_whitespace) {
         return whole.err(RuleReason::Comma);
     }
-    // RFC 4007 section 11.7 puts the zone before the length; many write it last. Neither character is part of a zone.
+    // RFC 4007 section 11.7 puts the zone before the length; many write it last. Neither character is part of
+    // a zone.
     let slash = whole.cut('/');
     let percent = whole.cut('%');
     let (address, length, zone) = match (slash, percent) {

@@ -1,9 +1,9 @@
 //! A static search tree over the ends of ranges: built once, a cache line a level.
 //!
-//! The ranges cover every key, one after the other, so a range is told by its last key alone. Each node is one cache line of
-//! ends; which child to go to is how many of them lie before the key, counted without a branch (an implicit B+ tree; the
-//! best known layout of this kind is the "S+ tree" of Algorithmica). A leaf holds its values beside its ends: the search
-//! touches nothing else.
+//! The ranges cover every key, one after the other, so a range is told by its last key alone. Each node is
+//! one cache line of ends; which child to go to is how many of them lie before the key, counted without a
+//! branch (an implicit B+ tree; the best known layout of this kind is the "S+ tree" of Algorithmica). A leaf
+//! holds its values beside its ends: the search touches nothing else.
 
 /// What ranges are made of: the numbers of addresses, or of halves of them.
 pub(super) trait Key: Copy + Ord {
@@ -114,8 +114,8 @@ impl<K: Key, const INNER: usize, const LEAF: usize> Tree<K, INNER, LEAF> {
     }
 }
 
-/// How many of the ends lie before a key: two looks, first at the last of each block, then into the block. There is no branch,
-/// and the loads of one look do not wait for one another.
+/// How many of the ends lie before a key: two looks, first at the last of each block, then into the block.
+/// There is no branch, and the loads of one look do not wait for one another.
 #[inline]
 fn before<K: Key, const N: usize>(ends: &[K; N], key: K) -> usize {
     // Blocks of 3 for up to 8 ends, of 4 for 15.

@@ -1,8 +1,9 @@
 //! What in a list looks like a mistake.
 
-use super::list::{Warned, zones};
+use super::list::Warned;
 use super::ranges::{Cut, NONE, Order, cut};
 use super::rule::{Prefix, Rule, Verdict};
+use crate::Zone;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,7 +30,8 @@ pub enum Warning {
         /// Whether one of these says otherwise.
         contradicts: bool,
     },
-    /// A prefix of link-local addresses, allowed without a zone: whoever is on any link may have such an address.
+    /// A prefix of link-local addresses, allowed without a zone: whoever is on any link may have such an
+    /// address.
     EveryLink {
         /// The place of its rule, from 0.
         rule: usize,
@@ -38,70 +40,79 @@ pub enum Warning {
     },
 }
 
-/// All warnings, by place of the rule; the first thousand. Given are all prefixes with their rules, and how those without a zone
-/// cut the addresses.
+/// All warnings, by place of the rule; the first thousand. Given are all prefixes with their rules, and how
+/// those without a zone cut the addresses between them, by place in `all`.
 pub(super) fn find(rules: &[Rule], all: &[(Prefix, u32)], v4: &Cut, v6: &Cut) -> Vec<Warning> {
-    let mut found = BTreeMap::new();
-    let mut dead = |wanted: &dyn Fn(Prefix) -> bool, v4: &Cut, v6: &Cut| {
-        let mut alive = vec![false; all.len()];
-        for &(_, id) in v4.iter().chain(v6) {
-            if let Some(alive) = alive.get_mut(id as usize) {
-                *alive = true;
+    let mut alive = vec![false; all.len()];
+    let mut live = |id: u32| alive.get_mut(id as usize).is_some_and(|alive| std::mem::replace(alive, true));
+    for &(_, id) in v4.iter().chain(v6) {
+        live(id);
+    }
+    let zones = by_zone(all, |&(prefix, _), id| (prefix.net(), id));
+    let zones: BTreeMap<Zone, Cut> =
+        zones.into_iter().map(|(zone, prefixes)| (zone, cut(prefixes, Order::First).1)).collect();
+    for zone in zones.values() {
+        let mut start = 0;
+        for &(end, id) in zone {
+            // A prefix with a zone decides where no rule without one does so before it. Who would look for
+            // long is supposed to.
+            let mut others = within(v6, start, end);
+            if id != NONE
+                && (others.by_ref().take(LOOKED_AT).any(|other| other > id) || others.next().is_some())
+            {
+                live(id);
             }
+            start = end.saturating_add(1);
         }
-        for (id, (&(prefix, rule), alive)) in all.iter().zip(alive).enumerate() {
-            if alive || !wanted(prefix) || found.len() >= KEPT {
-                continue;
-            }
-            let (rule, verdict) = (rule as usize, rules.get(rule as usize).map(Rule::verdict));
-            let holders = holders(prefix, v4, v6).filter_map(|id| Some(all.get(id as usize)?.1 as usize));
-            let (mut held_by, mut contradicts) = (BTreeSet::new(), false);
-            for holder in holders {
-                contradicts |= rules.get(holder).map(Rule::verdict) != verdict;
-                if held_by.len() < NAMED {
-                    held_by.insert(holder);
-                }
-            }
-            let held_by = held_by.into_iter().collect();
-            found.insert(id, Warning::Dead { rule, prefix, held_by, contradicts });
+    }
+    let warning = |(id, (&(prefix, rule), alive)): (u32, (&(Prefix, u32), bool))| {
+        let (rule, verdict) = (rule as usize, rules.get(rule as usize)?.verdict());
+        if alive {
+            let everywhere = verdict == Verdict::Allow && prefix.zone().is_none() && prefix.has_zones();
+            return everywhere.then_some(Warning::EveryLink { rule, prefix });
         }
-    };
-    dead(&|prefix| prefix.zone().is_none(), v4, v6);
-    for zone in zones(all) {
-        let here = |prefix: Prefix| {
-            prefix.zone() == Some(zone) || (prefix.zone().is_none() && may_have_zones(prefix))
+        let zone = prefix.zone().and_then(|zone| zones.get(&zone));
+        let (mut held_by, mut contradicts) = (BTreeSet::new(), false);
+        let nobody = Cut::new();
+        let (cut, start, end) = match prefix.net() {
+            IpNet::V4(net) => (v4, net.network().to_bits().into(), net.broadcast().to_bits().into()),
+            IpNet::V6(net) => (v6, net.network().to_bits(), net.broadcast().to_bits()),
         };
-        let ids = (0..).zip(all).filter(|(_, (prefix, _))| here(*prefix));
-        let (v4, v6) = cut(ids.map(|(id, (prefix, _))| (prefix.net(), id)), Order::First);
-        dead(&|prefix| prefix.zone() == Some(zone), &v4, &v6);
-    }
-    for (id, &(prefix, rule)) in all.iter().enumerate() {
-        let allows = rules.get(rule as usize).is_some_and(|rule| rule.verdict() == Verdict::Allow);
-        if allows && prefix.zone().is_none() && prefix.has_zones() && found.len() < KEPT {
-            found.entry(id).or_insert(Warning::EveryLink { rule: rule as usize, prefix });
+        let holders = within(cut, start, end).chain(within(zone.unwrap_or(&nobody), start, end));
+        for holder in holders.take(LOOKED_AT).filter(|&holder| holder < id) {
+            let holder = all.get(holder as usize)?.1 as usize;
+            contradicts |= rules.get(holder)?.verdict() != verdict;
+            if held_by.len() < NAMED {
+                held_by.insert(holder);
+            }
+        }
+        Some(Warning::Dead { rule, prefix, held_by: held_by.into_iter().collect(), contradicts })
+    };
+    (0..).zip(all.iter().zip(alive)).filter_map(warning).take(KEPT).collect()
+}
+
+/// The prefixes with a zone, by zone, each as `of` makes it of the prefix with its rule and its place.
+pub(super) fn by_zone<T>(
+    all: &[(Prefix, u32)],
+    of: impl Fn(&(Prefix, u32), u32) -> T,
+) -> BTreeMap<Zone, Vec<T>> {
+    let mut zones: BTreeMap<Zone, Vec<T>> = BTreeMap::new();
+    for (id, entry) in (0..).zip(all) {
+        if let Some(zone) = entry.0.zone() {
+            zones.entry(zone).or_default().push(of(entry, id));
         }
     }
-    found.into_values().collect()
+    zones
 }
 
-/// Whether a prefix holds an address of a scope that has zones, or may: all such addresses lie in `fe80::/10` or `ff00::/8`.
-fn may_have_zones(prefix: Prefix) -> bool {
-    match prefix.net() {
-        IpNet::V4(_) => false,
-        IpNet::V6(net) => net.broadcast().octets()[0] >= 0xfe,
-    }
-}
-
-/// Whose ranges lie in a prefix.
-fn holders<'a>(prefix: Prefix, v4: &'a Cut, v6: &'a Cut) -> impl Iterator<Item = u32> + use<'a> {
-    let (cut, start, end) = match prefix.net() {
-        IpNet::V4(net) => (v4, net.network().to_bits().into(), net.broadcast().to_bits().into()),
-        IpNet::V6(net) => (v6, net.network().to_bits(), net.broadcast().to_bits()),
-    };
+/// Whose ranges lie between two addresses, in part or whole.
+fn within(cut: &Cut, start: u128, end: u128) -> impl Iterator<Item = u32> {
     let first = cut.partition_point(|&(last, _)| last < start);
-    let last = cut.partition_point(|&(last, _)| last < end);
-    let last = last.min(first + LOOKED_AT);
-    cut.get(first..=last).unwrap_or_default().iter().map(|&(_, id)| id).filter(|&id| id != NONE)
+    let mut more = true;
+    cut[first..]
+        .iter()
+        .take_while(move |(last, _)| std::mem::replace(&mut more, *last < end))
+        .map(|&(_, id)| id)
 }
 
 impl fmt::Display for Warned<'_> {

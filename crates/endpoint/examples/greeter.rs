@@ -66,7 +66,7 @@ fn serve(listen: &[Endpoint], port: u16) -> Result<(), Box<dyn Error>> {
         // An IPv4 peer is an IPv4 peer here, whatever socket it came by.
         let (mut stream, peer) = listeners.accept()?;
         talkers.add(peer, 1);
-        let decision = acl.decide(peer);
+        let decision = acl.decide_here(peer);
         if !decision.is_allowed() {
             println!("refused {decision}");
             continue;

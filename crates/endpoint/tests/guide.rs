@@ -143,3 +143,39 @@ fn after_it_takes_the_guides_link_local_and_refuses_strangers() {
     assert_eq!(line, "");
     server.wait_line("refused 198.51.100.2 denied: no rule holds it", PATIENCE).expect("the reason");
 }
+
+#[test]
+fn a_rule_for_a_link_holds_the_peers_of_that_link() {
+    use sixgate_endpoint::listen::Listen;
+    use sixgate_endpoint::{Endpoint, acl::Acl, interface_index};
+    let world = World::new("guide-zones", &[Family::V6]);
+    let address = world.server.wait_link_local("eth0", PATIENCE).expect("a link-local address");
+    world.client.wait_link_local("eth0", PATIENCE).expect("a link-local address");
+    let there = format!("[{address}%eth0]:7777");
+    let (listening, go) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            world.server.run(|| {
+                let endpoint: Endpoint = there.parse().expect("an endpoint");
+                let mut listeners = Listen::at([endpoint]).warn_with(|_| {}).tcp().expect("a listener");
+                listening.send(()).expect("the client waits");
+                let (_, peer) = listeners.accept().expect("the client");
+                assert_eq!(peer.zone().and_then(|zone| zone.index()).map(u32::from), interface_index("eth0"));
+                let judged = |text: &str| {
+                    let acl: Acl = text.parse().expect("a list");
+                    (acl.decide_here(peer).is_allowed(), acl.decide(peer).is_allowed())
+                };
+                // The kernel gives the index; people write the name. Without the kernel's word doubt denies.
+                assert_eq!(judged("allow fe80::%eth0/10"), (true, false));
+                assert_eq!(judged("allow fe80::%lo/10"), (false, false));
+                assert_eq!(judged("deny fe80::%lo/10\nallow fe80::/10"), (true, false));
+                assert_eq!(judged("deny fe80::%eth0/10\nallow fe80::/10"), (false, false));
+            });
+        });
+        go.recv_timeout(PATIENCE).expect("the server listens");
+        world.client.run(|| {
+            let to: Endpoint = there.parse().expect("an endpoint");
+            std::net::TcpStream::connect(to.socket_addr(0).expect("eth0")).expect("the server");
+        });
+    });
+}

@@ -194,7 +194,7 @@ impl Slots {
             let endpoint = slot.want.endpoint;
             let Some(zone) = endpoint.zone() else { continue };
             let index = match (zone.name(), zone.index()) {
-                (Some(name), _) => open::index_of(&self.asking, name).unwrap_or(0),
+                (Some(name), _) => crate::interface::index_by(&self.asking, name).unwrap_or(0),
                 (None, Some(index)) if index_to_name(&self.asking, index.get()).is_ok() => index.get(),
                 (None, _) => 0,
             };

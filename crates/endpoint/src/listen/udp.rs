@@ -1,9 +1,9 @@
 //! UDP.
 
-use super::open::index_of;
 use super::slots::Slots;
 use super::{Missing, Refreshed, Warning};
 use crate::Endpoint;
+use crate::interface::index_by;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -135,7 +135,7 @@ impl UdpListeners {
         let (_, first) = self.slots.sockets().next().ok_or_else(|| gone(to))?;
         let index = match to.zone() {
             None => 0,
-            Some(zone) => zone.resolve(|name| index_of(first, name)).ok_or_else(|| no_interface(to))?.get(),
+            Some(zone) => zone.resolve(|name| index_by(first, name)).ok_or_else(|| no_interface(to))?.get(),
         };
         self.slots.towards(to, index).ok_or_else(|| gone(to))
     }
@@ -149,7 +149,7 @@ impl UdpListeners {
         };
         let address = match to.address() {
             IpAddr::V4(v4) if mapped => SocketAddrV6::new(v4.to_ipv6_mapped(), port, 0, 0).into(),
-            _ => to.to_socket_addr(port, |name| index_of(socket, name)).ok_or_else(|| no_interface(to))?,
+            _ => to.to_socket_addr(port, |name| index_by(socket, name)).ok_or_else(|| no_interface(to))?,
         };
         socket.send_to(octets, &SockAddr::from(address))
     }

@@ -18,16 +18,9 @@ const HTTPS: u16 = 443;
 
 /// Connects by plain TCP.
 pub(super) fn tcp(to: Endpoint, timeout: Duration) -> io::Result<()> {
-    let address = to.to_socket_addr(HTTPS, zone_index).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("no interface of the zone of {to}"))
-    })?;
+    let address =
+        to.socket_addr(HTTPS).map_err(|missing| io::Error::new(io::ErrorKind::NotFound, missing))?;
     TcpStream::connect_timeout(&address, timeout).map(|_| ())
-}
-
-fn zone_index(name: &str) -> Option<u32> {
-    let socket =
-        rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None).ok()?;
-    rustix::net::netdevice::name_to_index(socket, name).ok()
 }
 
 pub(super) fn run(check: &Check) -> Online {

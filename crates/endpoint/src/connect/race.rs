@@ -328,15 +328,19 @@ impl Race {
             return;
         }
         let rule = candidate.rule_alone();
+        let full = self.pending.len() >= MAX_ATTEMPTS;
         match self.pending.iter_mut().find(|placed| placed.candidate.to == candidate.to) {
             Some(known) => known.candidate.group = known.candidate.group.min(candidate.group),
+            // However often answers change, and whatever a service record says of its groups.
+            None if full => {}
             None => self.pending.push(Placed { candidate, rule, interleaved: false }),
         }
     }
 
     /// Keeps what may have to be tried through a NAT64.
     fn keep_v4(&mut self, to: Endpoint) {
-        if to.family() == Family::V4 && !self.v4.contains(&to) {
+        let room = self.v4.len() < self.policy.max_addresses;
+        if to.family() == Family::V4 && room && !self.v4.contains(&to) {
             self.v4.push(to);
         }
     }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark")]
 
 use sixgate_endpoint::Host;
-use sixgate_endpoint::connect::{Connector, policy};
+use sixgate_endpoint::connect::{Connector, Policy, policy};
 use socket2::SockRef;
 use std::hint::black_box;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -83,10 +83,16 @@ fn main() {
     let connector = Connector::new(policy());
 
     let plain = |to: SocketAddr| move || TcpStream::connect(to).unwrap();
+    // `std` has no deadline. What a plain connection does not do, a fair peer of it does not do either.
+    let patient = Connector::new(Policy { deadline: Duration::MAX, ..policy() });
     for (what, to) in [("IPv6 address", v6), ("IPv4 address", v4)] {
         let host: Host = sixgate_endpoint::Endpoint::from(to).into();
+        let ours = || patient.connect(&host, 0).unwrap().stream;
+        tell(&format!("{what}, no deadline"), "std", compare(&listeners, ours, plain(to)), Some(1.05));
         let ours = || connector.connect(&host, 0).unwrap().stream;
-        tell(what, "std", compare(&listeners, ours, plain(to)), Some(1.05));
+        tell(&format!("{what}, 30 s"), "std without one", compare(&listeners, ours, plain(to)), Some(1.05));
+        let timed = || TcpStream::connect_timeout(&to, policy().deadline).unwrap();
+        tell(&format!("{what}, 30 s"), "std connect_timeout", compare(&listeners, ours, timed), Some(1.0));
     }
 
     let name: Host = "localhost".parse::<Host>().unwrap().with_port(v6.port());

@@ -1,8 +1,8 @@
 //! The driver for programs that block.
 //!
 //! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two system calls more than a
-//! plain connection, where a poll loop needs five. When that time is over the kernel goes on with the handshake, and the loop takes
-//! over.
+//! plain connection, where a poll loop needs three or more; none more for an address where the policy has no deadline. When that time is
+//! over the kernel goes on with the handshake, and the loop takes over.
 
 use super::connector::{Prepared, Target, too_many};
 use super::system::{failure, socket};
@@ -71,7 +71,7 @@ impl Connector {
         match driver.run() {
             Some((peer, socket)) => {
                 let trace = driver.race.into_trace();
-                self.learn(&driver.target, &trace);
+                self.learn(driver.latest, &driver.target, &trace);
                 Ok(Connection { stream: socket.into(), peer, trace })
             }
             None => Err(self.lost(&driver.target, driver.race)),
@@ -178,27 +178,27 @@ impl Driver<'_> {
     /// Starts an attempt; an event where it has ended already.
     fn start(&mut self, attempt: Attempt, candidate: Candidate, alone: bool) -> Option<Event> {
         let to = candidate.to;
-        let (socket, address) = match socket(to, &self.connector.sources) {
+        let patience = if alone { self.patience() } else { None };
+        let ready = socket(to, &self.connector.sources, patience.is_some());
+        let (socket, address) = match ready {
             Ok(ready) => ready,
             Err(failure) => return Some(Event::Failed(attempt, failure)),
         };
-        let patience = if alone { self.patience() } else { None };
-        let timed = match patience {
-            Some(patience) => socket.set_write_timeout(Some(patience)).is_ok(),
-            None => false,
-        };
-        if !timed && let Err(error) = socket.set_nonblocking(true) {
+        let timeout = patience.filter(|patience| *patience < Duration::MAX);
+        if timeout.is_some()
+            && let Err(error) = socket.set_write_timeout(timeout)
+        {
             return Some(Event::Failed(attempt, Failure::System(error.to_string())));
         }
         let result = socket.connect(&address.into());
         // Neither the timeout nor the mode is the program's to find.
         let restored = match &result {
-            Ok(()) if timed => socket.set_write_timeout(None),
-            Ok(()) => socket.set_nonblocking(false),
-            Err(error) if is_under_way(error) && timed => {
+            Ok(()) if timeout.is_some() => socket.set_write_timeout(None),
+            Ok(()) if patience.is_none() => socket.set_nonblocking(false),
+            Err(error) if is_under_way(error) && patience.is_some() => {
                 socket.set_write_timeout(None).and_then(|()| socket.set_nonblocking(true))
             }
-            Err(_) => Ok(()),
+            _ => Ok(()),
         };
         if let Err(error) = restored {
             return Some(Event::Failed(attempt, Failure::System(error.to_string())));
@@ -216,11 +216,15 @@ impl Driver<'_> {
         }
     }
 
-    /// For how long an attempt may block: until something else could be done. `None` where that is too short.
+    /// For how long an attempt may block: until something else could be done. `None` where that is too short, [`Duration::MAX`] where
+    /// nothing else can be done ever.
     fn patience(&self) -> Option<Duration> {
-        let until = self.race.poll_timeout()?;
+        let until = self.race.poll_timeout().unwrap_or(Duration::MAX);
         let until = self.race.answers_matter_at().map_or(until, |answers| until.min(answers));
-        let patience = until.saturating_sub(self.connector.now());
+        if until == Duration::MAX {
+            return Some(until);
+        }
+        let patience = until.saturating_sub(self.latest);
         (patience >= TICKS).then_some(patience)
     }
 

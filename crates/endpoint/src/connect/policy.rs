@@ -101,7 +101,8 @@ pub struct Policy {
     pub max_addresses: usize,
     /// Attempts at one time; see [`Policy::in_flight_limit`].
     pub max_in_flight: usize,
-    /// When to give up altogether.
+    /// When to give up altogether; [`Duration::MAX`] for never, which leaves an address that does not answer to the kernel's own patience
+    /// (some two minutes), and a resolver that does not to its.
     pub deadline: Duration,
     /// For how long the address that worked is tried first the next time (RFC 6555 section 4.2 had ten minutes); zero for never.
     pub remember: Duration,
@@ -261,11 +262,14 @@ impl Policy {
             "limits",
             "RFC 8305 section 5",
             format!(
-                "{} addresses of each answer; {} attempts at a time, the oldest gives way after {}; all is over after {}",
+                "{} addresses of each answer; {} attempts at a time, the oldest gives way after {}; {}",
                 self.max_addresses,
                 self.in_flight_limit(),
                 Time(self.max_attempt_delay),
-                Time(self.deadline)
+                match self.deadline {
+                    Duration::MAX => "no deadline but the system's".to_owned(),
+                    deadline => format!("all is over after {}", Time(deadline)),
+                }
             ),
         );
         rule("the winner", "RFC 8305 section 5", "the first that connects; all others are closed".to_owned());

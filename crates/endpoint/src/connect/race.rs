@@ -201,7 +201,7 @@ impl Race {
         self.advance(now, actions);
     }
 
-    /// When [`Self::handle_timeout`] is next due; `None` once it is over, or before it begins.
+    /// When [`Self::handle_timeout`] is next due; `None` once it is over, before it begins, and where only an event can change things.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let begun = self.begun.filter(|_| !self.over)?;
         let mut due = begun.saturating_add(self.policy.deadline);
@@ -213,7 +213,7 @@ impl Race {
         if !self.explain && self.may_synthesise() {
             due = due.min(self.last_start.saturating_add(self.policy.last_resort_delay));
         }
-        Some(due)
+        (due < Duration::MAX).then_some(due)
     }
 
     /// When an address that is not known yet could be tried, should it come now. A driver that waits for one attempt alone need

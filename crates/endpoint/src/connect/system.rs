@@ -26,17 +26,22 @@ impl Sources {
 }
 
 /// A socket of the right family, bound where a source was chosen, and the address to connect it to.
-pub(super) fn socket(to: Endpoint, sources: &Sources) -> Result<(Socket, SocketAddr), Failure> {
+pub(super) fn socket(
+    to: Endpoint,
+    sources: &Sources,
+    blocking: bool,
+) -> Result<(Socket, SocketAddr), Failure> {
     let family = to.family();
     let domain = match family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let socket =
-        Socket::new(domain, Type::STREAM, None).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::AFNOSUPPORT) => Failure::NoFamily(family),
-            _ => Failure::System(error.to_string()),
-        })?;
+    // As a flag it costs no system call of its own.
+    let kind = if blocking { Type::STREAM } else { Type::STREAM.nonblocking() };
+    let socket = Socket::new(domain, kind, None).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::AFNOSUPPORT) => Failure::NoFamily(family),
+        _ => Failure::System(error.to_string()),
+    })?;
     let to = sockaddr(&socket, to)?;
     if let Some(source) = sources.of(family) {
         let address = sockaddr(&socket, source.with_port(source.port().unwrap_or(0)))?;

@@ -519,3 +519,16 @@ fn a_source_that_is_missing_puts_an_address_last() {
         .play(policy());
     assert_eq!(played.starts(), starts(&[(1, X), (251, A)]));
 }
+
+#[test]
+fn without_a_deadline_the_attempts_end_it() {
+    let patient = Policy { deadline: Duration::MAX, ..policy() };
+    let played = world()
+        .answers(Question::V6, 0, &[A])
+        .answers(Question::V4, 0, &[X])
+        .fails(A, 127_000, Failure::TimedOut)
+        .fails(X, 127_000, Failure::TimedOut)
+        .play(patient);
+    assert_eq!(played.log.last(), Some(&(ms(127_250), Action::Lost)));
+    assert!(patient.to_string().contains("no deadline but the system's"));
+}

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use socket2::Socket;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -157,8 +158,11 @@ impl Driver<'_> {
         let connector = self.connector.clone();
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
         let submitted = self.connector.shared.workers.submit(Box::new(move || {
+            // A resolver of the program's own may panic; its question is then answered all the same.
+            let event = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+                Event::NoAnswer(question, "the resolver panicked".to_owned())
+            });
             // Nobody listens where the race is over.
-            let event = job();
             if sender.send((connector.now(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
             }

@@ -168,7 +168,7 @@ impl Driver {
             let Poll::Ready(result) = Pin::new(asked).poll(context) else { continue };
             let question = *question;
             self.questions.remove(index);
-            let ended = |_| Event::NoAnswer(question, "the resolver's thread has ended".to_owned());
+            let ended = |_| Event::NoAnswer(question, "the resolver panicked".to_owned());
             return Poll::Ready(Some(result.unwrap_or_else(ended)));
         }
         match &mut self.timer {

@@ -57,6 +57,28 @@ fn questions_without_end_are_bounded() {
 }
 
 #[test]
+fn a_resolver_that_panics_is_one_without_an_answer() {
+    struct Panics;
+    impl sixgate_endpoint::resolve::Resolve for Panics {
+        fn resolve(
+            &self,
+            _: &str,
+            family: Family,
+        ) -> Result<Vec<sixgate_endpoint::Endpoint>, sixgate_endpoint::resolve::ResolveError> {
+            assert_eq!(family, Family::V4, "as this test wants it");
+            Ok(vec![V4.parse().unwrap()])
+        }
+    }
+    let net = net("panics");
+    for driver in BOTH {
+        let connector = Connector::new(policy()).with_resolver(std::sync::Arc::new(Panics));
+        let made = net.connect(driver, &connector, NAME).unwrap();
+        assert_eq!(made.to(), V4);
+        assert!(made.trace.to_string().contains("the resolver panicked"), "{driver:?}\n{}", made.trace);
+    }
+}
+
+#[test]
 fn the_order_is_explained() {
     let net = net("explain");
     let connector = connector(fixed(NAME, &[V6, "2001:db8:ffff::1", "2001:db8:1::2"], &[V4]));

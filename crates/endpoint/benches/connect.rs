@@ -109,9 +109,14 @@ fn main() {
     {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host: Host = sixgate_endpoint::Endpoint::from(v6).into();
-        let ours = || runtime.block_on(connector.connect_async(&host, 0)).unwrap().stream;
+        let ours = || runtime.block_on(patient.connect_async(&host, 0)).unwrap().stream;
         let peer = || runtime.block_on(tokio::net::TcpStream::connect(v6)).unwrap();
-        tell("IPv6 address, tokio", "tokio", compare(&listeners, ours, peer), Some(1.05));
+        tell("IPv6 address, tokio, no deadline", "tokio", compare(&listeners, ours, peer), Some(1.05));
+        let ours = || runtime.block_on(connector.connect_async(&host, 0)).unwrap().stream;
+        let timed =
+            async || tokio::time::timeout(policy().deadline, tokio::net::TcpStream::connect(v6)).await;
+        let peer = || runtime.block_on(timed()).unwrap().unwrap();
+        tell("IPv6 address, tokio, 30 s", "tokio with timeout", compare(&listeners, ours, peer), Some(1.05));
         let ours = || runtime.block_on(connector.connect_async(&name, 0)).unwrap().stream;
         let peer = || runtime.block_on(tokio::net::TcpStream::connect(("localhost", v6.port()))).unwrap();
         tell("name in /etc/hosts, tokio", "tokio, which asks once", compare(&listeners, ours, peer), None);

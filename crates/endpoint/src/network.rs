@@ -30,7 +30,7 @@
 //! and counters.
 //!
 //! **Event loops**: [`Changes`] is [`AsFd`] and never blocks: poll it for reading, then call
-//! [`Changes::changed`], which takes all that waits. On tokio, `tokio::io::unix::AsyncFd` takes it as it is.
+//! [`Changes::changed`], which takes all that waits. On tokio, `tokio::io::unix::AsyncFd` registers it.
 //!
 //! A sandbox (seccomp) or a kernel may have no netlink. [`Changes::open`] says so then; a program goes on
 //! without, and forgets what it learnt after some minutes instead.

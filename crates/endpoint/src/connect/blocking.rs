@@ -159,9 +159,8 @@ impl Driver<'_> {
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
         let submitted = self.connector.shared.workers.submit(Box::new(move || {
             // A resolver of the program's own may panic; its question is then answered all the same.
-            let event = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
-                Event::NoAnswer(question, "the resolver panicked".to_owned())
-            });
+            let event = catch_unwind(AssertUnwindSafe(job))
+                .unwrap_or_else(|_| Event::NoAnswer(question, "the resolver panicked".to_owned()));
             // Nobody listens where the race is over.
             if sender.send((connector.now(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());

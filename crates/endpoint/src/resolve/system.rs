@@ -214,8 +214,8 @@ fn explain_system(errno: Option<i32>) -> (ResolveFailure, String) {
         }
         // EAFNOSUPPORT.
         97 => {
-            let reason = "the system's resolver cannot reach its servers with the address families of this system; \
-                          check /etc/resolv.conf for servers of a family that is there";
+            let reason = "the system's resolver cannot reach its servers with the address families of this \
+                          system; check /etc/resolv.conf for servers of a family that is there";
             (ResolveFailure::NoFamily, reason.to_owned())
         }
         // EACCES, EPERM.

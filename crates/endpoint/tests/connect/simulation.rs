@@ -1,7 +1,9 @@
 //! Races in random worlds: what must hold in all of them.
 
 use crate::world::{Does, Says, World, candidate, ms};
-use sixgate_endpoint::connect::{Action, Failure, FamilyChoice, Outcome, PACE, Policy, Question, Race, policy};
+use sixgate_endpoint::connect::{
+    Action, Failure, FamilyChoice, Outcome, PACE, Policy, Question, Race, policy,
+};
 use sixgate_endpoint::{Endpoint, Family};
 use std::time::Duration;
 

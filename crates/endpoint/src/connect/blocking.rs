@@ -1,8 +1,9 @@
 //! The driver for programs that block.
 //!
-//! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two system calls more than a
-//! plain connection, where a poll loop needs three or more; none more for an address where the policy has no deadline. When that time is
-//! over the kernel goes on with the handshake, and the loop takes over.
+//! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two
+//! system calls more than a plain connection, where a poll loop needs three or more; none more for an address
+//! where the policy has no deadline. When that time is over the kernel goes on with the handshake, and the
+//! loop takes over.
 
 use super::connector::{Prepared, Target, too_many};
 use super::system::{failure, socket};
@@ -53,8 +54,8 @@ struct Driver<'a> {
 }
 
 impl Connector {
-    /// Connects; blocks for as long as the policy's deadline at most. A name is asked for on threads of its own, an address needs
-    /// none. Options such as `TCP_NODELAY` are the caller's to set.
+    /// Connects; blocks for as long as the policy's deadline at most. A name is asked for on threads of its
+    /// own, an address needs none. Options such as `TCP_NODELAY` are the caller's to set.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.
@@ -79,8 +80,9 @@ impl Connector {
         }
     }
 
-    /// The candidates of a host in the order in which [`Self::connect`] would try them, with the reason for each place, and what the
-    /// resolver said. Nothing is tried. Blocks until the resolver has answered, or the policy's deadline.
+    /// The candidates of a host in the order in which [`Self::connect`] would try them, with the reason for
+    /// each place, and what the resolver said. Nothing is tried. Blocks until the resolver has answered, or
+    /// the policy's deadline.
     pub fn explain(&self, host: &Host, default_port: u16) -> Trace {
         let Prepared { race, target } = self.prepare(host, default_port);
         let mut driver = Driver {
@@ -219,8 +221,8 @@ impl Driver<'_> {
         }
     }
 
-    /// For how long an attempt may block: until something else could be done. `None` where that is too short, [`Duration::MAX`] where
-    /// nothing else can be done ever.
+    /// For how long an attempt may block: until something else could be done. `None` where that is too short,
+    /// [`Duration::MAX`] where nothing else can be done ever.
     fn patience(&self) -> Option<Duration> {
         let until = self.race.poll_timeout().unwrap_or(Duration::MAX);
         let until = self.race.answers_matter_at().map_or(until, |answers| until.min(answers));
@@ -258,7 +260,8 @@ impl Driver<'_> {
             if let Some(error) = error {
                 events.push(Event::Failed(attempt, failure(&error, to, &self.connector.sources)));
             } else {
-                // Several may be here. The core takes the first event, which is that of the last one seen here.
+                // Several may be here. The core takes the first event, which is that of the last one seen
+                // here.
                 self.connected = Some((attempt, to, socket));
                 events.push(Event::Connected(attempt));
             }

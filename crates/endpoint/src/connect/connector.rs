@@ -106,7 +106,8 @@ impl Connector {
         Self { resolver, ..self }
     }
 
-    /// From this address, over its family; a port where it has one. Call it once for each family that needs it.
+    /// From this address, over its family; a port where it has one. Call it once for each family that needs
+    /// it.
     #[must_use]
     pub fn with_source(mut self, source: Endpoint) -> Self {
         match source.family() {

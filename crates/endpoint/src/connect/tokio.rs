@@ -46,8 +46,8 @@ impl Drop for Outstanding {
 }
 
 impl Connector {
-    /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every attempt at once; a
-    /// question to the system's resolver cannot be taken back and ends by itself.
+    /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every
+    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.

@@ -199,7 +199,8 @@ fn section_5_one_attempt_each_delay_and_earlier_ones_go_on() {
         .connects(B, 300)
         .play(policy());
     assert_eq!(played.starts(), starts(&[(0, A), (250, B)]));
-    // The first wins though it is not the last to have started; the other is closed, and before the race is over.
+    // The first wins though it is not the last to have started; the other is closed, and before the race is
+    // over.
     assert_eq!(played.winner().as_deref(), Some(A));
     let end: Vec<_> = played.log.iter().rev().take(2).rev().cloned().collect();
     assert_eq!(end, [(ms(300), Action::Cancel(1)), (ms(300), Action::Won(0))]);

@@ -158,8 +158,9 @@ impl World {
             }
             let timer = race.poll_timeout().unwrap_or(Duration::MAX);
             // What is cancelled is closed: nothing comes from it.
-            events.retain(|_, event| {
-                !matches!(event, Event::Connected(attempt) | Event::Failed(attempt, _) if cancelled.contains(attempt))
+            events.retain(|_, event| match event {
+                Event::Connected(attempt) | Event::Failed(attempt, _) => !cancelled.contains(attempt),
+                _ => true,
             });
             match events.first_key_value() {
                 Some((&(at, number), _)) if at <= timer => {

@@ -38,8 +38,8 @@ fn a_blackhole_costs_one_attempt_delay_once() {
 
 #[test]
 fn what_is_rejected_costs_next_to_nothing() {
-    // With a delay, as on every real link: an ICMPv6 error that comes while `connect` still holds the socket counts as a passing
-    // one for Linux (`tcp_v6_err`), and within one machine it does.
+    // With a delay, as on every real link: an ICMPv6 error that comes while `connect` still holds the socket
+    // counts as a passing one for Linux (`tcp_v6_err`), and within one machine it does.
     let net = net_with("reject", |link| link.delay(ms(5)));
     let rules = [
         ("reject with tcp reset", Failure::Refused),

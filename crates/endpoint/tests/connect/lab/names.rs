@@ -187,7 +187,8 @@ fn half_deaf(net: &Net, code: Option<u8>) {
     let serve = move || {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            // RFC 1035 section 4.1: behind twelve octets the name, which ends with a zero; then type and class.
+            // RFC 1035 section 4.1: behind twelve octets the name, which ends with a zero; then type and
+            // class.
             let Some(end) = buffer[12..length].iter().position(|&octet| octet == 0) else { continue };
             let question_end = 12 + end + 5;
             let a = buffer[12 + end + 2] == 1;

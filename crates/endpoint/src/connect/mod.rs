@@ -100,6 +100,7 @@
 //! - What worked last time comes before the order of RFC 6724, as RFC 6555 section 4.2 had it; RFC 8305 has
 //!   it as a rule between 8 and 9 only. Where IPv6 is broken the text of RFC 8305 alone would cost every
 //!   connection its delay.
+//!   The price: for ten minutes IPv6 is not tried first again there, unless the network changes.
 //! - Of the rules of RFC 6724, 4 and 7 ask what Linux does not tell of, and 9 is for IPv6 alone.
 
 #[cfg(feature = "clap")]

@@ -17,7 +17,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`Connector`] is for programs: one for the whole program, so that it remembers what works. It blocks with
+//! `Connector` is for programs: one for the whole program, so that it remembers what works. It blocks with
 //! `Connector::connect` and runs on tokio with `Connector::connect_async` (feature `tokio`). An address takes
 //! the same way as a name, without a thread.
 //!

@@ -26,12 +26,12 @@ test: peers ## everything that must hold; needs root, or sudo for the packages
 
 bench: build ## figures, as ratios against peers where there are any
 	@tests/bench
-	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio
+	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 
 lint: ## style, lints, licences and advisories of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets $(TESTED) -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TESTED)
 	@# The kit is adopted alone, with as little as its user wants.
 	for features in "" net serde tokio clap "net serde tokio clap"; do \
 		$(CARGO) clippy -p sixgate-endpoint --all-targets --locked --quiet --no-default-features --features "$$features" \

@@ -1,8 +1,9 @@
 //! The driver for programs that block.
 //!
-//! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two system calls more than a
-//! plain connection, where a poll loop needs five. When that time is over the kernel goes on with the handshake, and the loop takes
-//! over.
+//! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two
+//! system calls more than a plain connection, where a poll loop needs three or more; none more for an address
+//! where the policy has no deadline. When that time is over the kernel goes on with the handshake, and the
+//! loop takes over.
 
 use super::connector::{Prepared, Target, too_many};
 use super::system::{failure, socket};
@@ -15,6 +16,7 @@ use rustix::io::Errno;
 use socket2::Socket;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -52,8 +54,8 @@ struct Driver<'a> {
 }
 
 impl Connector {
-    /// Connects; blocks for as long as the policy's deadline at most. A name is asked for on threads of its own, an address needs
-    /// none. Options such as `TCP_NODELAY` are the caller's to set.
+    /// Connects; blocks for as long as the policy's deadline at most. A name is asked for on threads of its
+    /// own, an address needs none. Options such as `TCP_NODELAY` are the caller's to set.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.
@@ -71,15 +73,16 @@ impl Connector {
         match driver.run() {
             Some((peer, socket)) => {
                 let trace = driver.race.into_trace();
-                self.learn(&driver.target, &trace);
+                self.learn(driver.latest, &driver.target, &trace);
                 Ok(Connection { stream: socket.into(), peer, trace })
             }
             None => Err(self.lost(&driver.target, driver.race)),
         }
     }
 
-    /// The candidates of a host in the order in which [`Self::connect`] would try them, with the reason for each place, and what the
-    /// resolver said. Nothing is tried. Blocks until the resolver has answered, or the policy's deadline.
+    /// The candidates of a host in the order in which [`Self::connect`] would try them, with the reason for
+    /// each place, and what the resolver said. Nothing is tried. Blocks until the resolver has answered, or
+    /// the policy's deadline.
     pub fn explain(&self, host: &Host, default_port: u16) -> Trace {
         let Prepared { race, target } = self.prepare(host, default_port);
         let mut driver = Driver {
@@ -157,8 +160,10 @@ impl Driver<'_> {
         let connector = self.connector.clone();
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
         let submitted = self.connector.shared.workers.submit(Box::new(move || {
+            // A resolver of the program's own may panic; its question is then answered all the same.
+            let event = catch_unwind(AssertUnwindSafe(job))
+                .unwrap_or_else(|_| Event::NoAnswer(question, "the resolver panicked".to_owned()));
             // Nobody listens where the race is over.
-            let event = job();
             if sender.send((connector.now(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
             }
@@ -178,27 +183,27 @@ impl Driver<'_> {
     /// Starts an attempt; an event where it has ended already.
     fn start(&mut self, attempt: Attempt, candidate: Candidate, alone: bool) -> Option<Event> {
         let to = candidate.to;
-        let (socket, address) = match socket(to, &self.connector.sources) {
+        let patience = if alone { self.patience() } else { None };
+        let ready = socket(to, &self.connector.sources, patience.is_some());
+        let (socket, address) = match ready {
             Ok(ready) => ready,
             Err(failure) => return Some(Event::Failed(attempt, failure)),
         };
-        let patience = if alone { self.patience() } else { None };
-        let timed = match patience {
-            Some(patience) => socket.set_write_timeout(Some(patience)).is_ok(),
-            None => false,
-        };
-        if !timed && let Err(error) = socket.set_nonblocking(true) {
+        let timeout = patience.filter(|patience| *patience < Duration::MAX);
+        if timeout.is_some()
+            && let Err(error) = socket.set_write_timeout(timeout)
+        {
             return Some(Event::Failed(attempt, Failure::System(error.to_string())));
         }
         let result = socket.connect(&address.into());
         // Neither the timeout nor the mode is the program's to find.
         let restored = match &result {
-            Ok(()) if timed => socket.set_write_timeout(None),
-            Ok(()) => socket.set_nonblocking(false),
-            Err(error) if is_under_way(error) && timed => {
+            Ok(()) if timeout.is_some() => socket.set_write_timeout(None),
+            Ok(()) if patience.is_none() => socket.set_nonblocking(false),
+            Err(error) if is_under_way(error) && patience.is_some() => {
                 socket.set_write_timeout(None).and_then(|()| socket.set_nonblocking(true))
             }
-            Err(_) => Ok(()),
+            _ => Ok(()),
         };
         if let Err(error) = restored {
             return Some(Event::Failed(attempt, Failure::System(error.to_string())));
@@ -216,11 +221,15 @@ impl Driver<'_> {
         }
     }
 
-    /// For how long an attempt may block: until something else could be done. `None` where that is too short.
+    /// For how long an attempt may block: until something else could be done. `None` where that is too short,
+    /// [`Duration::MAX`] where nothing else can be done ever.
     fn patience(&self) -> Option<Duration> {
-        let until = self.race.poll_timeout()?;
+        let until = self.race.poll_timeout().unwrap_or(Duration::MAX);
         let until = self.race.answers_matter_at().map_or(until, |answers| until.min(answers));
-        let patience = until.saturating_sub(self.connector.now());
+        if until == Duration::MAX {
+            return Some(until);
+        }
+        let patience = until.saturating_sub(self.latest);
         (patience >= TICKS).then_some(patience)
     }
 
@@ -251,7 +260,8 @@ impl Driver<'_> {
             if let Some(error) = error {
                 events.push(Event::Failed(attempt, failure(&error, to, &self.connector.sources)));
             } else {
-                // Several may be here. The core takes the first event, which is that of the last one seen here.
+                // Several may be here. The core takes the first event, which is that of the last one seen
+                // here.
                 self.connected = Some((attempt, to, socket));
                 events.push(Event::Connected(attempt));
             }

@@ -106,7 +106,8 @@ impl Connector {
         Self { resolver, ..self }
     }
 
-    /// From this address, over its family; a port where it has one. Call it once for each family that needs it.
+    /// From this address, over its family; a port where it has one. Call it once for each family that needs
+    /// it.
     #[must_use]
     pub fn with_source(mut self, source: Endpoint) -> Self {
         match source.family() {
@@ -213,17 +214,16 @@ impl Connector {
     }
 
     /// Learns from a race that is over.
-    pub(super) fn learn(&self, target: &Target, trace: &Trace) {
+    pub(super) fn learn(&self, now: Duration, target: &Target, trace: &Trace) {
         if target.destination.is_some() {
             self.refresh();
         }
-        let now = self.now();
         lock(&self.shared.memory).learn(now, target.epoch, target.destination.as_deref(), trace);
     }
 
     pub(super) fn lost(&self, target: &Target, race: Race) -> ConnectError {
         let trace = race.into_trace();
-        self.learn(target, &trace);
+        self.learn(self.now(), target, &trace);
         ConnectError::new(trace)
     }
 }

@@ -57,7 +57,8 @@ impl ConnectError {
             Some(family) if !choice.allows(family) => {
                 write!(
                     f,
-                    "\n  it is an {family} address, and the choice of family is `{choice}`: choose the other one"
+                    "\n  it is an {family} address, and the choice of family is `{choice}`: choose the \
+                    other one"
                 )
             }
             _ if Family::BOTH.iter().all(|family| choice.allows(*family)) => {
@@ -67,7 +68,8 @@ impl ConnectError {
                 let other = choice.preferred().other();
                 write!(
                     f,
-                    "\n  the choice of family is `{choice}`: it may have an {other} address, which was not tried"
+                    "\n  the choice of family is `{choice}`: it may have an {other} address, which was \
+                    not tried"
                 )
             }
         }

@@ -34,7 +34,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether nothing was sent: then the pace of RFC 8305 section 5 is not used up, for there is no load on the network.
+    /// Whether nothing was sent: then the pace of RFC 8305 section 5 is not used up, for there is no load on
+    /// the network.
     pub fn is_local(&self) -> bool {
         matches!(
             self,

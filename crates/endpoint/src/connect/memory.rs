@@ -97,9 +97,9 @@ struct Address {
 
 /// What worked: per destination the winner, and how each family fared; per address its round-trip time.
 ///
-/// It holds so many destinations and addresses and no more: the one not touched for longest goes, and is counted. All goes
-/// when the network changes (RFC 8305 section 4: history "MUST NOT be used across different network interfaces").
-/// `now` is any clock that does not go back.
+/// It holds so many destinations and addresses and no more: the one not touched for longest goes, and is
+/// counted. All goes when the network changes (RFC 8305 section 4: history "MUST NOT be used across different
+/// network interfaces"). `now` is any clock that does not go back.
 #[derive(Debug)]
 pub struct Memory {
     destinations: HashMap<Box<str>, Destination>,
@@ -177,8 +177,8 @@ impl Memory {
         }
     }
 
-    /// Learns from a race. `destination` is name and port; `None` for a race to an address. What began in an earlier epoch
-    /// is about another network, and ignored.
+    /// Learns from a race. `destination` is name and port; `None` for a race to an address. What began in an
+    /// earlier epoch is about another network, and ignored.
     pub fn learn(&mut self, now: Duration, epoch: u64, destination: Option<&str>, trace: &Trace) {
         if epoch != self.epoch {
             return;
@@ -196,7 +196,8 @@ impl Memory {
                 self.addresses.insert(key, Address { rtt: took, at: now });
             }
         }
-        // Of a name that does not resolve there is nothing to remember, and typing errors would fill the table.
+        // Of a name that does not resolve there is nothing to remember, and typing errors would fill the
+        // table.
         let Some(destination) = destination.filter(|_| !trace.attempts.is_empty()) else { return };
         if !self.destinations.contains_key(destination) {
             let room = make_room(&mut self.destinations, self.capacity, |destination| destination.at);

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// No two attempts start closer together than this (RFC 8305 section 5: "MUST NOT").
 pub const PACE: Duration = Duration::from_millis(10);
 
-/// Which families a program shall use, as its user says: `-4`, `-6`, `--family`, or `family = "…"` in a configuration.
+/// Which families a program shall use, as its user says: `-4`, `-6`, `--family`, or `family = "…"` in a
+/// configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -76,21 +77,25 @@ impl FromStr for FamilyChoice {
     }
 }
 
-/// How connections are made. `Display` says it in plain words; [`Policy::default`] is what RFC 8305 section 8 recommends.
+/// How connections are made. `Display` says it in plain words; [`Policy::default`] is what RFC 8305 section 8
+/// recommends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Which families, and which first.
     pub family: FamilyChoice,
-    /// How long an answer of the other family alone waits for one of the preferred family (RFC 8305 section 3).
+    /// How long an answer of the other family alone waits for one of the preferred family (RFC 8305 section
+    /// 3).
     pub resolution_delay: Duration,
-    /// How many addresses of the family that comes first are tried before one of the other (RFC 8305 section 4). At least 1.
+    /// How many addresses of the family that comes first are tried before one of the other (RFC 8305 section
+    /// 4). At least 1.
     pub first_family_count: usize,
     /// How long an attempt has the line to itself before the next starts (RFC 8305 section 5).
     pub attempt_delay: Duration,
-    /// The least that round-trip times of earlier connections shorten [`Self::attempt_delay`] to. Never below [`PACE`].
+    /// The least that round-trip times of earlier connections shorten [`Self::attempt_delay`] to. Never below
+    /// [`PACE`].
     pub min_attempt_delay: Duration,
-    /// The most that [`Self::attempt_delay`] can be, and how long an attempt is left alone before it may give way where
-    /// [`Self::max_in_flight`] are under way.
+    /// The most that [`Self::attempt_delay`] can be, and how long an attempt is left alone before it may give
+    /// way where [`Self::max_in_flight`] are under way.
     pub max_attempt_delay: Duration,
     /// Whether to synthesise an IPv6 address from an IPv4 one where IPv4 has no way and the network has NAT64
     /// (RFC 8305 section 7).
@@ -101,9 +106,11 @@ pub struct Policy {
     pub max_addresses: usize,
     /// Attempts at one time; see [`Policy::in_flight_limit`].
     pub max_in_flight: usize,
-    /// When to give up altogether.
+    /// When to give up altogether; [`Duration::MAX`] for never, which leaves an address that does not answer
+    /// to the kernel's own patience (some two minutes), and a resolver that does not to its.
     pub deadline: Duration,
-    /// For how long the address that worked is tried first the next time (RFC 6555 section 4.2 had ten minutes); zero for never.
+    /// For how long the address that worked is tried first the next time (RFC 6555 section 4.2 had ten
+    /// minutes); zero for never.
     pub remember: Duration,
 }
 
@@ -127,7 +134,8 @@ impl Default for Policy {
     }
 }
 
-/// The policy of a program whose user has said nothing: IPv6 preferred, all values as RFC 8305 section 8 has them.
+/// The policy of a program whose user has said nothing: IPv6 preferred, all values as RFC 8305 section 8 has
+/// them.
 ///
 /// ```
 /// println!("{}", sixgate_endpoint::connect::policy());
@@ -154,21 +162,23 @@ impl Policy {
         Self { family, ..self }
     }
 
-    /// How long an attempt has the line to itself: shorter where its round-trip time is known, for then its handshake would be
-    /// over (RFC 8305 section 5). Never longer: a family that has become slow costs one [`Self::attempt_delay`] at most.
+    /// How long an attempt has the line to itself: shorter where its round-trip time is known, for then its
+    /// handshake would be over (RFC 8305 section 5). Never longer: a family that has become slow costs one
+    /// [`Self::attempt_delay`] at most.
     pub fn delay_after(&self, rtt: Option<Duration>) -> Duration {
         let longest = self.attempt_delay.min(self.max_attempt_delay).max(PACE);
         let shortest = self.min_attempt_delay.clamp(PACE, longest);
         rtt.map_or(longest, |rtt| rtt.saturating_mul(3).clamp(shortest, longest))
     }
 
-    /// Attempts at one time: always one more than [`Self::first_family_count`], so that a family that is dead cannot take all the
-    /// room.
+    /// Attempts at one time: always one more than [`Self::first_family_count`], so that a family that is dead
+    /// cannot take all the room.
     pub fn in_flight_limit(&self) -> usize {
         self.max_in_flight.max(self.first_family_count.max(1) + 1)
     }
 
-    /// The rules in force, in the order in which they come into play. The documentation and `Display` are this table.
+    /// The rules in force, in the order in which they come into play. The documentation and `Display` are
+    /// this table.
     pub fn rules(&self) -> Vec<Rule> {
         let first = self.family.preferred();
         let second = first.other();
@@ -189,7 +199,8 @@ impl Policy {
                 "questions",
                 "RFC 8305 section 3",
                 format!(
-                    "each family is asked for on its own, {first} first; an {first} answer is used at once, an {second} answer \
+                    "each family is asked for on its own, {first} first; an {first} answer is used at \
+                    once, an {second} answer \
                      waits {} for it",
                     Time(self.resolution_delay)
                 ),
@@ -202,7 +213,8 @@ impl Policy {
                 "nothing that worked is tried first".to_owned()
             } else {
                 format!(
-                    "the address that worked is tried first for {}; all is forgotten when addresses, routes or links change",
+                    "the address that worked is tried first for {}; all is forgotten when addresses, \
+                    routes or links change",
                     Time(self.remember)
                 )
             },
@@ -213,7 +225,8 @@ impl Policy {
             "order",
             "RFC 6724 section 6, RFC 8305 section 4",
             format!(
-                "destination address selection{moved}; between its rules 8 and 9 shorter round-trip times, then used addresses"
+                "destination address selection{moved}; between its rules 8 and 9 shorter round-trip \
+                times, then used addresses"
             ),
         );
         if both {
@@ -229,7 +242,8 @@ impl Policy {
             "attempts",
             "RFC 8305 section 5",
             format!(
-                "one every {} (from {} on where the round-trip time is known); after a failure the next starts at once, but never \
+                "one every {} (from {} on where the round-trip time is known); after a failure the next \
+                starts at once, but never \
                  within {} of the last",
                 Time(self.delay_after(None)),
                 Time(self.delay_after(Some(Duration::ZERO))),
@@ -248,7 +262,8 @@ impl Policy {
                 "RFC 8305 section 7",
                 if self.nat64 {
                     format!(
-                        "where IPv4 has no way, its addresses are tried through the network's NAT64 prefix (RFC 7050), at the \
+                        "where IPv4 has no way, its addresses are tried through the network's NAT64 \
+                        prefix (RFC 7050), at the \
                          latest {} after the last attempt",
                         Time(self.last_resort_delay)
                     )
@@ -261,11 +276,14 @@ impl Policy {
             "limits",
             "RFC 8305 section 5",
             format!(
-                "{} addresses of each answer; {} attempts at a time, the oldest gives way after {}; all is over after {}",
+                "{} addresses of each answer; {} attempts at a time, the oldest gives way after {}; {}",
                 self.max_addresses,
                 self.in_flight_limit(),
                 Time(self.max_attempt_delay),
-                Time(self.deadline)
+                match self.deadline {
+                    Duration::MAX => "no deadline but the system's".to_owned(),
+                    deadline => format!("all is over after {}", Time(deadline)),
+                }
             ),
         );
         rule("the winner", "RFC 8305 section 5", "the first that connects; all others are closed".to_owned());

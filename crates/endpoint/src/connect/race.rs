@@ -22,8 +22,8 @@ pub type Attempt = usize;
 pub enum Event {
     /// The program wants its connection: once, before all others.
     Begin,
-    /// The resolver's answer: all that it has now. Empty where the name has no such records. A later answer to the same question
-    /// replaces the earlier (RFC 8305 section 6).
+    /// The resolver's answer: all that it has now. Empty where the name has no such records. A later answer
+    /// to the same question replaces the earlier (RFC 8305 section 6).
     Answer(Question, Vec<Candidate>),
     /// The resolver cannot tell, and why in its words.
     NoAnswer(Question, String),
@@ -60,8 +60,9 @@ enum State {
 
 /// One connection to be: asks, sorts, tries, and takes the first that connects.
 ///
-/// `now` is any clock that does not go back. Everything is bounded: addresses by [`Policy::max_addresses`], attempts at a time by
-/// [`Policy::in_flight_limit`], attempts at all by [`MAX_ATTEMPTS`], time by [`Policy::deadline`].
+/// `now` is any clock that does not go back. Everything is bounded: addresses by [`Policy::max_addresses`],
+/// attempts at a time by [`Policy::in_flight_limit`], attempts at all by [`MAX_ATTEMPTS`], time by
+/// [`Policy::deadline`].
 #[derive(Debug)]
 pub struct Race {
     policy: Policy,
@@ -129,8 +130,9 @@ impl Race {
         race
     }
 
-    /// Asks for service records too, before the addresses, and waits for them as draft-ietf-happy-happyeyeballs-v3 section 4.2
-    /// says. Their addresses come as candidates that have a group.
+    /// Asks for service records too, before the addresses, and waits for them as
+    /// draft-ietf-happy-happyeyeballs-v3 section 4.2 says. Their addresses come as candidates that have a
+    /// group.
     #[must_use]
     pub fn with_service(mut self) -> Self {
         self.service = self.named;
@@ -144,8 +146,8 @@ impl Race {
         self
     }
 
-    /// What worked last time, where something did: its family's answer is waited for, for the Resolution Delay at most, though
-    /// the other may come first.
+    /// What worked last time, where something did: its family's answer is waited for, for the Resolution
+    /// Delay at most, though the other may come first.
     #[must_use]
     pub fn expecting(mut self, winner: Option<Endpoint>) -> Self {
         let allowed =
@@ -201,7 +203,8 @@ impl Race {
         self.advance(now, actions);
     }
 
-    /// When [`Self::handle_timeout`] is next due; `None` once it is over, or before it begins.
+    /// When [`Self::handle_timeout`] is next due; `None` once it is over, before it begins, and where only an
+    /// event can change things.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let begun = self.begun.filter(|_| !self.over)?;
         let mut due = begun.saturating_add(self.policy.deadline);
@@ -213,11 +216,11 @@ impl Race {
         if !self.explain && self.may_synthesise() {
             due = due.min(self.last_start.saturating_add(self.policy.last_resort_delay));
         }
-        Some(due)
+        (due < Duration::MAX).then_some(due)
     }
 
-    /// When an address that is not known yet could be tried, should it come now. A driver that waits for one attempt alone need
-    /// not listen to the resolver before then; `None` where no answer is awaited.
+    /// When an address that is not known yet could be tried, should it come now. A driver that waits for one
+    /// attempt alone need not listen to the resolver before then; `None` where no answer is awaited.
     pub fn answers_matter_at(&self) -> Option<Duration> {
         let awaited = self.questions.contains(&State::Asked);
         (awaited && !self.over).then_some(if self.ready { self.next } else { Duration::ZERO })
@@ -328,15 +331,19 @@ impl Race {
             return;
         }
         let rule = candidate.rule_alone();
+        let full = self.pending.len() >= MAX_ATTEMPTS;
         match self.pending.iter_mut().find(|placed| placed.candidate.to == candidate.to) {
             Some(known) => known.candidate.group = known.candidate.group.min(candidate.group),
+            // However often answers change, and whatever a service record says of its groups.
+            None if full => {}
             None => self.pending.push(Placed { candidate, rule, interleaved: false }),
         }
     }
 
     /// Keeps what may have to be tried through a NAT64.
     fn keep_v4(&mut self, to: Endpoint) {
-        if to.family() == Family::V4 && !self.v4.contains(&to) {
+        let room = self.v4.len() < self.policy.max_addresses;
+        if to.family() == Family::V4 && room && !self.v4.contains(&to) {
             self.v4.push(to);
         }
     }
@@ -363,8 +370,9 @@ impl Race {
             return;
         }
         if attempt + 1 == self.trace.attempts.len() {
-            // The next starts at once. RFC 8305 section 5 forbids less than 10 ms between attempts; its recommended least of
-            // 100 ms is a bound for the waiting for an answer, and this is one. Nothing was sent where the failure is our own.
+            // The next starts at once. RFC 8305 section 5 forbids less than 10 ms between attempts; its
+            // recommended least of 100 ms is a bound for the waiting for an answer, and this is one. Nothing
+            // was sent where the failure is our own.
             let pace = self.last_start.saturating_add(PACE);
             self.next = if failure.is_local() { self.next_before } else { self.next.min(pace) };
         }
@@ -408,7 +416,8 @@ impl Race {
         self.questions[question.index()] != State::Asked
     }
 
-    /// Whether attempts may begin (RFC 8305 section 3; with service records, section 4.2 of the third version).
+    /// Whether attempts may begin (RFC 8305 section 3; with service records, section 4.2 of the third
+    /// version).
     fn is_ready(&self, now: Duration) -> bool {
         let pending =
             |of: &dyn Fn(&Candidate) -> bool| self.pending.iter().any(|placed| of(&placed.candidate));
@@ -419,7 +428,8 @@ impl Race {
         !self.pending.is_empty() && (answers || waited || pending(&|c| c.remembered))
     }
 
-    /// Whether as many attempts are under way as may be. While the answer of one family is awaited, the other leaves it a place.
+    /// Whether as many attempts are under way as may be. While the answer of one family is awaited, the other
+    /// leaves it a place.
     fn is_full(&self) -> bool {
         let only = |family: Family| self.in_flight().all(|attempt| attempt.to.family() == family);
         let kept = Family::BOTH.into_iter().any(|family| {
@@ -460,7 +470,8 @@ impl Race {
         }
     }
 
-    /// Starts the next attempt where its time has come. One at a time: the one after it has a time of its own.
+    /// Starts the next attempt where its time has come. One at a time: the one after it has a time of its
+    /// own.
     fn start_next(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let attempt = self.trace.attempts.len();
         if !self.ready || self.pending.is_empty() || attempt >= MAX_ATTEMPTS {
@@ -485,7 +496,8 @@ impl Race {
         actions.push(Action::Start(attempt, candidate));
     }
 
-    /// Whether IPv4 addresses may come to be tried through a NAT64 (RFC 8305 section 7), all others being under way or done.
+    /// Whether IPv4 addresses may come to be tried through a NAT64 (RFC 8305 section 7), all others being
+    /// under way or done.
     fn may_synthesise(&self) -> bool {
         let v4_alone = !self.policy.family.allows(Family::V4);
         self.policy.nat64
@@ -528,8 +540,8 @@ impl Race {
     }
 }
 
-/// The IPv6 address that stands for `address` behind a NAT64; `None` where none may: what never leaves this host or its link, and
-/// behind the well-known prefix what is not global (RFC 6052 section 3.1).
+/// The IPv6 address that stands for `address` behind a NAT64; `None` where none may: what never leaves this
+/// host or its link, and behind the well-known prefix what is not global (RFC 6052 section 3.1).
 fn synthesise(prefix: &Prefix, address: Ipv4Addr) -> Option<Ipv6Addr> {
     let never = address.is_loopback()
         || address.is_link_local()

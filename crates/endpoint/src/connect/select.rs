@@ -1,4 +1,5 @@
-//! In which order: destination address selection (RFC 6724 section 6) with the rules that RFC 8305 section 4 adds.
+//! In which order: destination address selection (RFC 6724 section 6) with the rules that RFC 8305 section 4
+//! adds.
 
 use super::Policy;
 use super::policy::FamilyChoice;
@@ -41,8 +42,8 @@ pub struct Candidate {
     pub to: Endpoint,
     /// From which source address.
     pub source: Source,
-    /// The priority of the service record it came from (RFC 9460 section 2.4.1); lower groups are exhausted first.
-    /// [`Candidate::NO_GROUP`] for addresses of the name itself.
+    /// The priority of the service record it came from (RFC 9460 section 2.4.1); lower groups are exhausted
+    /// first. [`Candidate::NO_GROUP`] for addresses of the name itself.
     pub group: u16,
     /// The round-trip time that earlier connections saw.
     pub rtt: Option<Duration>,
@@ -53,7 +54,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What no service record names comes after all that one does (draft-ietf-happy-happyeyeballs-v3 section 5.2).
+    /// What no service record names comes after all that one does (draft-ietf-happy-happyeyeballs-v3 section
+    /// 5.2).
     pub const NO_GROUP: u16 = u16::MAX;
 
     /// An address of which nothing is known.
@@ -180,8 +182,8 @@ fn scope(address: IpAddr) -> u8 {
     }
 }
 
-/// Which of two comes first, and by which rule. Rule 4 (home addresses) and rule 7 (native transport) ask what Linux does not
-/// tell of; 6to4 and Teredo are behind by rule 6 as it is.
+/// Which of two comes first, and by which rule. Rule 4 (home addresses) and rule 7 (native transport) ask
+/// what Linux does not tell of; 6to4 and Teredo are behind by rule 6 as it is.
 fn compare(a: &Candidate, b: &Candidate, policy: &Policy) -> (Ordering, Rule) {
     let first = |better_a: bool, better_b: bool| better_b.cmp(&better_a);
     let source_is = |c: &Candidate, known: fn(IpAddr, IpAddr) -> bool| {
@@ -217,8 +219,8 @@ fn compare(a: &Candidate, b: &Candidate, policy: &Policy) -> (Ordering, Rule) {
         }),
         (Rule::Used, &|| first(a.used, b.used)),
         (Rule::LongestPrefix, &|| {
-            // IPv4 is left out: there it undoes what the server says by the order of its answer (RFC 6724 section 10.6 lets rules
-            // 9 and 10 be superseded), and means nothing across NAT.
+            // IPv4 is left out: there it undoes what the server says by the order of its answer (RFC 6724
+            // section 10.6 lets rules 9 and 10 be superseded), and means nothing across NAT.
             let length = |c: &Candidate| match (c.source.address(), c.family()) {
                 // The interface identifier says nothing about nearness.
                 (Some(source), Family::V6) => common_prefix(bits(source), bits(c.to.address())).min(64),

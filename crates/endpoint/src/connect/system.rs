@@ -1,6 +1,7 @@
 //! What the system is asked for: sockets, sources, and what its errors mean.
 
 use super::{Candidate, Failure, Source};
+use crate::interface::index_by;
 use crate::{Endpoint, Family};
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
@@ -26,17 +27,22 @@ impl Sources {
 }
 
 /// A socket of the right family, bound where a source was chosen, and the address to connect it to.
-pub(super) fn socket(to: Endpoint, sources: &Sources) -> Result<(Socket, SocketAddr), Failure> {
+pub(super) fn socket(
+    to: Endpoint,
+    sources: &Sources,
+    blocking: bool,
+) -> Result<(Socket, SocketAddr), Failure> {
     let family = to.family();
     let domain = match family {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     };
-    let socket =
-        Socket::new(domain, Type::STREAM, None).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::AFNOSUPPORT) => Failure::NoFamily(family),
-            _ => Failure::System(error.to_string()),
-        })?;
+    // As a flag it costs no system call of its own.
+    let kind = if blocking { Type::STREAM } else { Type::STREAM.nonblocking() };
+    let socket = Socket::new(domain, kind, None).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::AFNOSUPPORT) => Failure::NoFamily(family),
+        _ => Failure::System(error.to_string()),
+    })?;
     let to = sockaddr(&socket, to)?;
     if let Some(source) = sources.of(family) {
         let address = sockaddr(&socket, source.with_port(source.port().unwrap_or(0)))?;
@@ -47,8 +53,7 @@ pub(super) fn socket(to: Endpoint, sources: &Sources) -> Result<(Socket, SocketA
 
 /// The address with its zone as an index: looked up now, as interfaces come and go.
 fn sockaddr(socket: &impl AsFd, endpoint: Endpoint) -> Result<SocketAddr, Failure> {
-    let index_of = |name: &str| rustix::net::netdevice::name_to_index(socket, name).ok();
-    endpoint.to_socket_addr(0, index_of).ok_or_else(|| match endpoint.zone() {
+    endpoint.to_socket_addr(0, |name| index_by(socket, name)).ok_or_else(|| match endpoint.zone() {
         Some(zone) => Failure::NoInterface(zone),
         None => Failure::NoZone,
     })

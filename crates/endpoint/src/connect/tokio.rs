@@ -3,9 +3,7 @@
 use super::connector::{Prepared, Target, too_many};
 use super::system::{failure, socket};
 use super::workers::MAX_OUTSTANDING;
-use super::{
-    Action, Attempt, Candidate, ConnectError, Connection, Connector, Event, Failure, Question, Race,
-};
+use super::{Action, Attempt, Candidate, ConnectError, Connection, Connector, Event, Question, Race};
 use crate::{Endpoint, Host};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -48,8 +46,8 @@ impl Drop for Outstanding {
 }
 
 impl Connector {
-    /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every attempt at once; a
-    /// question to the system's resolver cannot be taken back and ends by itself.
+    /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every
+    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.
@@ -71,7 +69,7 @@ impl Connector {
         match driver.run().await {
             Some((peer, stream)) => {
                 let trace = driver.race.into_trace();
-                self.learn(&driver.target, &trace);
+                self.learn(self.now(), &driver.target, &trace);
                 Ok(Connection { stream, peer, trace })
             }
             None => Err(self.lost(&driver.target, driver.race)),
@@ -129,22 +127,21 @@ impl Driver {
 
     fn start(&mut self, attempt: Attempt, candidate: Candidate) -> Option<Event> {
         let to = candidate.to;
-        let (socket, address) = match socket(to, &self.connector.sources) {
+        let (socket, address) = match socket(to, &self.connector.sources, false) {
             Ok(ready) => ready,
             Err(failure) => return Some(Event::Failed(attempt, failure)),
         };
-        if let Err(error) = socket.set_nonblocking(true) {
-            return Some(Event::Failed(attempt, Failure::System(error.to_string())));
-        }
         let socket = TcpSocket::from_std_stream(socket.into());
         self.attempts.push((attempt, to, Box::pin(socket.connect(address))));
         None
     }
 
     fn set_timer(&mut self) {
-        let Some(due) = self.race.poll_timeout() else { return };
-        let left = due.saturating_sub(self.connector.now());
-        let at = Instant::now() + left;
+        let left = self.race.poll_timeout().map(|due| due.saturating_sub(self.connector.now()));
+        let Some(at) = left.and_then(|left| Instant::now().checked_add(left)) else {
+            self.timer = None;
+            return;
+        };
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(sleep_until(at))),
@@ -171,12 +168,12 @@ impl Driver {
             let Poll::Ready(result) = Pin::new(asked).poll(context) else { continue };
             let question = *question;
             self.questions.remove(index);
-            let ended = |_| Event::NoAnswer(question, "the resolver's thread has ended".to_owned());
+            let ended = |_| Event::NoAnswer(question, "the resolver panicked".to_owned());
             return Poll::Ready(Some(result.unwrap_or_else(ended)));
         }
         match &mut self.timer {
             Some(timer) => timer.as_mut().poll(context).map(|()| None),
-            None => Poll::Ready(None),
+            None => Poll::Pending,
         }
     }
 }

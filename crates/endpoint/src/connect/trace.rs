@@ -167,8 +167,8 @@ pub struct Attempted {
     pub outcome: Outcome,
 }
 
-/// What a race did, when, and why. Times are since it began. `Display` is for people; with the feature `serde` it
-/// serialises, times in seconds.
+/// What a race did, when, and why. Times are since it began. `Display` is for people; with the feature
+/// `serde` it serialises, times in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Trace {

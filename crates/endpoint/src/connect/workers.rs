@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Questions that may be unanswered at one time: `getaddrinfo` cannot be cancelled, so that those of a dead resolver stay for as
-/// long as it takes.
+/// Questions that may be unanswered at one time: `getaddrinfo` cannot be cancelled, so that those of a dead
+/// resolver stay for as long as it takes.
 pub(super) const MAX_OUTSTANDING: usize = 32;
 
 /// How long a thread without a question stays.
@@ -32,7 +32,8 @@ impl Workers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a question to a thread; `false` where too many wait already, or the system has no thread to give.
+    /// Hands a question to a thread; `false` where too many wait already, or the system has no thread to
+    /// give.
     pub(super) fn submit(self: &Arc<Self>, job: Job) -> bool {
         let mut state = self.lock();
         if state.idle > state.jobs.len() {

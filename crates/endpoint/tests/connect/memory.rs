@@ -151,10 +151,12 @@ fn traces_are_shown_to_people() {
         "example.com:80 (prefer-ipv6)\n  \
            IPv6 addresses: asked at 0 ms, 2 at 3 ms\n  \
            IPv4 addresses: asked at 0 ms, 2 at 4 ms\n  \
-           attempt 1: [2001:db8::a]:80 at 3 ms [RFC 6724 rule 10: order of the answer]: refused: nothing listens \
+           attempt 1: [2001:db8::a]:80 at 3 ms [RFC 6724 rule 10: order of the answer]: refused: \
+           nothing listens \
            there after 5 ms\n  \
            attempt 2: 192.0.2.1:80 at 13 ms [RFC 6724 rule 10: order of the answer]: connected after 7 ms\n  \
-           not tried 3: [2001:db8::b]:80 [RFC 6724 rule 6: its kind has precedence], moved as families alternate\n  \
+           not tried 3: [2001:db8::b]:80 [RFC 6724 rule 6: its kind has precedence], moved as families \
+           alternate\n  \
            not tried 4: 192.0.2.2:80 [RFC 6724 rule 10: order of the answer]\n"
     );
 }

@@ -199,7 +199,8 @@ fn section_5_one_attempt_each_delay_and_earlier_ones_go_on() {
         .connects(B, 300)
         .play(policy());
     assert_eq!(played.starts(), starts(&[(0, A), (250, B)]));
-    // The first wins though it is not the last to have started; the other is closed, and before the race is over.
+    // The first wins though it is not the last to have started; the other is closed, and before the race is
+    // over.
     assert_eq!(played.winner().as_deref(), Some(A));
     let end: Vec<_> = played.log.iter().rev().take(2).rev().cloned().collect();
     assert_eq!(end, [(ms(300), Action::Cancel(1)), (ms(300), Action::Won(0))]);
@@ -518,4 +519,17 @@ fn a_source_that_is_missing_puts_an_address_last() {
         .says(Question::V6, 1, Says::Addresses(vec![gone]))
         .play(policy());
     assert_eq!(played.starts(), starts(&[(1, X), (251, A)]));
+}
+
+#[test]
+fn without_a_deadline_the_attempts_end_it() {
+    let patient = Policy { deadline: Duration::MAX, ..policy() };
+    let played = world()
+        .answers(Question::V6, 0, &[A])
+        .answers(Question::V4, 0, &[X])
+        .fails(A, 127_000, Failure::TimedOut)
+        .fails(X, 127_000, Failure::TimedOut)
+        .play(patient);
+    assert_eq!(played.log.last(), Some(&(ms(127_250), Action::Lost)));
+    assert!(patient.to_string().contains("no deadline but the system's"));
 }

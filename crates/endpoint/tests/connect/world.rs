@@ -156,10 +156,11 @@ impl World {
                 }
                 return Played { log, trace };
             }
-            let timer = race.poll_timeout().expect("neither over nor waiting for a time");
+            let timer = race.poll_timeout().unwrap_or(Duration::MAX);
             // What is cancelled is closed: nothing comes from it.
-            events.retain(|_, event| {
-                !matches!(event, Event::Connected(attempt) | Event::Failed(attempt, _) if cancelled.contains(attempt))
+            events.retain(|_, event| match event {
+                Event::Connected(attempt) | Event::Failed(attempt, _) => !cancelled.contains(attempt),
+                _ => true,
             });
             match events.first_key_value() {
                 Some((&(at, number), _)) if at <= timer => {
@@ -172,6 +173,7 @@ impl World {
                 }
                 _ => {
                     assert!(timer >= now, "a timer in the past");
+                    assert!(timer < Duration::MAX, "neither over nor waiting for anything");
                     let idle = timer == now;
                     now = timer;
                     race.handle_timeout(now, &mut actions);

@@ -1,4 +1,5 @@
-//! Both drivers with real sockets: a client, a server, and a link between them that is broken in several ways.
+//! Both drivers with real sockets: a client, a server, and a link between them that is broken in several
+//! ways.
 
 mod broken;
 mod change;

@@ -57,6 +57,28 @@ fn questions_without_end_are_bounded() {
 }
 
 #[test]
+fn a_resolver_that_panics_is_one_without_an_answer() {
+    struct Panics;
+    impl sixgate_endpoint::resolve::Resolve for Panics {
+        fn resolve(
+            &self,
+            _: &str,
+            family: Family,
+        ) -> Result<Vec<sixgate_endpoint::Endpoint>, sixgate_endpoint::resolve::ResolveError> {
+            panic!("as this test wants it: {family}");
+        }
+    }
+    let net = net("panics");
+    for driver in BOTH {
+        let connector = Connector::new(policy()).with_resolver(std::sync::Arc::new(Panics));
+        let error = net.connect(driver, &connector, NAME).unwrap_err();
+        // Both questions were answered, and the deadline not waited for.
+        assert_eq!(error.to_string().matches("the resolver panicked").count(), 2, "{driver:?}\n{error}");
+        assert!(error.trace().over.unwrap() < policy().deadline);
+    }
+}
+
+#[test]
 fn the_order_is_explained() {
     let net = net("explain");
     let connector = connector(fixed(NAME, &[V6, "2001:db8:ffff::1", "2001:db8:1::2"], &[V4]));
@@ -165,7 +187,8 @@ fn half_deaf(net: &Net, code: Option<u8>) {
     let serve = move || {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            // RFC 1035 section 4.1: behind twelve octets the name, which ends with a zero; then type and class.
+            // RFC 1035 section 4.1: behind twelve octets the name, which ends with a zero; then type and
+            // class.
             let Some(end) = buffer[12..length].iter().position(|&octet| octet == 0) else { continue };
             let question_end = 12 + end + 5;
             let a = buffer[12 + end + 2] == 1;

@@ -1,10 +1,11 @@
 //! Which sockets are opened, by the word of strace; and a kernel without a family.
 
 use super::{NAME, Net, PATIENCE, V4, V6, net};
-use sixgate_endpoint::connect::{Connector, FamilyChoice, policy};
+use sixgate_endpoint::connect::{Connector, FamilyChoice, Policy, policy};
 use sixgate_endpoint::{Endpoint, Family, Host};
 use sixgate_lab::Command;
 use std::env;
+use std::time::Duration;
 
 /// Tells the process below what to do: a choice, a driver, whom to reach, and the family that is refused.
 const ORDER: &str = "SIXGATE_TEST_CONNECT";
@@ -18,13 +19,15 @@ fn connects_as_told() {
     if refused != "none" {
         sixgate_linux::sandbox::refuse_family(refused.parse().unwrap()).unwrap();
     }
-    let connector = Connector::new(policy().with_family(choice.parse::<FamilyChoice>().unwrap()));
+    let deadline = if driver == "patient" { Duration::MAX } else { policy().deadline };
+    let choice = choice.parse::<FamilyChoice>().unwrap();
+    let connector = Connector::new(Policy { deadline, ..policy().with_family(choice) });
     let host: Host = host.parse().unwrap();
     let told = |result: Result<Endpoint, String>| match result {
         Ok(peer) => println!("reached {}", peer.address()),
         Err(error) => println!("failed {}", error.replace('\n', " ")),
     };
-    if driver == "blocking" {
+    if driver != "tokio" {
         told(connector.connect(&host, 80).map(|made| made.peer).map_err(|error| error.to_string()));
         return;
     }
@@ -93,10 +96,19 @@ fn a_kernel_without_a_family_is_survived() {
 #[test]
 fn an_attempt_that_is_alone_needs_two_calls_more_than_a_plain_one() {
     let net = named("calls");
-    let (output, calls) = ask(&net, &format!("prefer-ipv6 blocking {V6} none"), true);
-    assert!(output.contains("reached"), "{output}");
-    let names: Vec<&str> =
-        calls.lines().filter_map(|line| line.split_whitespace().nth(1)?.split('(').next()).collect();
-    let names: Vec<&str> = names.into_iter().filter(|name| name.starts_with(char::is_lowercase)).collect();
-    assert_eq!(names, ["socket", "setsockopt", "connect", "setsockopt"], "{calls}");
+    let calls = |order: &str| {
+        let (output, calls) = ask(&net, &format!("{order} none"), true);
+        assert!(output.contains("reached"), "{output}");
+        let name = |line: &str| Some(line.split_whitespace().nth(1)?.split('(').next()?.to_owned());
+        let names: Vec<String> = calls.lines().filter_map(name).collect();
+        names.into_iter().filter(|name| name.starts_with(char::is_lowercase)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        calls(&format!("prefer-ipv6 blocking {V6}")),
+        ["socket", "setsockopt", "connect", "setsockopt"]
+    );
+    // No deadline, no time to set.
+    assert_eq!(calls(&format!("prefer-ipv6 patient {V6}")), ["socket", "connect"]);
+    // The runtime has a pair of sockets for itself.
+    assert_eq!(calls(&format!("prefer-ipv6 tokio {V6}"))[..3], ["socketpair", "socket", "connect"]);
 }

@@ -6,6 +6,7 @@
 //! | listens | [`listen`]: a policy that names the families, verified in the kernel |
 //! | connects | [`connect`]: Happy Eyeballs (RFC 8305), a memory, and reasons for all it does |
 //! | looks names up | [`resolve`] |
+//! | looks for a machine on a link | [`links`] |
 //! | lets some in and keeps others out | [`acl`]: lists in which no rule of one family matches a peer of the other |
 //! | keeps something about each peer | [`talkers`]: who talks most, and limits, in fixed memory |
 //! | asks whether it is online | [`online`], [`nat64`] |
@@ -58,7 +59,7 @@
 //! | feature | what it brings | depends on |
 //! |---|---|---|
 //! | (none) | [`Endpoint`], [`Host`], [`acl`], [`talkers`], the core of [`connect`], [`nat64`] | `ipnet`, `thiserror` |
-//! | `net` (default) | [`listen`], the blocking driver of [`connect`], [`resolve::SystemResolver`], [`network`], [`online`] | `socket2`, `rustix`, `dns-lookup` |
+//! | `net` (default) | [`listen`], [`links`], the blocking driver of [`connect`], [`resolve::SystemResolver`], [`network`], [`online`] | `socket2`, `rustix`, `dns-lookup` |
 //! | `serde` (default) | endpoints, hosts, lists and reports in files and JSON | `serde` |
 //! | `tokio` | the same for programs on tokio | `tokio` |
 //! | `clap` | [`connect::FamilyArgs`]: `-4`, `-6`, `--family` | `clap` |
@@ -80,6 +81,8 @@ pub mod connect;
 #[cfg(feature = "net")]
 #[doc = include_str!("guide.md")]
 pub mod guide {}
+#[cfg(feature = "net")]
+pub mod links;
 #[cfg(feature = "net")]
 pub mod listen;
 pub mod nat64;

@@ -1,8 +1,8 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sixgate_endpoint::Host;
 use sixgate_endpoint::connect::FamilyArgs;
+use sixgate_endpoint::{Endpoint, Host};
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
@@ -53,8 +53,27 @@ that is broken and hidden by IPv4 shows here. Without a host it prints the polic
 
 Exit code 1 where the host has no address to try, or with --connect where none connects.")]
     Explain(Explain),
+    /// Find on which link a machine is, by the hardware address on its label or its link-local address.
+    #[command(long_about = "\
+Find on which link a machine is that has no configuration yet: a printer, a router out of its box. Give the hardware
+address that stands on its label, or its link-local address; every link is tried at once, and the address is printed with
+the interface to use it on (fe80::200:5eff:fe00:5301%eth0). Takes 3.5 seconds as a rule, 8.5 at most.
+
+A machine whose link-local address does not follow from its hardware address (RFC 7217) is found by the former only.
+Exit code 1 where it is on no link.")]
+    Find(Find),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// A hardware address (00:00:5e:00:53:01, with : or - between) or a link-local address (fe80::1).
+    #[arg(value_name = "MACHINE", value_parser = crate::find::machine)]
+    pub(crate) machine: Endpoint,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

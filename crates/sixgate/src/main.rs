@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod demo;
 mod explain;
+mod find;
 mod leases;
 mod log;
 mod up;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
+        Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -16,6 +16,7 @@ pub mod acl;
 pub mod connect;
 #[cfg(feature = "net")]
 pub mod listen;
+pub mod nat64;
 #[cfg(feature = "net")]
 pub mod network;
 #[cfg(feature = "net")]

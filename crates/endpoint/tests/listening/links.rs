@@ -1,0 +1,149 @@
+//! Link-local listeners and their interfaces (R28).
+
+use super::*;
+use sixgate_endpoint::listen::Refreshed;
+
+const HERE: &str = "[fe80::53%eth0]:8080";
+const URL: &str = "http://[fe80::53%25eth0]:8080/";
+
+/// A service that answers on its link until it is told to stop.
+fn serve(
+    host: &Host,
+    ends: &[&str],
+) -> (Arc<Mutex<Vec<Warning>>>, std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>) {
+    let (heard, hear) = kept();
+    let ends: Vec<Endpoint> = ends.iter().map(|text| endpoint(text)).collect();
+    let (stop, stopped) = std::sync::mpsc::channel();
+    let mut listeners = host.run(|| Listen::at(ends).warn_with(hear).tcp()).unwrap();
+    let thread = host
+        .thread(move || {
+            use std::io::{Read as _, Write as _};
+            while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+                if let Some((mut stream, peer)) =
+                    listeners.accept_timeout(Duration::from_millis(100)).unwrap()
+                {
+                    assert!(peer.zone().is_some(), "{peer}");
+                    let _ = stream.read(&mut [0; 1000]);
+                    let _ = stream.write_all(b"hello\n");
+                }
+            }
+        })
+        .unwrap();
+    (heard, stop, thread)
+}
+
+/// A client reconnects over the link until it is served.
+fn served(client: &Host) {
+    soon("the client is served", || {
+        let quick =
+            ["-sS", "-g", "--noproxy", "*", "--http0.9", "--connect-timeout", "1", "--max-time", "3", URL];
+        let peer = client.spawn(&Command::new("curl").args(quick)).unwrap();
+        (peer.wait(PATIENCE).unwrap().success() && peer.output() == "hello\n").then_some(())
+    });
+}
+
+#[test]
+fn a_link_local_listener_survives_its_interface() {
+    let (_lab, server, client) = two("links");
+    // Bound while duplicate address detection runs (RFC 4862 section 5.4): tentative.
+    sh(&server, "ip address add fe80::53/64 dev eth0");
+    let (heard, stop, thread) = serve(&server, &[HERE, "[::1]:8080"]);
+    let warned = |what: &Warning| heard.lock().unwrap().contains(what);
+    assert!(warned(&Warning::LinkLocal(endpoint(HERE))));
+    served(&client);
+
+    // Down and up: the address goes and comes.
+    for _ in 0..2 {
+        sh(&server, "ip link set eth0 down");
+        assert_eq!(sh(&server, "ip -6 address show dev eth0 scope link"), "");
+        sh(&server, "ip link set eth0 up; ip address replace fe80::53/64 dev eth0");
+        served(&client);
+    }
+
+    // Removed and made again: another index. Twice, with something in between.
+    for round in 0..2 {
+        let index = || sh(&server, "cat /sys/class/net/eth0/ifindex");
+        let before = index();
+        sh(&server, "ip link del eth0");
+        soon("it is told that the interface has gone", || {
+            let heard = heard.lock().unwrap();
+            let lost = heard.iter().filter(|warning| match warning {
+                Warning::Refreshed(Refreshed::Lost { endpoint, .. }) => endpoint.to_string() == HERE,
+                _ => false,
+            });
+            (lost.count() == round + 1).then_some(())
+        });
+        assert!(listening(&server, 't').iter().all(|local| !local.contains("fe80")));
+        sh(&server, &format!("ip link add filler{round} type veth peer name relling{round}"));
+        let peer = client.namespace().init_pid();
+        // The other end goes to the client's machine.
+        sh(&server, "ip link add eth0 type veth peer name far0");
+        move_to(&server, "far0", peer);
+        sh(
+            &client,
+            "ip link set far0 name eth0; ip link set eth0 up; ip address add fe80::2/64 dev eth0 nodad",
+        );
+        sh(&server, "ip link set eth0 up; ip address add fe80::53/64 dev eth0");
+        assert_ne!(index(), before);
+        served(&client);
+        let heard = heard.lock().unwrap();
+        let opened = heard.iter().filter(|warning| {
+            matches!(warning, Warning::Refreshed(Refreshed::Opened(endpoint)) if endpoint.to_string() == HERE)
+        });
+        assert_eq!(opened.count(), round + 1, "{heard:?}");
+    }
+    drop(stop);
+    thread.join().unwrap();
+}
+
+/// Moves an interface of `host` into the network namespace of a process outside, which a program inside
+/// cannot name.
+fn move_to(host: &Host, interface: &str, pid: i32) {
+    let status = std::process::Command::new("nsenter")
+        .args([
+            "-n",
+            "-t",
+            &host.init_pid().to_string(),
+            "ip",
+            "link",
+            "set",
+            interface,
+            "netns",
+            &pid.to_string(),
+        ])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn refresh_says_what_it_did() {
+    let (_lab, server, _client) = two("refresh");
+    let index: u32 = sh(&server, "cat /sys/class/net/eth0/ifindex").trim().parse().unwrap();
+    let by_index = endpoint(&format!("[fe80::1%{index}]:8081"));
+    let ends = [endpoint("[fe80::1%eth0]:8080"), by_index, endpoint("[::]:8082")];
+    let mut listeners = server.run(|| Listen::at(ends).warn_with(|_| ()).tcp()).unwrap();
+    assert_eq!(listeners.endpoints(), ends);
+    assert_eq!(server.run(|| listeners.refresh()), []);
+    sh(&server, "ip link del eth0");
+    let done = server.run(|| listeners.refresh());
+    let lost: Vec<String> = done.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lost,
+        [
+            "[fe80::1%eth0]:8080 is not served any more: the interface `eth0` has gone".to_owned(),
+            format!("{by_index} is not served any more: the interface `{index}` has gone"),
+        ]
+    );
+    assert_eq!(server.run(|| listeners.refresh()), []);
+    assert_eq!(listeners.sockets().count(), 1);
+    sh(
+        &server,
+        "ip link add filler0 type veth peer name filler1; ip link add eth0 type veth peer name peer0",
+    );
+    // By name it is back; the index is another interface's, or nobody's.
+    let done = server.run(|| listeners.refresh());
+    assert_eq!(done, [Refreshed::Opened(endpoint("[fe80::1%eth0]:8080"))]);
+    assert_eq!(listening(&server, 't'), ["*:8082".replace('*', "[::]"), "[fe80::1]%eth0:8080".to_owned()]);
+    assert_eq!(server.run(|| listeners.refresh()), []);
+}

@@ -2,7 +2,7 @@
 //!
 //! - [`Siit`] is stateless: RFC 7915 with the address mappings of RFC 7757. As [`Siit::clat`] it is the customer side of
 //!   464XLAT (RFC 6877).
-//! - `Nat64` is stateful (RFC 6146).
+//! - [`Nat64`] is stateful (RFC 6146): many IPv6 hosts share a few IPv4 addresses.
 //!
 //! Both take a [`Packet`] of either family, translate it in place, and return a [`Verdict`]; what is to be sent besides
 //! (fragments, ICMP errors) and what is to be written down comes as [`Action`]s. There is no clock, socket or thread:
@@ -18,6 +18,7 @@ mod discard;
 mod event;
 mod header;
 mod icmp;
+mod nat64;
 mod packet;
 mod siit;
 mod translate;
@@ -26,6 +27,10 @@ pub use address::{AddressMap, Mapping, MappingError};
 pub use budget::ErrorRate;
 pub use discard::{Counters, Discard};
 pub use event::Event;
+pub use nat64::{
+    Filtering, Nat64, Protocol, SessionConfig, SessionConfigError, SessionCounters, SessionView, TcpState,
+    Timeouts, Usage,
+};
 pub use packet::{Action, HEADROOM, Offload, Packet, PacketError, Verdict};
 pub use siit::Siit;
 pub use translate::{Config, ZeroChecksum};

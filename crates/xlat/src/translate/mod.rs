@@ -10,7 +10,7 @@ mod quote;
 pub(crate) mod to_v4;
 pub(crate) mod to_v6;
 
-pub(crate) use answer::{Refusal, start_of};
+pub(crate) use answer::{Refusal, error_v4, start_of};
 pub(crate) use quote::Quote;
 pub(crate) use to_v4::check as check_v6;
 

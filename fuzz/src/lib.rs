@@ -4,14 +4,16 @@
 mod client;
 mod cores;
 mod packets;
+mod xlat;
 
 pub use client::client;
 pub use cores::{dns, server};
 pub use packets::{dhcpv6, ndp};
+pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] =
-    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns)];
+    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns), ("xlat", xlat)];

@@ -203,8 +203,11 @@ impl Ip6 {
         let mut kind = octets[6];
         let mut at = 40;
         let mut extensions = Vec::new();
-        while matches!(kind, 0 | 43 | 44 | 60) {
+        while matches!(kind, 0 | 43 | 44 | 60) && octets.len() >= at + 8 {
             let length = if kind == 44 { 8 } else { usize::from(octets[at + 1]) * 8 + 8 };
+            if octets.len() < at + length {
+                break;
+            }
             extensions.push((kind, octets[at..at + length].to_vec()));
             let last = kind;
             kind = octets[at];
@@ -222,7 +225,7 @@ impl Ip6 {
             destination: address(24),
             extensions,
             protocol: kind,
-            body: octets[at..total.min(octets.len())].to_vec(),
+            body: octets[at..total.min(octets.len()).max(at)].to_vec(),
         }
     }
 

@@ -131,7 +131,7 @@ fn give(
 
 fn bounded(usage: Usage) {
     assert!(usage.sessions <= SESSIONS as usize && usage.bindings <= usage.sessions);
-    assert!(usage.subscribers <= usage.blocks as usize && usage.blocks <= 4);
+    assert!(usage.subscribers <= usage.blocks as usize && usage.blocks <= 5);
     assert!(usage.blocks as usize <= usage.bindings);
     assert!(usage.fragment_octets <= FRAGMENT_OCTETS && usage.held_syns <= 64);
 }

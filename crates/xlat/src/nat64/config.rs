@@ -48,7 +48,7 @@ pub enum Filtering {
 }
 
 /// Lifetimes of RFC 6146 section 4, in whole seconds. A session lives at least so long after its last packet, and at
-/// most a second longer.
+/// most a sixteenth and two seconds longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// UDP_DEFAULT: 5 minutes, at least 2.

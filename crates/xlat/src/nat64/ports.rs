@@ -83,21 +83,26 @@ impl Ports {
     }
 
     fn per_address(&self) -> usize {
-        0x1_0000 / usize::from(self.size)
+        1 << self.per_address_bits()
+    }
+
+    /// Powers of two: each packet asks for it.
+    fn per_address_bits(&self) -> u32 {
+        16 - self.size.trailing_zeros()
     }
 
     /// The binding of a port, or [`NONE`].
     pub(super) fn binding(&self, protocol: Protocol, address: Ipv4Addr, port: u16) -> u32 {
         let Some(place) = self.place(address) else { return NONE };
-        let index = place * self.per_address() + usize::from(port / self.size);
+        let index = place << self.per_address_bits() | usize::from(port >> self.size.trailing_zeros());
         let Some(block) = &self.blocks[index] else { return NONE };
         let bindings = &block.bindings[protocol as usize];
-        bindings.get(usize::from(port % self.size)).copied().unwrap_or(NONE)
+        bindings.get(usize::from(port & (self.size - 1))).copied().unwrap_or(NONE)
     }
 
     /// The address and port of a slot.
     pub(super) fn address(&self, block: u32) -> Ipv4Addr {
-        self.pool[block as usize / self.per_address()]
+        self.pool[block as usize >> self.per_address_bits()]
     }
 
     fn network(&self, address: Ipv6Addr) -> u128 {

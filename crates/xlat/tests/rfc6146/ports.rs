@@ -72,7 +72,7 @@ fn a_subscriber_has_so_many_blocks_and_the_log_says_whose_they_were() {
     for session in lab.nat.sessions().filter(|session| session.inside.0.to_string() != OTHER) {
         assert!(blocks.iter().any(|ports| ports.contains(&session.outside.port())));
     }
-    let released = lab.wait(Duration::from_secs(301));
+    let released = lab.wait(Duration::from_secs(320));
     let released = released
         .iter()
         .filter(|action| matches!(action, sixgate_xlat::Action::Log(Event::BlockReleased { .. })));

@@ -1,16 +1,16 @@
 //! Bindings (RFC 6146 section 3.1) and sessions (section 3.2) of all protocols.
 //!
-//! A binding lives as long as it has sessions. Sessions of one lifetime stand in one list in the order of their last
-//! packet, so that what expires, and what gives way to others, is at its head.
+//! A binding lives as long as it has sessions. Sessions of one lifetime stand in one list in the order of
+//! their last packet, so that what expires, and what gives way to others, is at its head.
 //!
-//! To keep that order exactly, each packet would write to three sessions that are in no cache. So a session moves to
-//! the end only after a sixteenth of its lifetime has passed since it last did; in return it lives a sixteenth longer
-//! than its last move tells. It never ends early.
+//! To keep that order exactly, each packet would write to three sessions that are in no cache. So a session
+//! moves to the end only after a sixteenth of its lifetime has passed since it last did; in return it lives a
+//! sixteenth longer than its last move tells. It never ends early.
 
 use super::config::{Filtering, SessionConfig};
-use super::hash::Key;
 use super::ports::Ports;
 use super::tcp::TcpState;
+use crate::keyed::Key;
 use crate::{Action, Discard};
 use core::time::Duration;
 use hashbrown::HashTable;
@@ -92,8 +92,8 @@ struct Peer {
     sessions: u32,
 }
 
-/// How long, in seconds, packets of a session may leave it at its place in the list. Never less than one second: a
-/// second's packets move it once.
+/// How long, in seconds, packets of a session may leave it at its place in the list. Never less than one
+/// second: a second's packets move it once.
 fn slack(lifetime: u64) -> u64 {
     (lifetime / 16).max(1)
 }
@@ -134,8 +134,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(config: &SessionConfig, mut random: fastrand::Rng) -> Self {
-        let key = Key::new(&mut random);
+    pub(super) fn new(config: &SessionConfig, key: Key) -> Self {
         let timeouts = &config.timeouts;
         Self {
             key,
@@ -151,7 +150,7 @@ impl Table {
                 .map(|lifetime| lifetime.as_secs()),
             max_sessions: config.sessions as usize,
             max_of_subscriber: config.sessions_per_subscriber,
-            ports: Ports::new(config, key, random),
+            ports: Ports::new(config, key),
             counters: SessionCounters::default(),
         }
     }
@@ -202,7 +201,8 @@ impl Table {
         self.by_remote.find(self.key.remote(binding, remote, port), same).copied()
     }
 
-    /// Whether the inside has a session with any port of this address (only kept for address-dependent filtering).
+    /// Whether the inside has a session with any port of this address (only kept for address-dependent
+    /// filtering).
     pub(super) fn has_peer(&self, binding: u32, address: Ipv4Addr) -> bool {
         let same = |peer: &Peer| peer.binding == binding && peer.address == address;
         let hash = self.key.remote(binding, address, 0);

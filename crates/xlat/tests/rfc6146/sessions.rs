@@ -59,7 +59,7 @@ fn filtering() {
     // Until the last session with it is over.
     lab.wait(Duration::from_secs(200));
     lab.udp_out(HOST, 5000, "2001:db8:64::c633:6409", 53);
-    lab.wait(Duration::from_secs(120));
+    lab.wait(Duration::from_mins(2));
     assert_eq!(lab.udp_in(SERVER, 53, port).verdict, Verdict::Discarded(Discard::Filtered));
 }
 
@@ -75,7 +75,8 @@ fn lifetimes() {
         lab.wait(Duration::from_secs(lifetime));
         assert_eq!(lab.nat.usage().sessions, 1, "at least its lifetime");
         lab.through(&packet);
-        // A packet that comes soon after another does not count before the sixteenth has passed, and it need not.
+        // A packet that comes soon after another does not count before the sixteenth has passed, and it need
+        // not.
         lab.wait(Duration::from_secs(more - 1));
         lab.through(&packet);
         lab.wait(Duration::from_millis(lifetime * 1000 + 1999));

@@ -208,7 +208,11 @@ impl Nat64 {
 
     /// Ends what is over. [`Nat64::translate`] does it too.
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let begin = *self.begin.get_or_insert(now);
+        // Begun anew whenever nothing is left, seconds never run out.
+        if self.begin.is_none() || self.table.len() == 0 {
+            (self.begin, self.second) = (Some(now), 0);
+        }
+        let begin = self.begin.unwrap_or(now);
         let second = u32::try_from(now.saturating_sub(begin).as_secs()).unwrap_or(u32::MAX);
         if second > self.second {
             self.second = second;

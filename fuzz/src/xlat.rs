@@ -1,4 +1,5 @@
-//! Translators: a run of packets and pauses. Each event goes to a stateless translator and to two with sessions.
+//! Translators: a run of packets and pauses. Each event goes to a stateless translator and to two with
+//! sessions.
 
 use crate::cores::{START, Script};
 use sixgate_endpoint::nat64::Prefix;
@@ -131,12 +132,13 @@ fn give(
 
 fn bounded(usage: Usage) {
     assert!(usage.sessions <= SESSIONS as usize && usage.bindings <= usage.sessions);
-    assert!(usage.subscribers <= usage.blocks as usize && usage.blocks <= 4);
+    assert!(usage.subscribers <= usage.blocks as usize && usage.blocks <= 5);
     assert!(usage.blocks as usize <= usage.bindings);
     assert!(usage.fragment_octets <= FRAGMENT_OCTETS && usage.held_syns <= 64);
 }
 
-/// Nothing panics; what is sent is well-formed; caps hold; what is refused leaves no session; in the end all is empty.
+/// Nothing panics; what is sent is well-formed; caps hold; what is refused leaves no session; in the end all
+/// is empty.
 pub fn xlat(bytes: &[u8]) {
     let mut siit = siit();
     let mut nats = [nat(Filtering::EndpointIndependent), nat(Filtering::AddressDependent)];

@@ -6,7 +6,8 @@ use sixgate_endpoint::nat64::Prefix;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// An explicit address mapping (RFC 7757 section 3.1): the bits behind the IPv4 prefix stand behind the IPv6 prefix.
+/// An explicit address mapping (RFC 7757 section 3.1): the bits behind the IPv4 prefix stand behind the IPv6
+/// prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mapping {
     v4: Ipv4Net,
@@ -183,19 +184,25 @@ fn lengths(all: impl Iterator<Item = u8>) -> Vec<u8> {
     lengths
 }
 
-/// The address behind a prefix; none where the well-known prefix must not stand for it (RFC 6052 section 3.1).
+/// The address behind a prefix; none where the well-known prefix must not stand for it (RFC 6052 section
+/// 3.1).
 pub(crate) fn synthesise(prefix: Prefix, address: Ipv4Addr) -> Option<Ipv6Addr> {
-    (prefix != Prefix::WELL_KNOWN || is_global(address)).then(|| prefix.synthesise(address))
+    (!is_well_known(prefix) || is_global(address)).then(|| prefix.synthesise(address))
 }
 
 /// The address within; none where the prefix is another one, or must not stand for it.
 pub(crate) fn extract(prefix: Prefix, address: Ipv6Addr) -> Option<Ipv4Addr> {
     let found = prefix.extract(address)?;
-    (prefix != Prefix::WELL_KNOWN || is_global(found)).then_some(found)
+    (!is_well_known(prefix) || is_global(found)).then_some(found)
 }
 
-/// Whether an IPv4 address is globally reachable (IANA's registry of special-purpose addresses, RFC 6890). The two
-/// ranges of documentation beside 192.0.2.0/24 are not either; 192.0.0.9 and 192.0.0.10 are.
+/// By numbers: each packet asks for it.
+fn is_well_known(prefix: Prefix) -> bool {
+    prefix.length() == 96 && prefix.address().to_bits() == Prefix::WELL_KNOWN.address().to_bits()
+}
+
+/// Whether an IPv4 address is globally reachable (IANA's registry of special-purpose addresses, RFC 6890).
+/// The two ranges of documentation beside 192.0.2.0/24 are not either; 192.0.0.9 and 192.0.0.10 are.
 pub(crate) fn is_global(address: Ipv4Addr) -> bool {
     let [a, b, c, d] = address.octets();
     !(a == 0
@@ -213,7 +220,8 @@ pub(crate) fn is_global(address: Ipv4Addr) -> bool {
         || (a == 203 && b == 0 && c == 113))
 }
 
-/// Refuses what no packet on the way has as its source or destination (RFC 7915 section 4.1, RFC 1812 section 5.3.7).
+/// Refuses what no packet on the way has as its source or destination (RFC 7915 section 4.1, RFC 1812 section
+/// 5.3.7).
 pub(crate) fn check_v4(source: Ipv4Addr, destination: Ipv4Addr) -> Result<(), Discard> {
     let never = |address: Ipv4Addr| matches!(address.octets()[0], 0 | 127 | 224..);
     if never(source) || never(destination) { Err(Discard::Martian) } else { Ok(()) }

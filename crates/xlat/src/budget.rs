@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-/// How often the translator sends ICMP errors of its own (RFC 7915 sections 4.4 and 5.4, RFC 4443 section 2.4 (f)).
+/// How often the translator sends ICMP errors of its own (RFC 7915 sections 4.4 and 5.4, RFC 4443 section 2.4
+/// (f)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorRate {
     /// Errors at once; 0 sends none, `u32::MAX` has no limit.

@@ -2,7 +2,8 @@
 
 macro_rules! discards {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// Why a packet was discarded. All are counted; where an RFC asks for an ICMP error, the sender gets one.
+        /// Why a packet was discarded. All are counted; where an RFC asks for an ICMP error, the sender gets
+        /// one.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Discard {
             $($(#[$doc])* $name,)*

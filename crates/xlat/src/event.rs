@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// From now on these ports of an address are a subscriber's, for all protocols: the answer to "who had it".
+    /// From now on these ports of an address are a subscriber's, for all protocols: the answer to "who had
+    /// it".
     BlockAllocated {
         /// Whose.
         subscriber: Ipv6Net,

@@ -44,7 +44,8 @@ pub(crate) fn kind_v4(kind: u8) -> Kind {
     }
 }
 
-/// Whether an ICMPv4 message is an error, translated or not: none is sent in answer to it (RFC 1122 section 3.2.2).
+/// Whether an ICMPv4 message is an error, translated or not: none is sent in answer to it (RFC 1122 section
+/// 3.2.2).
 pub(crate) fn is_error_v4(kind: u8) -> bool {
     matches!(
         kind,
@@ -139,7 +140,8 @@ pub(crate) fn error_to_v4(message: Message, fragment: bool, mtus: Mtus) -> Resul
         (v6::UNREACHABLE, 1) => simple(v4::UNREACHABLE, 10),
         (v6::UNREACHABLE, 4) => simple(v4::UNREACHABLE, 3),
         (v6::PACKET_TOO_BIG, _) => {
-            // "taking into account whether or not the packet in error includes a Fragment Header" (section 5.2).
+            // "taking into account whether or not the packet in error includes a Fragment Header" (section
+            // 5.2).
             let header = if fragment { 28 } else { 20 };
             let mtu = message.rest.saturating_sub(header).min(mtus.v4).min(mtus.v6.saturating_sub(20));
             Ok(Message { kind: v4::UNREACHABLE, code: 4, rest: mtu.min(0xffff) })
@@ -168,8 +170,8 @@ fn pointer_to_v4(pointer: u32) -> Option<u32> {
     }
 }
 
-/// Where the length of the original datagram stands within the 32 bits behind the checksum, and its unit in octets;
-/// `None` where extensions are not defined for the type (RFC 4884 section 4).
+/// Where the length of the original datagram stands within the 32 bits behind the checksum, and its unit in
+/// octets; `None` where extensions are not defined for the type (RFC 4884 section 4).
 pub(crate) fn length_v4(kind: u8) -> Option<(u32, usize)> {
     matches!(kind, v4::UNREACHABLE | v4::TIME_EXCEEDED | v4::PARAMETER_PROBLEM).then_some((16, 4))
 }

@@ -2,13 +2,16 @@
 
 use core::ops::Range;
 
-/// Octets that must be free before a packet: an IPv6 header and a Fragment header (48) replace an IPv4 header (20).
+/// Octets that must be free before a packet: an IPv6 header and a Fragment header (48) replace an IPv4 header
+/// (20).
 pub const HEADROOM: usize = 28;
 
-/// What the interface leaves to do for a packet, or will do (virtio's and Linux's segmentation and checksum offload).
+/// What the interface leaves to do for a packet, or will do (virtio's and Linux's segmentation and checksum
+/// offload).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Offload {
-    /// The checksum field of TCP or UDP holds the sum of the pseudo-header only; whoever sends the packet completes it.
+    /// The checksum field of TCP or UDP holds the sum of the pseudo-header only; whoever sends the packet
+    /// completes it.
     pub partial_checksum: bool,
     /// The packet is many of one flow in one (a superpacket): octets of payload in each that will be sent.
     pub segment: Option<u16>,
@@ -66,8 +69,8 @@ impl<'b> Packet<'b> {
         self.buffer.get(self.range.clone()).unwrap_or_default()
     }
 
-    /// Where it stands in the buffer. What follows the headers has not moved: offsets of the transport header from the
-    /// beginning of the *buffer* are as they were.
+    /// Where it stands in the buffer. What follows the headers has not moved: offsets of the transport header
+    /// from the beginning of the *buffer* are as they were.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -86,7 +89,8 @@ impl<'b> Packet<'b> {
         self.range.end = self.range.end.min(self.range.start.saturating_add(length));
     }
 
-    /// Puts `header` in the place of the first `length` octets. `false`, and nothing changed, where there is no room.
+    /// Puts `header` in the place of the first `length` octets. `false`, and nothing changed, where there is
+    /// no room.
     pub(crate) fn replace_header(&mut self, length: usize, header: &[u8]) -> bool {
         let payload = self.range.start.saturating_add(length).min(self.range.end);
         let Some(start) = payload.checked_sub(header.len()) else { return false };
@@ -107,7 +111,9 @@ pub enum Verdict {
     Replaced,
     /// Nothing: it waits here for more, and a copy is kept.
     Held,
-    /// Nothing, or the error to its sender that is among the actions.
+    /// Nothing, or the error to its sender that is among the actions. A packet that was not for the
+    /// translator ([`Discard::Destination`](crate::Discard), [`Discard::NoBinding`](crate::Discard)) is as it
+    /// came, and may be for the machine itself.
     Discarded(crate::Discard),
 }
 

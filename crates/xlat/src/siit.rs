@@ -30,12 +30,11 @@ impl Siit {
         Self { engine: Engine::new(config, &mut random), addresses }
     }
 
-    /// A customer-side translator (RFC 6877 section 6.3): `inside`, the IPv4 network behind it, stands for `own`, IPv6
-    /// addresses that the network routes to it, and the rest of IPv4 for the `plat` prefix. One address each (/32 and
-    /// /128) serves one host.
+    /// A customer-side translator (RFC 6877 section 6.3): `inside`, the IPv4 network behind it, stands for
+    /// `own`, IPv6 addresses that the network routes to it, and the rest of IPv4 for the `plat` prefix. One
+    /// address each (/32 and /128) serves one host.
     ///
-    /// # Errors
-    /// Where `own` has fewer addresses than `inside`.
+    /// # Errors Where `own` has fewer addresses than `inside`.
     pub fn clat(
         config: Config,
         inside: Ipv4Net,

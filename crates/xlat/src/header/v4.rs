@@ -54,8 +54,8 @@ impl V4 {
         Ok(header)
     }
 
-    /// Reads the beginning of a packet, as an ICMP error holds it: what follows the header may be cut short, and
-    /// routers may have written into the header.
+    /// Reads the beginning of a packet, as an ICMP error holds it: what follows the header may be cut short,
+    /// and routers may have written into the header.
     pub(crate) fn parse_start(bytes: &[u8]) -> Result<Self, Discard> {
         let fixed: &[u8; 20] = bytes.first_chunk().ok_or(Discard::Malformed)?;
         let header = usize::from(fixed[0] & 0x0f) * 4;
@@ -109,8 +109,8 @@ impl V4 {
         octets
     }
 
-    /// Whether the packet, or its first fragment, is cut off before ports and checksum, or a later fragment would be
-    /// written over them (RFC 1858 section 3, RFC 3128).
+    /// Whether the packet, or its first fragment, is cut off before ports and checksum, or a later fragment
+    /// would be written over them (RFC 1858 section 3, RFC 3128).
     pub(crate) fn is_tiny(&self) -> bool {
         is_tiny(self.protocol, self.offset, self.payload())
     }

@@ -17,8 +17,8 @@ pub struct SessionConfig {
     pub pool: Vec<Ipv4Addr>,
     /// The ports of them that may be used. Those below 1024 are given only to source ports below 1024.
     pub ports: RangeInclusive<u16>,
-    /// Ports of one block, a power of two from 16 to 4096. A subscriber gets ports by blocks, so that one line of log
-    /// tells whose they are.
+    /// Ports of one block, a power of two from 16 to 4096. A subscriber gets ports by blocks, so that one
+    /// line of log tells whose they are.
     pub block: u16,
     /// Blocks that one subscriber may hold.
     pub blocks_per_subscriber: usize,
@@ -32,7 +32,8 @@ pub struct SessionConfig {
     pub filtering: Filtering,
     /// How long things live.
     pub timeouts: Timeouts,
-    /// Datagrams under way in fragments that are remembered; those waiting for their first fragment among them.
+    /// Datagrams under way in fragments that are remembered; those waiting for their first fragment among
+    /// them.
     pub fragmented: usize,
     /// Octets of fragments that wait for their first one.
     pub fragment_octets: usize,
@@ -47,8 +48,8 @@ pub enum Filtering {
     AddressDependent,
 }
 
-/// Lifetimes of RFC 6146 section 4, in whole seconds. A session lives at least so long after its last packet, and at
-/// most a second longer.
+/// Lifetimes of RFC 6146 section 4, in whole seconds. A session lives at least so long after its last packet,
+/// and at most a sixteenth and two seconds longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// UDP_DEFAULT: 5 minutes, at least 2.
@@ -79,14 +80,14 @@ impl Default for Timeouts {
 }
 
 impl SessionConfig {
-    /// One subscriber for each /64, blocks of 256 ports, 64 of them each, 131,072 sessions.
+    /// One subscriber for each /64, blocks of 256 ports, 32 of them each, 131,072 sessions.
     pub fn new(prefix: Prefix, pool: Vec<Ipv4Addr>) -> Self {
         Self {
             prefix,
             pool,
             ports: 1024..=65_535,
             block: 256,
-            blocks_per_subscriber: 64,
+            blocks_per_subscriber: 32,
             subscriber_length: 64,
             sessions: 131_072,
             sessions_per_subscriber: 32_768,

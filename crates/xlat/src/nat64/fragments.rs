@@ -1,7 +1,9 @@
-//! Fragments of datagrams (RFC 6146 section 3.4): only the first has ports. What it was translated to is remembered for
-//! the others; those that come before it are held. Nothing is put together here: each fragment leaves as it came.
+//! Fragments of datagrams (RFC 6146 section 3.4): only the first has ports. What it was translated to is
+//! remembered for the others; those that come before it are held. Nothing is put together here: each fragment
+//! leaves as it came.
 //!
-//! It is bounded in datagrams, in octets held, and in fragments held of one datagram; the oldest datagram gives way.
+//! It is bounded in datagrams, in octets held, and in fragments held of one datagram; the oldest datagram
+//! gives way.
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
@@ -113,7 +115,8 @@ impl Fragments {
         let deadline = now.saturating_add(self.lifetime);
         self.known.insert(id, (known, deadline));
         self.order.push_back((deadline, id));
-        // Entries whose datagram was learnt anew remain in the order until they are due: not more than twice as many.
+        // Entries whose datagram was learnt anew remain in the order until they are due: not more than twice
+        // as many.
         if self.order.len() > 2 * self.max_datagrams.max(1) {
             let known = &self.known;
             self.order.retain(|(deadline, id)| known.get(id).is_some_and(|(_, due)| due == deadline));

@@ -1,12 +1,11 @@
 //! The stateful translator (RFC 6146): many IPv6 hosts share a few IPv4 addresses.
 //!
-//! `outbound` is the way from IPv6 to IPv4, which makes bindings; `inbound` the way back. `table` holds bindings and
-//! sessions, `ports` knows whose ports are whose, `tcp` is the state machine, `fragments` what is known of datagrams in
-//! pieces.
+//! `outbound` is the way from IPv6 to IPv4, which makes bindings; `inbound` the way back. `table` holds
+//! bindings and sessions, `ports` knows whose ports are whose, `tcp` is the state machine, `fragments` what
+//! is known of datagrams in pieces.
 
 mod config;
 mod fragments;
-mod hash;
 mod inbound;
 mod outbound;
 mod ports;
@@ -20,6 +19,7 @@ pub use tcp::TcpState;
 use crate::address::synthesise;
 use crate::checksum::Sum;
 use crate::header::{V6, protocol, put_u16};
+use crate::keyed::Key;
 use crate::packet::{Action, HEADROOM, Packet, Verdict};
 use crate::translate::{Config, Engine, Refusal, error_v4};
 use crate::{Counters, Discard, Event, icmp};
@@ -46,8 +46,8 @@ pub struct Nat64 {
     second: u32,
 }
 
-/// A SYN from a stranger. If the inside sends one to him within some seconds, both open the connection at once;
-/// otherwise he is told.
+/// A SYN from a stranger. If the inside sends one to him within some seconds, both open the connection at
+/// once; otherwise he is told.
 #[derive(Debug)]
 struct HeldSyn {
     deadline: Duration,
@@ -94,11 +94,10 @@ pub struct Usage {
 type Done = Result<Verdict, Refusal>;
 
 impl Nat64 {
-    /// A translator without sessions. `random` has to be seeded with what nobody can guess: it chooses ports, and the
-    /// key of hashes.
+    /// A translator without sessions. `random` has to be seeded with what nobody can guess: it chooses ports,
+    /// and the key of hashes.
     ///
-    /// # Errors
-    /// Where limits cannot be.
+    /// # Errors Where limits cannot be.
     pub fn new(
         config: Config,
         sessions: SessionConfig,
@@ -109,7 +108,7 @@ impl Nat64 {
             Fragments::new(sessions.fragmented, sessions.fragment_octets, sessions.timeouts.fragment);
         Ok(Self {
             engine: Engine::new(config, &mut random),
-            table: Table::new(&sessions, random.fork()),
+            table: Table::new(&sessions, Key::new(&mut random)),
             fragments,
             held: VecDeque::new(),
             begin: None,
@@ -209,7 +208,11 @@ impl Nat64 {
 
     /// Ends what is over. [`Nat64::translate`] does it too.
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let begin = *self.begin.get_or_insert(now);
+        // Begun anew whenever nothing is left, seconds never run out.
+        if self.begin.is_none() || self.table.len() == 0 {
+            (self.begin, self.second) = (Some(now), 0);
+        }
+        let begin = self.begin.unwrap_or(now);
         let second = u32::try_from(now.saturating_sub(begin).as_secs()).unwrap_or(u32::MAX);
         if second > self.second {
             self.second = second;
@@ -229,7 +232,8 @@ impl Nat64 {
         }
     }
 
-    /// The lifetime of a session is over (RFC 6146 section 3.5.2.2): an established TCP connection is probed first.
+    /// The lifetime of a session is over (RFC 6146 section 3.5.2.2): an established TCP connection is probed
+    /// first.
     fn expire(&mut self, now: Duration, index: u32, actions: &mut Vec<Action>) {
         let session = *self.table.session(index);
         if session.protocol != Protocol::Tcp || session.state != TcpState::Established {

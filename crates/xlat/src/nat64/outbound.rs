@@ -115,6 +115,10 @@ impl Nat64 {
     ) -> Result<Found, Discard> {
         let transport = packet.get(header.header..).unwrap_or_default();
         let (port, to) = to_v4::ports(transport, header)?.ok_or(Discard::Tiny)?;
+        // Of those who ask each other for what is not there, nothing shall be left, not even a line of log.
+        if self.table.ports.has(remote) && self.table.find_outside(protocol, remote, to).is_none() {
+            return Err(Discard::NoBinding);
+        }
         let to = (remote, remote_port(protocol, to));
         let segment = Segment::of(transport.get(13).copied().unwrap_or(0));
         let binding = self.table.find_inside(protocol, header.source, port);

@@ -1,8 +1,8 @@
 //! Who has which port: subscribers, and blocks of ports.
 
 use super::config::SessionConfig;
-use super::hash::Key;
 use super::table::{NONE, Protocol};
+use crate::keyed::Key;
 use crate::{Action, Discard, Event};
 use core::time::Duration;
 use hashbrown::HashTable;
@@ -35,13 +35,15 @@ struct Block {
 #[derive(Debug)]
 pub(super) struct Ports {
     key: Key,
-    random: fastrand::Rng,
+    /// Choices made so far.
+    choices: u64,
     pool: Vec<Ipv4Addr>,
     /// Pool, sorted, with the place in `pool`.
     sorted: Vec<(Ipv4Addr, u16)>,
     range: RangeInclusive<u16>,
     size: u16,
-    /// All blocks, by address and then by port. The index of a block is `address * blocks_per_address + port / size`.
+    /// All blocks, by address and then by port. The index of a block is `address * blocks_per_address + port
+    /// / size`.
     blocks: Vec<Option<Box<Block>>>,
     pub(super) blocks_used: u32,
     max_blocks: usize,
@@ -52,13 +54,13 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    pub(super) fn new(config: &SessionConfig, key: Key, random: fastrand::Rng) -> Self {
+    pub(super) fn new(config: &SessionConfig, key: Key) -> Self {
         let mut sorted: Vec<_> = config.pool.iter().copied().zip(0..).collect();
         sorted.sort_unstable();
         let count = config.pool.len() * (0x1_0000 / usize::from(config.block));
         Self {
             key,
-            random,
+            choices: 0,
             pool: config.pool.clone(),
             sorted,
             range: config.ports.clone(),
@@ -83,21 +85,26 @@ impl Ports {
     }
 
     fn per_address(&self) -> usize {
-        0x1_0000 / usize::from(self.size)
+        1 << self.per_address_bits()
+    }
+
+    /// Powers of two: each packet asks for it.
+    fn per_address_bits(&self) -> u32 {
+        16 - self.size.trailing_zeros()
     }
 
     /// The binding of a port, or [`NONE`].
     pub(super) fn binding(&self, protocol: Protocol, address: Ipv4Addr, port: u16) -> u32 {
         let Some(place) = self.place(address) else { return NONE };
-        let index = place * self.per_address() + usize::from(port / self.size);
+        let index = place << self.per_address_bits() | usize::from(port >> self.size.trailing_zeros());
         let Some(block) = &self.blocks[index] else { return NONE };
         let bindings = &block.bindings[protocol as usize];
-        bindings.get(usize::from(port % self.size)).copied().unwrap_or(NONE)
+        bindings.get(usize::from(port & (self.size - 1))).copied().unwrap_or(NONE)
     }
 
     /// The address and port of a slot.
     pub(super) fn address(&self, block: u32) -> Ipv4Addr {
-        self.pool[block as usize / self.per_address()]
+        self.pool[block as usize >> self.per_address_bits()]
     }
 
     fn network(&self, address: Ipv6Addr) -> u128 {
@@ -179,7 +186,7 @@ impl Ports {
         if full {
             return None;
         }
-        let start = self.random.u16(..self.size);
+        let start = self.choose(usize::from(self.size)) as u16;
         let bindings = &self.blocks[index as usize].as_ref()?.bindings[protocol as usize];
         (0..self.size).map(|number| (start + number) % self.size).find_map(|slot| {
             let port = first as u16 + slot;
@@ -229,8 +236,8 @@ impl Ports {
         Some((subscriber, index, port?))
     }
 
-    /// A block that is nobody's, of the address that the subscriber has already (RFC 4787 REQ-2), or that its prefix
-    /// leads to; of another one where that is used up.
+    /// A block that is nobody's, of the address that the subscriber has already (RFC 4787 REQ-2), or that its
+    /// prefix leads to; of another one where that is used up.
     fn free_block(&mut self, known: Option<u32>, address: Ipv6Addr, low: bool) -> Option<u32> {
         let per_address = self.per_address();
         let paired = known.and_then(|known| self.get(known).blocks.first().copied());
@@ -238,7 +245,7 @@ impl Ports {
             Some(block) => block as usize / per_address,
             None => self.key.network(self.network(address)) as usize % self.pool.len(),
         };
-        let start = self.random.usize(..per_address);
+        let start = self.choose(per_address);
         let fits = |number: usize| {
             let from = (number * usize::from(self.size)) as u16;
             let to = from + (self.size - 1);
@@ -251,6 +258,12 @@ impl Ports {
                 .find(|&number| fits(number) && self.blocks[pool * per_address + number].is_none())
                 .map(|number| (pool * per_address + number) as u32)
         })
+    }
+
+    /// A number below `count`, a power of two, that nobody outside can foretell (RFC 6056).
+    fn choose(&mut self, count: usize) -> usize {
+        self.choices += 1;
+        self.key.choice(self.choices) as usize % count
     }
 
     fn add_subscriber(&mut self, address: Ipv6Addr) -> u32 {

@@ -56,7 +56,8 @@ pub(super) enum Segment {
 }
 
 impl Segment {
-    /// By the octet of flags (RFC 9293 section 3.1). A reset is one whatever else is set; SYN with FIN is neither.
+    /// By the octet of flags (RFC 9293 section 3.1). A reset is one whatever else is set; SYN with FIN is
+    /// neither.
     pub(super) fn of(flags: u8) -> Self {
         match flags & 0b111 {
             0b001 => Self::Fin,
@@ -90,8 +91,8 @@ mod tests {
     use super::TcpState::*;
     use super::*;
 
-    /// The transitions of RFC 6146 section 3.5.2.2, each state by each segment from each side; `!` where the lifetime
-    /// begins anew.
+    /// The transitions of RFC 6146 section 3.5.2.2, each state by each segment from each side; `!` where the
+    /// lifetime begins anew.
     const TABLE: &[(TcpState, [(TcpState, bool); 8])] = &[
         // From IPv4: SYN, FIN, RST, other; from IPv6: the same.
         (

@@ -3,8 +3,8 @@
 use crate::header::{Fragment, V4, V6};
 use crate::packet::Action;
 
-/// Cuts an IPv6 packet without extension headers into fragments of at most `limit` octets (at least 1280). `as_of` is
-/// the Fragment header of the whole: that of the fragment it was, or one of offset 0.
+/// Cuts an IPv6 packet without extension headers into fragments of at most `limit` octets (at least 1280).
+/// `as_of` is the Fragment header of the whole: that of the fragment it was, or one of offset 0.
 pub(super) fn v6(packet: &[u8], as_of: Fragment, limit: usize, actions: &mut Vec<Action>) -> usize {
     let Ok(header) = V6::parse_start(packet) else { return 0 };
     let payload = packet.get(V6::LENGTH..).unwrap_or_default();
@@ -25,8 +25,8 @@ pub(super) fn v6(packet: &[u8], as_of: Fragment, limit: usize, actions: &mut Vec
     last + 1
 }
 
-/// Cuts an IPv4 packet without options, which may be a fragment itself, into fragments of at most `limit` octets (at
-/// least 68).
+/// Cuts an IPv4 packet without options, which may be a fragment itself, into fragments of at most `limit`
+/// octets (at least 68).
 pub(super) fn v4(packet: &[u8], limit: usize, actions: &mut Vec<Action>) -> usize {
     let Ok(header) = V4::parse_start(packet) else { return 0 };
     let payload = packet.get(header.header..).unwrap_or_default();

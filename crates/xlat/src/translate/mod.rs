@@ -1,8 +1,9 @@
-//! The translation of one packet (RFC 7915) once it is known which addresses and ports it gets. No state but counters,
-//! the rate of ICMP errors, and identifications.
+//! The translation of one packet (RFC 7915) once it is known which addresses and ports it gets. No state but
+//! counters, the rate of ICMP errors, and identifications.
 //!
-//! Each direction has three steps: `check` refuses what cannot be translated, before anything is changed; the caller
-//! finds addresses; `rewrite` translates and cannot fail. An ICMP error is read by `quote` and written by `error`.
+//! Each direction has three steps: `check` refuses what cannot be translated, before anything is changed; the
+//! caller finds addresses; `rewrite` translates and cannot fail. An ICMP error is read by `quote` and written
+//! by `error`.
 
 mod answer;
 mod cut;
@@ -18,6 +19,7 @@ use crate::budget::{Budget, ErrorRate};
 use crate::checksum::Sum;
 use crate::header::{checksum_offset, protocol, put_u16, u16_at};
 use crate::icmp::Mtus;
+use crate::keyed::Key;
 use crate::packet::Offload;
 use crate::{Counters, Discard};
 use ipnet::Ipv4Net;
@@ -34,8 +36,8 @@ pub struct Config {
     pub mtu_v4: u16,
     /// MTU of the next link with IPv6, in octets: 1280 to 65,535.
     pub mtu_v6: u16,
-    /// "lowest-ipv6-mtu" (RFC 7915 section 4.1), in octets: IPv4 packets without DF become IPv6 fragments of at most this.
-    /// It is 1280, unless all paths of the IPv6 network are known to take more.
+    /// "lowest-ipv6-mtu" (RFC 7915 section 4.1), in octets: IPv4 packets without DF become IPv6 fragments of
+    /// at most this. It is 1280, unless all paths of the IPv6 network are known to take more.
     pub lowest_ipv6_mtu: u16,
     /// Copies the traffic class with its ECN bits, both ways; otherwise it becomes 0.
     pub copy_traffic_class: bool,
@@ -43,8 +45,8 @@ pub struct Config {
     pub zero_checksum: ZeroChecksum,
     /// How often ICMP errors of our own are sent.
     pub errors: ErrorRate,
-    /// From where ICMPv4 errors seem to come whose IPv6 sender has no IPv4 address (RFC 6791); none are translated
-    /// where it is `None`.
+    /// From where ICMPv4 errors seem to come whose IPv6 sender has no IPv4 address (RFC 6791); none are
+    /// translated where it is `None`.
     pub error_sources: Option<Ipv4Net>,
 }
 
@@ -80,8 +82,8 @@ pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     budget: Budget,
-    /// Next identification, by addresses: the same pair meets the same value only after 65,536 packets (RFC 6864
-    /// section 5.3 wants no more than that of us).
+    /// Next identification, by addresses: the same pair meets the same value only after 65,536 packets (RFC
+    /// 6864 section 5.3 wants no more than that of us).
     identifications: Box<[u16; 256]>,
 }
 
@@ -90,8 +92,11 @@ impl Engine {
         config.mtu_v4 = config.mtu_v4.max(68);
         config.mtu_v6 = config.mtu_v6.max(1280);
         config.lowest_ipv6_mtu = config.lowest_ipv6_mtu.clamp(1280, config.mtu_v6);
+        let key = Key::new(random);
         let mut identifications = Box::new([0; 256]);
-        identifications.fill_with(|| random.u16(..));
+        for (number, identification) in (0..).zip(identifications.iter_mut()) {
+            *identification = key.choice(number) as u16;
+        }
         let budget = Budget::new(config.errors);
         Self { config, counters: Counters::default(), budget, identifications }
     }
@@ -111,8 +116,8 @@ impl Engine {
         Mtus { v4: self.config.mtu_v4.into(), v6: self.config.mtu_v6.into() }
     }
 
-    /// Where an ICMPv4 error seems to come from whose sender has no IPv4 address: always the same for one sender, so
-    /// that a traceroute tells routers apart (RFC 6791 section 3).
+    /// Where an ICMPv4 error seems to come from whose sender has no IPv4 address: always the same for one
+    /// sender, so that a traceroute tells routers apart (RFC 6791 section 3).
     pub(crate) fn error_source(&self, sender: Ipv6Addr) -> Option<Ipv4Addr> {
         let net = self.config.error_sources?;
         let bits = sender.to_bits();
@@ -148,7 +153,8 @@ pub(crate) enum Plan {
     Error,
 }
 
-/// Octets behind the network header in the largest packet that will be sent: of a superpacket, one segment of it.
+/// Octets behind the network header in the largest packet that will be sent: of a superpacket, one segment of
+/// it.
 fn largest(transport: &[u8], of: u8, payload: usize, offload: Offload) -> usize {
     let Some(segment) = offload.segment else { return payload };
     let header = match of {
@@ -174,7 +180,8 @@ fn change_port(transport: &mut [u8], at: usize, new: Option<u16>, change: Sum) -
     change.without(old).word(new)
 }
 
-/// Ports and checksum of TCP, UDP and their like, as far as they are there. `change` is that of the pseudo-header.
+/// Ports and checksum of TCP, UDP and their like, as far as they are there. `change` is that of the
+/// pseudo-header.
 fn change_ports<A>(transport: &mut [u8], of: u8, to: &Rewrite<A>, change: Sum, partial: bool) {
     let Some(at) = checksum_offset(of) else { return };
     let mut with_ports = change_port(transport, 0, to.source_port, change);

@@ -13,16 +13,16 @@ pub(crate) struct Quote<H> {
     pub(crate) packet: Range<usize>,
     /// Extensions (RFC 4884 section 7), or nothing.
     pub(crate) extensions: Range<usize>,
-    /// Source and destination port of the packet in it, or an echo's identifier twice; `None` where it has none, or it
-    /// is cut off before them.
+    /// Source and destination port of the packet in it, or an echo's identifier twice; `None` where it has
+    /// none, or it is cut off before them.
     pub(crate) ports: Option<(u16, u16)>,
 }
 
 /// Least octets of an original datagram that extensions follow (RFC 4884 section 3).
 const MIN_ORIGINAL: usize = 128;
 
-/// Where the original datagram and the extensions stand in the octets behind an ICMP header that begin at `start` and
-/// end at `end`. `length` is the length field in octets.
+/// Where the original datagram and the extensions stand in the octets behind an ICMP header that begin at
+/// `start` and end at `end`. `length` is the length field in octets.
 pub(super) fn split(start: usize, end: usize, length: usize) -> (Range<usize>, Range<usize>) {
     let middle = start + length;
     if length < MIN_ORIGINAL || middle >= end {
@@ -31,9 +31,10 @@ pub(super) fn split(start: usize, end: usize, length: usize) -> (Range<usize>, R
     (start..middle, middle..end)
 }
 
-/// The content of an ICMP error: the translated original and the extensions, in at most `room` octets; and the length
-/// field in units of `unit` octets, 0 where no extensions follow. Where there is too little room, the original gives
-/// way first, then the extensions are left out: cut short, their own checksum (RFC 4884 section 7) would be wrong.
+/// The content of an ICMP error: the translated original and the extensions, in at most `room` octets; and
+/// the length field in units of `unit` octets, 0 where no extensions follow. Where there is too little room,
+/// the original gives way first, then the extensions are left out: cut short, their own checksum (RFC 4884
+/// section 7) would be wrong.
 pub(super) fn join(
     mut original: Vec<u8>,
     extensions: &[u8],

@@ -10,11 +10,12 @@ use crate::icmp::{self, Kind, MIN_MTU_V6, Message};
 use crate::packet::{Action, Offload, Packet, Verdict};
 use std::net::Ipv4Addr;
 
-/// IPv4 packets up to this many octets leave with DF clear: no IPv6 host can be asked for shorter ones (section 5.1).
+/// IPv4 packets up to this many octets leave with DF clear: no IPv6 host can be asked for shorter ones
+/// (section 5.1).
 const MAX_WITHOUT_DF: usize = MIN_MTU_V6 as usize - 20;
 
-/// Refuses what cannot be translated whatever its addresses become. `packet` is as long as its header says; `mtu` is
-/// that of the next IPv4 link.
+/// Refuses what cannot be translated whatever its addresses become. `packet` is as long as its header says;
+/// `mtu` is that of the next IPv4 link.
 pub(crate) fn check(packet: &[u8], header: &V6, offload: Offload, mtu: usize) -> Result<Plan, Refusal> {
     addresses_v6(header.source, header.destination)?;
     if usize::from(header.offset()) * 8 + header.payload() > 65_535 {
@@ -30,7 +31,8 @@ pub(crate) fn check(packet: &[u8], header: &V6, offload: Offload, mtu: usize) ->
     check_offload(offload, header.protocol, header.fragment.is_some())?;
     match header.protocol {
         protocol::ICMPV6 if header.is_fragment() => return Err(Discard::FragmentedIcmp.into()),
-        // Section 5.1 copies all others. Behind an IPv4 header these would be messages that nothing has looked at.
+        // Section 5.1 copies all others. Behind an IPv4 header these would be messages that nothing has
+        // looked at.
         protocol::ICMP | protocol::IGMP => return Err(Discard::Protocol.into()),
         _ if header.is_tiny() => return Err(Discard::Tiny.into()),
         protocol::ICMPV6 => match icmp::kind_v6(transport.first().copied().unwrap_or(255)) {
@@ -95,8 +97,8 @@ impl Engine {
         Verdict::Translated
     }
 
-    /// The IPv4 header for an IPv6 header (sections 5.1 and 5.1.1); the TTL is not yet lowered. `largest` is the length
-    /// that decides about DF.
+    /// The IPv4 header for an IPv6 header (sections 5.1 and 5.1.1); the TTL is not yet lowered. `largest` is
+    /// the length that decides about DF.
     fn header_v4(&self, header: &V6, to: &Rewrite<Ipv4Addr>, largest: usize) -> V4 {
         let fragment = header.fragment;
         V4 {

@@ -11,7 +11,8 @@ use crate::packet::{Action, Offload, Packet, Verdict};
 use std::net::Ipv6Addr;
 
 impl Engine {
-    /// Refuses what cannot be translated whatever its addresses become. `packet` is as long as its header says.
+    /// Refuses what cannot be translated whatever its addresses become. `packet` is as long as its header
+    /// says.
     pub(crate) fn check_v4(&self, packet: &[u8], header: &V4, offload: Offload) -> Result<Plan, Refusal> {
         check_v4(header.source, header.destination)?;
         if usize::from(header.offset) * 8 + header.payload() > 65_535 {
@@ -28,8 +29,8 @@ impl Engine {
         match header.protocol {
             protocol::ICMP if header.is_fragment() => return Err(Discard::FragmentedIcmp.into()),
             protocol::IGMP => return Err(Discard::Icmp.into()),
-            // Section 4.1 copies all others. These are no transport protocols: behind an IPv6 header they would be
-            // extension headers, or ICMPv6 that nothing has looked at.
+            // Section 4.1 copies all others. These are no transport protocols: behind an IPv6 header they
+            // would be extension headers, or ICMPv6 that nothing has looked at.
             protocol::HOP_BY_HOP
             | protocol::ROUTING
             | protocol::FRAGMENT
@@ -71,7 +72,8 @@ impl Engine {
         let length = V6::LENGTH + fragment + largest;
         let mtu = usize::from(self.config.mtu_v6);
         let lowest = usize::from(self.config.lowest_ipv6_mtu);
-        // A superpacket is cut by its interface, at the boundaries of segments and not between them: as if it had DF.
+        // A superpacket is cut by its interface, at the boundaries of segments and not between them: as if it
+        // had DF.
         if header.dont_fragment || offload.segment.is_some() {
             if length > mtu {
                 return Err(Refusal::too_big(mtu - V6::LENGTH - fragment + V4::LENGTH));
@@ -199,7 +201,8 @@ impl Engine {
     }
 }
 
-/// The Fragment header for an IPv4 packet (section 4.1): the low 16 bits of the identification are those of IPv4.
+/// The Fragment header for an IPv4 packet (section 4.1): the low 16 bits of the identification are those of
+/// IPv4.
 fn fragment_of(header: &V4) -> Fragment {
     Fragment {
         identification: header.identification.into(),

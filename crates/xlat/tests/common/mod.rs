@@ -273,7 +273,8 @@ pub fn echo(kind: u8, identifier: u16, length: usize) -> Vec<u8> {
     icmp(kind, 0, u32::from(identifier) << 16 | 1, &payload(length))
 }
 
-/// Asserts that lengths and all checksums of a packet are right; those of fragments' transports cannot be told.
+/// Asserts that lengths and all checksums of a packet are right; those of fragments' transports cannot be
+/// told.
 pub fn judge(octets: &[u8]) {
     match octets[0] >> 4 {
         4 => {

@@ -42,7 +42,7 @@ fn what_is_refused_on_the_second_leg_was_not_sent() {
         let outcome = lab.run(&packet.sealed().octets());
         assert_eq!(outcome.verdict, Verdict::Discarded(Discard::NoBinding));
         assert_eq!(lab.nat.usage(), before);
-        assert_eq!(outcome.log.len(), 2, "a block taken and given back");
+        assert!(outcome.log.is_empty());
     }
     let short = Ip6 { hops: 2, ..ip6(OTHER, &pool6, UDP, udp(1, 1, 3)).sealed() };
     let outcome = lab.run(&short.octets());

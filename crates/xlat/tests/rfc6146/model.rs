@@ -13,7 +13,7 @@ struct Session {
     inside: (Ipv6Addr, u16),
     remote: (Ipv4Addr, u16),
     state: TcpState,
-    /// The second of its last packet.
+    /// The second of its last packet, by the sixteenth part of its lifetime.
     used: u64,
 }
 
@@ -39,6 +39,16 @@ impl Session {
         }
     }
 
+    fn renew(&mut self, now: u64) {
+        if now - self.used >= (self.lifetime() / 16).max(1) {
+            self.used = now;
+        }
+    }
+
+    fn due(&self) -> u64 {
+        self.used + self.lifetime() + (self.lifetime() / 16).max(1) + 1
+    }
+
     /// RFC 6146 section 3.5.2.2, as told there from state to state.
     fn tcp(&mut self, from_v6: bool, flags: u8, now: u64) {
         use TcpState::*;
@@ -49,13 +59,13 @@ impl Session {
         match old {
             V4Init if from_v6 && syn => self.state = Established,
             V6Init if !from_v6 && syn => self.state = Established,
-            V6Init if syn => self.used = now,
+            V6Init if syn => self.renew(now),
             V4Init | V6Init | BothFinReceived => {}
             Established if fin => self.state = if from_v6 { V6FinReceived } else { V4FinReceived },
             Established if rst => self.state = Transitory,
             V4FinReceived if from_v6 && fin => self.state = BothFinReceived,
             V6FinReceived if !from_v6 && fin => self.state = BothFinReceived,
-            Established | V4FinReceived | V6FinReceived => self.used = now,
+            Established | V4FinReceived | V6FinReceived => self.renew(now),
             Transitory if rst => {}
             Transitory => self.state = Established,
         }
@@ -69,7 +79,7 @@ impl Model {
     fn expire(&mut self, now: u64) {
         // A probed connection may expire a second time on the way, as time leaps.
         self.sessions.retain_mut(|session| {
-            if now <= session.used + session.lifetime() {
+            if now < session.due() {
                 return true;
             }
             if session.state == TcpState::Established && session.protocol == Protocol::Tcp {
@@ -152,7 +162,7 @@ fn outbound(
     if let Some(session) = model.find(protocol, (host, port), remote) {
         match protocol {
             Protocol::Tcp => session.tcp(true, flags, now),
-            _ => session.used = now,
+            _ => session.renew(now),
         }
     } else if protocol != Protocol::Tcp || is_syn {
         // A SYN that was held for this one opens at once; the translator tells which.
@@ -203,7 +213,7 @@ fn inbound(
     if let Some(session) = model.find(protocol, inside, remote) {
         match protocol {
             Protocol::Tcp => session.tcp(false, flags, now),
-            _ => session.used = now,
+            _ => session.renew(now),
         }
     } else {
         let peer =
@@ -239,7 +249,7 @@ fn compare(lab: &Lab, model: &Model, begin: Duration) {
         .map(|s| {
             let state = (s.protocol == Protocol::Tcp).then_some(s.state);
             let port = model.ports[&(s.protocol, s.inside.0, s.inside.1)];
-            ((s.protocol, s.inside, s.remote), state, s.used + s.lifetime() + 1, port)
+            ((s.protocol, s.inside, s.remote), state, s.due(), port)
         })
         .collect();
     assert_eq!(ours, theirs);

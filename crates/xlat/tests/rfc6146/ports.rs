@@ -72,7 +72,7 @@ fn a_subscriber_has_so_many_blocks_and_the_log_says_whose_they_were() {
     for session in lab.nat.sessions().filter(|session| session.inside.0.to_string() != OTHER) {
         assert!(blocks.iter().any(|ports| ports.contains(&session.outside.port())));
     }
-    let released = lab.wait(Duration::from_secs(301));
+    let released = lab.wait(Duration::from_secs(320));
     let released = released
         .iter()
         .filter(|action| matches!(action, sixgate_xlat::Action::Log(Event::BlockReleased { .. })));
@@ -94,8 +94,13 @@ fn a_subscriber_may_be_any_prefix() {
 #[test]
 fn a_subscriber_stays_with_its_address() {
     let pool = ["203.0.113.1", "203.0.113.2", "203.0.113.3"].map(|address| address.parse().unwrap());
-    let config =
-        SessionConfig { pool: pool.to_vec(), ports: 2000..=2511, block: 16, sessions: 9999, ..sessions() };
+    let config = SessionConfig {
+        pool: pool.to_vec(),
+        ports: 2000..=2511,
+        block: 16,
+        blocks_per_subscriber: 64,
+        ..sessions()
+    };
     let mut lab = Lab::new(config);
     let source = |lab: &mut Lab, host: &str, port| {
         let out = lab.through(&ip6(host, SERVER6, UDP, udp(port, 9, 3)).sealed().octets());

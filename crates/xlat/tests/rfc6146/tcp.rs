@@ -38,8 +38,9 @@ impl Connection {
     }
 }
 
-const LONG: u64 = 124 * 60 + 1;
-const SHORT: u64 = 4 * 60 + 1;
+/// Lifetimes with the sixteenth that `Timeouts` tells of.
+const LONG: u64 = 7440 + 465 + 1;
+const SHORT: u64 = 240 + 15 + 1;
 
 #[test]
 fn opened_and_closed() {
@@ -48,9 +49,9 @@ fn opened_and_closed() {
     connection.v4_sends(SYN | ACK);
     assert_eq!((connection.state(), connection.left()), (Some(TcpState::Established), LONG));
     connection.v6_sends(ACK);
-    connection.lab.wait(Duration::from_secs(100));
+    connection.lab.wait(Duration::from_secs(500));
     connection.v4_sends(FIN | ACK);
-    assert_eq!((connection.state(), connection.left()), (Some(TcpState::V4FinReceived), LONG - 100));
+    assert_eq!((connection.state(), connection.left()), (Some(TcpState::V4FinReceived), LONG - 500));
     connection.v6_sends(ACK);
     assert_eq!((connection.state(), connection.left()), (Some(TcpState::V4FinReceived), LONG));
     connection.v6_sends(FIN | ACK);

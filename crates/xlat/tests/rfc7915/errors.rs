@@ -124,7 +124,8 @@ fn types_and_codes_to_v4() {
     }
 }
 
-/// Section 4.2: max(1280, min(told + 20, MTU of IPv6, MTU of IPv4 + 20)), and plateaus for routers that tell nothing.
+/// Section 4.2: max(1280, min(told + 20, MTU of IPv6, MTU of IPv4 + 20)), and plateaus for routers that tell
+/// nothing.
 #[test]
 fn path_mtu_to_v6() {
     for (told, length, mtu_v4, mtu_v6, wanted) in [

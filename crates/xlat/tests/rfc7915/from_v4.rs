@@ -255,8 +255,8 @@ fn icmp_messages_without_errors() {
         assert_eq!((got.protocol, got.body[0], got.body[1]), (58, new, 0));
         assert_eq!(got.body[4..], packet.body[4..]);
     }
-    // Source quench, redirect, alternative host address, router advertisement and solicitation, timestamps, information
-    // requests and replies, address masks, and what nobody knows.
+    // Source quench, redirect, alternative host address, router advertisement and solicitation, timestamps,
+    // information requests and replies, address masks, and what nobody knows.
     for kind in [4, 5, 6, 9, 10, 13, 14, 15, 16, 17, 18, 30, 42, 128, 255] {
         let packet = ip4(A4, B4, 1, icmp(kind, 0, 0, &payload(28))).sealed();
         assert_eq!(discarded(&packet), (Discard::Icmp, Vec::new()), "{kind}");

@@ -59,7 +59,10 @@ proptest! {
 
     /// Nothing panics, and what comes out is well-formed and bounded, whatever comes in.
     #[test]
-    fn any_octets(octets in proptest::collection::vec(any::<u8>(), 0..300), version in prop_oneof![Just(4u8), Just(6)]) {
+    fn any_octets(
+        octets in proptest::collection::vec(any::<u8>(), 0..300),
+        version in prop_oneof![Just(4u8), Just(6)],
+    ) {
         let mut octets = octets;
         if let Some(first) = octets.first_mut() {
             *first = version << 4 | (*first & 15).clamp(5, 7);
@@ -69,11 +72,14 @@ proptest! {
 
     /// The same for packets with one thing wrong.
     #[test]
-    fn damaged(packet in any_v4(), at in 0usize..70, xor: u8, error: bool, about in any_v4(), cut in 0usize..200) {
+    fn damaged(
+        packet in any_v4(), at in 0usize..70, xor: u8, error: bool, about in any_v4(), cut in 0usize..200,
+    ) {
         let mut packet = packet;
         if error {
             let about = about.octets();
-            packet = ip4(A4, B4, 1, icmp(xor % 16, xor / 16, 1400, &about[..about.len().min(20 + cut)])).sealed();
+            let about = &about[..about.len().min(20 + cut)];
+            packet = ip4(A4, B4, 1, icmp(xor % 16, xor / 16, 1400, about)).sealed();
         }
         let mut octets = packet.octets();
         if let Some(place) = octets.get_mut(at) {

@@ -143,7 +143,8 @@ fn show(packet: &[u8]) -> String {
             let Ip4 { id, df, mf, offset, ttl, protocol, source, destination, options, body, .. } =
                 Ip4::parse(packet);
             format!(
-                "{source} > {destination} proto {protocol} id {id:x} df {df} mf {mf} off {offset} ttl {ttl} opt {options:x?} len {} {start}",
+                "{source} > {destination} proto {protocol} id {id:x} df {df} mf {mf} off {offset} ttl {ttl} \
+                 opt {options:x?} len {} {start}",
                 body.len()
             )
         }

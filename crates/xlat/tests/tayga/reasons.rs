@@ -15,7 +15,7 @@ type Holds = fn(&Case<'_>) -> bool;
 
 pub(crate) const REASONS: &[(&str, Holds)] = &[
     (
-        "RFC 7915 section 5.1: up to 1260 octets DF is clear and the identification made up; tayga sets DF and 0",
+        "RFC 7915 section 5.1: up to 1260 octets DF is clear, the identification made up; tayga sets DF and 0",
         |case| is_v6(case.packet) && without_df(case.ours) == without_df(case.theirs),
     ),
     (
@@ -34,7 +34,7 @@ pub(crate) const REASONS: &[(&str, Holds)] = &[
         },
     ),
     (
-        "RFC 7915 section 5: checksums are updated, and a wrong one stays wrong for its receiver to see; tayga drops",
+        "RFC 7915 section 5: checksums are updated: a wrong one stays wrong for its receiver; tayga drops",
         |case| {
             case.theirs.is_empty() && is_icmp(case.packet) && !is_right(case.packet) && !case.ours.is_empty()
         },
@@ -75,7 +75,7 @@ pub(crate) const REASONS: &[(&str, Holds)] = &[
             })
     }),
     (
-        "RFC 7915 section 4.3: a fragment in an error is translated as a fragment; tayga leaves out the Fragment header",
+        "RFC 7915 section 4.3: a fragment in an error stays one; tayga leaves out the Fragment header",
         |case| error(case.packet) && within(case.packet).is_some_and(|(_, _, fragment)| fragment),
     ),
     ("RFC 7915 section 4.2: IGMP is dropped; tayga passes it on", |case| {
@@ -86,14 +86,11 @@ pub(crate) const REASONS: &[(&str, Holds)] = &[
     ("RFC 3128: a fragment that overwrites the TCP header is dropped; tayga passes it on", |case| {
         case.verdict == Verdict::Discarded(Discard::Tiny) && offset(case.packet) == 1
     }),
-    (
-        "RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e): only about errors no error is sent; tayga sends them about echo requests alone",
-        |case| {
-            case.theirs.is_empty()
-                && matches!(case.verdict, Verdict::Discarded(Discard::HopLimit | Discard::TooBig))
-                && is_icmp(case.packet)
-        },
-    ),
+    ("RFC 4443 section 2.4 (e): only errors cause no error; to tayga all ICMP but echo requests", |case| {
+        case.theirs.is_empty()
+            && matches!(case.verdict, Verdict::Discarded(Discard::HopLimit | Discard::TooBig))
+            && is_icmp(case.packet)
+    }),
     ("RFC 7915 section 4.1: a fragment without data is a fragment; tayga loses it", |case| {
         case.theirs.is_empty() && case.verdict == Verdict::Translated && transport(case.packet).is_empty()
     }),

@@ -25,21 +25,7 @@ impl Tap {
     /// # Errors
     /// When `/dev/net/tun` cannot be opened, the name is taken, empty or longer than 15 bytes.
     pub fn create(name: &str) -> io::Result<Self> {
-        let device = "/dev/net/tun";
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(device)
-            .map_err(|e| {
-                io::Error::new(e.kind(), format!("{device}: {e}; the tun module and access to it are needed"))
-            })?;
-        let mut request = interface_request(name)?;
-        request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
-        // SAFETY: the fd is open, and TUNSETIFF reads and writes one `ifreq`, which lives until the call returns.
-        if unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let file = open_device(name, libc::IFF_TAP | libc::IFF_NO_PI)?;
         Ok(Self { file })
     }
 
@@ -64,6 +50,22 @@ impl AsFd for Tap {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// Opens a queue of the TUN or TAP device `name`, which is made where it is not there. It never blocks.
+pub(crate) fn open_device(name: &str, flags: libc::c_int) -> io::Result<File> {
+    let device = "/dev/net/tun";
+    let file =
+        File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(device).map_err(|e| {
+            io::Error::new(e.kind(), format!("{device}: {e}; the tun module and access to it are needed"))
+        })?;
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: the fd is open, and TUNSETIFF reads and writes one `ifreq`, which lives until the call returns.
+    if unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(file)
 }
 
 fn interface_request(name: &str) -> io::Result<libc::ifreq> {

@@ -176,6 +176,32 @@ a kernel that allows user namespaces.")]
     /// Fetch a page over IPv6, for machines without curl.
     #[command(hide = true)]
     Fetch(Fetch),
+    /// Translate between IPv6 and IPv4 in this network namespace until SIGTERM, for tests and benchmarks. Forwarding is
+    /// whoever calls it to switch on.
+    #[command(hide = true)]
+    Nat64(Nat64),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Nat64 {
+    /// Name of the TUN device.
+    #[arg(long, default_value = crate::nat64::DEVICE)]
+    pub(crate) device: String,
+    /// The prefix behind which IPv6 hosts see IPv4.
+    #[arg(long, default_value = "64:ff9b::/96", value_parser = crate::nat64::prefix)]
+    pub(crate) prefix: sixgate_endpoint::nat64::Prefix,
+    /// The IPv4 addresses that the inside shares; ICMP errors come from the first.
+    #[arg(long)]
+    pub(crate) pool: ipnet::Ipv4Net,
+    /// From where ICMPv6 errors come.
+    #[arg(long)]
+    pub(crate) address: std::net::Ipv6Addr,
+    /// Most sessions at one time.
+    #[arg(long, default_value_t = 131_072)]
+    pub(crate) sessions: u32,
+    /// Queues, and threads that serve them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) queues: usize,
 }
 
 #[derive(Debug, Args)]

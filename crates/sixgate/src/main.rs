@@ -9,6 +9,7 @@ mod explain;
 mod find;
 mod leases;
 mod log;
+mod nat64;
 mod up;
 mod view;
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
+            LabCommand::Nat64(arguments) => nat64::command(&arguments),
         },
     }
     .into()

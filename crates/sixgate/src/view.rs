@@ -24,6 +24,23 @@ pub(crate) struct Status {
     pub(crate) problems: Vec<String>,
 }
 
+/// What the translator between IPv6 and IPv4 does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Nat64 {
+    pub(crate) prefix: String,
+    /// The first and the last IPv4 address that the inside shares.
+    pub(crate) pool: (std::net::Ipv4Addr, std::net::Ipv4Addr),
+    pub(crate) sessions: u64,
+    pub(crate) bindings: u64,
+    pub(crate) subscribers: u64,
+    /// Packets and events since the start, by name; superpackets count as one.
+    pub(crate) counters: BTreeMap<String, u64>,
+    /// Packets discarded, by reason; those that never happened are left out.
+    pub(crate) discarded: BTreeMap<String, u64>,
+    /// Why it no longer translates.
+    pub(crate) failed: Option<String>,
+}
+
 /// Packets and octets that a firewall rule has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counter {

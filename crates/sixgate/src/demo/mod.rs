@@ -101,7 +101,7 @@ fn watch(world: &World, picture: &mut Picture, stopped: &AtomicBool) -> Result<b
 }
 
 /// A flag that Ctrl-C and SIGTERM set.
-fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

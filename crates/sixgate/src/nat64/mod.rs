@@ -1,0 +1,214 @@
+//! NAT64 on this machine: IPv6 hosts reach IPv4 through a TUN device whose other end is `sixgate-xlat`.
+//!
+//! The kernel routes the prefix and the pool's addresses into the device; `path` reads, translates in place and writes
+//! back, one thread a queue. `offload` says how what is left to do for a packet changes with its family.
+
+mod offload;
+mod path;
+
+use crate::{Outcome, cli, fail, print, say, view};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use ipnet::{Ipv4Net, Ipv6Net};
+use path::{Counts, Path};
+use sixgate_endpoint::nat64::Prefix;
+use sixgate_linux::clock::Clock;
+use sixgate_linux::route::{self, Netlink, Route};
+use sixgate_linux::tun;
+use sixgate_xlat::{Config, Discard, Nat64, SessionConfig, SessionConfigError};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Name of the TUN device.
+pub(crate) const DEVICE: &str = "nat64";
+
+/// Most addresses of a pool: those of a /24.
+const LONGEST_POOL: u8 = 24;
+
+/// What a translator is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// Name of the TUN device.
+    pub(crate) device: String,
+    pub(crate) prefix: Prefix,
+    /// The IPv4 addresses that the inside shares. None of them may be on an interface.
+    pub(crate) pool: Ipv4Net,
+    /// From where ICMPv6 errors come.
+    pub(crate) address: Ipv6Addr,
+    /// Most sessions at one time.
+    pub(crate) sessions: u32,
+    /// Threads.
+    pub(crate) queues: usize,
+}
+
+/// Why there is no translator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot make the TUN device {device}: {source}")]
+    Device { device: String, source: io::Error },
+    #[error(transparent)]
+    Route(#[from] route::Error),
+    #[error(transparent)]
+    Sessions(#[from] SessionConfigError),
+    #[error("a NAT64 shares the addresses of a /{LONGEST_POOL} at most, not all of {0}; name a part of it")]
+    Pool(Ipv4Net),
+    #[error("cannot read /dev/urandom: {0}; ports must not be guessed")]
+    Random(io::Error),
+    #[error("cannot start a thread for the translator: {0}")]
+    Thread(io::Error),
+}
+
+/// A translator at work. When it stops, its device goes, with the device's routes.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    setup: Setup,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads have in common.
+#[derive(Debug)]
+struct Shared {
+    /// Locked for each packet, and nothing that blocks happens meanwhile.
+    nat64: Mutex<Nat64>,
+    counts: Counts,
+    stop: AtomicBool,
+    /// Why the first thread that could not go on ended.
+    failed: Mutex<Option<String>>,
+}
+
+impl Translator {
+    /// Makes the device and its routes, and begins to translate.
+    ///
+    /// # Errors
+    /// What the kernel refuses; nothing is left then.
+    pub(crate) fn start(setup: Setup) -> Result<Self, Error> {
+        if setup.pool.prefix_len() < LONGEST_POOL {
+            return Err(Error::Pool(setup.pool));
+        }
+        let pool: Vec<Ipv4Addr> = addresses(setup.pool).collect();
+        let mut config = SessionConfig::new(setup.prefix, pool);
+        config.sessions = setup.sessions;
+        config.sessions_per_subscriber = config.sessions_per_subscriber.min(setup.sessions);
+        let own = Config::new(setup.pool.network(), setup.address);
+        let random = fastrand::Rng::with_seed(seed().map_err(Error::Random)?);
+        let nat64 = Nat64::new(own, config, random)?;
+        let queues = tun::create(&setup.device, setup.queues)
+            .map_err(|source| Error::Device { device: setup.device.clone(), source })?;
+        let mut netlink = Netlink::new()?;
+        let index = netlink.index_of(&setup.device)?;
+        netlink.set_up(index, true)?;
+        let behind = Ipv6Net::new_assert(setup.prefix.address(), setup.prefix.length());
+        netlink.replace_route(&Route::to(behind).on(index))?;
+        netlink.replace_route_v4(setup.pool, index)?;
+        let shared = Arc::new(Shared {
+            nat64: Mutex::new(nat64),
+            counts: Counts::default(),
+            stop: AtomicBool::new(false),
+            failed: Mutex::new(None),
+        });
+        let mut translator = Self { setup, shared, threads: Vec::new() };
+        let clock = Clock::new();
+        for (number, queue) in queues.into_iter().enumerate() {
+            let path = Path::new(queue, clock.clone(), Arc::clone(&translator.shared));
+            let thread = thread::Builder::new().name(format!("nat64-{number}"));
+            translator.threads.push(thread.spawn(move || path.run()).map_err(Error::Thread)?);
+        }
+        Ok(translator)
+    }
+
+    /// What it does.
+    pub(crate) fn view(&self) -> view::Nat64 {
+        let nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);
+        let (packets, sessions, usage) = (nat64.counters().clone(), nat64.session_counters(), nat64.usage());
+        drop(nat64);
+        let counts = &self.shared.counts;
+        let counters = [
+            ("to-ipv4", packets.to_v4),
+            ("to-ipv6", packets.to_v6),
+            ("hairpinned", packets.hairpinned),
+            ("fragmented", packets.fragmented),
+            ("errors", packets.errors),
+            ("errors-limited", packets.errors_limited),
+            ("superpackets", counts.superpackets.load(Ordering::Relaxed)),
+            ("not-sent", counts.not_sent.load(Ordering::Relaxed)),
+            ("sessions-created", sessions.created),
+            ("sessions-expired", sessions.expired),
+            ("sessions-evicted", sessions.evicted),
+        ];
+        let discarded =
+            Discard::ALL.iter().map(|reason| (reason.name().to_owned(), packets.discarded(*reason)));
+        let pool = self.setup.pool;
+        view::Nat64 {
+            prefix: self.setup.prefix.to_string(),
+            pool: (pool.network(), pool.broadcast()),
+            sessions: usage.sessions as u64,
+            bindings: usage.bindings as u64,
+            subscribers: usage.subscribers as u64,
+            counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
+            discarded: discarded.filter(|(_, count)| *count > 0).collect::<BTreeMap<_, _>>(),
+            failed: self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+impl Drop for Translator {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// All addresses of a pool: none of them is on a link, so that the first and the last are as good as others.
+fn addresses(pool: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> {
+    (pool.network().to_bits()..=pool.broadcast().to_bits()).map(Ipv4Addr::from_bits)
+}
+
+/// A number that nobody can guess.
+fn seed() -> io::Result<u64> {
+    let mut octets = [0; 8];
+    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut octets)?;
+    Ok(u64::from_ne_bytes(octets))
+}
+
+/// Reads a NAT64 prefix.
+pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
+    let net: Ipv6Net = text.parse().map_err(|_| format!("{text:?} is no prefix as 64:ff9b::/96 is"))?;
+    Prefix::new(net.addr(), net.prefix_len()).map_err(|error| error.to_string())
+}
+
+/// `sixgate lab nat64`: says `ready`, translates until SIGTERM, SIGINT or the end of standard input, and prints what
+/// it did.
+pub(crate) fn command(arguments: &cli::Nat64) -> Outcome {
+    let stopped = match crate::demo::stop_on_signal() {
+        Ok(stopped) => stopped,
+        Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
+    };
+    let setup = Setup {
+        device: arguments.device.clone(),
+        prefix: arguments.prefix,
+        pool: arguments.pool,
+        address: arguments.address,
+        sessions: arguments.sessions,
+        queues: arguments.queues,
+    };
+    let translator = match Translator::start(setup) {
+        Ok(translator) => translator,
+        Err(error) => {
+            say(&format!("sixgate: {error}\n"));
+            return Outcome::Refused;
+        }
+    };
+    print("ready\n");
+    while !stopped.load(Ordering::Relaxed) {
+        thread::sleep(core::time::Duration::from_millis(20));
+    }
+    match serde_json::to_string(&translator.view()) {
+        Ok(json) => print(&format!("{json}\n")),
+        Err(error) => fail(&error.to_string()),
+    }
+}

@@ -1,0 +1,206 @@
+//! NAT64 with real packets: an IPv6-only client, the translator, an IPv4-only server, and stock programs on both sides.
+//! Needs root (or a user namespace) and the programs that `tests/install-peers` installs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod server;
+mod world;
+
+use serde_json::Value;
+use sixgate_lab::{Capture, Command, Host, wait_for};
+use std::net::{Ipv6Addr, UdpSocket};
+use std::time::Duration;
+use world::{PATIENCE, SERVER, Translator, World};
+
+/// Runs a program in a host; what it prints.
+fn run(host: &Host, line: &str) -> String {
+    let mut words = line.split(' ');
+    let process = host.spawn(&Command::new(words.next().unwrap()).args(words)).unwrap();
+    let status = process.wait(PATIENCE).unwrap();
+    assert!(status.success(), "{line}: {status}\n{}", process.output());
+    process.output()
+}
+
+/// A file of noise in the host's own /run, and its SHA-256.
+fn noise(host: &Host, name: &str, octets: usize) -> String {
+    let mut random = fastrand::Rng::with_seed(64);
+    let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(octets).collect();
+    host.write_file(format!("/run/{name}"), bytes).unwrap();
+    sha256(host, name)
+}
+
+fn sha256(host: &Host, name: &str) -> String {
+    let text = run(host, &format!("sha256sum /run/{name}"));
+    text.split_whitespace().find(|word| word.len() == 64).unwrap().to_owned()
+}
+
+fn counter(view: &Value, name: &str) -> u64 {
+    view["counters"][name].as_u64().unwrap()
+}
+
+/// Echoes datagrams of these lengths from the client off the server.
+fn udp_echo(world: &World, lengths: &[usize]) {
+    let port = server::echo(&world.server);
+    let lengths = lengths.to_vec();
+    let echo = move || {
+        let socket = UdpSocket::bind("[::]:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let to: Ipv6Addr = world::translated(SERVER);
+        for length in lengths {
+            let sent: Vec<u8> = (0..length).map(|n| (n * 31 + n / 256) as u8).collect();
+            socket.send_to(&sent, (to, port)).unwrap();
+            let mut received = vec![0; 65_536];
+            let count = socket.recv(&mut received).unwrap_or_else(|e| panic!("{length} octets: {e}"));
+            assert_eq!(&received[..count], sent, "{length} octets");
+        }
+    };
+    world.client.thread(echo).unwrap().join().unwrap();
+}
+
+/// Packets that `filter` selects where tshark verifies checksums.
+fn verified(capture: &Capture, filter: &str) -> usize {
+    let mut tshark = std::process::Command::new("tshark");
+    for protocol in ["ip", "tcp", "udp"] {
+        tshark.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
+    }
+    let output = tshark.args(["-n", "-Y", filter, "-r"]).arg(capture.file()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().count()
+}
+
+/// Superpackets cross whole, and every octet arrives, both ways.
+#[test]
+fn a_hundred_megabytes_each_way() {
+    const OCTETS: usize = 100_000_000;
+    let world = World::new("nat64-bulk", Duration::ZERO);
+    let translator = Translator::start(&world.gw);
+    server::http(&world.server);
+    let sent = noise(&world.server, "down", OCTETS);
+    run(&world.client, "curl -sS -g -m 60 -o /run/down http://[2001:db8:64::c633:6402]/down");
+    assert_eq!(sha256(&world.client, "down"), sent);
+    run(&world.client, "curl -sS -g -m 60 -H Expect: -T /run/down http://[2001:db8:64::c633:6402]/up");
+    assert_eq!(sha256(&world.server, "up"), sent);
+
+    let view = translator.stop();
+    assert!(counter(&view, "superpackets") > 0, "{view}");
+    // Whole: far fewer crossings than the 140,000 packets that a link of 1500 octets takes for this.
+    let crossings = counter(&view, "to-ipv4") + counter(&view, "to-ipv6");
+    assert!(crossings < 60_000, "{view}");
+    assert_eq!((counter(&view, "sessions-created"), counter(&view, "not-sent")), (2, 0), "{view}");
+    // What the kernel itself says on the device (MLD, router solicitations) is nothing to translate.
+    let discarded = view["discarded"].as_object().unwrap();
+    assert!(discarded.keys().all(|reason| reason == "destination"), "{view}");
+}
+
+/// On links that cut superpackets and complete checksums, so that receivers verify them, and tshark too.
+#[test]
+fn every_protocol_on_the_wire() {
+    let world = World::new("nat64-wire", Duration::from_millis(1));
+    let captures = [world.server.capture("eth0").unwrap(), world.client.capture("eth0").unwrap()];
+    let translator = Translator::start(&world.gw);
+    let ping = run(&world.client, "ping -n -c 3 -i 0.2 -s 1000 2001:db8:64::c633:6402");
+    assert!(ping.contains("3 received") && !ping.contains("DUP"), "{ping}");
+    // One, an even and an odd number, the most that is one packet, and fragments both ways.
+    udp_echo(&world, &[0, 1, 100, 1001, 1400, 3000, 20_001]);
+    server::http(&world.server);
+    let sent = noise(&world.server, "down", 3_000_001);
+    run(&world.client, "curl -sS -g -m 60 -o /run/down http://[2001:db8:64::c633:6402]/down");
+    assert_eq!(sha256(&world.client, "down"), sent);
+    run(&world.client, "curl -sS -g -m 60 -H Expect: -T /run/down http://[2001:db8:64::c633:6402]/up");
+    assert_eq!(sha256(&world.server, "up"), sent);
+
+    // Nobody listens: the answer is a reset, and for UDP an ICMP error, which comes back translated.
+    let refused =
+        world.client.spawn(&Command::new("curl").args(["-sS", "-g", "http://[2001:db8:64::c633:6402]:9/"]));
+    let refused = refused.unwrap();
+    assert_eq!(refused.wait(PATIENCE).unwrap().code(), Some(7), "{}", refused.output());
+    let nobody = || {
+        let socket = UdpSocket::bind("[::]:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect((world::translated(SERVER), 9)).unwrap();
+        socket.send(b"anybody?").unwrap();
+        socket.recv(&mut [0; 10]).unwrap_err()
+    };
+    let error = world.client.run(nobody);
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+
+    captures[1].wait_fields("icmpv6.type == 1 && icmpv6.code == 4", &["frame.number"], 1, PATIENCE).unwrap();
+    for capture in &captures {
+        capture.stop().unwrap();
+        let bad = "ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || \
+                   icmp.checksum.status == 0 || icmpv6.checksum.status == 0";
+        assert_eq!(verified(capture, bad), 0, "{}", capture.file().display());
+        // Were checksums not looked at, there would be none that are good.
+        assert!(verified(capture, "tcp.checksum.status == 1") > 1000);
+        assert!(verified(capture, "udp.checksum.status == 1") > 5);
+    }
+    assert!(
+        captures[0].fields("ipv6 && !icmpv6", &["frame.number"]).unwrap().is_empty(),
+        "the server's side is IPv4"
+    );
+    assert!(
+        captures[1].fields("ip && !icmpv6", &["frame.number"]).unwrap().is_empty(),
+        "the client's side is IPv6"
+    );
+    let view = translator.stop();
+    assert_eq!(counter(&view, "not-sent"), 0, "{view}");
+}
+
+/// A narrower link behind the translator, or before it: senders hear of it, and what they send arrives.
+#[test]
+fn path_mtu_is_found_both_ways() {
+    for (side, interface) in [("server", "wan0"), ("client", "lan0")] {
+        let world = World::new(&format!("nat64-mtu-{side}"), Duration::ZERO);
+        let translator = Translator::start(&world.gw);
+        run(&world.gw, &format!("ip link set {interface} mtu 1300"));
+        server::http(&world.server);
+        let sent = noise(&world.server, "down", 5_000_000);
+        run(&world.client, "curl -sS -g -m 60 -o /run/down http://[2001:db8:64::c633:6402]/down");
+        assert_eq!(sha256(&world.client, "down"), sent, "{side}");
+        run(&world.client, "curl -sS -g -m 60 -H Expect: -T /run/down http://[2001:db8:64::c633:6402]/up");
+        assert_eq!(sha256(&world.server, "up"), sent, "{side}");
+        let cache = match side {
+            "server" => run(&world.client, "ip -6 route get 2001:db8:64::c633:6402"),
+            // Which address of the pool it was, the translator chose.
+            _ => (0..8).map(|n| run(&world.server, &format!("ip -4 route get 192.0.2.{n}"))).collect(),
+        };
+        // 20 octets lie between the headers.
+        let learnt = if side == "server" { "mtu 1320" } else { "mtu 1280" };
+        assert!(cache.contains(learnt), "{side}: {cache}");
+        drop(translator);
+    }
+}
+
+/// What `sixgate` set goes when it stops, and when it is killed.
+#[test]
+fn nothing_is_left() {
+    let world = World::new("nat64-left", Duration::ZERO);
+    let state = || ["-br link", "-6 route", "route"].map(|what| run(&world.gw, &format!("ip {what}")));
+    let carrier = || state()[0].lines().filter(|line| line.contains(" UP ")).count() == 2;
+    wait_for("both links to be up", PATIENCE, carrier).unwrap();
+    let before = state();
+    let translator = Translator::start(&world.gw);
+    assert_ne!(state(), before);
+    let _ = translator.stop();
+    assert_eq!(state(), before);
+    let translator = Translator::start(&world.gw);
+    assert!(run(&world.gw, "ip -6 route").contains("2001:db8:64::/96 dev nat64"));
+    translator.kill();
+    wait_for("the device to go", PATIENCE, || state() == before).unwrap();
+}
+
+/// The command line says what cannot be, and why.
+#[test]
+fn mistakes_are_explained() {
+    let world = World::new("nat64-wrong", Duration::ZERO);
+    for (arguments, expected) in [
+        ("--pool 10.0.0.0/8 --address ::1", "shares the addresses of a /24 at most"),
+        ("--pool 192.0.2.0/29 --address ::1 --prefix 64:ff9b::/95", "32, 40, 48, 56, 64 or 96 bits, not 95"),
+        ("--pool 192.0.2.0/29 --address ::1 --device lan0", "cannot make the TUN device lan0"),
+    ] {
+        let command = Command::new(world::SIXGATE).args(["lab", "nat64"]).args(arguments.split(' '));
+        let process = world.gw.spawn(&command).unwrap();
+        assert!(!process.wait(PATIENCE).unwrap().success());
+        assert!(process.output().contains(expected), "{}", process.output());
+    }
+}

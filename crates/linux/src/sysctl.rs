@@ -1,4 +1,5 @@
-//! The kernel's IPv6 settings below `/proc/sys/net/ipv6/conf`, typed, and put back when we leave.
+//! The kernel's settings of interfaces below `/proc/sys/net/ipv6/conf`, typed, and put back when we leave; of IPv4 the one
+//! that a translator needs.
 //!
 //! The files are those of the network namespace of the calling thread.
 
@@ -7,6 +8,8 @@ use std::{fmt, fs, io};
 
 /// Root of the settings.
 const ROOT: &str = "/proc/sys/net/ipv6/conf";
+/// Root of those of IPv4.
+const ROOT_V4: &str = "/proc/sys/net/ipv4/conf";
 
 /// A setting of one interface, or of `all`, or of `default`. Meanings: the kernel's `ip-sysctl` document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,10 @@ pub enum Key {
     Autoconf,
     /// Forward packets, be a router. On `all`: see [`Saved::set`].
     Forwarding,
+    /// Forward IPv4 packets. On `all`: see [`Saved::set`].
+    ForwardingV4,
+    /// Accept redirects over IPv4. Forwarding switches it.
+    AcceptRedirectsV4,
     /// No IPv6 on this interface.
     DisableIpv6,
     /// Duplicate address detection: 0 off, 1 on, 2 on and disable IPv6 when the link-local address is taken.
@@ -58,19 +65,36 @@ impl Key {
             Self::AcceptRaMtu => "accept_ra_mtu",
             Self::AcceptRaRtInfoMaxPlen => "accept_ra_rt_info_max_plen",
             Self::Autoconf => "autoconf",
-            Self::Forwarding => "forwarding",
+            Self::Forwarding | Self::ForwardingV4 => "forwarding",
             Self::DisableIpv6 => "disable_ipv6",
             Self::AcceptDad => "accept_dad",
             Self::DadTransmits => "dad_transmits",
             Self::AddrGenMode => "addr_gen_mode",
             Self::UseTempaddr => "use_tempaddr",
-            Self::AcceptRedirects => "accept_redirects",
+            Self::AcceptRedirects | Self::AcceptRedirectsV4 => "accept_redirects",
             Self::HopLimit => "hop_limit",
             Self::Mtu => "mtu",
             Self::KeepAddrOnDown => "keep_addr_on_down",
             Self::ProxyNdp => "proxy_ndp",
         }
     }
+}
+
+impl Key {
+    /// Where the settings of all interfaces are.
+    fn root(self) -> &'static str {
+        if self.is_v4() { ROOT_V4 } else { ROOT }
+    }
+
+    fn is_v4(self) -> bool {
+        matches!(self, Self::ForwardingV4 | Self::AcceptRedirectsV4)
+    }
+}
+
+/// The setting as `sysctl` names it.
+fn dotted(interface: &str, key: Key) -> String {
+    let family = if key.is_v4() { "ipv4" } else { "ipv6" };
+    format!("net.{family}.conf.{interface}.{key}")
 }
 
 impl fmt::Display for Key {
@@ -88,8 +112,8 @@ pub enum Error {
     Name(String),
     /// No such interface, or IPv6 is not compiled in or was disabled at boot.
     #[error(
-        "net.ipv6.conf.{interface}.{key} does not exist: no interface {interface}, or a kernel without IPv6 \
-         (ipv6.disable=1)"
+        "{} does not exist: no interface {interface}, or a kernel without IPv6 (ipv6.disable=1)",
+        dotted(interface, *key)
     )]
     Missing {
         /// The interface, `all` or `default`.
@@ -99,9 +123,9 @@ pub enum Error {
     },
     /// `/proc/sys` cannot be written here.
     #[error(
-        "cannot set net.ipv6.conf.{interface}.{key} to {value}: /proc/sys is read-only here, as in an unprivileged \
-         container; set it from outside (docker run --sysctl net.ipv6.conf.{interface}.{key}={value}) or run with \
-         --privileged"
+        "cannot set {0} to {value}: /proc/sys is read-only here, as in an unprivileged container; set it from outside \
+         (docker run --sysctl {0}={value}) or run with --privileged",
+        dotted(interface, *key)
     )]
     ReadOnly {
         /// The interface, `all` or `default`.
@@ -112,7 +136,7 @@ pub enum Error {
         value: i32,
     },
     /// The user may not.
-    #[error("cannot set net.ipv6.conf.{interface}.{key} to {value}: {source}; run as root (CAP_NET_ADMIN)")]
+    #[error("cannot set {} to {value}: {source}; run as root (CAP_NET_ADMIN)", dotted(interface, *key))]
     Refused {
         /// The interface, `all` or `default`.
         interface: String,
@@ -124,7 +148,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Anything else.
-    #[error("cannot {action} net.ipv6.conf.{interface}.{key}: {source}")]
+    #[error("cannot {action} {}: {source}", dotted(interface, *key))]
     Io {
         /// `read` or `write`.
         action: &'static str,
@@ -146,7 +170,7 @@ fn path(interface: &str, key: Key) -> Result<PathBuf, Error> {
     {
         return Err(Error::Name(interface.to_owned()));
     }
-    Ok(PathBuf::from(ROOT).join(interface).join(key.name()))
+    Ok(PathBuf::from(key.root()).join(interface).join(key.name()))
 }
 
 /// Reads a setting of an interface (or of `all`, or `default`).
@@ -193,7 +217,7 @@ impl Saved {
     /// Sets a value unless it is so already, and remembers the one before.
     ///
     /// Writing `all.forwarding` rewrites `forwarding` of `default` and of every interface, so these are remembered
-    /// too. Turning forwarding on also makes interfaces with `accept_ra` 1 deaf to router advertisements (an
+    /// too; that of IPv4 rewrites `all.accept_redirects` besides. Turning forwarding on also makes interfaces with `accept_ra` 1 deaf to router advertisements (an
     /// uplink needs 2), and the kernel forgets the default routers that it had learnt from them.
     pub fn set(&mut self, interface: &str, key: Key, value: i32) -> Result<(), Error> {
         let before = get(interface, key)?;
@@ -201,8 +225,12 @@ impl Saved {
             return Ok(());
         }
         let mut remember = Vec::new();
-        if interface == "all" && key == Key::Forwarding {
-            let entries = fs::read_dir(ROOT).map_err(|source| Error::Io {
+        if interface == "all" && key == Key::ForwardingV4 {
+            let redirects = get(interface, Key::AcceptRedirectsV4)?;
+            remember.push((interface.to_owned(), Key::AcceptRedirectsV4, redirects));
+        }
+        if interface == "all" && matches!(key, Key::Forwarding | Key::ForwardingV4) {
+            let entries = fs::read_dir(key.root()).map_err(|source| Error::Io {
                 action: "read",
                 interface: interface.to_owned(),
                 key,

@@ -17,6 +17,8 @@ pub(crate) struct Status {
     pub(crate) lans: Vec<Lan>,
     pub(crate) dns: BTreeMap<String, u64>,
     pub(crate) dhcp: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nat64: Option<Nat64>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -29,7 +31,7 @@ pub(crate) struct Status {
 pub(crate) struct Nat64 {
     pub(crate) prefix: String,
     /// The first and the last IPv4 address that the inside shares.
-    pub(crate) pool: (std::net::Ipv4Addr, std::net::Ipv4Addr),
+    pub(crate) pool: (String, String),
     pub(crate) sessions: u64,
     pub(crate) bindings: u64,
     pub(crate) subscribers: u64,
@@ -133,6 +135,21 @@ impl Status {
                 counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
+            }
+        }
+        if let Some(nat64) = &self.nat64 {
+            let (first, last) = &nat64.pool;
+            let _ = writeln!(
+                out,
+                "\nnat64 {} pool {first} to {last} sessions {} hosts' links {}",
+                nat64.prefix, nat64.sessions, nat64.subscribers
+            );
+            let discarded = nat64.discarded.iter().map(|(name, n)| (format!("discarded {name}"), *n));
+            let counted = nat64.counters.iter().map(|(name, n)| (name.clone(), *n)).filter(|(_, n)| *n > 0);
+            let shown: Vec<String> =
+                counted.chain(discarded).map(|(name, n)| format!("{name} {n}")).collect();
+            if !shown.is_empty() {
+                let _ = writeln!(out, "  {}", shown.join(", "));
             }
         }
         if !self.firewall.is_empty() {

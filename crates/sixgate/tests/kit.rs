@@ -86,13 +86,13 @@ fn a_search_for_explicit_families_outside_the_kit_fits_one_screen() {
     let mut hits = Vec::new();
     for entry in std::fs::read_dir(crates).expect("crates") {
         let room = entry.expect("a crate").path();
-        // The translator's trade is the families themselves.
+        // The translator's trade is the families themselves, here and in the rooms of the binary named after it.
         if room.ends_with("endpoint") || room.ends_with("xlat") || !room.join("src").exists() {
             continue;
         }
         let mut files = Vec::new();
         sources(&room.join("src"), &mut files);
-        for file in files {
+        for file in files.into_iter().filter(|file| !file.to_string_lossy().contains("/nat64")) {
             let text = std::fs::read_to_string(&file).expect("a source");
             let explicit = |line: &&str| EXPLICIT.iter().any(|word| line.contains(word));
             hits.extend(text.lines().filter(explicit).map(|line| format!("{}: {line}", file.display())));

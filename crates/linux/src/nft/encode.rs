@@ -6,11 +6,12 @@
 
 use std::net::Ipv6Addr;
 
-use ipnet::Ipv6Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Address families of tables (`NFPROTO_*`).
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
+pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_IPV6: u8 = 10;
 
 /// Messages of the nf_tables subsystem.
@@ -306,6 +307,19 @@ impl Rule {
     /// The packet is IPv6.
     pub(super) fn ipv6(self) -> Self {
         self.meta(Meta::Family, &[NFPROTO_IPV6])
+    }
+
+    /// The packet is IPv4, from a source in `prefix`.
+    pub(super) fn source_v4(self, prefix: Ipv4Net) -> Self {
+        self.meta(Meta::Family, &[NFPROTO_IPV4])
+            .load_payload(Base::Network, 12, 4)
+            .mask(&prefix.netmask().octets())
+            .compare(Compare::Equal, &prefix.network().octets())
+    }
+
+    /// The packet, and its connection, leaves with the address of the interface that it leaves by.
+    pub(super) fn masquerade(self) -> Self {
+        self.needs("nft_masq").needs("nft_chain_nat").expression("masq", &Attributes::default())
     }
 
     /// The upper-layer protocol is `number`.

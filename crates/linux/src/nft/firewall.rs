@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv6Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::encode::{Attributes, Batch, NF_ACCEPT, OBJECT_COUNTER, Step, attribute, flag, message};
 use super::socket::{Netlink, Reply};
@@ -24,6 +24,8 @@ pub struct FirewallConfig {
     pub delegated: Vec<Ipv6Net>,
     /// The LANs.
     pub lans: Vec<LanRules>,
+    /// IPv4 from these sources leaves with the address of the interface that it leaves by (NAT44).
+    pub masquerade: Option<Ipv4Net>,
 }
 
 /// What packets from one LAN may look like.
@@ -56,6 +58,8 @@ pub struct Firewall {
     netlink: Netlink,
     /// How many rules were last applied, for [`Firewall::verify`].
     applied: Option<usize>,
+    /// The chains that were last applied.
+    wanted: Vec<&'static rules::Chain>,
 }
 
 impl Firewall {
@@ -64,7 +68,7 @@ impl Firewall {
     /// # Errors
     /// When the kernel has no netfilter netlink.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { netlink: Netlink::open()?, applied: None })
+        Ok(Self { netlink: Netlink::open()?, applied: None, wanted: Vec::new() })
     }
 
     /// Makes the kernel's rules those of `config`, all at once: no packet sees half of them, and on error the
@@ -79,7 +83,8 @@ impl Firewall {
         let rules = rules::rules(config);
         let chains = self.chains()?;
         // A table that is not as we make it (an older version's): start afresh, in the same transaction.
-        let afresh = chains.iter().any(|found| !rules::CHAINS.iter().any(|chain| found.is(chain)));
+        let wanted: Vec<_> = rules::chains(config).collect();
+        let afresh = chains.iter().any(|found| !wanted.iter().any(|chain| found.is(chain)));
         let old = if afresh { Vec::new() } else { self.counters()? };
 
         let mut batch = Batch::new();
@@ -97,7 +102,7 @@ impl Firewall {
             let step = step(format!("add counter {name}"));
             batch.push(message::NEWOBJ, flag::CREATE, &attributes, step);
         }
-        for chain in rules::CHAINS {
+        for chain in &wanted {
             let mut attributes = Attributes::default()
                 .string(attribute::CHAIN_TABLE, TABLE)
                 .string(attribute::CHAIN_NAME, chain.name);
@@ -108,7 +113,7 @@ impl Firewall {
                 attributes = attributes
                     .nested(attribute::CHAIN_HOOK, &hook)
                     .u32(attribute::CHAIN_POLICY, NF_ACCEPT)
-                    .string(attribute::CHAIN_TYPE, "filter");
+                    .string(attribute::CHAIN_TYPE, chain.kind());
             }
             let step = step(format!("add chain {}", chain.name));
             batch.push(message::NEWCHAIN, flag::CREATE, &attributes, step);
@@ -128,6 +133,7 @@ impl Firewall {
         }
         self.netlink.commit(batch)?;
         self.applied = Some(rules.len());
+        self.wanted = wanted;
         Ok(())
     }
 
@@ -153,7 +159,7 @@ impl Firewall {
         if found.is_empty() {
             return Err(Error::Gone { what: format!("table inet {TABLE}") });
         }
-        for chain in rules::CHAINS {
+        for chain in &self.wanted {
             if !found.iter().any(|found| found.is(chain)) {
                 return Err(Error::Gone { what: format!("chain {} of table inet {TABLE}", chain.name) });
             }

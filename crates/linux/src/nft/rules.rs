@@ -14,11 +14,13 @@ pub(super) const PREROUTING: &str = "prerouting";
 pub(super) const INPUT: &str = "input";
 pub(super) const FORWARD: &str = "forward";
 pub(super) const CLAMP: &str = "clamp";
+pub(super) const MASQUERADE: &str = "masquerade";
 pub(super) const WAN_INPUT: &str = "wan-input";
 pub(super) const WAN_FORWARD: &str = "wan-forward";
 pub(super) const WAN_TO_LAN: &str = "wan-to-lan";
 
 /// A chain: its name, and for base chains the hook's number and priority.
+#[derive(Debug)]
 pub(super) struct Chain {
     pub(super) name: &'static str,
     pub(super) hook: Option<(u32, i32)>,
@@ -33,7 +35,21 @@ pub(super) const CHAINS: &[Chain] = &[
     Chain { name: INPUT, hook: Some((1, 0)) },
     Chain { name: FORWARD, hook: Some((2, 0)) },
     Chain { name: CLAMP, hook: Some((2, -150)) },
+    Chain { name: MASQUERADE, hook: Some((4, 100)) },
 ];
+
+impl Chain {
+    /// The kernel's word for what a base chain does.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.name == MASQUERADE { "nat" } else { "filter" }
+    }
+}
+
+/// The chains that `config` needs. The kernel translates addresses only where a chain asks for it.
+pub(super) fn chains(config: &FirewallConfig) -> impl Iterator<Item = &'static Chain> {
+    let masquerades = config.masquerade.is_some();
+    CHAINS.iter().filter(move |chain| masquerades || chain.name != MASQUERADE)
+}
 
 /// Counters that are always there.
 const COUNTERS: &[&str] = &[
@@ -87,6 +103,9 @@ pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
         forward(config, wan, &mut rules);
         clamp(wan, &mut rules);
     }
+    rules.extend(config.masquerade.map(|pool| {
+        Rule::new(MASQUERADE, "NAT64: private addresses of its pool stay inside").source_v4(pool).masquerade()
+    }));
     for lan in &config.lans {
         source_validation(&lan.interface, &lan.prefixes, &mut rules);
     }

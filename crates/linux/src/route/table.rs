@@ -261,6 +261,23 @@ impl Netlink {
         self.change(request, NLM_F_CREATE | NLM_F_REPLACE, &|| format!("set route {route}"))
     }
 
+    /// Whether the main table knows a way to all of IPv4.
+    pub fn has_default_route_v4(&mut self) -> Result<bool, Error> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        let what = || "list IPv4 routes".to_owned();
+        let answers = self.dump(&RouteNetlinkMessage::GetRoute(message), &what)?;
+        Ok(answers.iter().any(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) => {
+                let header = &route.header;
+                header.destination_prefix_length == 0
+                    && header.kind == RouteType::Unicast
+                    && header.table == RouteHeader::RT_TABLE_MAIN
+            }
+            _ => false,
+        }))
+    }
+
     /// Adds or replaces an IPv4 route of ours in the main table, straight onto an interface: the way to a translator. It
     /// goes when the interface does.
     pub fn replace_route_v4(&mut self, destination: Ipv4Net, interface: u32) -> Result<(), Error> {

@@ -319,6 +319,7 @@ pub(crate) fn lan(interface: &str, prefixes: &[&str]) -> LanRules {
 pub(crate) fn config() -> FirewallConfig {
     FirewallConfig {
         uplink: Some("wan0".into()),
+        masquerade: None,
         delegated: vec!["2001:db8:1000::/52".parse().unwrap()],
         lans: vec![
             // The last is delegated to a router on the LAN, of a length that ends within a byte.

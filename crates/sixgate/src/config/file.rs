@@ -19,6 +19,15 @@ pub(super) struct File {
     pub(super) lan: Vec<Spanned<Lan>>,
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
+    pub(super) nat64: Option<Nat64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Nat64 {
+    pub(super) prefix: Option<Spanned<String>>,
+    pub(super) pool: Option<Spanned<String>>,
+    pub(super) sessions: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]

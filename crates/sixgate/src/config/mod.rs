@@ -6,8 +6,10 @@
 
 mod diagnostic;
 mod file;
+mod nat64;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use nat64::Nat64;
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) lans: Vec<Lan>,
     pub(crate) dns: Dns,
     pub(crate) dhcp: Dhcp,
+    /// None: IPv6 hosts reach IPv4 by other means, or not at all.
+    pub(crate) nat64: Option<Nat64>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -278,6 +282,9 @@ impl Config {
         if self.firewall != new.firewall {
             keys.push("firewall");
         }
+        if self.nat64 != new.nat64 {
+            keys.push("nat64");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -358,13 +365,19 @@ impl Reader<'_> {
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
         let dns = self.dns(file.dns.unwrap_or_default());
+        let firewall = file.firewall.unwrap_or(true);
+        let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
+        // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
+        for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
+            lan.pref64 = nat64.as_ref().map(Nat64::net);
+        }
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
             state: file.state.unwrap_or_else(|| PathBuf::from(STATE)),
             control: file.control.unwrap_or_else(|| PathBuf::from(CONTROL)),
             control_group: file.control_group,
-            firewall: file.firewall.unwrap_or(true),
+            firewall,
             uplink,
             lans: lans.into_iter().map(|(lan, _)| lan).collect(),
             dns,
@@ -372,6 +385,7 @@ impl Reader<'_> {
                 rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
+            nat64,
         }
     }
 

@@ -99,12 +99,52 @@ fn mistakes_name_line_key_and_remedy() {
             "4:14 `resolver` is not an address / write 2001:db8::1 or [2001:db8::1]:53, or for IPv4 192.0.2.1 or 192.0.2.1:53",
         ),
         (
+            "[uplink]\ninterface = \"a\"\n[nat64]\nprefix = \"64:ff9b::/95\"\n",
+            "4:10 a NAT64 prefix has 32, 40, 48, 56, 64 or 96 bits, not 95 (RFC 6052 section 2.2) / write one such as 64:ff9b::/96, which every network may use, or 2001:db8:64::/96 from your own",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[nat64]\npool = \"192.168.0.0/16\"\n",
+            "4:8 192.168.0.0/16 has more than the 256 addresses that a translator shares / choose a length of 24 to 32; one address serves 64,512 connections of each protocol to one place",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[nat64]\npool = \"192.168.64.1/28\"\n",
+            "4:8 `192.168.64.1/28` has bits set beyond its length / did you mean `192.168.64.0/28`?",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[nat64]\npool = \"fd00::/64\"\n",
+            "4:8 `fd00::/64` is no range of IPv4 addresses / write an address or a range, such as 203.0.113.7 or 192.168.64.0/28",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[nat64]\npool = \"127.0.0.1\"\n",
+            "4:8 127.0.0.1/32 cannot be the source of packets that a router forwards / choose addresses that are routed to this machine, or private ones (192.168.64.0/28)",
+        ),
+        (
+            "[uplink]\ninterface = \"a\"\n[nat64]\nsessions = 0\n",
+            "4:12 a table cannot hold 0 sessions / choose 1 to 16777216; 131072 serve some hundred hosts",
+        ),
+        (
             "",
             "0:0 the configuration names no interface / add [uplink] with interface = \"...\" and one [[lan]] with interface = \"...\" for each segment",
         ),
     ] {
         assert_eq!(finding(text), expected, "for:\n{text}");
     }
+}
+
+#[test]
+fn nat64_has_defaults_and_tells_the_lans() {
+    assert_eq!(parse(HOME).unwrap().config.nat64, None);
+    let config = parse(&format!("{HOME}pref64 = \"2001:db8:64::/96\"\n[nat64]\n")).unwrap().config;
+    let nat64 = config.nat64.unwrap();
+    assert_eq!((nat64.net().to_string(), nat64.sessions), ("64:ff9b::/96".to_owned(), 131_072));
+    assert_eq!(nat64.masquerade(), Some("192.168.64.0/28".parse().unwrap()));
+    let told: Vec<String> = config.lans.iter().map(|lan| lan.pref64.unwrap().to_string()).collect();
+    assert_eq!(told, ["64:ff9b::/96", "2001:db8:64::/96"]);
+    let routed = parse(&format!("{HOME}[nat64]\npool = \"203.0.113.7\"\n")).unwrap().config.nat64.unwrap();
+    assert_eq!((routed.pool.to_string(), routed.masquerade()), ("203.0.113.7/32".to_owned(), None));
+    let open = parse(&format!("firewall = false\n{HOME}[nat64]\n")).unwrap();
+    assert!(open.warnings[0].message.contains("nothing hides the private addresses 192.168.64.0/28"));
+    assert_eq!(parse(HOME).unwrap().config.needs_restart(&open.config), ["firewall", "nat64"]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use path::{Counts, Path};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_linux::clock::Clock;
 use sixgate_linux::route::{self, Netlink, Route};
+use sixgate_linux::sandbox::{self, Capabilities};
 use sixgate_linux::tun;
 use sixgate_xlat::{Config, Discard, Nat64, SessionConfig, SessionConfigError};
 use std::collections::BTreeMap;
@@ -24,8 +25,14 @@ use std::thread::{self, JoinHandle};
 /// Name of the TUN device.
 pub(crate) const DEVICE: &str = "nat64";
 
+/// The address from which ICMP errors come that have no other (RFC 7600 section 4.8): known before any prefix is delegated.
+const DUMMY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+
 /// Most addresses of a pool: those of a /24.
 const LONGEST_POOL: u8 = 24;
+
+/// `RTPROT_STATIC` of `linux/rtnetlink.h`.
+const STATIC: u8 = 4;
 
 /// What a translator is to be.
 #[derive(Debug, Clone)]
@@ -43,6 +50,20 @@ pub(crate) struct Setup {
     pub(crate) queues: usize,
 }
 
+impl Setup {
+    /// What the configuration says.
+    pub(crate) fn of(config: &crate::config::Nat64) -> Self {
+        Self {
+            device: DEVICE.to_owned(),
+            prefix: config.prefix,
+            pool: config.pool,
+            address: config.prefix.synthesise(DUMMY),
+            sessions: config.sessions,
+            queues: 1,
+        }
+    }
+}
+
 /// Why there is no translator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -56,6 +77,8 @@ pub(crate) enum Error {
     Pool(Ipv4Net),
     #[error("cannot read /dev/urandom: {0}; ports must not be guessed")]
     Random(io::Error),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
     #[error("cannot start a thread for the translator: {0}")]
     Thread(io::Error),
 }
@@ -101,7 +124,8 @@ impl Translator {
         let index = netlink.index_of(&setup.device)?;
         netlink.set_up(index, true)?;
         let behind = Ipv6Net::new_assert(setup.prefix.address(), setup.prefix.length());
-        netlink.replace_route(&Route::to(behind).on(index))?;
+        // Not marked as ours: it goes with the device, even if we are killed, and needs no looking for.
+        netlink.replace_route(&Route { protocol: STATIC, ..Route::to(behind).on(index) })?;
         netlink.replace_route_v4(setup.pool, index)?;
         let shared = Arc::new(Shared {
             nat64: Mutex::new(nat64),
@@ -111,12 +135,33 @@ impl Translator {
         });
         let mut translator = Self { setup, shared, threads: Vec::new() };
         let clock = Clock::new();
-        for (number, queue) in queues.into_iter().enumerate() {
-            let path = Path::new(queue, clock.clone(), Arc::clone(&translator.shared));
-            let thread = thread::Builder::new().name(format!("nat64-{number}"));
-            translator.threads.push(thread.spawn(move || path.run()).map_err(Error::Thread)?);
-        }
+        // What strangers send is looked at by threads that may do nothing.
+        let threads = sandbox::confined(Capabilities::NONE, || {
+            for (number, queue) in queues.into_iter().enumerate() {
+                let path = Path::new(queue, clock.clone(), Arc::clone(&translator.shared));
+                let thread = thread::Builder::new().name(format!("nat64-{number}"));
+                translator.threads.push(thread.spawn(move || path.run()).map_err(Error::Thread)?);
+            }
+            Ok::<(), Error>(())
+        });
+        threads??;
         Ok(translator)
+    }
+
+    /// What is not as it should be, as sentences.
+    pub(crate) fn problems(&self, netlink: &mut Netlink) -> Vec<String> {
+        let failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failed = failed.map(|why| format!("NAT64 has ended, restart sixgate: {why}"));
+        let lost = match netlink.has_default_route_v4() {
+            Ok(false) => Some(
+                "NAT64 leads nowhere: this machine has no IPv4 default route; give the uplink an IPv4 address and a router \
+                 (a DHCPv4 client, or by hand)"
+                    .to_owned(),
+            ),
+            Ok(true) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        failed.into_iter().chain(lost).collect()
     }
 
     /// What it does.
@@ -143,7 +188,7 @@ impl Translator {
         let pool = self.setup.pool;
         view::Nat64 {
             prefix: self.setup.prefix.to_string(),
-            pool: (pool.network(), pool.broadcast()),
+            pool: (pool.network().to_string(), pool.broadcast().to_string()),
             sessions: usage.sessions as u64,
             bindings: usage.bindings as u64,
             subscribers: usage.subscribers as u64,

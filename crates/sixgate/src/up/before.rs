@@ -15,7 +15,8 @@ pub(crate) const RESOLV_CONF: &str = "before.resolv-conf";
 pub(crate) const ADDRESSES: &str = "before.addresses";
 
 /// Settings that `up` changes.
-const KEYS: [Key; 3] = [Key::AcceptRa, Key::DisableIpv6, Key::Forwarding];
+const KEYS: [Key; 5] =
+    [Key::AcceptRa, Key::DisableIpv6, Key::Forwarding, Key::ForwardingV4, Key::AcceptRedirectsV4];
 
 /// What holds until the machine boots anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Before {
     pub(crate) fn encode(&self, epoch: &str) -> Vec<u8> {
         let mut text = format!("{epoch}\n");
         for (interface, key, value) in &self.sysctls {
-            let _ = writeln!(text, "sysctl {interface} {key} {value}");
+            let _ = writeln!(text, "sysctl {interface} {} {value}", word(*key));
         }
         for (index, name) in &self.raised {
             let _ = writeln!(text, "raised {index} {name}");
@@ -50,7 +51,7 @@ impl Before {
         for line in lines {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["sysctl", interface, key, value] => {
-                    let key = KEYS.into_iter().find(|known| known.name() == key);
+                    let key = KEYS.into_iter().find(|known| word(*known) == key);
                     if let (Some(key), Ok(value)) = (key, value.parse()) {
                         before.sysctls.push((interface.to_owned(), key, value));
                     }
@@ -62,6 +63,15 @@ impl Before {
             }
         }
         before
+    }
+}
+
+/// The word for a setting; the kernel's names say nothing of the family.
+fn word(key: Key) -> &'static str {
+    match key {
+        Key::ForwardingV4 => "forwarding-ipv4",
+        Key::AcceptRedirectsV4 => "accept-redirects-ipv4",
+        key => key.name(),
     }
 }
 
@@ -128,7 +138,11 @@ mod tests {
     #[test]
     fn comes_back_within_one_boot_only() {
         let before = Before {
-            sysctls: vec![("all".into(), Key::Forwarding, 0), ("eth0".into(), Key::AcceptRa, 1)],
+            sysctls: vec![
+                ("all".into(), Key::Forwarding, 0),
+                ("all".into(), Key::ForwardingV4, 0),
+                ("eth0".into(), Key::AcceptRa, 1),
+            ],
             raised: vec![(3, "lan0".into())],
         };
         let record = before.encode("boot-1 net:[1]");

@@ -11,6 +11,7 @@ use super::problems::{Matter, Problems};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
 use crate::config::Config;
+use crate::nat64::Translator;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::{client, server};
@@ -42,6 +43,7 @@ pub(crate) struct Engine {
     pub(crate) netlink: Netlink,
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
+    pub(crate) nat64: Option<Translator>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,

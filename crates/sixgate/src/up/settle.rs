@@ -8,6 +8,7 @@ use super::plan::{self, Delegated};
 use super::problems::Matter;
 use super::resolv;
 use super::uplink::Uplink;
+use crate::config::Nat64;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::server;
 use sixgate_endpoint::Endpoint;
@@ -149,6 +150,7 @@ impl Engine {
     fn settle_firewall(&mut self) {
         let Some(firewall) = &mut self.firewall else { return };
         let rules = FirewallConfig {
+            masquerade: self.config.nat64.as_ref().and_then(Nat64::masquerade),
             uplink: self.uplink.as_ref().map(|uplink| uplink.name().to_owned()),
             delegated: self.uplink.as_ref().map_or_else(Vec::new, |uplink| {
                 let prefixes = uplink.binding().map_or(&[][..], |binding| &binding.prefixes);

@@ -12,8 +12,9 @@ use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::{DATABASE, permission, persist, resolv, sandbox};
-use crate::config::{Config, Diagnostic};
+use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
+use crate::nat64::{self, Translator};
 use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
 use sixgate_dhcp::lease::LeaseChange;
@@ -66,6 +67,8 @@ pub(crate) enum StartError {
     Permission(#[from] permission::Lacking),
     #[error(transparent)]
     Sandbox(#[from] sixgate_linux::sandbox::Error),
+    #[error("[nat64]: {0}")]
+    Nat64(#[from] nat64::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -198,7 +201,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, &events);
-    let (firewall, sockets, listeners) = match opened {
+    let (firewall, nat64, sockets, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -273,6 +276,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         netlink,
         kernel,
         firewall,
+        nat64,
         rules: None,
         store,
         settings: 0,
@@ -316,7 +320,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Sockets, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Sockets, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -337,6 +341,7 @@ fn open(
     let firewall = if config.firewall {
         let mut firewall = Firewall::open()?;
         firewall.apply(&nft::FirewallConfig {
+            masquerade: config.nat64.as_ref().and_then(config::Nat64::masquerade),
             uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
             delegated: Vec::new(),
             lans: (config.lans.iter())
@@ -350,6 +355,10 @@ fn open(
         Firewall::open()?.remove()?;
         None
     };
+    let nat64 = config.nat64.as_ref().map(|nat64| Translator::start(nat64::Setup::of(nat64))).transpose()?;
+    if nat64.is_some() {
+        sysctls.set("all", Key::ForwardingV4, 1)?;
+    }
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
@@ -381,7 +390,7 @@ fn open(
     let sockets = Sockets::open(config, uplink, lans, events)?;
     let listeners = sockets.verify()?;
     watch(monitor, events.clone())?;
-    Ok((firewall, sockets, listeners))
+    Ok((firewall, nat64, sockets, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

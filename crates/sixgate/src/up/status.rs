@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::problems::Matter;
 use super::uplink::Uplink;
+use crate::nat64::Translator;
 use crate::view;
 use sixgate_dhcp::client::{Client, State};
 use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
@@ -56,6 +57,7 @@ impl Engine {
         }
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
+        problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -66,6 +68,7 @@ impl Engine {
             lans: (0..self.lans.len()).filter_map(|index| self.lan_view(index, now)).collect(),
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
+            nat64: self.nat64.as_ref().map(Translator::view),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -204,3 +204,63 @@ fn mistakes_are_explained() {
         assert!(process.output().contains(expected), "{}", process.output());
     }
 }
+
+/// `up` with `[nat64]`: one section, and the hosts of the LAN reach IPv4 behind the uplink's address.
+#[test]
+fn up_translates_and_cleans_up() {
+    let world = World::new("nat64-up", Duration::ZERO);
+    run(&world.gw, "ip -6 address del 2001:db8:1::1/64 dev lan0");
+    run(&world.server, "ip route del 192.0.2.0/29");
+    world.gw.set_forwarding(false).unwrap();
+    world.gw.sysctl("net/ipv4/conf/all/accept_redirects", "0").unwrap();
+    let settings = "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf/all --include=forwarding \
+                    --include=accept_redirects";
+    let state = || {
+        ["ip -br link", "ip -6 route", "ip route", "nft list ruleset", settings]
+            .map(|line| run(&world.gw, line))
+    };
+    let carrier = || state()[0].lines().filter(|line| line.contains(" UP ")).count() == 2;
+    wait_for("both links to be up", PATIENCE, carrier).unwrap();
+    let before = state();
+    let capture = world.server.capture("eth0").unwrap();
+    server::http(&world.server);
+    let sent = noise(&world.server, "down", 10_000_000);
+
+    let up = world::Up::start(&world.gw);
+    let problems = up.status()["problems"].to_string();
+    assert!(problems.contains("NAT64 leads nowhere: this machine has no IPv4 default route"), "{problems}");
+    run(&world.gw, "ip route add default via 198.51.100.2");
+    assert_eq!(up.status()["problems"].to_string(), "[]");
+    let reachable = || {
+        let ping = Command::new("ping").args(["-n", "-c", "1", "-W", "1", "2001:db8:64::c633:6402"]);
+        world.client.spawn(&ping).unwrap().wait(PATIENCE).unwrap().success()
+    };
+    wait_for("the server to answer", PATIENCE, reachable).unwrap();
+    run(&world.client, "curl -sS -g -m 60 -o /run/down http://[2001:db8:64::c633:6402]/down");
+    assert_eq!(sha256(&world.client, "down"), sent);
+    udp_echo(&world, &[1, 1400, 3000]);
+    let sources = capture.wait_fields("icmp.type == 8", &["ip.src"], 1, PATIENCE).unwrap();
+    assert!(sources.iter().all(|source| source[0] == "198.51.100.1"), "{sources:?}");
+    let view = &up.status()["nat64"];
+    assert!(counter(view, "superpackets") > 0 && counter(view, "not-sent") == 0, "{view}");
+    let table = run(&world.gw, &format!("{} status", world::SIXGATE));
+    assert!(table.contains("nat64 2001:db8:64::/96 pool 192.168.64.0 to 192.168.64.15 sessions "), "{table}");
+
+    up.stop();
+    run(&world.gw, "ip route del default");
+    assert_eq!(state(), before);
+    run(&world.gw, "rm -r /run/sixgate/state");
+    // A run that is killed leaves its rules and settings to the next one, and no device.
+    let up = world::Up::start(&world.gw);
+    // What was before is written down a moment after it was changed; a run that is killed sooner loses it.
+    let recorded = || {
+        let grep = Command::new("grep").args(["-raq", "accept-redirects-ipv4", "/run/sixgate/state"]);
+        world.gw.spawn(&grep).unwrap().wait(PATIENCE).unwrap().success()
+    };
+    wait_for("the record of what was before", PATIENCE, recorded).unwrap();
+    up.kill();
+    let gone = || !run(&world.gw, "ip -br link").contains("nat64");
+    wait_for("the device to go", PATIENCE, gone).unwrap();
+    world::Up::start(&world.gw).stop();
+    assert_eq!(state(), before);
+}

@@ -83,3 +83,43 @@ impl Translator {
         self.process.wait(PATIENCE).unwrap();
     }
 }
+
+/// A running `sixgate up` with `[nat64]`.
+pub struct Up {
+    host: Host,
+    process: Process,
+}
+
+impl Up {
+    pub fn start(gw: &Host) -> Self {
+        let config = "state = \"/run/sixgate/state\"\n[uplink]\ninterface = \"wan0\"\naddress = false\nprefix = false\n\
+                      [[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:1::/64\"]\n\
+                      [nat64]\nprefix = \"2001:db8:64::/96\"\n";
+        gw.write_file("/etc/sixgate.toml", config).unwrap();
+        let process = gw.spawn(&Command::new(SIXGATE).args(["up", "-v"])).unwrap();
+        process.wait_line(" serving ", PATIENCE).unwrap_or_else(|e| panic!("{e}\n{}", process.output()));
+        Self { host: gw.clone(), process }
+    }
+
+    /// `sixgate status --json`.
+    pub fn status(&self) -> Value {
+        let asked = self.host.spawn(&Command::new(SIXGATE).args(["status", "--json"])).unwrap();
+        assert!(asked.wait(PATIENCE).unwrap().success(), "{}", asked.output());
+        let output = asked.output();
+        let json = output.lines().find_map(|line| Some(&line[line.find('{')?..])).unwrap();
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// Stops it as a person would; it must end cleanly.
+    pub fn stop(self) {
+        let status = self.process.stop(PATIENCE).unwrap();
+        let log = self.process.output();
+        assert!(status.success() && log.contains("clean=true"), "{status}\n{log}");
+    }
+
+    /// Ends it as a power failure would.
+    pub fn kill(self) {
+        self.process.signal(Signal::SIGKILL).unwrap();
+        self.process.wait(PATIENCE).unwrap();
+    }
+}

@@ -1,8 +1,10 @@
 //! NAT64 on this machine: IPv6 hosts reach IPv4 through a TUN device whose other end is `sixgate-xlat`.
 //!
 //! The kernel routes the prefix and the pool's addresses into the device; `path` reads, translates in place and writes
-//! back, one thread a queue. `offload` says how what is left to do for a packet changes with its family.
+//! back, one thread a queue. `offload` says how what is left to do for a packet changes with its family;
+//! `gather` makes one of many small ones.
 
+mod gather;
 mod offload;
 mod path;
 
@@ -178,6 +180,7 @@ impl Translator {
             ("errors", packets.errors),
             ("errors-limited", packets.errors_limited),
             ("superpackets", counts.superpackets.load(Ordering::Relaxed)),
+            ("gathered", counts.gathered.load(Ordering::Relaxed)),
             ("not-sent", counts.not_sent.load(Ordering::Relaxed)),
             ("sessions-created", sessions.created),
             ("sessions-expired", sessions.expired),

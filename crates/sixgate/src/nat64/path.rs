@@ -1,5 +1,6 @@
 //! The way of a packet: read, translated where it lies, written. One thread a queue, and nothing between.
 
+use super::gather::Gather;
 use super::{Shared, offload};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,6 +23,8 @@ const NAP: Duration = Duration::from_millis(250);
 pub(super) struct Counts {
     /// Packets that stood for many.
     pub(super) superpackets: AtomicU64,
+    /// Datagrams that left within a superpacket of ours.
+    pub(super) gathered: AtomicU64,
     /// Packets that the kernel did not take.
     pub(super) not_sent: AtomicU64,
 }
@@ -33,12 +36,14 @@ pub(super) struct Path {
     clock: Clock,
     shared: Arc<Shared>,
     buffer: Vec<u8>,
+    gather: Gather,
     actions: Vec<Action>,
 }
 
 impl Path {
     pub(super) fn new(queue: Queue, clock: Clock, shared: Arc<Shared>) -> Self {
-        Self { queue, clock, shared, buffer: vec![0; HEADROOM + MAX_PACKET], actions: Vec::new() }
+        let buffer = vec![0; HEADROOM + MAX_PACKET];
+        Self { queue, clock, shared, buffer, gather: Gather::default(), actions: Vec::new() }
     }
 
     /// Serves the queue until told to stop, or until its device is gone.
@@ -55,6 +60,12 @@ impl Path {
 
     /// Some packets; whether there are no more.
     fn burst(&mut self) -> io::Result<bool> {
+        let result = self.receive();
+        flush(&self.queue, &mut self.gather, &self.shared.counts);
+        result
+    }
+
+    fn receive(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         for _ in 0..BURST {
             match self.queue.receive(self.buffer.get_mut(HEADROOM..).unwrap_or_default()) {
@@ -69,11 +80,11 @@ impl Path {
 
     fn packet(&mut self, now: Duration, header: &VnetHeader, length: usize) {
         let Some(offload) = offload::of(header) else {
-            self.count(|counts| &counts.not_sent);
+            add(&self.shared.counts.not_sent, 1);
             return;
         };
         if offload.segment.is_some() {
-            self.count(|counts| &counts.superpackets);
+            add(&self.shared.counts.superpackets, 1);
         }
         let Ok(packet) = Packet::new(&mut self.buffer, HEADROOM..HEADROOM + length) else { return };
         let mut packet = packet.with_offload(offload);
@@ -85,9 +96,18 @@ impl Path {
             let start = packet.range().start;
             let shift = HEADROOM.cast_signed() - start.cast_signed();
             let to_v6 = packet.bytes().first().is_some_and(|octet| octet >> 4 == 6);
-            let header = offload::translated(header, shift, to_v6);
-            let sent = self.queue.send(&header, packet.bytes());
-            self.sent(&sent);
+            let translated = offload::translated(header, shift, to_v6);
+            let counts = &self.shared.counts;
+            // Whether the checksum was found right is of use only here.
+            let known = VnetHeader { checksum_valid: header.checksum_valid, ..translated };
+            let mut waits = self.queue.takes_udp_superpackets() && self.gather.take(&known, packet.bytes());
+            if !waits {
+                flush(&self.queue, &mut self.gather, counts);
+                waits = self.queue.takes_udp_superpackets() && self.gather.take(&known, packet.bytes());
+            }
+            if !waits {
+                send(&self.queue, &translated, packet.bytes(), counts);
+            }
         }
         if !self.actions.is_empty() {
             self.act();
@@ -96,27 +116,18 @@ impl Path {
 
     /// What there is to do beside the packet.
     fn act(&mut self) {
+        // What came before goes before.
+        flush(&self.queue, &mut self.gather, &self.shared.counts);
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
                 Action::Send(packet) => {
-                    let sent = self.queue.send(&VnetHeader::default(), &packet);
-                    self.sent(&sent);
+                    send(&self.queue, &VnetHeader::default(), &packet, &self.shared.counts);
                 }
                 Action::Log(event) => write_down(&event),
             }
         }
         self.actions = actions;
-    }
-
-    fn sent(&self, sent: &io::Result<()>) {
-        if sent.is_err() {
-            self.count(|counts| &counts.not_sent);
-        }
-    }
-
-    fn count(&self, which: impl Fn(&Counts) -> &AtomicU64) {
-        which(&self.shared.counts).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Waits for a packet, or until something in the tables is over.
@@ -134,6 +145,27 @@ impl Path {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(count as u64, Ordering::Relaxed);
+}
+
+fn send(queue: &Queue, header: &VnetHeader, packet: &[u8], counts: &Counts) {
+    if queue.send(header, packet).is_err() {
+        add(&counts.not_sent, 1);
+    }
+}
+
+/// Sends what was gathered.
+fn flush(queue: &Queue, gather: &mut Gather, counts: &Counts) {
+    let count = gather.count();
+    if let Some((header, packet)) = gather.flush() {
+        if count > 1 {
+            add(&counts.gathered, count);
+        }
+        send(queue, &header, packet, counts);
     }
 }
 

@@ -146,6 +146,51 @@ fn every_protocol_on_the_wire() {
     assert_eq!(counter(&view, "not-sent"), 0, "{view}");
 }
 
+/// Datagrams in quick succession leave as superpackets of our own; a link that cannot take those gets what was sent, each with
+/// its length and a right checksum.
+#[test]
+fn bursts_are_gathered_and_cut_again() {
+    const BURST: usize = 50;
+    let world = World::with("nat64-burst", Duration::ZERO, Duration::from_millis(1));
+    let capture = world.server.capture("eth0").unwrap();
+    let translator = Translator::start(&world.gw);
+    udp_echo(&world, &[10]);
+    let port = server::echo(&world.server);
+    let bursts = move || {
+        let socket = UdpSocket::bind("[::]:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect((world::translated(SERVER), port)).unwrap();
+        for round in 0..20_usize {
+            // All of one length, or each of another; the last shorter.
+            let length =
+                |n: usize| 200 + if round % 2 == 0 { 0 } else { n } - if n == BURST - 1 { 100 } else { 0 };
+            let sent: Vec<Vec<u8>> = (0..BURST).map(|n| vec![(round * 7 + n) as u8; length(n)]).collect();
+            for datagram in &sent {
+                socket.send(datagram).unwrap();
+            }
+            let mut received: Vec<Vec<u8>> = (0..BURST)
+                .map(|_| {
+                    let mut buffer = vec![0; 2000];
+                    let length = socket.recv(&mut buffer).unwrap();
+                    buffer.truncate(length);
+                    buffer
+                })
+                .collect();
+            received.sort();
+            let mut sent = sent;
+            sent.sort();
+            assert_eq!(received, sent, "round {round}");
+        }
+    };
+    world.client.thread(bursts).unwrap().join().unwrap();
+    let view = translator.stop();
+    assert!(counter(&view, "gathered") > 100, "{view}");
+    assert_eq!(counter(&view, "not-sent"), 0, "{view}");
+    capture.stop().unwrap();
+    assert_eq!(verified(&capture, "udp.checksum.status == 0 || ip.checksum.status == 0"), 0);
+    assert!(verified(&capture, "udp.checksum.status == 1 && ip.src == 192.0.2.0/29") > 20 * BURST);
+}
+
 /// A narrower link behind the translator, or before it: senders hear of it, and what they send arrives.
 #[test]
 fn path_mtu_is_found_both_ways() {

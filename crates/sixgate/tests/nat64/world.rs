@@ -33,12 +33,17 @@ pub struct World {
 impl World {
     /// With links that delay frames by a millisecond (which also cut superpackets and complete checksums), or perfect ones.
     pub fn new(name: &str, delay: Duration) -> Self {
+        Self::with(name, delay, delay)
+    }
+
+    /// The same with a delay for each side.
+    pub fn with(name: &str, lan: Duration, wan: Duration) -> Self {
         root_for_tests().expect("tests need root or user namespaces");
         let lab = Lab::new(name).unwrap();
         let [client, gw, server] = ["client", "gw", "server"].map(|name| lab.host(name).unwrap());
         gw.set_forwarding(true).unwrap();
-        lab.link(Link::between((&client, "eth0"), (&gw, "lan0")).delay(delay)).unwrap();
-        lab.link(Link::between((&gw, "wan0"), (&server, "eth0")).delay(delay)).unwrap();
+        lab.link(Link::between((&client, "eth0"), (&gw, "lan0")).delay(lan)).unwrap();
+        lab.link(Link::between((&gw, "wan0"), (&server, "eth0")).delay(wan)).unwrap();
         let net = |text: &str| text.parse::<IpNet>().unwrap();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         client.add_address_nodad("eth0", net("2001:db8:1::2/64")).unwrap();

@@ -69,7 +69,9 @@ impl Setup {
 /// Why there is no translator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot make the TUN device {device}: {source}")]
+    #[error(
+        "cannot make the TUN device {device}: {source}; a name that is taken becomes free by `ip link del {device}`"
+    )]
     Device { device: String, source: io::Error },
     #[error(transparent)]
     Route(#[from] route::Error),

@@ -357,7 +357,11 @@ fn open(
     };
     let nat64 = config.nat64.as_ref().map(|nat64| Translator::start(nat64::Setup::of(nat64))).transpose()?;
     if nat64.is_some() {
-        sysctls.set("all", Key::ForwardingV4, 1)?;
+        // The kernel asks the interface that a packet came in on: LANs go on forwarding no IPv4 to each other.
+        let outside = config.uplink.as_ref().map_or("all", |uplink| uplink.interface.value.as_str());
+        sysctls.set(outside, Key::ForwardingV4, 1)?;
+        // It goes with the device.
+        sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
     }
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {

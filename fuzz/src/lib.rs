@@ -5,11 +5,13 @@ mod client;
 mod cores;
 mod kit;
 mod packets;
+mod xlat;
 
 pub use client::client;
 pub use cores::{dns, server};
 pub use kit::endpoint;
 pub use packets::{dhcpv6, ndp};
+pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -22,4 +24,5 @@ pub const TARGETS: &[Target] = &[
     ("client", client),
     ("dns", dns),
     ("endpoint", endpoint),
+    ("xlat", xlat),
 ];

@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
+# What the kit has beyond its defaults is tested too.
+TESTED = --workspace --locked --features sixgate-endpoint/tokio,sixgate-endpoint/clap
 
 .PHONY: build run test bench lint fuzz peers
 
@@ -16,18 +18,25 @@ peers: # stock clients, servers and tools that the tests run against
 
 test: peers ## everything that must hold; needs root, or sudo for the packages
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --workspace --locked --no-fail-fast; \
+		$(CARGO) test $(TESTED) --doc --quiet && \
+		$(CARGO) nextest run $(TESTED) --no-fail-fast; \
 	else \
-		$(CARGO) test --workspace --locked --no-fail-fast; \
+		$(CARGO) test $(TESTED) --no-fail-fast; \
 	fi
 
 bench: build ## figures, as ratios against peers where there are any
 	@tests/bench
+	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 
 lint: ## style, lints, licences and advisories of dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) clippy --all-targets $(TESTED) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TESTED)
+	@# The kit is adopted alone, with as little as its user wants.
+	for features in "" net serde tokio clap "net serde tokio clap"; do \
+		$(CARGO) clippy -p sixgate-endpoint --all-targets --locked --quiet --no-default-features --features "$$features" \
+			-- -D warnings || exit 1; \
+	done
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny --offline check licenses bans sources 2>/dev/null || $(CARGO) deny check licenses bans sources
 

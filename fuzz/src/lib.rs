@@ -3,11 +3,13 @@
 
 mod client;
 mod cores;
+mod kit;
 mod packets;
 mod xlat;
 
 pub use client::client;
 pub use cores::{dns, server};
+pub use kit::endpoint;
 pub use packets::{dhcpv6, ndp};
 pub use xlat::xlat;
 
@@ -15,5 +17,12 @@ pub use xlat::xlat;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns), ("xlat", xlat)];
+pub const TARGETS: &[Target] = &[
+    ("dhcpv6", dhcpv6),
+    ("ndp", ndp),
+    ("server", server),
+    ("client", client),
+    ("dns", dns),
+    ("endpoint", endpoint),
+    ("xlat", xlat),
+];

@@ -51,6 +51,11 @@ fn dns() {
 }
 
 #[test]
+fn endpoint() {
+    replay("endpoint");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }

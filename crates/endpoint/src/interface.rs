@@ -1,8 +1,10 @@
 //! Names of interfaces and their indexes, asked of the kernel when they are needed.
 
+use crate::acl::{Acl, Decision};
 use crate::{Endpoint, Zone};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
 /// A zone that names no interface of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +15,20 @@ pub struct NoInterface(pub Zone);
 pub fn interface_index(name: &str) -> Option<u32> {
     // Any socket will do; one of this family opens where neither IPv4 nor IPv6 does.
     let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    index_by(socket, name)
+}
+
+/// The same, in the network that a socket is in.
+pub(crate) fn index_by(socket: impl AsFd, name: &str) -> Option<u32> {
     netdevice::name_to_index(socket, name).ok().filter(|&index| index != 0)
+}
+
+impl Acl {
+    /// As [`Acl::decide_with`], with the names of interfaces looked up in the kernel where a rule with a zone may hold the peer: for peers
+    /// as [`listen`](crate::listen) gives them, whose zones are indexes, and lists in which people wrote names.
+    pub fn decide_here(&self, peer: impl Into<Endpoint>) -> Decision<'_> {
+        self.decide_with(peer, interface_index)
+    }
 }
 
 impl Endpoint {

@@ -253,3 +253,32 @@ impl Listen {
         Slots::open(self, Transport::Udp).map(UdpListeners::new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_have_names_and_nothing_else_is_one() {
+        for (policy, name) in Policy::ALL.into_iter().zip(["ipv4", "ipv6", "both", "both-mapped"]) {
+            assert_eq!((policy.to_string().as_str(), name.parse()), (name, Ok(policy)));
+            #[cfg(feature = "serde")]
+            assert_eq!(serde_json::to_string(&policy).unwrap(), format!("\"{name}\""));
+            #[cfg(feature = "serde")]
+            assert_eq!(serde_json::from_str::<Policy>(&format!("\"{name}\"")).unwrap(), policy);
+        }
+        for text in ["", "default", "system", "Both", "any", "bothmapped"] {
+            assert!(
+                text.parse::<Policy>().unwrap_err().to_string().contains("write ipv4, ipv6, both"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_address_is_wanted_once() {
+        let ends =
+            ["192.0.2.1:53", "[::ffff:192.0.2.1]:53", "[::]:53", "[::]:53"].map(|text| text.parse().unwrap());
+        assert_eq!(Listen::at(ends).wants.len(), 2);
+    }
+}

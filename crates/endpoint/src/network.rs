@@ -45,6 +45,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::io;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -182,28 +183,65 @@ impl Changes {
     }
 
     fn read_table(&mut self, socket: &OwnedFd, request: &[u8]) -> rustix::io::Result<()> {
-        let kernel = SocketAddrNetlink::new(0, 0);
-        rustix::net::sendto(socket, request, SendFlags::empty(), &kernel)?;
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE && !self.known.full() {
-            match receive(socket, &mut self.buffer) {
-                Ok(Some(datagram)) => {
-                    for message in Messages::new(datagram) {
-                        if message.ends_dump() {
-                            return Ok(());
-                        }
-                        self.known.learn(&message);
-                    }
-                }
-                Ok(None) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let _ = readable(socket.as_fd(), PATIENCE);
-                }
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+        let known = &mut self.known;
+        read_table(socket, request, &mut self.buffer, |message| {
+            known.learn(message);
+            !known.full()
+        })
     }
+}
+
+/// Asks for a table, and gives each of its messages to `take`, for as long as that says so.
+fn read_table(
+    socket: &OwnedFd,
+    request: &[u8],
+    buffer: &mut [u8],
+    mut take: impl FnMut(&message::Message<'_>) -> bool,
+) -> rustix::io::Result<()> {
+    let kernel = SocketAddrNetlink::new(0, 0);
+    rustix::net::sendto(socket, request, SendFlags::empty(), &kernel)?;
+    let begin = Instant::now();
+    let mut more = true;
+    while begin.elapsed() < PATIENCE && more {
+        match receive(socket, buffer) {
+            Ok(Some(datagram)) => {
+                for message in Messages::new(datagram) {
+                    if message.ends_dump() {
+                        return Ok(());
+                    }
+                    more = take(&message);
+                }
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let _ = readable(socket.as_fd(), PATIENCE);
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// A neighbour that the kernel resolves, or has resolved (RFC 4861 section 7.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    /// It has answered.
+    Reachable,
+    /// It has answered before, and is being asked again.
+    Asked,
+    /// Anything else.
+    Unknown,
+}
+
+/// On which interfaces the kernel knows a neighbour of this address.
+pub(crate) fn neighbours(address: Ipv6Addr) -> io::Result<Vec<(u32, Neighbour)>> {
+    let socket = netlink(0)?;
+    let mut found = Vec::new();
+    read_table(&socket, &message::dump(message::NEIGHBOURS, 1), &mut vec![0; BUFFER], |message| {
+        found.extend(message.neighbour(address));
+        found.len() < MAX_KNOWN
+    })?;
+    Ok(found)
 }
 
 impl AsFd for Changes {

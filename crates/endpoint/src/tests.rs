@@ -249,6 +249,7 @@ fn to_and_from_the_system() {
     assert_eq!(Endpoint::from(socket).to_string(), "[2001:db8::1]:53");
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn serde_uses_the_same_text() {
     use serde::de::value::{Error, StrDeserializer};

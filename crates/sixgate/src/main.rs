@@ -5,6 +5,8 @@ mod cli;
 mod config;
 mod control;
 mod demo;
+mod explain;
+mod find;
 mod leases;
 mod log;
 mod up;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Explain(arguments) => explain::command(&arguments),
+        Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -93,9 +93,9 @@ impl fmt::Display for Warning {
             }
             Self::LinkLocal(endpoint) => write!(
                 f,
-                "{endpoint} is a link-local address: only machines on the same link reach it, each under a zone \
-                 of its own, and the more share that link, the more hear of it; DNS cannot name it. Use a global \
-                 or a unique local address unless that is what you mean"
+                "{endpoint} is a link-local address: only machines on the same link reach it, each under a \
+                 zone of its own, and the more share that link, the more hear of it; DNS cannot name it. Use \
+                 a global or a unique local address unless that is what you mean"
             ),
             Self::NotYet { endpoint, reason } => {
                 write!(f, "{endpoint} is not there yet: {reason}; it is served as soon as it comes")
@@ -135,7 +135,7 @@ pub enum Refreshed {
 impl fmt::Display for Refreshed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Opened(endpoint) => write!(f, "{endpoint} is served again"),
+            Self::Opened(endpoint) => write!(f, "{endpoint} is served now"),
             Self::Lost { endpoint, reason } => write!(f, "{endpoint} is not served any more: {reason}"),
         }
     }

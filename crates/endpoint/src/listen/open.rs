@@ -2,12 +2,11 @@
 
 use super::verify::{self, Seen};
 use super::{Listen, ListenError, ListenFailure, Transport, Want, Warning};
+use crate::interface::index_by;
 use crate::{Endpoint, Family};
-use rustix::net::netdevice::name_to_index;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::AsFd;
 
 /// Errors of the kernel by number (errno(3)), where `io::ErrorKind` does not tell them apart.
 const EPERM: i32 = 1;
@@ -52,7 +51,7 @@ pub(super) fn open(want: Want, transport: Transport, listen: &Listen) -> Result<
     let socket = Socket::new(domain, kind, Some(protocol)).map_err(|source| fail("open a socket", source))?;
 
     let index = match endpoint.zone() {
-        Some(zone) => match zone.resolve(|name| index_of(&socket, name)) {
+        Some(zone) => match zone.resolve(|name| index_by(&socket, name)) {
             Some(index) => index.get(),
             None => return Err(error(ListenFailure::NoSuchZone, no_interface(endpoint))),
         },
@@ -96,11 +95,6 @@ pub(super) fn open(want: Want, transport: Transport, listen: &Listen) -> Result<
     let endpoint = endpoint.with_port(port);
     warnings.extend(unverified.map(|reason| Warning::Unverified { endpoint, reason }));
     Ok(Open { socket, endpoint, index, warnings })
-}
-
-/// The index of an interface now.
-pub(super) fn index_of(socket: impl AsFd, name: &str) -> Option<u32> {
-    name_to_index(socket, name).ok().filter(|&index| index != 0)
 }
 
 /// The names of the interfaces of this network namespace.
@@ -155,7 +149,8 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
         }
         EACCES if (1..1024).contains(&port) => {
             let reason = "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: \
-                 start as root, or `setcap cap_net_bind_service=+ep` the program, or AmbientCapabilities= in its systemd unit";
+                 start as root, or `setcap cap_net_bind_service=+ep` the program, or set \
+                 AmbientCapabilities= in its systemd unit";
             (ListenFailure::Permission, reason.to_owned())
         }
         EACCES | EPERM => {
@@ -171,8 +166,8 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
                 _ => "",
             };
             let reason = format!(
-                "no interface of this machine has the address{loopback}, or duplicate address detection has not \
-                 finished; `ip address` lists what there is"
+                "no interface of this machine has the address{loopback}, or duplicate address detection \
+                 has not finished; `ip address` lists what there is"
             );
             (ListenFailure::NoSuchAddress, reason)
         }

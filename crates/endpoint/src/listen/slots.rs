@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How often a free port is looked for that both families have.
 const PORT_TRIES: usize = 64;
 
+/// After which time what could not be opened is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// One wanted socket.
 #[derive(Debug)]
 struct Slot {
@@ -40,6 +43,8 @@ pub(super) struct Slots {
     asking: OwnedFd,
     /// Which socket has its turn, so that none starves behind a busy one.
     next: usize,
+    /// An interface is there, and its socket could not be opened: it is tried again before long.
+    unopened: bool,
     /// Turns since the kernel's news were looked at.
     turns: u8,
 }
@@ -76,7 +81,8 @@ impl Slots {
                 Err(error) => slots.warnings.push(Warning::Unwatched { reason: error.to_string() }),
             }
             // What came between the bind and the subscription.
-            slots.refresh();
+            let done = slots.refresh();
+            slots.warnings.extend(done.into_iter().map(Warning::Refreshed));
         }
         for warning in &slots.warnings {
             (listen.hear)(warning);
@@ -99,6 +105,7 @@ impl Slots {
             changes: None,
             asking,
             next: 0,
+            unopened: false,
             turns: 0,
         };
         let mut wants: std::collections::VecDeque<Want> = listen.wants.iter().copied().collect();
@@ -182,11 +189,12 @@ impl Slots {
     /// Resolves the names of interfaces anew, and opens again what was on one that has another index now.
     pub(super) fn refresh(&mut self) -> Vec<Refreshed> {
         let mut done = Vec::new();
+        self.unopened = false;
         for slot in &mut self.all {
             let endpoint = slot.want.endpoint;
             let Some(zone) = endpoint.zone() else { continue };
             let index = match (zone.name(), zone.index()) {
-                (Some(name), _) => open::index_of(&self.asking, name).unwrap_or(0),
+                (Some(name), _) => crate::interface::index_by(&self.asking, name).unwrap_or(0),
                 (None, Some(index)) if index_to_name(&self.asking, index.get()).is_ok() => index.get(),
                 (None, _) => 0,
             };
@@ -202,9 +210,18 @@ impl Slots {
                 }
                 continue;
             }
-            if !reopen(slot, self.transport, &self.listen, &mut done) && had {
-                let reason = format!("the interface `{zone}` was made anew, and cannot be used yet");
-                done.push(Refreshed::Lost { endpoint, reason });
+            match open::open(slot.want, self.transport, &self.listen) {
+                Ok(Open { socket, endpoint, index, .. }) => {
+                    slot.socket = Some(socket);
+                    slot.index = index;
+                    done.push(Refreshed::Opened(endpoint));
+                }
+                Err(error) => {
+                    self.unopened = true;
+                    if had {
+                        done.push(Refreshed::Lost { endpoint, reason: error.reason });
+                    }
+                }
             }
         }
         done
@@ -213,7 +230,8 @@ impl Slots {
     /// Refreshes where the kernel says that something has changed, and tells of it. Whether sockets were
     /// replaced.
     pub(super) fn follow(&mut self) -> bool {
-        if !self.changes.as_mut().is_some_and(Changes::changed) {
+        let changed = self.changes.as_mut().is_some_and(Changes::changed);
+        if !changed && !self.unopened {
             return false;
         }
         let done = self.refresh();
@@ -224,17 +242,18 @@ impl Slots {
         replaced
     }
 
+    /// [`Slots::follow`], now and then: on a busy service nobody ever waits, and yet the news shall be heard.
+    pub(super) fn follow_at_times(&mut self) -> bool {
+        self.turns = self.turns.wrapping_add(1);
+        self.turns == 0 && self.follow()
+    }
+
     /// Asks each open socket in turn, beginning behind the one that answered last; `None` where all would
     /// wait. `try_one` says `WouldBlock` where its socket has nothing.
     pub(super) fn in_turn<T>(
         &mut self,
         mut try_one: impl FnMut(&Socket) -> io::Result<T>,
     ) -> io::Result<Option<(usize, T)>> {
-        // On a busy service nobody ever waits, and yet the news shall be heard.
-        self.turns = self.turns.wrapping_add(1);
-        if self.turns == 0 {
-            self.follow();
-        }
         let count = self.all.len();
         for step in 0..count {
             let number = (self.next + step) % count;
@@ -256,6 +275,10 @@ impl Slots {
 
     /// Waits until a socket has something, an interface has changed, or the time is over (`None`: never).
     pub(super) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = match (timeout, self.patience()) {
+            (Some(timeout), Some(patience)) => Some(timeout.min(patience)),
+            (timeout, patience) => timeout.or(patience),
+        };
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
@@ -266,6 +289,11 @@ impl Slots {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// How long to wait at most before [`Slots::follow`], where something is to be tried again.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.unopened.then_some(AGAIN)
     }
 
     /// What to poll: the sockets, and the kernel's news of interfaces.
@@ -321,20 +349,6 @@ impl Slots {
             .filter(can)
             .max_by_key(|(number, slot)| (index != 0 && slot.index == index, std::cmp::Reverse(*number)))?;
         Some(best.0)
-    }
-}
-
-/// Tries to open what waits; whether it is open now.
-fn reopen(slot: &mut Slot, transport: Transport, listen: &Listen, done: &mut Vec<Refreshed>) -> bool {
-    match open::open(slot.want, transport, listen) {
-        Ok(Open { socket, endpoint, index, .. }) => {
-            slot.socket = Some(socket);
-            slot.index = index;
-            done.push(Refreshed::Opened(endpoint));
-            true
-        }
-        // It is tried again with the next change.
-        Err(_) => false,
     }
 }
 

@@ -66,6 +66,7 @@ impl Listeners {
         let mut pause = PAUSE;
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            self.slots.follow_at_times();
             match self.try_accept() {
                 Ok(Some(accepted)) => return Ok(Some(accepted)),
                 Ok(None) => {
@@ -163,6 +164,16 @@ impl Listeners {
     /// Never waits.
     pub fn follow(&mut self) -> bool {
         self.slots.follow()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.slots.patience()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn follow_at_times(&mut self) -> bool {
+        self.slots.follow_at_times()
     }
 }
 

@@ -61,13 +61,16 @@ impl AsyncListeners {
         loop {
             // A service under load is always ready, and would let no other task run.
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             match self.listeners.try_accept() {
                 Ok(Some((stream, peer))) => {
                     stream.set_nonblocking(true)?;
                     return Ok((TcpStream::from_std(stream)?, peer));
                 }
                 Ok(None) => {
-                    poll_fn(|context| self.readiness.poll(context)).await?;
+                    self.readiness.wait(self.listeners.patience()).await?;
                     if self.listeners.follow() {
                         self.readiness = Readiness::new(self.listeners.fds())?;
                     }
@@ -88,12 +91,46 @@ impl AsyncUdpListeners {
     pub async fn recv_from(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         loop {
             tokio::task::coop::consume_budget().await;
+            if self.listeners.follow_at_times() {
+                self.readiness = Readiness::new(self.listeners.fds())?;
+            }
             if let Some(received) = self.listeners.try_recv_from(buffer)? {
                 return Ok(received);
             }
-            poll_fn(|context| self.readiness.poll(context)).await?;
+            self.readiness.wait(self.listeners.patience()).await?;
             if self.listeners.follow() {
                 self.readiness = Readiness::new(self.listeners.fds())?;
+            }
+        }
+    }
+}
+
+impl AsyncUdpListeners {
+    /// As [`UdpListeners::reply`].
+    ///
+    /// # Errors
+    /// As [`UdpListeners::reply`].
+    pub async fn reply(&self, octets: &[u8], to: &Received) -> io::Result<usize> {
+        self.when_there_is_room(self.listeners.way_back(to)?, octets, to.from).await
+    }
+
+    /// As [`UdpListeners::send_to`].
+    ///
+    /// # Errors
+    /// As [`UdpListeners::send_to`].
+    pub async fn send_to(&self, octets: &[u8], to: Endpoint) -> io::Result<usize> {
+        self.when_there_is_room(self.listeners.way_to(to)?, octets, to).await
+    }
+
+    async fn when_there_is_room(&self, number: usize, octets: &[u8], to: Endpoint) -> io::Result<usize> {
+        loop {
+            match self.listeners.try_send(number, octets, to) {
+                // Rare enough to be registered for the occasion.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = self.listeners.descriptor(number).ok_or(error)?;
+                    register(socket, Interest::WRITABLE)?.writable().await?.clear_ready();
+                }
+                sent => return sent,
             }
         }
     }
@@ -122,13 +159,16 @@ struct Readiness(Vec<AsyncFd<OwnedFd>>);
 
 impl Readiness {
     fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
-        let register = |fd: BorrowedFd<'_>| {
-            let fd = fd.try_clone_to_owned()?;
-            // Its successor is unsafe, for types whose descriptor may change. That of an `OwnedFd` cannot.
-            #[allow(deprecated, reason = "this crate has no unsafe code")]
-            AsyncFd::with_interest(fd, Interest::READABLE)
-        };
-        fds.map(register).collect::<io::Result<_>>().map(Self)
+        fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Waits until any socket may have something, or the time is over.
+    async fn wait(&self, patience: Option<Duration>) -> io::Result<()> {
+        let ready = poll_fn(|context| self.poll(context));
+        match patience {
+            None => ready.await,
+            Some(patience) => tokio::time::timeout(patience, ready).await.unwrap_or(Ok(())),
+        }
     }
 
     /// Ready where any socket may have something. To be called only when all have been asked: it takes the
@@ -143,4 +183,12 @@ impl Readiness {
         }
         any
     }
+}
+
+/// A second handle of a socket, registered with the runtime.
+fn register(fd: BorrowedFd<'_>, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    let fd = fd.try_clone_to_owned()?;
+    // Its successor is unsafe, for types whose descriptor may change. That of an `OwnedFd` cannot.
+    #[allow(deprecated, reason = "this crate has no unsafe code")]
+    AsyncFd::with_interest(fd, interest)
 }

@@ -2,14 +2,16 @@
 
 use super::slots::Slots;
 use super::{Missing, Refreshed, Warning};
-use crate::{Endpoint, Family};
+use crate::Endpoint;
+use crate::interface::index_by;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// UDP sockets of one service. All are asked in turn, so that none starves behind a busy one.
@@ -60,6 +62,7 @@ impl UdpListeners {
     fn recv_until(&mut self, buffer: &mut [u8], end: Option<Instant>) -> io::Result<Option<Received>> {
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            self.slots.follow_at_times();
             if let Some(received) = self.try_recv_from(buffer)? {
                 return Ok(Some(received));
             }
@@ -103,34 +106,72 @@ impl UdpListeners {
     }
 
     /// Answers a datagram, by the socket that it came by: from a listener on one address the answer leaves
-    /// from that address. See the [module's page](super) for wildcards.
+    /// from that address. See the [module's page](super) for wildcards. It waits where the socket's buffer is
+    /// full.
     ///
     /// # Errors
     /// Errors of sending; `NotConnected` where the listener's interface has gone since.
     pub fn reply(&self, octets: &[u8], to: &Received) -> io::Result<usize> {
-        let (socket, mapped) = self.slots.socket(to.socket).ok_or_else(|| gone(to.from))?;
-        send(socket, mapped, octets, to.from)
+        self.when_there_is_room(self.way_back(to)?, octets, to.from)
     }
 
     /// Sends to somebody, by a socket of his family: the one on his interface where he is link-local and
-    /// there is one.
+    /// there is one. It waits where the socket's buffer is full.
     ///
     /// # Errors
-    /// Errors of sending; `NotConnected` where no socket can reach him, `InvalidInput` where he has no port.
+    /// Errors of sending; `NotConnected` where no socket can reach him, `NotFound` where his zone is no
+    /// interface, `InvalidInput` where he has no port.
     pub fn send_to(&self, octets: &[u8], to: Endpoint) -> io::Result<usize> {
-        let first = self.slots.sockets().next().map(|(_, socket)| socket).ok_or_else(|| gone(to))?;
+        self.when_there_is_room(self.way_to(to)?, octets, to)
+    }
+
+    /// The number of the socket that a datagram came by.
+    pub(super) fn way_back(&self, to: &Received) -> io::Result<usize> {
+        self.slots.socket(to.socket).map(|_| to.socket).ok_or_else(|| gone(to.from))
+    }
+
+    /// The number of the socket that reaches somebody.
+    pub(super) fn way_to(&self, to: Endpoint) -> io::Result<usize> {
+        let (_, first) = self.slots.sockets().next().ok_or_else(|| gone(to))?;
         let index = match to.zone() {
             None => 0,
-            Some(zone) => zone
-                .resolve(|name| super::open::index_of(first, name))
-                .ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::NotFound, format!("cannot send to {to}: no such interface"))
-                })?
-                .get(),
+            Some(zone) => zone.resolve(|name| index_by(first, name)).ok_or_else(|| no_interface(to))?.get(),
         };
-        let number = self.slots.towards(to, index).ok_or_else(|| gone(to))?;
+        self.slots.towards(to, index).ok_or_else(|| gone(to))
+    }
+
+    /// Sends by the socket of this number; `WouldBlock` where its buffer is full.
+    pub(super) fn try_send(&self, number: usize, octets: &[u8], to: Endpoint) -> io::Result<usize> {
         let (socket, mapped) = self.slots.socket(number).ok_or_else(|| gone(to))?;
-        send(socket, mapped, octets, to)
+        let Some(port) = to.port() else {
+            let text = format!("cannot send to {to}: it has no port");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let address = match to.address() {
+            IpAddr::V4(v4) if mapped => SocketAddrV6::new(v4.to_ipv6_mapped(), port, 0, 0).into(),
+            _ => to.to_socket_addr(port, |name| index_by(socket, name)).ok_or_else(|| no_interface(to))?,
+        };
+        socket.send_to(octets, &SockAddr::from(address))
+    }
+
+    fn when_there_is_room(&self, number: usize, octets: &[u8], to: Endpoint) -> io::Result<usize> {
+        loop {
+            match self.try_send(number, octets, to) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = self.descriptor(number).ok_or_else(|| gone(to))?;
+                    match poll(&mut [PollFd::from_borrowed_fd(socket, PollFlags::OUT)], None) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(errno) => return Err(errno.into()),
+                    }
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    /// The socket of this number.
+    pub(super) fn descriptor(&self, number: usize) -> Option<BorrowedFd<'_>> {
+        self.slots.socket(number).map(|(socket, _)| socket.as_fd())
     }
 
     /// As [`Listeners::refresh`](super::Listeners::refresh).
@@ -172,6 +213,16 @@ impl UdpListeners {
     pub fn follow(&mut self) -> bool {
         self.slots.follow()
     }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.slots.patience()
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn follow_at_times(&mut self) -> bool {
+        self.slots.follow_at_times()
+    }
 }
 
 impl fmt::Display for UdpListeners {
@@ -187,18 +238,7 @@ fn gone(to: Endpoint) -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, text)
 }
 
-fn send(socket: &Socket, mapped: bool, octets: &[u8], to: Endpoint) -> io::Result<usize> {
-    let Some(port) = to.port() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("cannot send to {to}: it has no port"),
-        ));
-    };
-    let address = match to.address() {
-        IpAddr::V4(v4) if mapped && to.family() == Family::V4 => {
-            SocketAddrV6::new(v4.to_ipv6_mapped(), port, 0, 0).into()
-        }
-        _ => to.to_socket_addr(port, |name| super::open::index_of(socket, name)).ok_or_else(|| gone(to))?,
-    };
-    socket.send_to(octets, &SockAddr::from(address))
+fn no_interface(to: Endpoint) -> io::Error {
+    let text = format!("cannot send to {to}: this machine has no such interface");
+    io::Error::new(io::ErrorKind::NotFound, text)
 }

@@ -9,7 +9,9 @@
 //!
 //! Reading is total: what is cut or has a wrong length ends there.
 
+use super::Neighbour;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::Ipv6Addr;
 
 /// `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV6_ROUTE` of
 /// linux/rtnetlink.h.
@@ -17,6 +19,9 @@ pub(super) const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
 /// `RTM_GETLINK`, `RTM_GETADDR`, `RTM_GETROUTE`.
 pub(super) const DUMPS: [u16; 3] = [18, 22, 26];
+
+/// `RTM_GETNEIGH`.
+pub(super) const NEIGHBOURS: u16 = 30;
 
 const HEADER: usize = 16;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
@@ -112,6 +117,29 @@ impl Message<'_> {
             24 | 25 => self.route(hash),
             _ => None,
         }
+    }
+
+    /// `struct ndmsg`: family u8, pad, interface i32 at 4, state u16 at 8. Where it is about this address: on which interface, and
+    /// how it stands.
+    pub(super) fn neighbour(&self, address: Ipv6Addr) -> Option<(u32, Neighbour)> {
+        /// `RTM_NEWNEIGH`.
+        const NEIGHBOUR: u16 = 28;
+        /// `NDA_DST`.
+        const DESTINATION: u16 = 1;
+        /// `NUD_REACHABLE`, `NUD_PERMANENT`.
+        const REACHABLE: u16 = 0x02 | 0x80;
+        /// `NUD_STALE`, `NUD_DELAY`, `NUD_PROBE`.
+        const ASKED: u16 = 0x04 | 0x08 | 0x10;
+        let is_it = |(kind, value): (u16, &[u8])| kind == DESTINATION && value == address.octets();
+        if self.kind != NEIGHBOUR || !self.attributes(12).any(is_it) {
+            return None;
+        }
+        let state = match u16_at(self.body, 8)? {
+            state if state & REACHABLE != 0 => Neighbour::Reachable,
+            state if state & ASKED != 0 => Neighbour::Asked,
+            _ => Neighbour::Unknown,
+        };
+        Some((u32_at(self.body, 4)?, state))
     }
 
     /// The type of a removal is odd.

@@ -61,6 +61,14 @@ fn listens_with_less() {
             }
             return;
         }
+        "table" | "netlink" => {
+            if task == "netlink" {
+                sixgate_linux::sandbox::refuse_family(16).unwrap();
+            }
+            let ends = ["[fe80::1%eth0]:8080", "127.0.0.1:8080"].map(endpoint);
+            drop(Listen::at(ends).warn_with(|warning| println!("warned: {warning}")).tcp().unwrap());
+            return;
+        }
         _ => Listen::on(Policy::Both, 8080).tcp().unwrap(),
     };
     // Without descriptors: peers wait, nothing spins, and they are served when there are some again.
@@ -89,11 +97,13 @@ fn listens_with_less() {
 }
 
 fn with_less(host: &Host, task: &str, prefix: &str) -> Process {
+    // Mounts are its own.
     let again = format!(
         "{prefix} {} --exact listening::errors::listens_with_less --nocapture",
         env::current_exe().unwrap().display()
     );
-    host.spawn(&Command::new("sh").args(["-c", &again]).env("SIXGATE_TEST_LESS", task)).unwrap()
+    host.spawn(&Command::new("unshare").args(["-m", "sh", "-ec", &again]).env("SIXGATE_TEST_LESS", task))
+        .unwrap()
 }
 
 #[test]
@@ -126,6 +136,29 @@ fn families_that_are_required_are_an_error() {
         assert!(said.contains(&format!("said {policy} NoFamily: ")), "{said}");
     }
     assert_eq!(said.matches("neither family can be had").count(), 2, "{said}");
+}
+
+/// Without /proc, or without netlink, it serves, and says what it could not do.
+#[test]
+fn what_cannot_be_verified_or_followed_is_said() {
+    let (_lab, server, _client) = two("sandboxed");
+    let process = with_less(&server, "table", "mount -t tmpfs none /proc; exec");
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    let said = process.output();
+    let words = "listens as asked, but could not be looked up in the kernel's table: /proc/net: ";
+    for end in ["[fe80::1%eth0]:8080", "127.0.0.1:8080"] {
+        assert!(said.contains(&format!("warned: {end} {words}")), "{said}");
+    }
+    assert_eq!(said.matches("warned: ").count(), 3, "{said}");
+
+    let process = with_less(&server, "netlink", "exec");
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    let said = process.output();
+    assert!(
+        said.contains("warned: listeners on an interface that is removed and comes back are not"),
+        "{said}"
+    );
+    assert_eq!(said.matches("warned: ").count(), 2, "{said}");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use sixgate_endpoint::listen::Refreshed;
 const HERE: &str = "[fe80::53%eth0]:8080";
 const URL: &str = "http://[fe80::53%25eth0]:8080/";
 
+/// What it warns of, what ends it, and its thread.
+type Service = (Arc<Mutex<Vec<Warning>>>, std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>);
+
 /// A service that answers on its link until it is told to stop.
-fn serve(
-    host: &Host,
-    ends: &[&str],
-) -> (Arc<Mutex<Vec<Warning>>>, std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>) {
+fn serve(host: &Host, ends: &[&str]) -> Service {
     let (heard, hear) = kept();
     let ends: Vec<Endpoint> = ends.iter().map(|text| endpoint(text)).collect();
     let (stop, stopped) = std::sync::mpsc::channel();
@@ -32,6 +32,34 @@ fn serve(
     (heard, stop, thread)
 }
 
+/// The same on tokio.
+#[cfg(feature = "tokio")]
+fn serve_by_tokio(host: &Host, ends: &[&str]) -> Service {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (heard, hear) = kept();
+    let ends: Vec<Endpoint> = ends.iter().map(|text| endpoint(text)).collect();
+    let (stop, stopped) = std::sync::mpsc::channel();
+    let listeners = host.run(|| Listen::at(ends).warn_with(hear).tcp()).unwrap();
+    let thread = host
+        .thread(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut listeners = listeners.into_tokio().unwrap();
+                while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+                    let accepted = tokio::time::timeout(Duration::from_millis(100), listeners.accept()).await;
+                    if let Ok(accepted) = accepted {
+                        let (mut stream, peer) = accepted.unwrap();
+                        assert!(peer.zone().is_some(), "{peer}");
+                        let _ = stream.read(&mut [0; 1000]).await;
+                        let _ = stream.write_all(b"hello\n").await;
+                    }
+                }
+            });
+        })
+        .unwrap();
+    (heard, stop, thread)
+}
+
 /// A client reconnects over the link until it is served.
 fn served(client: &Host) {
     soon("the client is served", || {
@@ -44,7 +72,17 @@ fn served(client: &Host) {
 
 #[test]
 fn a_link_local_listener_survives_its_interface() {
-    let (_lab, server, client) = two("links");
+    survives("links", serve);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_link_local_listener_on_tokio_survives_its_interface() {
+    survives("tokiolinks", serve_by_tokio);
+}
+
+fn survives(name: &str, serve: fn(&Host, &[&str]) -> Service) {
+    let (_lab, server, client) = two(name);
     // Bound while duplicate address detection runs (RFC 4862 section 5.4): tentative.
     sh(&server, "ip address add fe80::53/64 dev eth0");
     let (heard, stop, thread) = serve(&server, &[HERE, "[::1]:8080"]);
@@ -114,6 +152,40 @@ fn move_to(host: &Host, interface: &str, pid: i32) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+/// Somebody else has the port when the interface comes back: said, and tried again until it is free.
+#[test]
+fn what_cannot_be_opened_again_is_tried_again() {
+    let (_lab, server, _client) = two("again");
+    let (heard, hear) = kept();
+    let here = endpoint("[fe80::1%eth0]:8080");
+    let mut listeners = server.run(|| Listen::at([here]).warn_with(hear).tcp()).unwrap();
+    sh(&server, "ip link set eth0 name eth1");
+    let mut turn = || server.run(|| listeners.accept_timeout(Duration::from_millis(20))).unwrap();
+    let refreshed = |count: usize| {
+        let heard = heard.lock().unwrap();
+        let list: Vec<_> = heard.iter().filter(|warning| matches!(warning, Warning::Refreshed(_))).collect();
+        (list.len() == count).then(|| list[count - 1].to_string())
+    };
+    let said = soon("it is lost", || {
+        assert!(turn().is_none());
+        refreshed(1)
+    });
+    assert_eq!(said, "[fe80::1%eth0]:8080 is not served any more: the interface `eth0` has gone");
+    let other = server.run(|| Listen::on(Policy::V6Only, 8080).tcp()).unwrap();
+    sh(&server, "ip link set eth1 name eth0");
+    for _ in 0..10 {
+        assert!(turn().is_none());
+    }
+    assert_eq!(refreshed(2), None);
+    drop(other);
+    let said = soon("it is open again", || {
+        assert!(turn().is_none());
+        refreshed(2)
+    });
+    assert_eq!(said, "[fe80::1%eth0]:8080 is served now");
+    assert_eq!(listening(&server, 't'), ["[fe80::1]%eth0:8080"]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The page: a server for it on the far side, and clients that fetch it, curl where there is one and our own where not.
 
+use sixgate_endpoint::connect::{Connection, Connector, FamilyChoice, Policy, policy};
+use sixgate_endpoint::listen::{self, Listen};
 use sixgate_lab::{Command, Error, Host, Process};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// What is served.
@@ -26,8 +28,8 @@ pub(super) struct Page {
 /// Serves the page on port 80 of `host`, for as long as the host is there.
 pub(super) fn serve(host: &Host) -> io::Result<()> {
     host.thread(|| {
-        let Ok(listener) = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 80)) else { return };
-        for stream in listener.incoming().flatten() {
+        let Ok(mut listeners) = Listen::on(listen::Policy::V6Only, 80).tcp() else { return };
+        while let Ok((stream, _)) = listeners.accept() {
             let _ = answer(stream);
         }
     })?;
@@ -84,17 +86,16 @@ pub(super) fn fetched(said: &str) -> Option<Page> {
 pub(super) fn fetch_here(url: &str) -> io::Result<String> {
     let begun = Instant::now();
     let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or(url);
-    let address = (host, 80)
-        .to_socket_addrs()?
-        .find(SocketAddr::is_ipv6)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{host} has no IPv6 address")))?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let policy = Policy { deadline: PATIENCE, ..policy().with_family(FamilyChoice::Ipv6) };
+    let server: sixgate_endpoint::Host = host.parse().map_err(io::Error::other)?;
+    let Connection { mut stream, peer, .. } =
+        Connector::new(policy).connect(&server, 80).map_err(io::Error::other)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "GET / HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
     let mut text = String::new();
     stream.take(1 << 20).read_to_string(&mut text)?;
     let code = text.split_ascii_whitespace().nth(1).unwrap_or("000");
-    Ok(format!("{code} {} {:.6} sixgate\n", address.ip(), begun.elapsed().as_secs_f64()))
+    Ok(format!("{code} {} {:.6} sixgate\n", peer.without_port(), begun.elapsed().as_secs_f64()))
 }
 
 #[cfg(test)]

@@ -217,7 +217,8 @@ impl Table {
         if held >= limit {
             return Err(Discard::SubscriberSessions);
         }
-        if self.len() < self.max_sessions {
+        let full = if from_outside { self.max_sessions - self.max_sessions / 4 } else { self.max_sessions };
+        if self.len() < full {
             return Ok(None);
         }
         // Only who has less than its share takes from others.

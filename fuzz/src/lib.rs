@@ -7,11 +7,17 @@ mod packets;
 
 pub use client::client;
 pub use cores::{dns, server};
-pub use packets::{dhcpv6, ndp};
+pub use packets::{dhcpv4, dhcpv6, ndp};
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("dhcpv6", dhcpv6), ("ndp", ndp), ("server", server), ("client", client), ("dns", dns)];
+pub const TARGETS: &[Target] = &[
+    ("dhcpv6", dhcpv6),
+    ("dhcpv4", dhcpv4),
+    ("ndp", ndp),
+    ("server", server),
+    ("client", client),
+    ("dns", dns),
+];

@@ -31,6 +31,11 @@ fn dhcpv6() {
 }
 
 #[test]
+fn dhcpv4() {
+    replay("dhcpv4");
+}
+
+#[test]
 fn ndp() {
     replay("ndp");
 }

@@ -1,0 +1,7 @@
+//! The DHCPv4 server, from outside.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod asking;
+mod messages;
+mod mostly;
+mod pilot;

@@ -13,6 +13,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest time for which what was promised for ever, or nearly so, is kept from others after its pool went.
+const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
 /// At most one in so many addresses of a pool is kept aside because it was declined.
 const DECLINED_PART: usize = 4;
 
@@ -59,6 +61,13 @@ impl Server {
         let held =
             self.table.held(&link.name, &asked.client).filter(|lease| lease.valid_until > now).cloned();
         let gives = link.gives(address);
+        let elsewhere =
+            held.as_ref().is_some_and(|lease| lease.address != address && link.gives(lease.address));
+        if elsewhere && selecting {
+            // It is always offered what it holds: this one was offered long ago, and the message is late or doubled. A Nak
+            // would take from the client what it has by now.
+            return Err(Discard::Silent);
+        }
         if let Some(lease) = held.filter(|lease| lease.address == address && gives) {
             let Some(_) = v6only else {
                 self.bind(now, link, asked, address, ticket)?;
@@ -78,7 +87,7 @@ impl Server {
             self.offers.held(&link.name, &asked.client).is_some_and(|offer| offer.address == address);
         // Whom this server has told that it can do without asks for no address, but where it was offered one before.
         let may = v6only.is_none() || (selecting && offered);
-        if may && gives && self.is_free(now, link, &asked.client, address, !offered) {
+        if may && gives && !elsewhere && self.is_free(now, link, &asked.client, address, !offered) {
             self.bind(now, link, asked, address, ticket)?;
             let ack = Answer::new(MessageType::ACK);
             return Ok(Answer { address: Some(address), lease: Some(link.lease_seconds()), v6only, ..ack });
@@ -96,9 +105,8 @@ impl Server {
         heed_offers: bool,
     ) -> bool {
         let own = |lease: &Lease| lease.link == link.name && lease.client == *client;
-        let bound = |lease: &Lease| own(lease) && lease.state == LeaseState::Bound;
         !self.flight.is_busy(address)
-            && self.table.get(address).is_none_or(bound)
+            && self.table.get(address).is_none_or(|lease| own(lease) && lease.state != LeaseState::Declined)
             && (!heed_offers
                 || self.offers.get(address).is_none_or(|offer| own(offer) || offer.valid_until <= now))
     }
@@ -125,7 +133,7 @@ impl Server {
         Err(Discard::Exhausted)
     }
 
-    /// Gives the address to the client, or extends what it has. Another lease of the client's on this link ends: it has moved.
+    /// Gives the address to the client, or extends what it has.
     fn bind(
         &mut self,
         now: Duration,
@@ -134,16 +142,23 @@ impl Server {
         address: Ipv4Addr,
         ticket: u64,
     ) -> Result<(), Discard> {
-        let before = self.table.held(&link.name, &asked.client).cloned();
-        let (same, other) = match before {
-            Some(lease) if lease.address == address => (Some(lease), None),
-            other => (None, other),
-        };
-        if same.is_none() && other.is_none() && self.table.len() >= self.limits.leases {
+        // What it had before: this address, if only as what was retired, and another that it moves away from.
+        let same = self.table.get(address).cloned();
+        let other =
+            self.table.held(&link.name, &asked.client).filter(|lease| lease.address != address).cloned();
+        let full = self.table.len() >= self.limits.leases;
+        if full && same.is_none() && other.is_none() {
             return Err(Discard::Capped);
         }
         if let Some(other) = other {
-            self.stage(ticket, LeaseChange::Remove(other.address));
+            // Its pool is gone, or it has ended. The client may not have heard of the new one, and rely on it still.
+            let valid_until = other.valid_until.min(now.saturating_add(RETIRED_MOST));
+            let change = if valid_until <= now || full {
+                LeaseChange::Remove(other.address)
+            } else {
+                LeaseChange::Put(Lease { state: LeaseState::Retired, valid_until, ..other })
+            };
+            self.stage(ticket, change);
         }
         if same.is_none() {
             count(&mut self.counters.granted);

@@ -17,7 +17,8 @@ pub struct Lease {
     pub hardware: Hardware,
     /// Where the holder is.
     pub link: LinkId,
-    /// [`LeaseState::Bound`], or [`LeaseState::Declined`] where the address was found in use by somebody else.
+    /// [`LeaseState::Bound`]; [`LeaseState::Declined`] where the address was found in use by somebody else;
+    /// [`LeaseState::Retired`] where its pool went and its holder got another, which it may not have heard.
     pub state: LeaseState,
     /// When it ends: for a bound lease the latest end that the client was ever told; for a declined one the end of its
     /// quarantine.
@@ -100,7 +101,7 @@ impl LeaseTable {
         let before = self.remove(lease.address);
         if lease.state == LeaseState::Bound {
             self.holders.insert((lease.link.clone(), lease.client.clone()), lease.address);
-        } else {
+        } else if lease.state == LeaseState::Declined {
             self.declined.insert((lease.valid_until, lease.address));
         }
         self.ends.insert((lease.valid_until, lease.address));

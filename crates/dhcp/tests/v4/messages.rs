@@ -67,7 +67,7 @@ fn a_request_is_answered_by_what_is_known() {
         (Ask::reboot(1, address(200)), MessageType::NAK),
         (Ask::renew(1, held), MessageType::ACK),
         (Ask::renew(1, other), MessageType::NAK),
-        (Ask::select(1, other), MessageType::NAK),
+        (Ask::select(4, other), MessageType::NAK),
         // Unknown, and free: the server is the only one, and may have lost its disk.
         (Ask::renew(3, free), MessageType::ACK),
         (Ask::reboot(3, free), MessageType::ACK),
@@ -79,10 +79,11 @@ fn a_request_is_answered_by_what_is_known() {
             assert!(heard.options.contains_key(&OptionCode::MESSAGE));
         }
     }
-    // It moves: one lease for each client.
+    // Free, and the client holds another: it was offered long ago, and a Nak would take away what it has.
     let another = (10..20).map(address).find(|a| ![held, other, free].contains(a)).unwrap();
-    assert_eq!(desk.ask(&Ask::select(1, another)).unwrap().address, another);
-    assert_eq!((desk.disk.len(), desk.lease_of(1).unwrap().address), (3, another));
+    assert!(desk.ask(&Ask::select(1, another)).is_none());
+    assert_eq!(desk.ask(&Ask::renew(1, another)).unwrap().kind, MessageType::NAK);
+    assert_eq!((desk.disk.len(), desk.lease_of(1).unwrap().address), (3, held));
     // What another server offered, it asks that one for.
     let elsewhere = Ask::reboot(1, another).with(OptionCode::SERVER_ID, &[192, 0, 2, 2]);
     assert!(desk.ask(&elsewhere).is_none());
@@ -223,6 +224,29 @@ fn a_declined_address_is_given_to_nobody_for_a_while() {
     assert_ne!(desk.lease(1), bad);
     desk.server.conflict(desk.now, GATEWAY, hardware(9), &mut actions);
     assert_eq!(actions.len(), 1, "what is not given needs no keeping");
+}
+
+/// The pool is another: the old address is not extended, and kept from others until its holder cannot rely on it.
+#[test]
+fn who_is_renumbered_moves() {
+    let mut desk = desk();
+    let old = desk.lease(1);
+    let next = || link().with_pool(address(30), address(39)).unwrap();
+    desk.server.set_links(vec![next()]);
+    assert_eq!(desk.ask(&Ask::renew(1, old)).unwrap().kind, MessageType::NAK);
+    let new = desk.lease(1);
+    assert!((30..40).map(address).any(|a| a == new));
+    assert_eq!(desk.disk.get(old).unwrap().state, LeaseState::Retired);
+    // The old pool comes back: nobody else gets the old address, and its holder may.
+    desk.server.set_links(vec![link()]);
+    assert_eq!(desk.ask(&Ask::reboot(2, old)).unwrap().kind, MessageType::NAK);
+    assert_eq!(desk.ask(&Ask::select(1, old)).unwrap().kind, MessageType::ACK);
+    assert_eq!(
+        (desk.lease_of(1).unwrap().address, desk.disk.get(new).unwrap().state),
+        (old, LeaseState::Retired)
+    );
+    desk.pass(secs(3700));
+    assert!(desk.disk.is_empty());
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod histories;
 mod messages;
 mod mostly;
 mod pilot;
+mod real;

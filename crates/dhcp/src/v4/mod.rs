@@ -12,10 +12,12 @@
 //! answers them too, or they are sent again. So an address has at most one change on its way, and so has a client.
 //!
 //! Option 108 needs a [`Ipv6Mostly`], which cannot be made without a translation prefix: clients that are told to give up
-//! IPv4 where there is no NAT64 lose the IPv4 Internet. [`Pilot`] chooses which of those who ask are told.
+//! IPv4 where there is no NAT64 lose the IPv4 Internet. [`Pilot`] chooses which of those who ask are told, and
+//! [`census`] says who could live without.
 
 mod action;
 mod allocate;
+pub mod census;
 mod config;
 mod counters;
 mod flight;

@@ -53,18 +53,22 @@ impl Pilot {
     /// better, is a new client each time, here as for every server; one address for each network, as phones have by
     /// default, is stable.
     pub fn place(&self, client: &ClientId) -> Place {
-        match client.kind() {
-            ClientIdKind::Duid { duid, .. } => self.place_of(b'd', duid.as_bytes()),
-            ClientIdKind::Hardware(hardware) => self.place_of(b'h', hardware.address()),
-            ClientIdKind::Other(octets) => self.place_of(b'i', octets),
-        }
+        Place(identity(&self.key, client))
     }
+}
 
-    fn place_of(&self, kind: u8, octets: &[u8]) -> Place {
-        let mut hasher = SipHasher24::new_with_key(&self.key);
+/// A keyed hash of who a client is, as [`Pilot::place`] says.
+pub(super) fn identity(key: &[u8; 16], client: &ClientId) -> u64 {
+    let hash = |kind: u8, octets: &[u8]| {
+        let mut hasher = SipHasher24::new_with_key(key);
         hasher.write(&[kind]);
         hasher.write(octets);
-        Place(hasher.finish())
+        hasher.finish()
+    };
+    match client.kind() {
+        ClientIdKind::Duid { duid, .. } => hash(b'd', duid.as_bytes()),
+        ClientIdKind::Hardware(hardware) => hash(b'h', hardware.address()),
+        ClientIdKind::Other(octets) => hash(b'i', octets),
     }
 }
 

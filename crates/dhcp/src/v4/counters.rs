@@ -102,6 +102,8 @@ pub struct Counters {
     pub asked_v6only: u64,
     /// Answers with option 108.
     pub told_v6only: u64,
+    /// Offers with option 108 and an address, to clients that did not heed one without an address.
+    pub told_again: u64,
     /// Leases granted to a client that did not hold them.
     pub granted: u64,
     /// Leases that ended without being extended.

@@ -8,11 +8,13 @@ use super::message::Asked;
 use super::reply::Answer;
 use super::server::{Server, count, remaining};
 use crate::lease::LeaseState;
-use sixgate_wire::dhcpv4::{ClientId, MessageType};
+use sixgate_wire::dhcpv4::{ClientId, MIN_V6ONLY_WAIT, MessageType};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Who heeds option 108 does not come back before this (MIN_V6ONLY_WAIT).
+const HEEDED: Duration = Duration::from_secs(MIN_V6ONLY_WAIT as u64);
 /// Longest time for which what was promised for ever, or nearly so, is kept from others after its pool went.
 const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
 /// At most one in so many addresses of a pool is kept aside because it was declined.
@@ -29,8 +31,17 @@ impl Server {
     ) -> Result<Answer, Discard> {
         if v6only.is_some() {
             // RFC 8925 section 3.3: no address is set aside, the one offered is 0.0.0.0, and Rapid Commit is not honoured.
-            self.forget_offer(link, &asked.client);
-            return Ok(Answer { v6only, ..Answer::new(MessageType::OFFER) });
+            let told = self.roster.tell(now, self.pilot.place(&asked.client));
+            let without = Answer { v6only, ..Answer::new(MessageType::OFFER) };
+            let heeds = told.is_none_or(|told| now >= told.saturating_add(HEEDED));
+            let Some(address) = (!heeds).then(|| self.find(now, link, asked).ok()).flatten() else {
+                self.forget_offer(link, &asked.client);
+                return Ok(without);
+            };
+            // It should have waited: some clients take no offer of 0.0.0.0. The same section allows an address instead.
+            count(&mut self.counters.told_again);
+            self.offer(now, link, asked, address);
+            return Ok(Answer { address: Some(address), lease: Some(link.lease_seconds()), ..without });
         }
         let address = self.find(now, link, asked)?;
         let seconds = link.lease_seconds();

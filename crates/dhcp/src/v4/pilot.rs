@@ -157,6 +157,8 @@ pub enum RosterChange {
 struct Known {
     member: bool,
     seen: Duration,
+    /// When it was last told to do without IPv4.
+    told: Option<Duration>,
 }
 
 /// The clients that the pilot chooses from, by their places alone, and who of them is in it.
@@ -174,7 +176,7 @@ impl Roster {
     pub fn restored(entries: impl IntoIterator<Item = (Place, bool)>) -> Self {
         let mut roster = Self::default();
         for (place, member) in entries {
-            roster.set(place, Known { member, seen: Duration::ZERO });
+            roster.set(place, Known { member, seen: Duration::ZERO, told: None });
         }
         roster
     }
@@ -229,8 +231,9 @@ impl Roster {
     }
 
     fn change(&mut self, place: Place, member: bool, changes: &mut Vec<RosterChange>) {
-        let seen = self.known.get(&place).map_or(Duration::ZERO, |known| known.seen);
-        self.set(place, Known { member, seen });
+        let known = self.known.get(&place).copied();
+        let known = known.unwrap_or(Known { member, seen: Duration::ZERO, told: None });
+        self.set(place, Known { member, ..known });
         changes.push(RosterChange::Put { place, member });
     }
 
@@ -261,11 +264,16 @@ impl Roster {
                 self.forget(oldest, changes);
                 *evicted = evicted.saturating_add(1);
             }
-            self.set(place, Known { member: false, seen: now });
+            self.set(place, Known { member: false, seen: now, told: None });
             changes.push(RosterChange::Put { place, member: false });
         }
         self.fill(percent, changes);
         self.members.contains(&place)
+    }
+
+    /// The client at this place is told to do without IPv4. When that was last done.
+    pub(super) fn tell(&mut self, now: Duration, place: Place) -> Option<Duration> {
+        self.known.get_mut(&place)?.told.replace(now)
     }
 
     /// The percentage is another. Where it is lower, who is too many goes, highest place first.

@@ -30,8 +30,8 @@ pub struct Server {
     pub(super) authoritative: bool,
     pub(super) hash_key: [u8; 16],
     pub(super) limits: Limits,
-    pilot: Pilot,
-    roster: Roster,
+    pub(super) pilot: Pilot,
+    pub(super) roster: Roster,
     pub(super) table: LeaseTable,
     /// What was offered and not yet asked for, as leases that end with the offer.
     pub(super) offers: LeaseTable,

@@ -215,10 +215,11 @@ impl World {
         assert!(heard.v6only.is_none() || self.clients[index].capable, "told what it did not ask for");
         match heard.kind {
             MessageType::OFFER if heard.v6only.is_some() => {
-                assert!(heard.address.is_unspecified() && heard.lease.is_none());
+                assert_eq!(heard.address.is_unspecified(), heard.lease.is_none());
                 assert!(links.iter().any(|link| link.ipv6_mostly.is_some()), "no way to IPv4");
                 let client = &mut self.clients[index];
-                (client.holds, client.offered) = (None, None);
+                // Some do not heed it, and take what else is in it.
+                client.offered = Some(heard.address).filter(|address| !address.is_unspecified());
                 self.without += 1;
             }
             MessageType::OFFER => {

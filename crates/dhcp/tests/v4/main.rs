@@ -4,6 +4,7 @@
 mod asking;
 mod census;
 mod histories;
+mod kea;
 mod messages;
 mod mostly;
 mod pilot;

@@ -30,6 +30,7 @@ fn who_can_do_without_gets_no_address() {
     assert_eq!((offer.kind, offer.address, offer.v6only), (MessageType::OFFER, ANY, Some(WAIT)));
     assert_eq!((offer.lease, offer.destination), (None, Destination::Broadcast));
     assert!(!offer.options.contains_key(&OptionCode::AUTO_CONFIGURE));
+    desk.pass(secs(WAIT.into()));
     // No Rapid Commit with it, and no link-local address in its place.
     let quick = Ask::discover(1).capable().with(OptionCode::RAPID_COMMIT, &[]);
     let offer = desk.ask(&quick.with(OptionCode::AUTO_CONFIGURE, &[1])).unwrap();
@@ -44,6 +45,32 @@ fn who_can_do_without_gets_no_address() {
     let mut dual = Desk::new(config(vec![link()]));
     let offer = dual.ask(&Ask::discover(1).capable()).unwrap();
     assert_eq!((offer.v6only, offer.lease), (None, Some(LEASE)));
+}
+
+/// Some clients ask for option 108 and drop an offer of 0.0.0.0 before they look at it: RFC 8925 section 3.3 allows an address.
+#[test]
+fn who_does_not_heed_an_offer_without_an_address_is_offered_one() {
+    let mut desk = Desk::new(config(vec![mostly_link()]));
+    let ask = Ask::discover(1).capable();
+    assert_eq!(desk.ask(&ask).unwrap().address, ANY);
+    desk.pass(secs(4));
+    let quick = ask.clone().with(OptionCode::RAPID_COMMIT, &[]).with(OptionCode::AUTO_CONFIGURE, &[1]);
+    let offer = desk.ask(&quick).unwrap();
+    assert_eq!((offer.kind, offer.v6only, offer.lease), (MessageType::OFFER, Some(WAIT), Some(LEASE)));
+    assert!(!offer.address.is_unspecified() && !offer.options.contains_key(&OptionCode::AUTO_CONFIGURE));
+    assert!(desk.disk.is_empty() && desk.server.counters().told_again == 1);
+    // It is not expected to ask for it; if it does, it gets it.
+    let ack = desk.ask(&Ask::select(1, offer.address).capable()).unwrap();
+    assert_eq!((ack.kind, ack.address, ack.v6only), (MessageType::ACK, offer.address, Some(WAIT)));
+    desk.ask(&Ask::release(1, offer.address));
+    // After its wait it is a client like others.
+    desk.pass(secs(WAIT.into()));
+    assert_eq!(desk.ask(&ask).unwrap().address, ANY);
+    // Where nothing is left to offer, nothing is.
+    for client in 10..20 {
+        desk.lease(client);
+    }
+    assert_eq!(desk.ask(&ask).unwrap().address, ANY);
 }
 
 /// RFC 8925 section 3.3: a Request is answered as ever, with option 108. The lease is not extended: its end is when the

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the edge and the test share.
 struct Desk {
@@ -23,7 +23,7 @@ struct Desk {
 }
 
 /// The server, on a UDP socket of a host.
-struct Edge {
+pub(crate) struct Edge {
     desk: Arc<Mutex<Desk>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +34,7 @@ fn now() -> Duration {
 }
 
 impl Edge {
-    fn start(host: &Host, config: ServerConfig) -> Self {
+    pub(crate) fn start(host: &Host, config: ServerConfig) -> Self {
         let server = Server::new(config, Vec::new(), Roster::default());
         let desk = Arc::new(Mutex::new(Desk { server, disk: LeaseTable::new() }));
         let stop = Arc::new(AtomicBool::new(false));

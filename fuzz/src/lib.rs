@@ -4,10 +4,12 @@
 mod client;
 mod cores;
 mod packets;
+mod server_v4;
 
 pub use client::client;
 pub use cores::{dns, server};
 pub use packets::{dhcpv4, dhcpv6, ndp};
+pub use server_v4::server_v4;
 
 /// A target: its name, which is that of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -18,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("dhcpv4", dhcpv4),
     ("ndp", ndp),
     ("server", server),
+    ("server_v4", server_v4),
     ("client", client),
     ("dns", dns),
 ];

@@ -46,6 +46,11 @@ fn server() {
 }
 
 #[test]
+fn server_v4() {
+    replay("server_v4");
+}
+
+#[test]
 fn client() {
     replay("client");
 }

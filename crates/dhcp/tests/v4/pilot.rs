@@ -26,32 +26,26 @@ enum Life {
     Waits,
 }
 
-struct Client {
-    life: Life,
-    at: Duration,
-}
-
 struct Campus {
     desk: Desk,
-    clients: Vec<Client>,
+    clients: Vec<Life>,
+    /// Whose turn it is, and when.
+    turns: BTreeSet<(Duration, usize)>,
 }
 
 impl Campus {
     /// Everybody comes within the first ten minutes.
     fn new(percent: u8) -> Self {
         let mut rng = fastrand::Rng::with_seed(1);
-        let client = |_| Client { life: Life::Asks, at: START + secs(rng.u64(0..600)) };
-        let clients = (0..CAPABLE + PRINTERS).map(client).collect();
-        Self { desk: Desk::new(campus(percent)), clients }
+        let clients = usize::from(CAPABLE + PRINTERS);
+        let turns = (0..clients).map(|client| (START + secs(rng.u64(0..600)), client)).collect();
+        Self { desk: Desk::new(campus(percent)), clients: vec![Life::Asks; clients], turns }
     }
 
     fn run(&mut self, time: Duration) {
         let until = self.desk.now + time;
-        while let Some(next) = (0..self.clients.len()).min_by_key(|client| self.clients[*client].at) {
-            let at = self.clients[next].at;
-            if at > until {
-                break;
-            }
+        while let Some(&(at, next)) = self.turns.first().filter(|(at, _)| *at <= until) {
+            self.turns.pop_first();
             let wait = at.saturating_sub(self.desk.now);
             self.desk.pass(wait);
             self.turn(next);
@@ -71,7 +65,7 @@ impl Campus {
             asks(Ask::reboot(client, address))
                 .with(sixgate_wire::dhcpv4::OptionCode::SERVER_ID, &[10, 0, 0, 1])
         };
-        let life = self.clients[index].life;
+        let life = self.clients[index];
         let told = match life {
             Life::Holds { address, until } if until > now => {
                 self.desk.ask(&asks(Ask::renew(client, address))).unwrap()
@@ -97,12 +91,13 @@ impl Campus {
             }
             other => panic!("{other:?}"),
         };
-        self.clients[index] = Client { life, at: now + secs(wait.into()) };
+        self.clients[index] = life;
+        self.turns.insert((now + secs(wait.into()), index));
     }
 
     /// The clients without IPv4.
     fn without(&self) -> BTreeSet<usize> {
-        let without = |client: &usize| !matches!(self.clients[*client].life, Life::Holds { until, .. } if until > self.desk.now);
+        let without = |client: &usize| !matches!(self.clients[*client], Life::Holds { until, .. } if until > self.desk.now);
         (0..self.clients.len()).filter(without).collect()
     }
 

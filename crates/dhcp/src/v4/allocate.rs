@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 /// Hashes tried before the pool is searched in order.
 const PROBES: u32 = 16;
-/// Most steps of the search in order.
-const STEPS: u64 = 4_096;
+/// Most steps of the search in order: what a stranger's question may cost when a pool is used up.
+const STEPS: u64 = 1_024;
 
 /// An address of `pool` that `free` lets pass.
 pub(super) fn address(

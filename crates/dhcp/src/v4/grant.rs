@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Who heeds option 108 does not come back before this (MIN_V6ONLY_WAIT).
 const HEEDED: Duration = Duration::from_secs(MIN_V6ONLY_WAIT as u64);
+/// Shortest lease that is told, in seconds: clients stretch what is shorter (dhcpcd to 20), or ask again and again.
+const SHORTEST: u32 = 60;
 /// Longest time for which what was promised for ever, or nearly so, is kept from others after its pool went.
 const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
 /// At most one in so many addresses of a pool is kept aside because it was declined.
@@ -88,6 +90,9 @@ impl Server {
             // It can do without: the lease is not extended, which RFC 2131 section 4.3.2 leaves to the server, so that the
             // client asks anew when the lease ends, and is told then.
             let left = remaining(lease.valid_until, now).min(link.lease_seconds());
+            if left < SHORTEST {
+                return nak("the lease ends, and is not extended");
+            }
             let ack = Answer::new(MessageType::ACK);
             return Ok(Answer { address: Some(address), lease: Some(left), v6only, ..ack });
         }
@@ -129,7 +134,8 @@ impl Server {
         if let Some(held) = held.filter(|address| link.gives(*address)) {
             return Ok(held);
         }
-        if self.table.len() >= self.limits.leases {
+        // Who moves makes room for itself.
+        if held.is_none() && self.table.len() >= self.limits.leases {
             return Err(Discard::Capped);
         }
         for heed_offers in [true, false] {

@@ -249,6 +249,20 @@ fn who_is_renumbered_moves() {
     assert!(desk.disk.is_empty());
 }
 
+/// Even where there is no room for more leases: who moves makes room for itself.
+#[test]
+fn a_full_house_can_be_renumbered() {
+    let limits = Limits { leases: 3, ..Limits::default() };
+    let mut desk = Desk::new(ServerConfig { limits, ..config(vec![link()]) });
+    let old: Vec<_> = (0..3).map(|client| desk.lease(client)).collect();
+    assert!(desk.ask(&Ask::discover(3)).is_none());
+    desk.server.set_links(vec![link().with_pool(address(30), address(39)).unwrap()]);
+    for client in 0..3 {
+        assert!(!old.contains(&desk.lease(client)));
+    }
+    assert_eq!(desk.disk.len(), 3);
+}
+
 #[test]
 fn rapid_commit_takes_two_messages() {
     let mut desk = desk();

@@ -1,4 +1,5 @@
-//! The DHCPv4 server: datagrams of several clients, commits that succeed and fail, time, crashes, other pools, another pilot.
+//! The DHCPv4 server: datagrams of several clients, commits that succeed and fail, time, crashes, other
+//! pools, another pilot.
 
 use crate::cores::{START, Script};
 use sixgate_dhcp::lease::LeaseState;
@@ -70,8 +71,8 @@ impl Disk {
     }
 }
 
-/// Plays events and asserts that no two clients have one address, that no client has two, that nothing lies outside of the pools,
-/// that what grows is bounded, and that what is told is on the disk.
+/// Plays events and asserts that no two clients have one address, that no client has two, that nothing lies
+/// outside of the pools, that what grows is bounded, and that what is told is on the disk.
 pub fn server_v4(bytes: &[u8]) {
     let limits = Limits { leases: 12, offers: 4, declined: 2, commits: 6, roster: 5, ..Limits::default() };
     let config = |which: u8, pilot: Pilot| ServerConfig {

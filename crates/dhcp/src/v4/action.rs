@@ -25,8 +25,9 @@ pub type Actions = Vec<Action>;
 pub enum Action {
     /// Send this.
     Reply(Reply),
-    /// Make all of these durable, or none, in the order of the tickets; then call [`super::Server::committed`] or
-    /// [`super::Server::commit_failed`]. What failed may be left out or be done later, but before what comes after it.
+    /// Make all of these durable, or none, in the order of the tickets; then call
+    /// [`super::Server::committed`] or [`super::Server::commit_failed`]. What failed may be left out or be
+    /// done later, but before what comes after it.
     Commit {
         /// Names the commit in that call. Tickets only grow.
         ticket: u64,
@@ -57,8 +58,8 @@ pub enum Destination {
     Broadcast,
     /// To an address that the client has.
     Unicast(Ipv4Addr),
-    /// To an address that the client does not have yet, so that it cannot answer ARP: the frame goes to its hardware
-    /// address. Where that cannot be sent, broadcast does as well.
+    /// To an address that the client does not have yet, so that it cannot answer ARP: the frame goes to its
+    /// hardware address. Where that cannot be sent, broadcast does as well.
     LinkLayer {
         /// The IPv4 destination.
         address: Ipv4Addr,

@@ -1,5 +1,5 @@
-//! Which address a client gets: a keyed hash of who asks, as in [`crate::allocate`], so that a client gets the same again
-//! for as long as nobody else holds it, without a record of those who left.
+//! Which address a client gets: a keyed hash of who asks, as in [`crate::allocate`], so that a client gets
+//! the same again for as long as nobody else holds it, without a record of those who left.
 
 use siphasher::sip::SipHasher24;
 use sixgate_wire::dhcpv4::ClientId;

@@ -15,8 +15,9 @@ pub struct ServerConfig {
     pub links: Vec<Link>,
     /// Whether a client that asks for it is bound in two messages instead of four (RFC 4039).
     pub rapid_commit: bool,
-    /// Whether this is the only server of its links. It then says no to an address that it knows nothing of, and binds it
-    /// if it is free, where another server might be the one that knows (RFC 2131 section 4.3.2: remain silent).
+    /// Whether this is the only server of its links. It then says no to an address that it knows nothing of,
+    /// and binds it if it is free, where another server might be the one that knows (RFC 2131 section 4.3.2:
+    /// remain silent).
     pub authoritative: bool,
     /// Key of the allocation: the same key gives the same client the same address again.
     pub hash_key: [u8; 16],
@@ -35,8 +36,8 @@ pub struct Limits {
     pub offers: usize,
     /// How long an offer is kept for its client.
     pub offer_hold: Duration,
-    /// Declined addresses kept aside on a link, and never more than a quarter of its pool; the one that would be free
-    /// first gives way.
+    /// Declined addresses kept aside on a link, and never more than a quarter of its pool; the one that would
+    /// be free first gives way.
     pub declined: usize,
     /// How long a declined address is kept aside.
     pub decline_hold: Duration,
@@ -89,7 +90,8 @@ pub struct Link {
     pub captive_portal: Option<String>,
     /// Whether clients that can are told to do without IPv4 (RFC 8925).
     pub ipv6_mostly: Option<Ipv6Mostly>,
-    /// Relay agents whose clients are on this link, by the address in their `giaddr`. Of others nothing is taken.
+    /// Relay agents whose clients are on this link, by the address in their `giaddr`. Of others nothing is
+    /// taken.
     pub relays: Vec<Ipv4Addr>,
 }
 
@@ -108,8 +110,8 @@ pub enum LinkError {
     },
     /// The pool is empty or reaches beyond the addresses of hosts in the subnet.
     #[error(
-        "a pool from {first} to {last} does not lie within the addresses of hosts in {subnet}: the first must not be \
-         behind the last, and both must be in the subnet"
+        "a pool from {first} to {last} does not lie within the addresses of hosts in {subnet}: the first must not \
+         be behind the last, and both must be in the subnet"
     )]
     Pool {
         /// The first address.
@@ -131,8 +133,8 @@ fn hosts(subnet: Ipv4Net) -> RangeInclusive<Ipv4Addr> {
 }
 
 impl Link {
-    /// A link that gives every address of its subnet but the server's, for an hour, with the server as router and
-    /// resolver. `address` is the server's, with the subnet's length.
+    /// A link that gives every address of its subnet but the server's, for an hour, with the server as router
+    /// and resolver. `address` is the server's, with the subnet's length.
     ///
     /// # Errors
     /// [`LinkError::Server`].
@@ -187,8 +189,8 @@ impl Link {
     }
 }
 
-/// Whole seconds as a lease time: 2^32 - 1 is for ever and stands for nothing else (RFC 2131 section 3.3). Never none:
-/// a lease of no time would be no lease.
+/// Whole seconds as a lease time: 2^32 - 1 is for ever and stands for nothing else (RFC 2131 section 3.3).
+/// Never none: a lease of no time would be no lease.
 pub(super) fn seconds(duration: Duration) -> u32 {
     if duration == Duration::MAX {
         return sixgate_wire::dhcpv4::INFINITY;

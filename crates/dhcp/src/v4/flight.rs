@@ -1,8 +1,8 @@
 //! Changes that are on their way to the disk.
 //!
-//! The table shows every change at once. What a change replaced is kept here until the disk has taken it: if it cannot, the
-//! table goes back to that. An address and a client have at most one change on their way ([`Flight::is_busy`],
-//! [`Flight::concerns`]), so that going back is putting back.
+//! The table shows every change at once. What a change replaced is kept here until the disk has taken it: if
+//! it cannot, the table goes back to that. An address and a client have at most one change on their way
+//! ([`Flight::is_busy`], [`Flight::concerns`]), so that going back is putting back.
 
 use super::action::Reply;
 use super::lease::{Lease, LeaseChange, LeaseTable};

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// Who heeds option 108 does not come back before this (MIN_V6ONLY_WAIT).
 const HEEDED: Duration = Duration::from_secs(MIN_V6ONLY_WAIT as u64);
-/// Shortest lease that is told, in seconds: clients stretch what is shorter (dhcpcd to 20), or ask again and again.
+/// Shortest lease that is told, in seconds: clients stretch what is shorter (dhcpcd to 20), or ask again and
+/// again.
 const SHORTEST: u32 = 60;
 /// Longest time for which what was promised for ever, or nearly so, is kept from others after its pool went.
 const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
@@ -32,7 +33,8 @@ impl Server {
         ticket: u64,
     ) -> Result<Answer, Discard> {
         if v6only.is_some() {
-            // RFC 8925 section 3.3: no address is set aside, the one offered is 0.0.0.0, and Rapid Commit is not honoured.
+            // RFC 8925 section 3.3: no address is set aside, the one offered is 0.0.0.0, and Rapid Commit is
+            // not honoured.
             let told = self.roster.tell(now, self.pilot.place(&asked.client));
             let without = Answer { v6only, ..Answer::new(MessageType::OFFER) };
             let heeds = told.is_none_or(|told| now >= told.saturating_add(HEEDED));
@@ -40,7 +42,8 @@ impl Server {
                 self.forget_offer(link, &asked.client);
                 return Ok(without);
             };
-            // It should have waited: some clients take no offer of 0.0.0.0. The same section allows an address instead.
+            // It should have waited: some clients take no offer of 0.0.0.0. The same section allows an
+            // address instead.
             count(&mut self.counters.told_again);
             self.offer(now, link, asked, address);
             return Ok(Answer { address: Some(address), lease: Some(link.lease_seconds()), ..without });
@@ -77,8 +80,8 @@ impl Server {
         let elsewhere =
             held.as_ref().is_some_and(|lease| lease.address != address && link.gives(lease.address));
         if elsewhere && selecting {
-            // It is always offered what it holds: this one was offered long ago, and the message is late or doubled. A Nak
-            // would take from the client what it has by now.
+            // It is always offered what it holds: this one was offered long ago, and the message is late or
+            // doubled. A Nak would take from the client what it has by now.
             return Err(Discard::Silent);
         }
         if let Some(lease) = held.filter(|lease| lease.address == address && gives) {
@@ -87,8 +90,8 @@ impl Server {
                 let ack = Answer::new(MessageType::ACK);
                 return Ok(Answer { address: Some(address), lease: Some(link.lease_seconds()), ..ack });
             };
-            // It can do without: the lease is not extended, which RFC 2131 section 4.3.2 leaves to the server, so that the
-            // client asks anew when the lease ends, and is told then.
+            // It can do without: the lease is not extended, which RFC 2131 section 4.3.2 leaves to the
+            // server, so that the client asks anew when the lease ends, and is told then.
             let left = remaining(lease.valid_until, now).min(link.lease_seconds());
             if left < SHORTEST {
                 return nak("the lease ends, and is not extended");
@@ -101,7 +104,8 @@ impl Server {
         }
         let offered =
             self.offers.held(&link.name, &asked.client).is_some_and(|offer| offer.address == address);
-        // Whom this server has told that it can do without asks for no address, but where it was offered one before.
+        // Whom this server has told that it can do without asks for no address, but where it was offered one
+        // before.
         let may = v6only.is_none() || (selecting && offered);
         if may && gives && !elsewhere && self.is_free(now, link, &asked.client, address, !offered) {
             self.bind(now, link, asked, address, ticket)?;
@@ -127,8 +131,8 @@ impl Server {
                 || self.offers.get(address).is_none_or(|offer| own(offer) || offer.valid_until <= now))
     }
 
-    /// What to offer: what the client has, else what it asks for, else what its hash says; of what is offered to others
-    /// only where nothing else is left (RFC 2131 section 4.3.1).
+    /// What to offer: what the client has, else what it asks for, else what its hash says; of what is offered
+    /// to others only where nothing else is left (RFC 2131 section 4.3.1).
     fn find(&self, now: Duration, link: &Link, asked: &Asked) -> Result<Ipv4Addr, Discard> {
         let held = self.table.held(&link.name, &asked.client).map(|lease| lease.address);
         if let Some(held) = held.filter(|address| link.gives(*address)) {
@@ -168,7 +172,8 @@ impl Server {
             return Err(Discard::Capped);
         }
         if let Some(other) = other {
-            // Its pool is gone, or it has ended. The client may not have heard of the new one, and rely on it still.
+            // Its pool is gone, or it has ended. The client may not have heard of the new one, and rely on it
+            // still.
             let valid_until = other.valid_until.min(now.saturating_add(RETIRED_MOST));
             let change = if valid_until <= now || full {
                 LeaseChange::Remove(other.address)
@@ -181,7 +186,8 @@ impl Server {
             count(&mut self.counters.granted);
         }
         self.forget_offer(link, &asked.client);
-        // An Ack that shortens a lease may be lost, and then the client relies on the longer time that it was told.
+        // An Ack that shortens a lease may be lost, and then the client relies on the longer time that it was
+        // told.
         let promised = same.as_ref().map_or(Duration::ZERO, |lease| lease.valid_until);
         let lease = Lease {
             address,

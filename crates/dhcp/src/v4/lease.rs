@@ -20,8 +20,8 @@ pub struct Lease {
     /// [`LeaseState::Bound`]; [`LeaseState::Declined`] where the address was found in use by somebody else;
     /// [`LeaseState::Retired`] where its pool went and its holder got another, which it may not have heard.
     pub state: LeaseState,
-    /// When it ends: for a bound lease the latest end that the client was ever told; for a declined one the end of its
-    /// quarantine.
+    /// When it ends: for a bound lease the latest end that the client was ever told; for a declined one the
+    /// end of its quarantine.
     pub valid_until: Duration,
     /// When this holder got it.
     pub granted_at: Duration,

@@ -74,7 +74,8 @@ impl Asked {
         self.wanted.contains(&code)
     }
 
-    /// The address that a Request is about: the one that it asks for, or that the client has (RFC 2131 section 4.3.2).
+    /// The address that a Request is about: the one that it asks for, or that the client has (RFC 2131
+    /// section 4.3.2).
     pub(super) fn address(&self) -> Option<Ipv4Addr> {
         self.requested.or(Some(self.header.ciaddr).filter(|address| !address.is_unspecified()))
     }

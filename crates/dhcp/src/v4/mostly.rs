@@ -4,9 +4,9 @@ use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv4::MIN_V6ONLY_WAIT;
 use std::time::Duration;
 
-/// On a link that has this, a client that asks for option 108 may be told to do without IPv4 (RFC 8925). It cannot be made
-/// without a translation prefix: servers that sent option 108 where there was no NAT64 have cut hosts off from the IPv4
-/// Internet.
+/// On a link that has this, a client that asks for option 108 may be told to do without IPv4 (RFC 8925). It
+/// cannot be made without a translation prefix: servers that sent option 108 where there was no NAT64 have
+/// cut hosts off from the IPv4 Internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ipv6Mostly {
     pref64: Ipv6Net,
@@ -18,8 +18,8 @@ pub struct Ipv6Mostly {
 pub enum Ipv6MostlyError {
     /// There is no translation.
     #[error(
-        "option 108 asks clients to give up IPv4, and without NAT64 they would lose every server that has only IPv4: \
-         turn NAT64 on, or announce the PREF64 of a NAT64 elsewhere (RFC 8781), or leave IPv6-mostly off"
+        "option 108 asks clients to give up IPv4, and without NAT64 they would lose every server that has only \
+         IPv4: turn NAT64 on, or announce the PREF64 of a NAT64 elsewhere (RFC 8781), or leave IPv6-mostly off"
     )]
     NoTranslation,
     /// The prefix has a length that RFC 6052 does not know.
@@ -30,8 +30,8 @@ pub enum Ipv6MostlyError {
     },
     /// The wait is shorter than clients take it.
     #[error(
-        "clients wait at least {MIN_V6ONLY_WAIT} seconds before they ask for IPv4 again, whatever they are told (RFC 8925 \
-         section 3.4), and {seconds} would promise a faster way back: give {MIN_V6ONLY_WAIT} or more"
+        "clients wait at least {MIN_V6ONLY_WAIT} seconds before they ask for IPv4 again, whatever they are told \
+         (RFC 8925 section 3.4), and {seconds} would promise a faster way back: give {MIN_V6ONLY_WAIT} or more"
     )]
     Wait {
         /// The wait in seconds.
@@ -40,9 +40,10 @@ pub enum Ipv6MostlyError {
 }
 
 impl Ipv6Mostly {
-    /// For a link whose clients reach IPv4 through NAT64 with this prefix. `wait` is V6ONLY_WAIT: how long a client does
-    /// without IPv4 before it asks again, and so the longest time that the way back takes. Not longer than a lease, if
-    /// the pilot shall be over within one. [`sixgate_wire::dhcpv4::V6ONLY_WAIT`] is the RFC's own.
+    /// For a link whose clients reach IPv4 through NAT64 with this prefix. `wait` is V6ONLY_WAIT: how long a
+    /// client does without IPv4 before it asks again, and so the longest time that the way back takes. Not
+    /// longer than a lease, if the pilot shall be over within one. [`sixgate_wire::dhcpv4::V6ONLY_WAIT`] is
+    /// the RFC's own.
     ///
     /// # Errors
     /// [`Ipv6MostlyError`]: no prefix, one that is none, or a wait that clients would not heed.

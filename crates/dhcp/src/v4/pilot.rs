@@ -1,10 +1,11 @@
 //! Which clients are told that they can do without IPv4: a stable share of those that ask.
 //!
-//! A client has a *place*, a keyed hash of who it is; those with the lowest places come first. The share is exact, which a
-//! hash alone would not give: of a thousand clients, a hash puts 10 in the first percent give or take 3. So a [`Roster`]
-//! remembers the places of the clients that asked, and lets in as many as the percentage says of them, lowest place
-//! first. Who was let in stays in until the percentage is lowered: then the highest places go first. So raising only adds,
-//! and the sets of a lower and of a higher percentage are nested.
+//! A client has a *place*, a keyed hash of who it is; those with the lowest places come first. The share is
+//! exact, which a hash alone would not give: of a thousand clients, a hash puts 10 in the first percent give
+//! or take 3. So a [`Roster`] remembers the places of the clients that asked, and lets in as many as the
+//! percentage says of them, lowest place first. Who was let in stays in until the percentage is lowered: then
+//! the highest places go first. So raising only adds, and the sets of a lower and of a higher percentage are
+//! nested.
 
 use siphasher::sip::SipHasher24;
 use sixgate_wire::dhcpv4::{ClientId, ClientIdKind, Hardware};
@@ -47,11 +48,11 @@ impl Pilot {
 
     /// The client's place.
     ///
-    /// The host is told by its DUID where it sends one (RFC 4361), whichever its interface, so that it has the same place on
-    /// Wi-Fi and at the dock; else by its client identifier. For most clients that is the hardware address, and has the
-    /// same place whether it is sent or only seen. A client that makes up a new hardware address each time it comes, and sends nothing
-    /// better, is a new client each time, here as for every server; one address for each network, as phones have by
-    /// default, is stable.
+    /// The host is told by its DUID where it sends one (RFC 4361), whichever its interface, so that it has
+    /// the same place on Wi-Fi and at the dock; else by its client identifier. For most clients that is the
+    /// hardware address, and has the same place whether it is sent or only seen. A client that makes up a new
+    /// hardware address each time it comes, and sends nothing better, is a new client each time, here as for
+    /// every server; one address for each network, as phones have by default, is stable.
     pub fn place(&self, client: &ClientId) -> Place {
         Place(identity(&self.key, client))
     }
@@ -72,8 +73,8 @@ pub(super) fn identity(key: &[u8; 16], client: &ClientId) -> u64 {
     }
 }
 
-/// Where a client stands in the order in which clients are let in. It tells nothing of who the client is to those without
-/// the key.
+/// Where a client stands in the order in which clients are let in. It tells nothing of who the client is to
+/// those without the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place(pub u64);
 
@@ -91,8 +92,8 @@ pub enum Selector {
 /// Text that names no client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} names no client: write an Ethernet address (02:00:5e:10:00:01), a DUID (duid:00:03:00:01:02:00:5e:10:00:01) \
-     or a client identifier (id:01:02:00:5e:10:00:01)"
+    "{text:?} names no client: write an Ethernet address (02:00:5e:10:00:01), a DUID \
+     (duid:00:03:00:01:02:00:5e:10:00:01) or a client identifier (id:01:02:00:5e:10:00:01)"
 )]
 pub struct SelectorError {
     /// What was given.
@@ -245,8 +246,8 @@ impl Roster {
         }
     }
 
-    /// A client asks: it is known from now on. Whether it is in the pilot. At most `most` clients are known; `evicted`
-    /// counts those forgotten for it.
+    /// A client asks: it is known from now on. Whether it is in the pilot. At most `most` clients are known;
+    /// `evicted` counts those forgotten for it.
     pub(super) fn admits(
         &mut self,
         now: Duration,

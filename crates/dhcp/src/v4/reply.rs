@@ -64,7 +64,8 @@ impl Answer {
         }
         if let Some(wait) = self.v6only {
             b.number(OptionCode::IPV6_ONLY_PREFERRED, wait);
-            // RFC 8925 section 3.3.1, RFC 2563 section 2.3: no link-local IPv4 address in place of the one not given.
+            // RFC 8925 section 3.3.1, RFC 2563 section 2.3: no link-local IPv4 address in place of the one
+            // not given.
             if asked.auto_configure && self.address.is_none() {
                 b.option(OptionCode::AUTO_CONFIGURE, &[0]);
             }
@@ -106,8 +107,8 @@ impl Answer {
     }
 }
 
-/// The options that the client asks for, as far as there is something to say and room for it. The mask goes before the
-/// routers (RFC 2132 section 3.3), and both to everybody: there are clients that forget to ask.
+/// The options that the client asks for, as far as there is something to say and room for it. The mask goes
+/// before the routers (RFC 2132 section 3.3), and both to everybody: there are clients that forget to ask.
 fn configuration(b: &mut Builder<'_>, asked: &Asked, link: &Link, reserve: usize) {
     let mut add = |code: OptionCode, data: &[u8]| {
         if !data.is_empty() && b.has_room(data.len() + reserve) {

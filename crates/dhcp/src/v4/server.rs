@@ -46,8 +46,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that holds the leases of `snapshot`, every lease that was made durable and not removed since, and the
-    /// pilot's `roster` as it was kept.
+    /// A server that holds the leases of `snapshot`, every lease that was made durable and not removed since,
+    /// and the pilot's `roster` as it was kept.
     pub fn new(config: ServerConfig, snapshot: Vec<Lease>, roster: Roster) -> Self {
         let mut server = Self {
             links: by_name(config.links),
@@ -79,15 +79,15 @@ impl Server {
         server
     }
 
-    /// Replaces the links. What lies outside of the new pools is not extended: at its next Request a client is told no,
-    /// and asks for something new.
+    /// Replaces the links. What lies outside of the new pools is not extended: at its next Request a client
+    /// is told no, and asks for something new.
     pub fn set_links(&mut self, links: Vec<Link>) {
         self.links = by_name(links);
         self.offers = LeaseTable::new();
     }
 
-    /// Replaces the pilot. Raising the percentage only adds clients. Another `only` list is another choice: the roster
-    /// begins anew with those who ask from now on.
+    /// Replaces the pilot. Raising the percentage only adds clients. Another `only` list is another choice:
+    /// the roster begins anew with those who ask from now on.
     pub fn set_pilot(&mut self, pilot: Pilot, actions: &mut Actions) {
         let mut changes = Vec::new();
         if pilot.only != self.pilot.only || pilot.key != self.pilot.key {
@@ -112,8 +112,8 @@ impl Server {
         }
     }
 
-    /// Somebody else than a client of ours was seen using this address, as in its ARP: nobody gets it for a while. An
-    /// address that is leased is left to its holder, who finds out by itself (RFC 5227).
+    /// Somebody else than a client of ours was seen using this address, as in its ARP: nobody gets it for a
+    /// while. An address that is leased is left to its holder, who finds out by itself (RFC 5227).
     pub fn conflict(&mut self, now: Duration, address: Ipv4Addr, hardware: Hardware, actions: &mut Actions) {
         let Some(link) = self.links.values().find(|link| link.gives(address)).cloned() else { return };
         if self.table.get(address).is_some() || self.flight.is_busy(address) || self.is_held_up().is_err() {
@@ -135,8 +135,8 @@ impl Server {
         actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
     }
 
-    /// The commit with this ticket is durable: lets out the answer that waited for it. Call it in the order of the tickets; a
-    /// ticket that is not known does nothing.
+    /// The commit with this ticket is durable: lets out the answer that waited for it. Call it in the order
+    /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
         let Some((addresses, reply)) = self.flight.settle(ticket, true, &mut self.table) else { return };
         if self.mending == Some(ticket) {
@@ -149,8 +149,9 @@ impl Server {
         }
     }
 
-    /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is told. The
-    /// store may do it later nevertheless, before what later tickets ask for: the server overwrites it as soon as it can.
+    /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is
+    /// told. The store may do it later nevertheless, before what later tickets ask for: the server overwrites
+    /// it as soon as it can.
     pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
         if let Some((addresses, _)) = self.flight.settle(ticket, false, &mut self.table) {
             self.suspect.extend(addresses);
@@ -160,8 +161,8 @@ impl Server {
         }
     }
 
-    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each call of
-    /// another verb may change it.
+    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each
+    /// call of another verb may change it.
     pub fn poll_timeout(&self) -> Option<Duration> {
         if !self.suspect.is_empty() {
             return (self.flight.len() == 0).then_some(self.retry_at);
@@ -173,8 +174,8 @@ impl Server {
         (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
     }
 
-    /// Removes what has ended, and brings the disk back to what the server holds where a commit failed. Calling it early
-    /// does no harm; there may be more to do at once.
+    /// Removes what has ended, and brings the disk back to what the server holds where a commit failed.
+    /// Calling it early does no harm; there may be more to do at once.
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Actions) {
         self.mend(now, actions);
         self.expire(now, actions);
@@ -269,7 +270,8 @@ impl Server {
         if giaddr.is_unspecified() {
             return self.links.get(name).cloned().ok_or(Discard::Link);
         }
-        // A stranger's giaddr would have us send to wherever it likes, and give away another link's addresses.
+        // A stranger's giaddr would have us send to wherever it likes, and give away another link's
+        // addresses.
         self.links.values().find(|link| link.relays.contains(&giaddr)).cloned().ok_or(Discard::Relayed)
     }
 
@@ -294,7 +296,8 @@ impl Server {
         actions: &mut Actions,
     ) -> Result<Option<Answer>, Discard> {
         if asked.kind == MessageType::INFORM {
-            // The answer goes to where the question says: only on the link. RFC 2131 section 4.3.5: no lease time.
+            // The answer goes to where the question says: only on the link. RFC 2131 section 4.3.5: no lease
+            // time.
             let here = |address: &Ipv4Addr| link.subnet.contains(address);
             if !here(&asked.header.ciaddr) || (!here(&source) && asked.header.giaddr.is_unspecified()) {
                 return Err(Discard::OffLink);
@@ -334,8 +337,8 @@ impl Server {
         lease.filter(|lease| Some(lease.address) == address).cloned().ok_or(Discard::NotHeld)
     }
 
-    /// How long the client is to do without IPv4, if it can, the link has a way to IPv4 for it, and the pilot lets it in
-    /// (RFC 8925 section 3.3).
+    /// How long the client is to do without IPv4, if it can, the link has a way to IPv4 for it, and the pilot
+    /// lets it in (RFC 8925 section 3.3).
     fn v6only(&mut self, now: Duration, link: &Link, asked: &Asked, actions: &mut Actions) -> Option<u32> {
         if !asked.wants(OptionCode::IPV6_ONLY_PREFERRED) {
             return None;
@@ -361,8 +364,8 @@ impl Server {
         self.flight.stage(ticket, change, &mut self.table);
     }
 
-    /// Commits what the server holds in place of what failed. It waits until every other commit has come back: one more
-    /// may fail, and none is begun meanwhile.
+    /// Commits what the server holds in place of what failed. It waits until every other commit has come
+    /// back: one more may fail, and none is begun meanwhile.
     fn mend(&mut self, now: Duration, actions: &mut Actions) {
         if self.suspect.is_empty() || now < self.retry_at || self.flight.len() > 0 {
             return;
@@ -417,8 +420,8 @@ pub(super) fn remaining(until: Duration, now: Duration) -> u32 {
     if until == Duration::MAX { INFINITY } else { super::config::seconds(until.saturating_sub(now)) }
 }
 
-/// The place of a client by its name. One that is named by its hardware address and sends another identifier is found when it
-/// asks.
+/// The place of a client by its name. One that is named by its hardware address and sends another identifier
+/// is found when it asks.
 fn place_of(pilot: &Pilot, selector: &Selector) -> Place {
     match selector {
         Selector::Host(duid) => pilot.place(&ClientId::duid(0, duid)),

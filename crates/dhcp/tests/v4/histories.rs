@@ -1,5 +1,5 @@
-//! Random histories of clients that share a server and a small pool, with a disk that fails, crashes, lost answers, doubled
-//! messages, renumbering, and a pilot that goes up and down.
+//! Random histories of clients that share a server and a small pool, with a disk that fails, crashes, lost
+//! answers, doubled messages, renumbering, and a pilot that goes up and down.
 
 use crate::asking::{Ask, GATEWAY, Heard, KEY, START, config, hardware, keep, mostly, secs};
 use sixgate_dhcp::lease::LeaseState;

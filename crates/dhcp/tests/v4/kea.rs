@@ -232,7 +232,8 @@ fn option_108_is_given_alike() {
         answers.iter().map(|(what, gist)| (*what, gist.as_ref().map(|g| (g.kind, g.v6only)))).collect()
     };
     assert_eq!(v6only(&ours), v6only(&kea));
-    // RFC 8925 section 3.3: no address is offered with it; where that is not feasible, as for this Kea, one may be.
+    // RFC 8925 section 3.3: no address is offered with it; where that is not feasible, as for this Kea, one
+    // may be.
     let gives = |answers: &Answers| answers[0].1.as_ref().unwrap().gives;
     assert_eq!((gives(&ours), gives(&kea)), (false, true));
     assert_eq!(ours.last(), kea.last(), "who does not ask");

@@ -226,7 +226,8 @@ fn a_declined_address_is_given_to_nobody_for_a_while() {
     assert_eq!(actions.len(), 1, "what is not given needs no keeping");
 }
 
-/// The pool is another: the old address is not extended, and kept from others until its holder cannot rely on it.
+/// The pool is another: the old address is not extended, and kept from others until its holder cannot rely on
+/// it.
 #[test]
 fn who_is_renumbered_moves() {
     let mut desk = desk();

@@ -47,7 +47,8 @@ fn who_can_do_without_gets_no_address() {
     assert_eq!((offer.v6only, offer.lease), (None, Some(LEASE)));
 }
 
-/// Some clients ask for option 108 and drop an offer of 0.0.0.0 before they look at it: RFC 8925 section 3.3 allows an address.
+/// Some clients ask for option 108 and drop an offer of 0.0.0.0 before they look at it: RFC 8925 section 3.3
+/// allows an address.
 #[test]
 fn who_does_not_heed_an_offer_without_an_address_is_offered_one() {
     let mut desk = Desk::new(config(vec![mostly_link()]));
@@ -73,8 +74,8 @@ fn who_does_not_heed_an_offer_without_an_address_is_offered_one() {
     assert_eq!(desk.ask(&ask).unwrap().address, ANY);
 }
 
-/// RFC 8925 section 3.3: a Request is answered as ever, with option 108. The lease is not extended: its end is when the
-/// client asks anew, and is told.
+/// RFC 8925 section 3.3: a Request is answered as ever, with option 108. The lease is not extended: its end
+/// is when the client asks anew, and is told.
 #[test]
 fn who_holds_a_lease_keeps_it_until_it_ends() {
     let mut desk = Desk::new(ServerConfig { pilot: Pilot::nobody(KEY), ..config(vec![mostly_link()]) });
@@ -97,7 +98,8 @@ fn who_holds_a_lease_keeps_it_until_it_ends() {
     desk.pass(secs(60));
     assert!(desk.disk.is_empty());
     assert_eq!(desk.ask(&Ask::discover(1).capable()).unwrap().address, ANY);
-    // It remembers an address that the server does not: it is sent to ask anew, and nothing is set aside for it.
+    // It remembers an address that the server does not: it is sent to ask anew, and nothing is set aside for
+    // it.
     for ask in [Ask::reboot(1, held.address), Ask::renew(1, held.address), Ask::select(1, held.address)] {
         assert_eq!(desk.ask(&ask.capable()).unwrap().kind, MessageType::NAK);
     }

@@ -97,7 +97,8 @@ impl Campus {
 
     /// The clients without IPv4.
     fn without(&self) -> BTreeSet<usize> {
-        let without = |client: &usize| !matches!(self.clients[*client], Life::Holds { until, .. } if until > self.desk.now);
+        let holds = |life: Life| matches!(life, Life::Holds { until, .. } if until > self.desk.now);
+        let without = |client: &usize| !holds(self.clients[*client]);
         (0..self.clients.len()).filter(without).collect()
     }
 
@@ -142,7 +143,8 @@ fn nearest(clients: usize, percent: u8) -> usize {
     (clients * usize::from(percent.min(100)) + 50) / 100
 }
 
-/// From the same clients every percentage chooses exactly its share, and the lower ones choose of what the higher do.
+/// From the same clients every percentage chooses exactly its share, and the lower ones choose of what the
+/// higher do.
 #[test]
 fn every_share_is_exact_and_nested() {
     for clients in [0, 1, 2, 3, 7, 99, 1_000_u16] {
@@ -204,10 +206,13 @@ fn strangers_do_not_grow_the_roster() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Clients come in any order while the percentage goes up and down: the share is exact at every moment, a client that
-    /// comes puts nobody out, raising only adds, lowering only takes away, and what was kept is the roster.
+    /// Clients come in any order while the percentage goes up and down: the share is exact at every moment, a
+    /// client that comes puts nobody out, raising only adds, lowering only takes away, and what was kept is
+    /// the roster.
     #[test]
-    fn whatever_happens_the_share_is_exact(events in proptest::collection::vec((any::<bool>(), 0_u16..300), 1..200)) {
+    fn whatever_happens_the_share_is_exact(
+        events in proptest::collection::vec((any::<bool>(), 0_u16..300), 1..200),
+    ) {
         let mut desk = Desk::new(campus(5));
         let mut percent = 5;
         for (comes, number) in events {

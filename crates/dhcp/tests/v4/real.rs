@@ -1,5 +1,5 @@
-//! Clients that others wrote, before the server on a socket: dhcpcd, dhclient and udhcpc, and old and new ones on one
-//! segment.
+//! Clients that others wrote, before the server on a socket: dhcpcd, dhclient and udhcpc, and old and new
+//! ones on one segment.
 
 use crate::asking::{KEY, config, mostly_link, secs};
 use sixgate_dhcp::v4::{

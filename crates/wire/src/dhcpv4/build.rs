@@ -8,11 +8,11 @@ use std::net::Ipv4Addr;
 /// Messages are filled up to this with zeros: some relay agents drop what is shorter (RFC 1542 section 2.1).
 pub const MIN_MESSAGE: usize = 300;
 
-/// Writes one message, option after option, in the order of the calls. The buffer's length is the most that the
-/// receiver takes.
+/// Writes one message, option after option, in the order of the calls. The buffer's length is the most that
+/// the receiver takes.
 ///
-/// Running out of room is remembered and told by [`Builder::finish`], so that no call in between need be checked; what
-/// may be left out is asked for with [`Builder::has_room`].
+/// Running out of room is remembered and told by [`Builder::finish`], so that no call in between need be
+/// checked; what may be left out is asked for with [`Builder::has_room`].
 #[derive(Debug)]
 pub struct Builder<'b> {
     out: Writer<'b>,

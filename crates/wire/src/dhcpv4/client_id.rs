@@ -10,9 +10,10 @@ const MAX: usize = 255;
 /// The type of an identifier that is an IAID and a DUID (RFC 4361 section 6.1).
 const IAID_AND_DUID: u8 = 255;
 
-/// By what a server tells clients apart: the octets of option 61, its type included, or for a client that sends none its
-/// hardware type and address, which is the form that most clients send (RFC 2132 section 9.14). It is compared as a
-/// whole and never interpreted to decide who holds a lease; [`ClientId::kind`] is for choices about clients.
+/// By what a server tells clients apart: the octets of option 61, its type included, or for a client that
+/// sends none its hardware type and address, which is the form that most clients send (RFC 2132 section
+/// 9.14). It is compared as a whole and never interpreted to decide who holds a lease; [`ClientId::kind`] is
+/// for choices about clients.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(Box<[u8]>);
 
@@ -27,7 +28,8 @@ pub enum ClientIdError {
     },
     /// The text is not pairs of hexadecimal digits.
     #[error(
-        "a client identifier is written as pairs of hexadecimal digits with colons between them: {text:?} is not"
+        "a client identifier is written as pairs of hexadecimal digits with colons between them: {text:?} \
+         is not"
     )]
     Text {
         /// What was given.

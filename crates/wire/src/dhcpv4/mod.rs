@@ -30,7 +30,8 @@ pub const BOOTREPLY: u8 = 2;
 pub const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// Octets before the cookie.
 pub const HEADER: usize = 236;
-/// The message size that every client takes (RFC 2131 section 2: options of 312 octets, the cookie among them).
+/// The message size that every client takes (RFC 2131 section 2: options of 312 octets, the cookie among
+/// them).
 pub const DEFAULT_MAX_MESSAGE: usize = 548;
 /// The client cannot take unicast before it has an address (RFC 2131 section 2).
 pub const BROADCAST: u16 = 0x8000;
@@ -64,7 +65,8 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// An address of IANA's ARP hardware type `kind`; 1 is Ethernet. `None` where it is longer than 16 octets.
+    /// An address of IANA's ARP hardware type `kind`; 1 is Ethernet. `None` where it is longer than 16
+    /// octets.
     pub fn new(kind: u8, address: &[u8]) -> Option<Self> {
         let mut octets = [0; 16];
         octets.get_mut(..address.len())?.copy_from_slice(address);
@@ -108,7 +110,8 @@ impl std::fmt::Debug for Hardware {
     }
 }
 
-/// The fixed part of a message, without `sname` and `file`: what [`Builder::new`] writes and [`Message::header`] reads.
+/// The fixed part of a message, without `sname` and `file`: what [`Builder::new`] writes and
+/// [`Message::header`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// [`BOOTREQUEST`] or [`BOOTREPLY`].
@@ -163,8 +166,8 @@ impl<'a> Message<'a> {
     /// Reads a message.
     ///
     /// # Errors
-    /// [`WireError`] where the header is cut short, the cookie is not DHCP's, `hlen` is beyond `chaddr`, an option
-    /// overruns its field, or there is no message type: a BOOTP packet (RFC 951) is no DHCP message.
+    /// [`WireError`] where the header is cut short, the cookie is not DHCP's, `hlen` is beyond `chaddr`, an
+    /// option overruns its field, or there is no message type: a BOOTP packet (RFC 951) is no DHCP message.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let (fixed, rest) = take::<HEADER>(bytes, "DHCPv4 header")?;
         let (cookie, rest) = take::<4>(rest, "DHCPv4 magic cookie")?;

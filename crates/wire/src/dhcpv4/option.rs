@@ -5,8 +5,9 @@ use crate::WireError;
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-/// The options of a message. They stand in up to three places: the options field, and `file` and `sname` where the
-/// option Overload says so (RFC 2132 section 9.3). An option may come in several pieces (RFC 3396), which count as one.
+/// The options of a message. They stand in up to three places: the options field, and `file` and `sname`
+/// where the option Overload says so (RFC 2132 section 9.3). An option may come in several pieces (RFC 3396),
+/// which count as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options<'a> {
     /// In the order in which RFC 3396 section 5 puts them together.
@@ -14,7 +15,8 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Checks the lengths of the options behind the cookie, and of those in `file` and `sname` if these hold options.
+    /// Checks the lengths of the options behind the cookie, and of those in `file` and `sname` if these hold
+    /// options.
     ///
     /// # Errors
     /// [`WireError::Truncated`] where an option overruns its field.
@@ -105,8 +107,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The part of `field` that holds options whose lengths fit, End and what is behind it left out. That End is missing is
-/// tolerated: some clients leave it out.
+/// The part of `field` that holds options whose lengths fit, End and what is behind it left out. That End is
+/// missing is tolerated: some clients leave it out.
 fn checked(field: &[u8]) -> Result<&[u8], WireError> {
     let mut rest = field;
     while let Some((_, after)) = split(rest)? {

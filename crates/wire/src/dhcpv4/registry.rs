@@ -1,5 +1,5 @@
-//! IANA's DHCPv4 registries: message types and options. One table says of each option what it is called, where it is
-//! defined and which form its content has.
+//! IANA's DHCPv4 registries: message types and options. One table says of each option what it is called,
+//! where it is defined and which form its content has.
 
 use crate::registry::registry;
 

@@ -83,7 +83,8 @@ fn hostile_and_broken_messages_are_refused() {
     assert_eq!(options.text(OptionCode::DOMAIN_NAME).as_deref(), Some("lan"));
 }
 
-/// RFC 3396: pieces are put together, those in `file` and `sname` behind those in the options field, in that order.
+/// RFC 3396: pieces are put together, those in `file` and `sname` behind those in the options field, in that
+/// order.
 #[test]
 fn overloaded_and_long_options_are_one() {
     let mut bytes = built(MessageType::REQUEST, |b| {
@@ -199,7 +200,10 @@ proptest! {
     }
 
     #[test]
-    fn any_options_come_back(options in proptest::collection::vec((1_u8..=254, proptest::collection::vec(any::<u8>(), 0..300)), 0..4)) {
+    fn any_options_come_back(
+        options in proptest::collection::vec(
+            (1_u8..=254, proptest::collection::vec(any::<u8>(), 0..300)), 0..4),
+    ) {
         // Neither Overload, which points elsewhere, nor the message type, which is there already.
         prop_assume!(options.iter().all(|(code, _)| ![52, 53].contains(code)));
         let bytes = built(MessageType::ACK, |b| {

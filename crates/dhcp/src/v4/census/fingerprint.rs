@@ -86,7 +86,8 @@ impl Fingerprint {
         self.requested.contains(&OptionCode::IPV6_ONLY_PREFERRED.0)
     }
 
-    /// The family, by the vendor class first, which is said on purpose; then by the order of what is asked for.
+    /// The family, by the vendor class first, which is said on purpose; then by the order of what is asked
+    /// for.
     pub fn family(&self) -> Family {
         let vendor = self.vendor.as_deref().unwrap_or_default();
         for (prefix, family) in [

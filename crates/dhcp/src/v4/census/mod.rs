@@ -1,12 +1,12 @@
 //! Who on this network could live without IPv4 today.
 //!
-//! A [`Census`] is told what is seen of clients, by DHCPv4 and by whoever watches neighbours, names and flows, and says for
-//! each how sure one can be. The unit of evidence is the *hour*: of an hour in which a client was seen, all that is kept is
-//! whether something in it needed IPv4. Flows would be more numbers, not more evidence, since those of one program in one hour
-//! stand and fall together.
+//! A [`Census`] is told what is seen of clients, by DHCPv4 and by whoever watches neighbours, names and
+//! flows, and says for each how sure one can be. The unit of evidence is the *hour*: of an hour in which a
+//! client was seen, all that is kept is whether something in it needed IPv4. Flows would be more numbers, not
+//! more evidence, since those of one program in one hour stand and fall together.
 //!
-//! It keeps little: counts, a fingerprint without personal parts, and names only if it may ([`Privacy`]). What was not
-//! seen for [`Limits::retention`] is forgotten.
+//! It keeps little: counts, a fingerprint without personal parts, and names only if it may ([`Privacy`]).
+//! What was not seen for [`Limits::retention`] is forgotten.
 
 mod fingerprint;
 mod score;
@@ -56,9 +56,11 @@ pub enum Sighting {
     Aaaa,
     /// It reached something over IPv6, translated or not.
     Reached,
-    /// It reached an IPv4 server through NAT64 without having been given the address by DNS64: it translates itself.
+    /// It reached an IPv4 server through NAT64 without having been given the address by DNS64: it translates
+    /// itself.
     Translated,
-    /// It did something over IPv4 that it could not have done otherwise: an address written as a number, a neighbour.
+    /// It did something over IPv4 that it could not have done otherwise: an address written as a number, a
+    /// neighbour.
     NeedsIpv4,
     /// Something failed for it that IPv4 would have saved.
     Failed,
@@ -129,7 +131,8 @@ pub struct Row {
 pub struct Report {
     /// Clients that are ready, of all.
     pub ready: Share,
-    /// The same among those whose hardware address is not made up: made-up ones may count one client several times.
+    /// The same among those whose hardware address is not made up: made-up ones may count one client several
+    /// times.
     pub ready_stable: Share,
     /// Clients that live without IPv4 now, of all.
     pub without: Share,
@@ -203,7 +206,8 @@ impl Census {
         if matches!(message.kind(), MessageType::DISCOVER | MessageType::REQUEST) {
             client.fingerprint = Fingerprint::read(message);
             if let Some((told, until)) = client.without {
-                // A Discover may be late or doubled before the shortest wait is over, and is right once the wait is over.
+                // A Discover may be late or doubled before the shortest wait is over, and is right once the
+                // wait is over.
                 let soonest = told.saturating_add(Duration::from_secs(MIN_V6ONLY_WAIT.into()));
                 if (soonest..until).contains(&now) {
                     (client.against, client.tried) = (true, true);
@@ -337,7 +341,8 @@ impl Census {
         }
     }
 
-    /// The client has this card now, and no other. If a client was known by the card alone until now, it is this one.
+    /// The client has this card now, and no other. If a client was known by the card alone until now, it is
+    /// this one.
     fn know(&mut self, id: CensusId, card: u64) {
         let old = self.clients.get(&id).and_then(|client| client.card).filter(|old| *old != card);
         if let Some(old) = old.filter(|old| self.cards.get(old) == Some(&id)) {

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// The quantile of 95 % on both sides.
 const Z: f64 = 1.959_964;
-/// The most that passive evidence can say: that nothing but IPv6 was needed while IPv4 was there is no proof that nothing would
-/// have broken without it. Only a client that lived without is more.
+/// The most that passive evidence can say: that nothing but IPv6 was needed while IPv4 was there is no proof
+/// that nothing would have broken without it. Only a client that lived without is more.
 const PASSIVE_MOST: f64 = 0.9;
 /// Shares that are worth a line: where a network stands on its way.
 pub const LINES: [u8; 4] = [1, 2, 5, 10];
 
-/// Wilson's score interval of 95 % for `successes` of `trials`: (0, 1) where there were none. It stays within 0 and 1, and is
-/// right for few trials and for shares near the ends, where the normal approximation is not.
+/// Wilson's score interval of 95 % for `successes` of `trials`: (0, 1) where there were none. It stays within
+/// 0 and 1, and is right for few trials and for shares near the ends, where the normal approximation is not.
 pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
@@ -27,7 +27,8 @@ pub fn wilson(successes: u64, trials: u64) -> (f64, f64) {
     (low, high)
 }
 
-/// Hours in which a client was active, and in how many of them it could not have done without IPv4, or failed without it.
+/// Hours in which a client was active, and in how many of them it could not have done without IPv4, or failed
+/// without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Hours in which the client was seen.

@@ -155,7 +155,10 @@ pub fn server_v4(bytes: &[u8]) {
                     assert!(again.is_none(), "two changes on their way: {again:?}");
                     flight.push_back((ticket, changes));
                 }
-                Action::Reply(reply) => disk.vouch(&reply.bytes, asked_v6only),
+                Action::Reply(reply) => {
+                    disk.vouch(&reply.bytes, asked_v6only);
+                    census.answer(now, &Message::parse(&reply.bytes).expect("a reply"));
+                }
                 Action::Roster(changes) => disk.keep(changes),
             }
         }

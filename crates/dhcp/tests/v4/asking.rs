@@ -142,6 +142,7 @@ pub(crate) struct Heard {
     pub(crate) v6only: Option<u32>,
     pub(crate) destination: Destination,
     pub(crate) options: BTreeMap<OptionCode, Vec<u8>>,
+    pub(crate) bytes: Vec<u8>,
     /// The codes in the order of the message.
     pub(crate) order: Vec<OptionCode>,
 }
@@ -158,6 +159,7 @@ impl Heard {
             lease: options.u32(OptionCode::LEASE_TIME),
             v6only: options.u32(OptionCode::IPV6_ONLY_PREFERRED),
             destination: reply.destination,
+            bytes: reply.bytes.clone(),
             options: options.pieces().map(|(code, data)| (code, data.to_vec())).collect(),
             order: options.pieces().map(|(code, _)| code).collect(),
         }

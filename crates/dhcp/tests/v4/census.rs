@@ -1,6 +1,6 @@
 //! Who could live without IPv4, as far as one can be sure.
 
-use crate::asking::{Ask, START, hardware, secs};
+use crate::asking::{Ask, Desk, START, WAIT, config, hardware, mostly_link, secs};
 use sixgate_dhcp::v4::census::{Census, Family, Limits, Line, Privacy, Row, Sighting, Stage, wilson};
 use sixgate_wire::dhcpv4::{ClientId, Hardware, Message, OptionCode};
 use sixgate_wire::dhcpv6::Duid;
@@ -65,35 +65,55 @@ fn sureness_grows_with_time_and_a_need_ends_it() {
     }
 }
 
+/// The census beside the server, hearing both sides.
 #[test]
 fn a_trial_is_worth_more_and_its_failure_decides() {
     let mut census = census(Privacy::Hashed);
+    let mut desk = Desk::new(config(vec![mostly_link()]));
+    let say = |census: &mut Census, desk: &mut Desk, ask: &Ask| {
+        hear(census, desk.now, ask);
+        let heard = desk.ask(ask).unwrap();
+        census.answer(desk.now, &Message::parse(&heard.bytes).unwrap());
+        heard
+    };
     let ask = Ask::discover(1).capable();
-    hear(&mut census, START, &ask);
-    census.sighting_of(START, &hardware(1), Sighting::Told(1800));
-    assert_eq!(only(&census, START).score.stage, Stage::NoIpv6, "being told is not doing");
-    let mut now = START;
+    say(&mut census, &mut desk, &ask);
+    assert_eq!(only(&census, desk.now).score.stage, Stage::NoIpv6, "being told is not doing");
     for _ in 0..100 {
         // It comes back when its wait is over, and is told again.
-        now += secs(1800);
-        hear(&mut census, now, &ask);
-        census.sighting_of(now, &hardware(1), Sighting::Told(1800));
-        census.sighting_of(now, &hardware(1), Sighting::Reached);
+        desk.pass(secs(WAIT.into()));
+        say(&mut census, &mut desk, &ask);
+        census.sighting_of(desk.now, &hardware(1), Sighting::Reached);
     }
-    now += HOUR;
-    let row = only(&census, now);
+    // It joins the network anew: that is no failure.
+    desk.pass(secs(100));
+    say(&mut census, &mut desk, &ask);
+    desk.pass(HOUR);
+    let row = only(&census, desk.now);
     assert!(row.score.stage == Stage::Without && row.ready && row.score.low > 0.9, "{row:?}");
-    assert!(row.fingerprint.asks_v6only());
-    // It gives up after ten minutes, and takes an address.
-    hear(&mut census, now, &ask);
-    census.sighting_of(now, &hardware(1), Sighting::Told(1800));
-    now += secs(600);
-    hear(&mut census, now, &ask);
-    hear(&mut census, now, &Ask::select(1, [192, 0, 2, 10].into()).capable());
+    assert!((row.score.best - 1.0).abs() < 1e-9 && row.fingerprint.asks_v6only());
+    // It takes an address that it was not to ask for.
+    say(&mut census, &mut desk, &ask);
+    desk.pass(secs(10));
+    let offer = say(&mut census, &mut desk, &ask);
+    say(&mut census, &mut desk, &Ask::select(1, offer.address).capable());
     let before = row.score.low;
-    let row = only(&census, now + HOUR);
+    let row = only(&census, desk.now + HOUR);
     assert!(row.score.stage != Stage::Without && row.score.low < before, "{row:?}");
     assert!(row.score.best < 1.0);
+
+    // Out of the pilot: given an address, it is without no longer, and nothing is held against it.
+    let mut census = self::census(Privacy::Hashed);
+    let mut desk = Desk::new(config(vec![mostly_link()]));
+    say(&mut census, &mut desk, &ask);
+    desk.pass(HOUR * 2);
+    assert_eq!(only(&census, desk.now).score.stage, Stage::Without);
+    desk.pilot(sixgate_dhcp::v4::Pilot::nobody(crate::asking::KEY));
+    let offer = say(&mut census, &mut desk, &ask);
+    say(&mut census, &mut desk, &Ask::select(1, offer.address).capable());
+    desk.pass(HOUR * 2);
+    let row = only(&census, desk.now);
+    assert_eq!((row.score.stage, row.score.hours), (Stage::NoIpv6, 2));
 }
 
 #[test]

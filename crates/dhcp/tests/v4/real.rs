@@ -262,6 +262,16 @@ fn dhcpcd_that_can_do_without_ipv4_holds_none_beside_one_that_cannot() {
     let other = stage.edge.look(|desk| desk.disk.iter().map(|l| l.address).find(|a| *a != lease.address));
     wait_address(&stage.new, other.unwrap());
     laptop.stop(PATIENCE).unwrap();
+
+    // In it again, the laptop comes back with a lease that it remembers, and is told then.
+    let requests = stage.edge.counters().request;
+    stage.edge.look(|desk| desk.server.set_pilot(Pilot::everybody(KEY), &mut Actions::new()));
+    let laptop = dhcpcd(&stage.new, "option ipv6_only_preferred");
+    laptop.wait_line("IPv6-Only Preferred received (1800 seconds)", PATIENCE).unwrap();
+    assert_eq!(stage.edge.counters().request, requests + 1, "it asked for its address");
+    let none = || addresses(&stage.new).trim().is_empty();
+    wait_for("the laptop holds no address", PATIENCE, none).unwrap();
+    laptop.stop(PATIENCE).unwrap();
     printer.stop(PATIENCE).unwrap();
     stage.end();
 }

@@ -15,7 +15,7 @@ pub use fingerprint::{Family, Fingerprint};
 pub use score::{LINES, Line, Score, Share, Stage, Tally, wilson};
 
 use super::pilot::identity;
-use sixgate_wire::dhcpv4::{ClientId, Hardware, MIN_V6ONLY_WAIT, Message, MessageType};
+use sixgate_wire::dhcpv4::{ClientId, Hardware, MIN_V6ONLY_WAIT, Message, MessageType, OptionCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -66,8 +66,10 @@ pub enum Sighting {
     Failed,
     /// It asked for the hardware address of an IPv4 neighbour.
     Arp,
-    /// It was told to do without IPv4 for so many seconds (option 108).
-    Told(u32),
+    /// It was told to do without IPv4 (option 108).
+    Told,
+    /// It was given an address; whether it took that although it was told in the same answer.
+    Leased(bool),
 }
 
 /// Identifies a client in the census: a keyed hash.
@@ -89,8 +91,8 @@ struct Client {
     ipv6: bool,
     aaaa: bool,
     translates: bool,
-    /// Since when it was told to do without IPv4, and until when; it has not taken an address since.
-    without: Option<(Duration, Duration)>,
+    /// Since when it was told to do without IPv4; it has not taken an address since.
+    without: Option<Duration>,
     fingerprint: Fingerprint,
     randomised: bool,
     /// By which it is found in [`Census::cards`].
@@ -184,7 +186,7 @@ impl Census {
     /// A client's DHCPv4 message.
     pub fn message(&mut self, now: Duration, message: &Message<'_>) {
         let hardware = message.header().hardware;
-        let sent = message.options().get(sixgate_wire::dhcpv4::OptionCode::CLIENT_ID);
+        let sent = message.options().get(OptionCode::CLIENT_ID);
         let client_id = match sent.as_deref().map(ClientId::new) {
             Some(Ok(id)) => id,
             Some(Err(_)) => return,
@@ -200,26 +202,31 @@ impl Census {
         client.randomised = hardware.as_ethernet().is_some_and(|[first, ..]| first & 2 != 0);
         if privacy == Privacy::Named {
             client.hardware = Some(hardware);
-            let name = message.options().text(sixgate_wire::dhcpv4::OptionCode::HOST_NAME);
+            let name = message.options().text(OptionCode::HOST_NAME);
             client.hostname = name.or(client.hostname.take());
         }
         if matches!(message.kind(), MessageType::DISCOVER | MessageType::REQUEST) {
             client.fingerprint = Fingerprint::read(message);
-            if let Some((told, until)) = client.without {
-                // A Discover may be late or doubled before the shortest wait is over, and is right once the
-                // wait is over.
-                let soonest = told.saturating_add(Duration::from_secs(MIN_V6ONLY_WAIT.into()));
-                if (soonest..until).contains(&now) {
-                    (client.against, client.tried) = (true, true);
-                }
-                if message.kind() == MessageType::REQUEST || (soonest..until).contains(&now) {
-                    client.without = None;
-                }
-            }
         }
     }
 
-    /// Something seen of the client that sent this message identifier.
+    /// What the server answered: whether the client was told to do without IPv4, or was given an address. A
+    /// client that comes early and is told again proves nothing: it may have joined the network anew.
+    pub fn answer(&mut self, now: Duration, reply: &Message<'_>) {
+        let options = reply.options();
+        let told = options.get(OptionCode::IPV6_ONLY_PREFERRED).is_some();
+        let sighting = match reply.kind() {
+            MessageType::ACK if options.get(OptionCode::LEASE_TIME).is_some() => Sighting::Leased(told),
+            MessageType::OFFER if told => Sighting::Told,
+            _ => return,
+        };
+        // It has the client's identifier if the client sent one (RFC 6842).
+        let sent = options.get(OptionCode::CLIENT_ID).and_then(|octets| ClientId::new(&octets).ok());
+        let client = sent.unwrap_or_else(|| ClientId::hardware(reply.header().hardware));
+        self.sighting(now, &client, sighting);
+    }
+
+    /// Something seen of the client with this identifier.
     pub fn sighting(&mut self, now: Duration, client: &ClientId, sighting: Sighting) {
         let id = identity(&self.key, client);
         note(self.seen(now, id), now, sighting);
@@ -379,9 +386,8 @@ impl Client {
     }
 
     fn score(&self, now: Duration) -> Score {
-        let told_and_quiet = self
-            .without
-            .is_some_and(|(told, _)| now >= told.saturating_add(Duration::from_secs(MIN_V6ONLY_WAIT.into())));
+        let shortest = Duration::from_secs(MIN_V6ONLY_WAIT.into());
+        let told_and_quiet = self.without.is_some_and(|told| now >= told.saturating_add(shortest));
         let stage = if told_and_quiet {
             Stage::Without
         } else if self.translates {
@@ -406,10 +412,12 @@ fn note(client: &mut Client, now: Duration, sighting: Sighting) {
         Sighting::Translated => (client.ipv6, client.translates) = (true, true),
         Sighting::NeedsIpv4 | Sighting::Failed => client.against = true,
         Sighting::Arp => client.arp = client.arp.saturating_add(1),
-        Sighting::Told(wait) => {
-            // Told again while it waits: it waits since the first time.
-            let told = client.without.map_or(now, |(told, _)| told);
-            client.without = Some((told, now.saturating_add(Duration::from_secs(wait.into()))));
+        // Told again, it is without since the first time.
+        Sighting::Told => client.without = client.without.or(Some(now)),
+        Sighting::Leased(although) => {
+            if client.without.take().is_some() && although {
+                (client.against, client.tried) = (true, true);
+            }
         }
     }
 }

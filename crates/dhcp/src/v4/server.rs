@@ -304,19 +304,19 @@ impl Server {
             }
             return Ok(Some(Answer::new(MessageType::ACK)));
         }
+        let asks = matches!(asked.kind, MessageType::DISCOVER | MessageType::REQUEST);
+        let v6only = if asks { self.v6only(now, link, asked, actions) } else { None };
+        if v6only.is_some() && asked.kind == MessageType::DISCOVER {
+            // Nothing is promised: it needs no disk.
+            return self.discover(now, link, asked, v6only, ticket).map(Some);
+        }
         self.is_held_up()?;
         if self.flight.concerns(&link.name, &asked.client) {
             return Err(Discard::Committing);
         }
         match asked.kind {
-            MessageType::DISCOVER => {
-                let v6only = self.v6only(now, link, asked, actions);
-                self.discover(now, link, asked, v6only, ticket).map(Some)
-            }
-            MessageType::REQUEST => {
-                let v6only = self.v6only(now, link, asked, actions);
-                self.request(now, link, asked, v6only, ticket).map(Some)
-            }
+            MessageType::DISCOVER => self.discover(now, link, asked, v6only, ticket).map(Some),
+            MessageType::REQUEST => self.request(now, link, asked, v6only, ticket).map(Some),
             MessageType::DECLINE => {
                 let lease = self.held_at(link, asked, asked.requested)?;
                 count(&mut self.counters.conflicts);

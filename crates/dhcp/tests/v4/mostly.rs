@@ -1,7 +1,12 @@
 //! Option 108, by RFC 8925.
 
-use crate::asking::{ANY, Ask, Desk, KEY, LEASE, WAIT, config, hardware, link, mostly_link, secs};
-use sixgate_dhcp::v4::{Destination, Ipv6Mostly, Ipv6MostlyError, Link, Pilot, Selector, ServerConfig};
+use crate::asking::{
+    ANY, Ask, Desk, Heard, KEY, LEASE, START, WAIT, commit, config, hardware, link, mostly_link, secs,
+};
+use sixgate_dhcp::v4::{
+    Action, Actions, Datagram, Destination, Ipv6Mostly, Ipv6MostlyError, Link, Pilot, Roster, Selector,
+    Server, ServerConfig,
+};
 use sixgate_wire::dhcpv4::{ClientId, MessageType, OptionCode};
 use sixgate_wire::dhcpv6::Duid;
 
@@ -45,6 +50,23 @@ fn who_can_do_without_gets_no_address() {
     let mut dual = Desk::new(config(vec![link()]));
     let offer = dual.ask(&Ask::discover(1).capable()).unwrap();
     assert_eq!((offer.v6only, offer.lease), (None, Some(LEASE)));
+}
+
+/// A full disk does not keep a client from living without IPv4.
+#[test]
+fn telling_needs_no_disk() {
+    let mut server = Server::new(config(vec![mostly_link()]), Vec::new(), Roster::default());
+    let send = |server: &mut Server, ask: Ask| {
+        let mut actions = Actions::new();
+        server.handle(START, &Datagram { link: "lan", source: ANY, bytes: &ask.bytes() }, &mut actions);
+        actions
+    };
+    let (ticket, _) = commit(&send(&mut server, Ask::discover(1).with(OptionCode::RAPID_COMMIT, &[])));
+    server.commit_failed(START, ticket);
+    assert!(send(&mut server, Ask::discover(1)).is_empty());
+    let actions = send(&mut server, Ask::discover(2).capable());
+    let Some(Action::Reply(reply)) = actions.last() else { panic!("{actions:?}") };
+    assert_eq!(Heard::read(reply).v6only, Some(WAIT));
 }
 
 /// Some clients ask for option 108 and drop an offer of 0.0.0.0 before they look at it: RFC 8925 section 3.3

@@ -5,12 +5,14 @@ mod client;
 mod cores;
 mod kit;
 mod packets;
+mod server_v4;
 mod xlat;
 
 pub use client::client;
 pub use cores::{dns, server};
 pub use kit::endpoint;
-pub use packets::{dhcpv6, ndp};
+pub use packets::{dhcpv4, dhcpv6, ndp};
+pub use server_v4::server_v4;
 pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
@@ -19,8 +21,10 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("dhcpv6", dhcpv6),
+    ("dhcpv4", dhcpv4),
     ("ndp", ndp),
     ("server", server),
+    ("server_v4", server_v4),
     ("client", client),
     ("dns", dns),
     ("endpoint", endpoint),

@@ -1,5 +1,6 @@
 //! Packets: every view is walked, every getter called; what was read is built again and must read the same.
 
+use sixgate_wire::dhcpv4::{self, ClientId, Value};
 use sixgate_wire::dhcpv6::{self, DhcpOption, Duid, Packet};
 use sixgate_wire::domain::{self, DomainNames};
 use sixgate_wire::ndp::{self, NdOption};
@@ -130,6 +131,40 @@ fn rebuild_raw(options: dhcpv6::Options<'_>, b: &mut dhcpv6::Builder<'_>) {
 
 fn same_dhcpv6(a: dhcpv6::Options<'_>, b: dhcpv6::Options<'_>) {
     assert_eq!(a.as_bytes(), b.as_bytes());
+}
+
+/// A DHCPv4 message as it comes in a datagram.
+pub fn dhcpv4(bytes: &[u8]) {
+    let Ok(message) = dhcpv4::Message::parse(bytes) else { return };
+    let options = message.options();
+    black_box((message.header().hardware.to_string(), options.requested()));
+    let mut buffer = vec![0; ROOM];
+    let mut builder = dhcpv4::Builder::new(&mut buffer, message.header(), message.kind());
+    // What was in three places, and in pieces, is put together. Overload would point to where nothing is any more, and the
+    // builder writes the message type itself.
+    let own = [dhcpv4::OptionCode::OVERLOAD, dhcpv4::OptionCode::MESSAGE_TYPE];
+    let codes: std::collections::BTreeSet<_> =
+        options.pieces().map(|(code, _)| code).filter(|code| !own.contains(code)).collect();
+    for &code in &codes {
+        let data = options.get(code).expect("it is there");
+        match Value::decode(code, data.clone()) {
+            Value::Address(address) => builder.address(code, address),
+            Value::Addresses(addresses) => builder.addresses(code, &addresses),
+            Value::Number(number) if data.len() == 4 => builder.number(code, number),
+            _ => builder.option(code, &data),
+        };
+        black_box(options.text(code));
+    }
+    if let Some(id) = options.get(dhcpv4::OptionCode::CLIENT_ID).and_then(|id| ClientId::new(&id).ok()) {
+        black_box(id.kind());
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+    let again = builder.finish().expect("it fitted into a datagram before");
+    let again = dhcpv4::Message::parse(again).expect("what the builder writes can be read");
+    assert_eq!((message.header(), message.kind()), (again.header(), again.kind()));
+    for &code in &codes {
+        assert_eq!(options.get(code), again.options().get(code), "{code}");
+    }
 }
 
 /// A Neighbour Discovery message as it comes from an ICMPv6 socket.

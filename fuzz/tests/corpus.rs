@@ -31,6 +31,11 @@ fn dhcpv6() {
 }
 
 #[test]
+fn dhcpv4() {
+    replay("dhcpv4");
+}
+
+#[test]
 fn ndp() {
     replay("ndp");
 }
@@ -38,6 +43,11 @@ fn ndp() {
 #[test]
 fn server() {
     replay("server");
+}
+
+#[test]
+fn server_v4() {
+    replay("server_v4");
 }
 
 #[test]

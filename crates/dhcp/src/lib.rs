@@ -1,6 +1,8 @@
-//! DHCPv6 client and server as sans-I/O state machines, with the lease table and its rules.
+//! DHCPv6 client and server, and what an IPv6-mostly network needs of DHCPv4, as sans-I/O state machines,
+//! with the lease table and its rules.
 
 pub mod allocate;
 pub mod client;
 pub mod lease;
 pub mod server;
+pub mod v4;

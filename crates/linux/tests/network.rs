@@ -121,7 +121,13 @@ fn addresses_routes_neighbours_and_what_the_monitor_tells() {
         let found = find(&mut netlink).unwrap();
         assert!(found.deprecated && found.valid == FOREVER, "{found:?}");
 
-        // The same address at the other end of the wire fails detection, and the monitor tells.
+        // The same address at the other end of the wire fails detection, and the monitor tells. Not before it is ours: of two that
+        // detect at the same time either may fail.
+        let until = Instant::now() + PATIENCE;
+        while find(&mut netlink).unwrap().tentative {
+            assert!(Instant::now() < until, "duplicate address detection does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
         netlink.set_address(b, &AddressConfig::new(address, 64)).unwrap();
         let until = Instant::now() + PATIENCE;
         let mut seen = Vec::new();

@@ -1,19 +1,22 @@
-//! Packet formats of DHCPv6 (RFC 9915) and ICMPv6 Neighbour Discovery (RFC 4861).
+//! Packet formats of DHCPv6 (RFC 9915), DHCPv4 (RFC 2131) and ICMPv6 Neighbour Discovery (RFC 4861).
 //!
-//! A *view* ([`dhcpv6::Message`], [`ndp::Message`]) borrows received bytes. Its parser checks every length once;
-//! after that, getters and iterators never fail and never panic, whatever the bytes hold. What this crate does not
-//! know stays visible as opaque bytes: an unknown option is a value, not an error.
+//! A *view* ([`dhcpv6::Message`], [`dhcpv4::Message`], [`ndp::Message`]) borrows received bytes. Its parser
+//! checks every length once; after that, getters and iterators never fail and never panic, whatever the bytes
+//! hold. What this crate does not know stays visible as opaque bytes: an unknown option is a value, not an
+//! error.
 //!
-//! A *builder* ([`dhcpv6::Builder`], [`ndp::Builder`]) writes into a buffer of the caller's. Running out of room is
-//! remembered and reported once, by `finish`.
+//! A *builder* ([`dhcpv6::Builder`], [`dhcpv4::Builder`], [`ndp::Builder`]) writes into a buffer of the
+//! caller's. Running out of room is remembered and reported once, by `finish`.
 //!
 //! This crate holds no state, no clock and no socket.
 
+pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod domain;
 pub mod ndp;
 
 mod bytes;
+mod registry;
 
 /// Why bytes could not be read, or why a packet could not be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

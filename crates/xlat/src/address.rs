@@ -220,11 +220,21 @@ pub(crate) fn is_global(address: Ipv4Addr) -> bool {
         || (a == 203 && b == 0 && c == 113))
 }
 
-/// Refuses what no packet on the way has as its source or destination (RFC 7915 section 4.1, RFC 1812 section
-/// 5.3.7).
+/// Refuses what no packet on the way has as its source or destination (RFC 7915 section 4.1, RFC 1812
+/// section 5.3.7).
 pub(crate) fn check_v4(source: Ipv4Addr, destination: Ipv4Addr) -> Result<(), Discard> {
-    let never = |address: Ipv4Addr| matches!(address.octets()[0], 0 | 127 | 224..);
-    if never(source) || never(destination) { Err(Discard::Martian) } else { Ok(()) }
+    if never_v4(source) || never_v4(destination) { Err(Discard::Martian) } else { Ok(()) }
+}
+
+/// The same for an ICMP error, which may come from a router without an address of its own: that is left to be
+/// seen (RFC 7915 section 4.1).
+pub(crate) fn check_error_v4(source: Ipv4Addr, destination: Ipv4Addr) -> Result<(), Discard> {
+    let group = source.is_multicast() || source.is_broadcast();
+    if group || never_v4(destination) { Err(Discard::Martian) } else { Ok(()) }
+}
+
+fn never_v4(address: Ipv4Addr) -> bool {
+    matches!(address.octets()[0], 0 | 127 | 224..)
 }
 
 /// The same for IPv6 (RFC 4291 section 2.5; link-local addresses are never forwarded).

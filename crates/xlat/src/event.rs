@@ -33,7 +33,7 @@ pub enum Event {
         /// When.
         at: Duration,
     },
-    /// A UDP packet without a checksum was discarded (RFC 7915 section 4.5).
+    /// A UDP packet without a checksum was discarded (RFC 7915 section 4.5). Of many in a row, not all are told.
     ZeroChecksum {
         /// Its source.
         source: SocketAddrV4,

@@ -42,7 +42,7 @@
 //!   side, so that two hosts behind one IPv4 address may use the same (RFC 7915 section 5.1.1 asks for it).
 //! - A superpacket without DF is not cut, but refused where a segment of it does not fit the next link.
 //! - An address of a [`Nat64`]'s pool may be the machine's own. Then what comes back as
-//!   [`Discard::NoBinding`] may be for the machine.
+//!   [`Discard::NoBinding`] may be for the machine; but fragments for it are held here, and lost.
 //!
 //! Not here: application protocols that carry addresses in their payload. FTP in particular is **not**
 //! translated; its extended passive mode (RFC 2428) works without help.

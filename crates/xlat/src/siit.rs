@@ -1,6 +1,6 @@
 //! The stateless translator (RFC 7915 with RFC 7757), which is also the CLAT of RFC 6877.
 
-use crate::address::{AddressMap, By, Mapping, MappingError};
+use crate::address::{AddressMap, By, Mapping, MappingError, check_v4};
 use crate::header::{V4, V6};
 use crate::packet::{Action, HEADROOM, Packet, Verdict};
 use crate::translate::{Config, Engine, Plan, Refusal, Rewrite, check_v6, start_of};
@@ -69,7 +69,7 @@ impl Siit {
             _ => Err(Discard::Malformed.into()),
         };
         result.unwrap_or_else(|refusal| {
-            if refusal.discard == Discard::ZeroChecksum {
+            if refusal.discard == Discard::ZeroChecksum && self.engine.may_log(now) {
                 actions.extend(Event::zero_checksum(now, packet.bytes()).map(Action::Log));
             }
             self.engine.refuse(now, refusal, packet.bytes(), actions)
@@ -128,6 +128,8 @@ impl Siit {
         let plan = check_v6(packet.bytes(), &header, packet.offload(), mtu.into())?;
         if plan != Plan::Error {
             let (source, destination, _) = found.ok_or(Discard::Address)?;
+            // Behind a prefix, too, stands no address that nobody has.
+            check_v4(source, destination)?;
             let to = Rewrite::addresses(source, destination);
             if !hairpin {
                 return Ok(self.engine.rewrite_v6(packet, &header, plan, &to, actions));
@@ -144,6 +146,7 @@ impl Siit {
         // Routers on the way need no IPv4 address of their own (RFC 6791).
         let source = self.addresses.to_v4(header.source).or_else(|| self.engine.error_source(header.source));
         let source = source.ok_or(Discard::Address)?;
+        check_v4(source, destination)?;
         let inner = self.to_v4(quote.inner.destination, quote.inner.source).ok_or(Discard::Address)?;
         let to = Rewrite::addresses(inner.1, inner.0);
         let error = self.engine.error_v6(packet.bytes(), &header, &quote, (source, destination), &to);

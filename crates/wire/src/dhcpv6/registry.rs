@@ -1,39 +1,7 @@
 //! IANA's DHCPv6 registries: message types, option codes, status codes. What is obsolete has a name, to be shown, and is
 //! otherwise opaque.
 
-use std::fmt;
-
-macro_rules! registry {
-    ($(#[$doc:meta])* $name:ident($repr:ty), $what:literal: $($value:literal $konst:ident $text:literal $rfc:literal;)*) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub $repr);
-
-        impl $name {
-            $(#[doc = concat!($text, " (", $rfc, ").")] pub const $konst: Self = Self($value);)*
-
-            /// Every value that has a name here.
-            pub const ALL: &'static [Self] = &[$(Self::$konst,)*];
-
-            /// The registry's name for the value, if it is one that is known here.
-            pub fn name(self) -> Option<&'static str> {
-                match self { $(Self::$konst => Some($text),)* _ => None }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.name() { Some(name) => f.write_str(name), None => write!(f, concat!($what, " {}"), self.0) }
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
-    };
-}
+use crate::registry::registry;
 
 registry! {
     /// What a message asks or tells (RFC 9915 section 7.3). Any octet is a value.

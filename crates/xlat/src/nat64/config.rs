@@ -24,7 +24,7 @@ pub struct SessionConfig {
     pub blocks_per_subscriber: usize,
     /// Length of the IPv6 prefix that makes a subscriber, 1 to 128: 64 is one link, 128 one address.
     pub subscriber_length: u8,
-    /// Sessions of all.
+    /// Sessions of all. Strangers outside begin none beyond three quarters of them.
     pub sessions: u32,
     /// Sessions of one subscriber. Strangers outside may use up half of them, where filtering lets them.
     pub sessions_per_subscriber: u32,

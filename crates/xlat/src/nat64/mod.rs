@@ -173,7 +173,7 @@ impl Nat64 {
             _ => Err(Discard::Malformed.into()),
         };
         result.unwrap_or_else(|refusal| {
-            if refusal.discard == Discard::ZeroChecksum {
+            if refusal.discard == Discard::ZeroChecksum && self.engine.may_log(now) {
                 actions.extend(Event::zero_checksum(now, packet.bytes()).map(Action::Log));
             }
             self.engine.refuse(now, refusal, packet.bytes(), actions)
@@ -208,11 +208,13 @@ impl Nat64 {
 
     /// Ends what is over. [`Nat64::translate`] does it too.
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        // Begun anew whenever nothing is left, seconds never run out.
-        if self.begin.is_none() || self.table.len() == 0 {
-            (self.begin, self.second) = (Some(now), 0);
+        let mut begin = *self.begin.get_or_insert(now);
+        if self.table.len() == 0 {
+            // Begun anew whenever nothing is left, by whole seconds, they never run out.
+            let seconds = now.saturating_sub(begin).as_secs();
+            begin = begin.saturating_add(Duration::from_secs(seconds));
+            (self.begin, self.second) = (Some(begin), 0);
         }
-        let begin = self.begin.unwrap_or(now);
         let second = u32::try_from(now.saturating_sub(begin).as_secs()).unwrap_or(u32::MAX);
         if second > self.second {
             self.second = second;

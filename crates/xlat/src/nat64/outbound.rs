@@ -132,16 +132,13 @@ impl Nat64 {
             self.table.touch(self.second, session, state, renew);
             return Ok(Found { binding, begun: None });
         }
-        let mut state = TcpState::V6Init;
+        let mut met = None;
         match protocol {
             Protocol::Udp => {}
             Protocol::Tcp if segment == Segment::Syn => {
-                // Both open the connection at once.
-                let met = |held: &super::HeldSyn| Some(held.binding) == binding && held.remote == to;
-                if let Some(at) = self.held.iter().position(met) {
-                    self.held.remove(at);
-                    state = TcpState::Established;
-                }
+                // A SYN from there that waits: both open the connection at once.
+                let same = |held: &super::HeldSyn| Some(held.binding) == binding && held.remote == to;
+                met = self.held.iter().position(same);
             }
             // In state CLOSED: translated where there is a binding, but no session begins.
             Protocol::Tcp => {
@@ -152,7 +149,11 @@ impl Nat64 {
             Protocol::Icmp => return Err(Discard::NoSession),
         }
         let inside = (protocol, header.source, port);
+        let state = if met.is_some() { TcpState::Established } else { TcpState::V6Init };
         let session = self.table.open_inside((now, self.second), inside, to, state, actions)?;
+        if let Some(met) = met {
+            self.held.remove(met);
+        }
         Ok(Found { binding: self.table.session(session).binding, begun: Some(session) })
     }
 

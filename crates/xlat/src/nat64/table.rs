@@ -48,6 +48,9 @@ pub(super) struct Binding {
     pub(super) block: u32,
     pub(super) subscriber: u32,
     sessions: u32,
+    /// The session that was begun last, or [`NONE`]: most bindings have no other, and it is found without a
+    /// look into the table.
+    recent: u32,
     pub(super) inside_port: u16,
     pub(super) outside_port: u16,
     pub(super) protocol: Protocol,
@@ -198,6 +201,10 @@ impl Table {
             let session = self.session(index);
             session.binding == binding && session.remote == remote && session.remote_port == port
         };
+        let recent = self.binding(binding).recent;
+        if recent != NONE && same(&recent) {
+            return Some(recent);
+        }
         self.by_remote.find(self.key.remote(binding, remote, port), same).copied()
     }
 
@@ -217,7 +224,8 @@ impl Table {
         if held >= limit {
             return Err(Discard::SubscriberSessions);
         }
-        if self.len() < self.max_sessions {
+        let full = if from_outside { self.max_sessions - self.max_sessions / 4 } else { self.max_sessions };
+        if self.len() < full {
             return Ok(None);
         }
         // Only who has less than its share takes from others.
@@ -275,7 +283,16 @@ impl Table {
     ) -> Result<u32, Discard> {
         let (subscriber, block, outside_port) =
             self.ports.allocate(now, protocol, inside, inside_port, actions)?;
-        let binding = Binding { inside, block, subscriber, sessions: 0, inside_port, outside_port, protocol };
+        let binding = Binding {
+            inside,
+            block,
+            subscriber,
+            sessions: 0,
+            recent: NONE,
+            inside_port,
+            outside_port,
+            protocol,
+        };
         let index = if let Some(index) = self.free_bindings.pop() {
             self.bindings[index as usize] = binding;
             index
@@ -313,6 +330,7 @@ impl Table {
             self.sessions.push(session);
             (self.sessions.len() - 1) as u32
         };
+        self.bindings[binding as usize].recent = index;
         self.link(index);
         let (key, sessions) = (self.key, &self.sessions);
         let hash = |index: u32| {
@@ -355,6 +373,9 @@ impl Table {
         self.free_sessions.push(index);
         let binding = &mut self.bindings[session.binding as usize];
         binding.sessions -= 1;
+        if binding.recent == index {
+            binding.recent = NONE;
+        }
         let binding = *binding;
         self.ports.get_mut(binding.subscriber).sessions -= 1;
         if binding.sessions == 0 {

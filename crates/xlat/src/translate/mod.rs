@@ -22,6 +22,7 @@ use crate::icmp::Mtus;
 use crate::keyed::Key;
 use crate::packet::Offload;
 use crate::{Counters, Discard};
+use core::time::Duration;
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -76,12 +77,17 @@ impl Config {
     }
 }
 
+/// How many lines of log strangers may cause: ten at once, and one a second.
+const LOG_RATE: ErrorRate = ErrorRate { burst: 10, interval: Duration::from_secs(1) };
+
 /// What both translators, stateless and stateful, have.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     budget: Budget,
+    /// Lines of log that strangers cause.
+    log: Budget,
     /// Next identification, by addresses: the same pair meets the same value only after 65,536 packets (RFC
     /// 6864 section 5.3 wants no more than that of us).
     identifications: Box<[u16; 256]>,
@@ -98,7 +104,13 @@ impl Engine {
             *identification = key.choice(number) as u16;
         }
         let budget = Budget::new(config.errors);
-        Self { config, counters: Counters::default(), budget, identifications }
+        let log = Budget::new(LOG_RATE);
+        Self { config, counters: Counters::default(), budget, log, identifications }
+    }
+
+    /// Whether what a stranger has caused may be written down; it is counted in any case.
+    pub(crate) fn may_log(&mut self, now: Duration) -> bool {
+        self.log.take(now)
     }
 
     fn identification(&mut self, source: Ipv4Addr, destination: Ipv4Addr) -> u16 {

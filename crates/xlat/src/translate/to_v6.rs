@@ -3,7 +3,7 @@
 use super::answer::{MAX_ERROR_V6, finish, icmp_message};
 use super::{Engine, Plan, Quote, Refusal, Rewrite, ZeroChecksum, check_offload, cut, largest, quote};
 use crate::Discard;
-use crate::address::check_v4;
+use crate::address::{check_error_v4, check_v4};
 use crate::checksum::Sum;
 use crate::header::{Fragment, V4, V6, checksum_offset, protocol, put_u16, u16_at, u32_at};
 use crate::icmp::{self, Kind, Message};
@@ -14,7 +14,12 @@ impl Engine {
     /// Refuses what cannot be translated whatever its addresses become. `packet` is as long as its header
     /// says.
     pub(crate) fn check_v4(&self, packet: &[u8], header: &V4, offload: Offload) -> Result<Plan, Refusal> {
-        check_v4(header.source, header.destination)?;
+        let kind = packet.get(header.header).copied().unwrap_or(255);
+        if header.protocol == protocol::ICMP && header.offset == 0 && icmp::kind_v4(kind) == Kind::Error {
+            check_error_v4(header.source, header.destination)?;
+        } else {
+            check_v4(header.source, header.destination)?;
+        }
         if usize::from(header.offset) * 8 + header.payload() > 65_535 {
             return Err(Discard::Malformed.into());
         }
@@ -37,7 +42,7 @@ impl Engine {
             | protocol::ICMPV6
             | protocol::DESTINATION_OPTIONS => return Err(Discard::Protocol.into()),
             _ if header.is_tiny() => return Err(Discard::Tiny.into()),
-            protocol::ICMP => match icmp::kind_v4(transport.first().copied().unwrap_or(255)) {
+            protocol::ICMP => match icmp::kind_v4(kind) {
                 Kind::None => return Err(Discard::Icmp.into()),
                 Kind::Error => return Ok(Plan::Error),
                 Kind::Query(_) => {}

@@ -209,6 +209,18 @@ fn a_full_table_makes_room_for_who_has_less_than_its_share() {
 }
 
 #[test]
+fn strangers_leave_a_quarter_of_the_table() {
+    let mut lab = Lab::new(SessionConfig { sessions: 100, ..sessions() });
+    let port = lab.udp_out(HOST, 1, SERVER6, 1);
+    let through = (1..200).filter(|&from| lab.udp_in(STRANGER, from, port).verdict == Verdict::Translated);
+    assert_eq!(through.count(), 74);
+    for to in 2..=26 {
+        lab.udp_out(HOST, 1, SERVER6, to);
+    }
+    assert_eq!((lab.nat.usage().sessions, lab.nat.session_counters().evicted), (100, 0));
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let check = |change: fn(&mut SessionConfig)| {
         let mut config = sessions();

@@ -2,7 +2,7 @@
 
 use super::common::{Ip4, Ip6, OWN_V4, TCP, UDP, echo, icmp, ip4, judge, payload, tcp, translated, udp};
 use super::{A4, A6, B4, B6, config, outcome, plain, siit};
-use sixgate_xlat::{Discard, Event, Verdict, ZeroChecksum};
+use sixgate_xlat::{Config, Discard, Event, Verdict, ZeroChecksum};
 
 fn discarded(packet: &Ip4) -> (Discard, Vec<Vec<u8>>) {
     let mut siit = plain();
@@ -154,6 +154,25 @@ fn addresses_that_nobody_has() {
     }
 }
 
+/// Section 4.1: whence an error comes is left to be seen, however odd.
+#[test]
+fn errors_from_addresses_that_nobody_has() {
+    let about = ip4(B4, A4, UDP, udp(1, 2, 3)).sealed().octets();
+    for (from, passes) in
+        [("0.0.0.0", true), ("127.0.0.1", true), ("224.0.0.1", false), ("255.255.255.255", false)]
+    {
+        let error = ip4(from, B4, 1, icmp(11, 0, 0, &about)).sealed();
+        if passes {
+            let got = Ip6::parse(&translated(&mut plain(), &error.octets()));
+            assert_eq!(got.source, super::prefix().synthesise(error.source));
+        } else {
+            assert_eq!(discarded(&error), (Discard::Martian, Vec::new()));
+        }
+    }
+    let error = ip4(A4, "127.0.0.1", 1, icmp(11, 0, 0, &about)).sealed();
+    assert_eq!(discarded(&error), (Discard::Martian, Vec::new()));
+}
+
 #[test]
 fn fragments_keep_offset_more_and_identification() {
     let whole = ip4(A4, B4, UDP, udp(5, 6, 2000)).sealed();
@@ -237,6 +256,10 @@ fn udp_without_checksum() {
     assert_eq!(answer(&outcome.sent, &packet), (3, 13, 0));
     let [Event::ZeroChecksum { source, destination, .. }] = outcome.log[..] else { panic!("{outcome:?}") };
     assert_eq!((source.to_string(), destination.to_string()), (format!("{A4}:5"), format!("{B4}:6")));
+    // Of many not all are written down.
+    let mut siit = siit(Config { zero_checksum: ZeroChecksum::Discard, ..super::config() });
+    let lines: usize = (0..100).map(|_| super::outcome(&mut siit, &packet.octets()).log.len()).sum();
+    assert_eq!((lines, siit.counters().discarded(Discard::ZeroChecksum)), (10, 100));
     // Of a fragment it cannot be computed, whatever was asked for.
     let first = Ip4 { mf: true, ..packet.clone() };
     let (reason, sent) = discarded(&first);

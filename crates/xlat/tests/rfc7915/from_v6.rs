@@ -221,6 +221,13 @@ fn addresses_that_nobody_has() {
             assert_eq!(discarded(&packet.sealed()), (Discard::Martian, Vec::new()), "{never}");
         }
     }
+    // Nor behind the prefix.
+    for never in ["127.0.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255"] {
+        let never = super::prefix().synthesise(never.parse().unwrap()).to_string();
+        for packet in [ip6(&never, B6, UDP, udp(1, 2, 3)), ip6(A6, &never, UDP, udp(1, 2, 3))] {
+            assert_eq!(discarded(&packet.sealed()).0, Discard::Martian, "{never}");
+        }
+    }
     let elsewhere = ip6("2001:db8:99::1", B6, UDP, udp(1, 2, 3)).sealed();
     let (reason, sent) = discarded(&elsewhere);
     assert_eq!((reason, answer(&sent, &elsewhere)), (Discard::Address, (1, 1, 0)));

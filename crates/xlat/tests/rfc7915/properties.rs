@@ -3,7 +3,8 @@
 use super::common::{Ip4, Ip6, NOW, TCP, UDP, echo, fragment, icmp, ip4, ip6, judge, payload, run, tcp, udp};
 use super::{A4, A6, B4, B6, outcome, plain, siit};
 use proptest::prelude::*;
-use sixgate_xlat::Verdict;
+use sixgate_endpoint::nat64::Prefix;
+use sixgate_xlat::{AddressMap, Siit, Verdict};
 
 fn body_v4() -> impl Strategy<Value = (u8, Vec<u8>)> {
     prop_oneof![
@@ -146,4 +147,27 @@ fn atomic_fragments_lose_their_header() {
     let back = Ip6::parse(&outcome(&mut plain(), &there.sent[0]).sent[0]);
     assert!(back.extensions.is_empty());
     assert_eq!(back.body, packet.body);
+}
+
+/// RFC 6052 section 2.2: each length of prefix, as both sides see it.
+#[test]
+fn every_length_of_prefix() {
+    let mut random = fastrand::Rng::with_seed(6052);
+    for length in [32, 40, 48, 56, 64, 96] {
+        let prefix = Prefix::new("2001:db8::".parse().unwrap(), length).unwrap();
+        let map = AddressMap::new(Some(prefix), []).unwrap();
+        let mut siit = Siit::new(super::config(), map, fastrand::Rng::with_seed(1));
+        for _ in 0..200 {
+            let mut packet = ip4(A4, B4, UDP, udp(random.u16(..), 53, random.usize(..100)));
+            packet.source = random.u32(0x0b00_0000..0x6000_0000).into();
+            packet.destination = random.u32(0x0b00_0000..0x6000_0000).into();
+            let packet = packet.sealed();
+            let there = super::common::translated(&mut siit, &packet.octets());
+            let got = Ip6::parse(&there);
+            assert_eq!(prefix.extract(got.source), Some(packet.source));
+            assert_eq!(got.destination, prefix.synthesise(packet.destination));
+            let back = Ip4::parse(&super::common::translated(&mut siit, &there));
+            assert_eq!((back.source, back.body), (packet.source, packet.body));
+        }
+    }
 }

@@ -1,0 +1,11 @@
+//! The DHCPv4 server, from outside.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod asking;
+mod census;
+mod histories;
+mod kea;
+mod messages;
+mod mostly;
+mod pilot;
+mod real;

@@ -156,6 +156,10 @@ fn queues_names_and_errors() {
         assert_eq!(refused.raw_os_error(), Some(nix::errno::Errno::EINVAL as i32), "{refused}");
         let mut netlink = Netlink::new().unwrap();
         let index = netlink.index_of("many").unwrap();
+        netlink.set_queue_length(index, 1234).unwrap();
+        let shown = Command::new("ip").args(["link", "show", "many"]).output().unwrap().stdout;
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains("qlen 1234"), "{shown}");
         assert!(netlink.delete_link(index).unwrap());
         let gone = queues[0].receive(&mut buffer).unwrap_err();
         assert_eq!(gone.raw_os_error(), Some(nix::errno::Errno::EBADFD as i32), "{gone}");

@@ -134,6 +134,12 @@ impl Netlink {
         self.set_link(message, &|| format!("set the MTU of interface {index} to {mtu}"))
     }
 
+    /// Sets how many packets wait at most to go out of the link.
+    pub fn set_queue_length(&mut self, index: u32, packets: u32) -> Result<(), Error> {
+        let message = message(index, vec![LinkAttribute::TxQueueLen(packets)]);
+        self.set_link(message, &|| format!("set the queue of interface {index} to {packets} packets"))
+    }
+
     /// Sets the Ethernet address.
     pub fn set_mac(&mut self, index: u32, mac: [u8; 6]) -> Result<(), Error> {
         let message = message(index, vec![LinkAttribute::Address(mac.to_vec())]);

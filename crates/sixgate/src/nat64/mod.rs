@@ -30,6 +30,9 @@ pub(crate) const DEVICE: &str = "nat64";
 /// The address from which ICMP errors come that have no other (RFC 7600 section 4.8): known before any prefix is delegated.
 const DUMMY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 
+/// Packets that wait for a thread that is not running: as many as for an Ethernet interface, twice what a TUN device has.
+const QUEUE: u32 = 1000;
+
 /// Most addresses of a pool: those of a /24.
 const LONGEST_POOL: u8 = 24;
 
@@ -126,6 +129,7 @@ impl Translator {
             .map_err(|source| Error::Device { device: setup.device.clone(), source })?;
         let mut netlink = Netlink::new()?;
         let index = netlink.index_of(&setup.device)?;
+        netlink.set_queue_length(index, QUEUE)?;
         netlink.set_up(index, true)?;
         let behind = Ipv6Net::new_assert(setup.prefix.address(), setup.prefix.length());
         // Not marked as ours: it goes with the device, even if we are killed, and needs no looking for.

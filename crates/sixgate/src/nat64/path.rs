@@ -29,6 +29,10 @@ pub(super) struct Counts {
     pub(super) not_sent: AtomicU64,
 }
 
+/// How long more datagrams of a flow are let come after some were gathered. A sender then wakes us once for many, not for each:
+/// waking costs it more than sending.
+const LULL: Duration = Duration::from_micros(50);
+
 /// One queue and what serves it.
 #[derive(Debug)]
 pub(super) struct Path {
@@ -37,13 +41,15 @@ pub(super) struct Path {
     shared: Arc<Shared>,
     buffer: Vec<u8>,
     gather: Gather,
+    /// Datagrams were gathered in this burst.
+    dense: bool,
     actions: Vec<Action>,
 }
 
 impl Path {
     pub(super) fn new(queue: Queue, clock: Clock, shared: Arc<Shared>) -> Self {
         let buffer = vec![0; HEADROOM + MAX_PACKET];
-        Self { queue, clock, shared, buffer, gather: Gather::default(), actions: Vec::new() }
+        Self { queue, clock, shared, buffer, gather: Gather::default(), dense: false, actions: Vec::new() }
     }
 
     /// Serves the queue until told to stop, or until its device is gone.
@@ -60,6 +66,7 @@ impl Path {
 
     /// Some packets; whether there are no more.
     fn burst(&mut self) -> io::Result<bool> {
+        self.dense = false;
         let result = self.receive();
         flush(&self.queue, &mut self.gather, &self.shared.counts);
         result
@@ -105,6 +112,7 @@ impl Path {
                 flush(&self.queue, &mut self.gather, counts);
                 waits = self.queue.takes_udp_superpackets() && self.gather.take(&known, packet.bytes());
             }
+            self.dense |= self.gather.count() > 1;
             if !waits {
                 send(&self.queue, &translated, packet.bytes(), counts);
             }
@@ -132,6 +140,10 @@ impl Path {
 
     /// Waits for a packet, or until something in the tables is over.
     fn rest(&mut self) -> io::Result<()> {
+        if self.dense {
+            std::thread::sleep(LULL);
+            return Ok(());
+        }
         let now = self.clock.now();
         let due = {
             let mut nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! What was asked for is compared with what the kernel says of the socket.
 
 use super::{Transport, Want};
+use crate::interface::index_by;
 use crate::{Endpoint, Family, Zone};
 use socket2::{Domain, Socket};
 use std::fs::File;
@@ -58,7 +59,8 @@ pub(super) fn verify(socket: &Socket, want: Want, transport: Transport, index: u
     if let Some(name) = want.endpoint.zone().as_ref().and_then(Zone::name) {
         let device = socket.device().map_err(|source| cannot("on which interface it is", &source))?;
         let device = String::from_utf8_lossy(&device.unwrap_or_default()).into_owned();
-        if device != name {
+        // An interface may have other names (`ip link property add altname`); the kernel tells the first.
+        if device != name && index_by(socket, &device) != Some(index) {
             return Err(format!("the kernel has bound it to the interface `{}`", device.escape_debug()));
         }
     }

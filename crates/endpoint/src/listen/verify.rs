@@ -10,6 +10,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
+/// How often the table is read before a socket is not there. The kernel gives it out in pieces, and continues by
+/// counting: where sockets of others are closed meanwhile, it leaves out some.
+const TABLE_TRIES: usize = 20;
+
 /// What the kernel says.
 pub(super) struct Seen {
     /// The port, chosen by the kernel where 0 was asked for.
@@ -64,7 +68,14 @@ pub(super) fn verify(socket: &Socket, want: Want, transport: Transport, index: u
             return Err(format!("the kernel has bound it to the interface `{}`", device.escape_debug()));
         }
     }
-    let unverified = match table(socket, want.endpoint.family(), transport) {
+    let mut tries = 1..TABLE_TRIES;
+    let listed = loop {
+        match table(socket, want.endpoint.family(), transport) {
+            Ok(None) if tries.next().is_some() => {}
+            listed => break listed,
+        }
+    };
+    let unverified = match listed {
         Ok(Some((address, table_port))) => {
             let listed = Endpoint::new(address).with_port(table_port);
             if listed != local.without_zone() {

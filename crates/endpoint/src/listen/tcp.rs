@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many peers in a row may have gone: what all others meet too is no matter of the peer, such as a sandbox that forbids `accept`.
+const ABORTED: u32 = 100;
+
 /// TCP listeners of one service. All are asked in turn, so that none starves behind a busy one.
 #[derive(Debug)]
 pub struct Listeners {
@@ -45,7 +48,7 @@ impl Listeners {
     /// the kernel. Interfaces of link-local listeners are followed meanwhile.
     ///
     /// # Errors
-    /// Errors of the sockets themselves; errors of a single peer are counted and skipped.
+    /// Errors of the sockets themselves; errors of a single peer are counted and skipped, up to a hundred in a row.
     pub fn accept(&mut self) -> io::Result<(TcpStream, Endpoint)> {
         loop {
             if let Some(accepted) = self.accept_until(None)? {
@@ -97,6 +100,7 @@ impl Listeners {
     pub fn try_accept(&mut self) -> io::Result<Option<(TcpStream, Endpoint)>> {
         let counters = &mut self.counters;
         let accepted = self.slots.in_turn(|socket| {
+            let mut in_a_row = 0;
             loop {
                 match socket.accept() {
                     Ok((stream, peer)) => match peer.as_socket() {
@@ -104,7 +108,10 @@ impl Listeners {
                         // Neither IPv4 nor IPv6: it cannot be, and is no peer of ours.
                         None => counters.aborted += 1,
                     },
-                    Err(error) if is_of_the_peer(&error) => counters.aborted += 1,
+                    Err(error) if is_of_the_peer(&error) && in_a_row < ABORTED => {
+                        counters.aborted += 1;
+                        in_a_row += 1;
+                    }
                     Err(error) => return Err(error),
                 }
             }

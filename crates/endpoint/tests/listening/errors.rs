@@ -61,6 +61,12 @@ fn listens_with_less() {
             }
             return;
         }
+        "accept" => {
+            let mut listeners = Listen::on(Policy::Both, 8080).tcp().unwrap();
+            let error = listeners.accept_timeout(Duration::from_millis(100)).unwrap_err();
+            println!("said {error}, {:?}", listeners.counters());
+            return;
+        }
         "table" | "netlink" => {
             if task == "netlink" {
                 sixgate_linux::sandbox::refuse_family(16).unwrap();
@@ -211,4 +217,16 @@ fn patience_waits_for_addresses_and_interfaces() {
     });
     let opened = Warning::Refreshed(Refreshed::Opened(endpoint("[fe80::1%late0]:8080")));
     assert!(heard.lock().unwrap().contains(&opened));
+}
+
+/// What a sandbox forbids is no matter of a peer that has gone: it is said, and nothing spins.
+#[test]
+fn a_sandbox_that_forbids_to_accept_is_an_error() {
+    let lab = lab("accept");
+    let host = lab.host("a").unwrap();
+    let process = with_less(&host, "accept", "exec strace -f -o /dev/null -e inject=accept4:error=EPERM");
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    let said = process.output();
+    assert!(said.contains("said Operation not permitted (os error 1), "), "{said}");
+    assert!(said.contains("aborted: 100,"), "{said}");
 }

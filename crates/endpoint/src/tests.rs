@@ -174,6 +174,17 @@ fn a_port_behind_bare_ipv6_is_told_to_need_brackets() {
     }
 }
 
+/// The system's resolver would make addresses of them, and an access list for names would not know it.
+#[test]
+fn hexadecimal_numbers_are_no_names() {
+    for text in ["0x7f000001", "0X7F.0.0.1", "127.0.0.0x1", "0x7f.1:80", "www.example.0xa", "0x"] {
+        assert!(text.parse::<Host>().is_err(), "{text}");
+    }
+    for text in ["0xy", "0x7f.example", "x0x1", "0x7f000001.example.com", "0-1a"] {
+        assert_eq!(text.parse::<Host>().unwrap().name(), Some(text));
+    }
+}
+
 /// What was given may go into a log: it makes no line of its own there, and nothing for a terminal.
 #[test]
 fn errors_are_one_line() {

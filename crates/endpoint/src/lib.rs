@@ -49,7 +49,7 @@
 //!
 //! - `::1:53` and its like in `::/96` are refused: a person reads an address and a port. The address is read and printed as `[::1:53]`.
 //! - A mapped address (`::ffff:192.0.2.1`) is read as the IPv4 address, and printed so.
-//! - A zone may be a name, or a number that is not 0 (printed without leading zeros); of at most 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`; and only
+//! - A zone may be a name, or a number that is not 0 (printed without leading zeros); of at most 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`, the last no `.`; and only
 //!   where the address has zones: link-local, and multicast of limited scope (RFC 4007).
 //! - `[2001:db8::1]` without a port and `2001:db8::1#53` are read.
 //! - A port has no leading zeros and no sign, a group of an IPv6 address at most four digits, a number of an IPv4 address no leading zeros.

@@ -32,7 +32,8 @@ pub struct Counters {
     pub accepted: u64,
     /// Peers that had gone before they were accepted (`ECONNABORTED` and other errors of the network).
     pub aborted: u64,
-    /// How often there was no file descriptor or memory for a peer; it waits in the kernel meanwhile.
+    /// How often there was no file descriptor or memory for a peer; it waits in the kernel meanwhile. The kernel says so before it
+    /// looks whether there is a peer.
     pub exhausted: u64,
 }
 
@@ -79,13 +80,15 @@ impl Listeners {
                     self.slots.wait(left)?;
                     self.slots.follow();
                 }
-                // The listener stays readable: to poll it would spin.
+                // The listener stays readable: to poll it would spin. And the kernel says so whether a peer waits or
+                // not, so this may be the only turn for a long time.
                 Err(error) if is_exhausted(&error) => {
                     if left == Some(Duration::ZERO) {
                         return Ok(None);
                     }
                     std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.slots.follow();
                 }
                 Err(error) => return Err(error),
             }

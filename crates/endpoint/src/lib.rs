@@ -32,8 +32,9 @@
 //!
 //! # What it is not
 //! No runtime, no executor, no thread that you did not ask for (connecting to a *name* asks the system's resolver on threads of its own, since that
-//! blocks). No `unsafe`. The cores of [`connect`] and [`talkers`] and all of [`acl`] touch no clock and no socket: they can be simulated,
-//! and used with event loops of your own. Linux is what it is tested on.
+//! blocks). No `unsafe`. The cores of [`connect`] and [`talkers`], and [`acl`] but for `decide_here`, touch no clock and no socket: they can be simulated,
+//! and used with event loops of your own. What needs the feature `net` is for Linux alone: it asks the kernel in ways that
+//! others do not have (netlink, `/proc/net`). The rest is plain Rust, tested on Linux.
 //!
 //! # Text
 //! One form of each endpoint, RFC 5952, with brackets where there is a port:
@@ -62,6 +63,11 @@
 //! | `serde` (default) | endpoints, hosts, lists and reports in files and JSON | `serde` |
 //! | `tokio` | the same for programs on tokio | `tokio` |
 //! | `clap` | [`connect::FamilyArgs`]: `-4`, `-6`, `--family` | `clap` |
+
+#[cfg(all(feature = "net", not(any(target_os = "linux", target_os = "android"))))]
+compile_error!(
+    "the feature `net` of sixgate-endpoint is for Linux: elsewhere build with default-features = false"
+);
 
 mod endpoint;
 mod family;

@@ -236,3 +236,19 @@ fn a_zone_may_be_another_name_of_its_interface() {
     assert_eq!(server.run(|| listeners.refresh()), [Refreshed::Opened(here)]);
     assert_eq!(listening(&server, 't'), ["[fe80::1]%lan0:8080"]);
 }
+
+/// A service that always has a peer to accept never waits, and hears the news of its interfaces all the same.
+#[test]
+fn a_busy_service_follows_its_interfaces() {
+    let (_lab, server, _client) = two("busylinks");
+    let ends = ["[fe80::1%eth0]:8080", "[::1]:8080"].map(endpoint);
+    let mut listeners = server.run(|| Listen::at(ends).warn_with(|_| ()).tcp()).unwrap();
+    let _peers: Vec<_> = (0..300)
+        .map(|_| server.run(|| std::net::TcpStream::connect(socket_addr("[::1]:8080"))).unwrap())
+        .collect();
+    sh(&server, "ip link set eth0 name eth1");
+    for _ in 0..290 {
+        assert!(server.run(|| listeners.accept_timeout(PATIENCE)).unwrap().is_some());
+    }
+    assert_eq!(listeners.sockets().count(), 1);
+}

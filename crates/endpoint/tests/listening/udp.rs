@@ -136,3 +136,18 @@ fn a_listener_is_found_in_a_table_that_changes() {
         assert!(opened.is_ok(), "{opened:?}");
     }
 }
+
+/// What goes to others does not leave by the socket of loopback, though it was named first.
+#[test]
+fn loopback_sends_to_loopback_alone() {
+    let (_lab, server, client) = two("udploop");
+    let socket = client.run(|| UdpSocket::bind("192.0.2.2:0")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let to = Endpoint::from(socket.local_addr().unwrap());
+    let both = ["127.0.0.1:5353", "192.0.2.1:5353"].map(endpoint);
+    let listeners = server.run(|| Listen::at(both).udp()).unwrap();
+    assert_eq!(listeners.send_to(b"hello", to).unwrap(), 5);
+    assert_eq!(Endpoint::from(socket.recv_from(&mut [0; 9]).unwrap().1), both[1]);
+    let alone = server.run(|| Listen::at([endpoint("127.0.0.1:5354")]).udp()).unwrap();
+    assert_eq!(alone.send_to(b"hello", to).unwrap_err().kind(), std::io::ErrorKind::NotConnected);
+}

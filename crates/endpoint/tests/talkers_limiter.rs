@@ -293,6 +293,21 @@ fn time_that_stands_still_goes_back_or_jumps() {
     }
 }
 
+/// Its own clock ends after eighteen years, and begins anew with full buckets: here in jumps of four and a half.
+#[test]
+fn the_clock_begins_anew() {
+    let limits = Limits { host4: Some(Rate::new(0, 3)), ..Limits::NONE };
+    let mut limiter = Limiter::new(limits);
+    let mut burst = |now| {
+        let peer = Ipv4Addr::new(192, 0, 2, 1);
+        (0..10).filter(|_| limiter.check(now, peer, 1).is_allowed()).count()
+    };
+    for _ in 0..20 {
+        assert_eq!(burst(Duration::MAX), 3);
+        assert_eq!(burst(Duration::ZERO), 0);
+    }
+}
+
 /// Threads that took the time before they had the lock come out of order: no time passes by that.
 #[test]
 fn callers_out_of_order_gain_no_time() {

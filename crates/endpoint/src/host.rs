@@ -75,10 +75,19 @@ fn host_name(text: &str) -> Result<Box<str>, (usize, Reason)> {
     }
     // RFC 1123 section 2.1: what ends in a number is meant as an address.
     let last = name.rfind('.').map_or(0, |dot| dot + 1);
-    if name.len() > MAX_NAME || name[last..].bytes().all(|octet| octet.is_ascii_digit()) {
+    if name.len() > MAX_NAME || is_number(&name[last..]) {
         return Err((last, Reason::Name));
     }
     Ok(name.to_ascii_lowercase().into())
+}
+
+/// Whether a part of a name is a number as `inet_aton` reads it, and with it `getaddrinfo`: for which `0x7f000001` is 127.0.0.1.
+fn is_number(part: &str) -> bool {
+    let all = |text: &str, digit: fn(&u8) -> bool| text.bytes().all(|octet| digit(&octet));
+    match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => all(digits, u8::is_ascii_hexdigit),
+        None => all(part, u8::is_ascii_digit),
+    }
 }
 
 /// Whether a text is meant as an address, right or wrong, rather than as a name.
@@ -88,7 +97,7 @@ fn meant_as_address(text: &str) -> bool {
         || before_port.matches(':').count() > 1
         || before_port.split(':').next().is_some_and(|name| {
             let last = name.rsplit('.').next().unwrap_or(name);
-            !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit())
+            !last.is_empty() && is_number(last)
         })
 }
 

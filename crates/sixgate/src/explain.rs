@@ -11,6 +11,9 @@ pub(crate) fn command(arguments: &cli::Explain) -> Outcome {
     let Some(host) = &arguments.host else {
         return print(&if arguments.json { json(&rules(&policy)) } else { policy.to_string() });
     };
+    if let Some(missing) = host.endpoint().and_then(|endpoint| endpoint.socket_addr(PORT).err()) {
+        return fail(&format!("cannot connect to {host}: {missing}"));
+    }
     let connector = Connector::new(policy);
     let (trace, failure) = if arguments.connect {
         match connector.connect(host, PORT) {

@@ -47,6 +47,9 @@ fn mistakes_are_named() {
     assert!(text(&ambiguous.stderr).contains("write [::1]:53 if 53 is the port"));
     assert_eq!(explain(&["-4", "-6", "::1"]).status.code(), Some(2));
     assert_eq!(explain(&["-6", "192.0.2.1"]).status.code(), Some(1));
+    let nowhere = explain(&["[fe80::1%nope]:80"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(text(&nowhere.stderr).contains("no interface `nope`"));
 }
 
 /// What a search for assumptions about the family looks for: the guide's list.

@@ -5,7 +5,7 @@
 //! where the policy has no deadline. When that time is over the kernel goes on with the handshake, and the
 //! loop takes over.
 
-use super::connector::{Prepared, Target, too_many};
+use super::connector::{Prepared, Target};
 use super::system::{failure, socket};
 use super::{
     Action, Attempt, Candidate, ConnectError, Connection, Connector, Event, Failure, Question, Race, Trace,
@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use socket2::Socket;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -30,6 +29,8 @@ struct Answers {
     sender: Sender<(Duration, Event)>,
     receiver: Receiver<(Duration, Event)>,
     wake: Arc<OwnedFd>,
+    // Lives as long as somebody waits for them.
+    asker: Arc<()>,
 }
 
 impl Answers {
@@ -37,7 +38,7 @@ impl Answers {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| format!("the system has no file descriptor to give: {error}"))?;
         let (sender, receiver) = channel();
-        Ok(Self { sender, receiver, wake: Arc::new(wake) })
+        Ok(Self { sender, receiver, wake: Arc::new(wake), asker: Arc::default() })
     }
 }
 
@@ -156,19 +157,14 @@ impl Driver<'_> {
             Ok(answers) => self.answers.insert(answers),
             Err(reason) => return Some(Event::NoAnswer(question, reason)),
         };
-        let job = self.connector.job(&self.target, question);
-        let connector = self.connector.clone();
+        let begin = self.connector.shared.begin;
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
-        let submitted = self.connector.shared.workers.submit(Box::new(move || {
-            // A resolver of the program's own may panic; its question is then answered all the same.
-            let event = catch_unwind(AssertUnwindSafe(job))
-                .unwrap_or_else(|_| Event::NoAnswer(question, "the resolver panicked".to_owned()));
+        self.connector.ask_elsewhere(&answers.asker, &self.target, question, move |event| {
             // Nobody listens where the race is over.
-            if sender.send((connector.now(), event)).is_ok() {
+            if sender.send((begin.elapsed(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
             }
-        }));
-        (!submitted).then(|| too_many(question))
+        })
     }
 
     /// Hands the core what the resolver's threads have said, as of when they said it.

@@ -8,8 +8,7 @@ use crate::network::Changes;
 use crate::resolve::{Resolve, ResolveError, SystemResolver};
 use crate::{Endpoint, Family, Host, nat64};
 use std::fmt;
-#[cfg(feature = "tokio")]
-use std::sync::atomic::AtomicUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,10 +37,7 @@ pub(super) struct Shared {
     memory: Mutex<Memory>,
     // Opened with the first name: it reads the kernel's tables.
     changes: Mutex<Watch>,
-    pub(super) workers: Arc<Workers>,
-    // Questions to the resolver that tokio's threads wait for.
-    #[cfg(feature = "tokio")]
-    pub(super) outstanding: AtomicUsize,
+    workers: Arc<Workers>,
 }
 
 enum Watch {
@@ -89,8 +85,6 @@ impl Connector {
             memory: Mutex::default(),
             changes: Mutex::new(Watch::NotYet),
             workers: Arc::default(),
-            #[cfg(feature = "tokio")]
-            outstanding: AtomicUsize::new(0),
         };
         Self {
             policy,
@@ -173,11 +167,23 @@ impl Connector {
         Prepared { race, target: Target { name, port, destination: Some(destination), epoch } }
     }
 
-    /// What a thread that may block does with a question.
-    pub(super) fn job(&self, target: &Target, question: Question) -> impl FnOnce() -> Event + Send + 'static {
-        let connector = self.clone();
-        let target = target.clone();
-        move || connector.ask(&target, question)
+    /// Asks on a thread that may block, unless `asker` is gone by then. An event where that cannot be.
+    pub(super) fn ask_elsewhere(
+        &self,
+        asker: &Arc<()>,
+        target: &Target,
+        question: Question,
+        tell: impl FnOnce(Event) + Send + 'static,
+    ) -> Option<Event> {
+        let (connector, target) = (self.clone(), target.clone());
+        let submitted = self.shared.workers.submit(asker, move || {
+            // A resolver of the program's own may panic; its question is then answered all the same.
+            let asked = catch_unwind(AssertUnwindSafe(|| connector.ask(&target, question)));
+            let panicked = |_| Event::NoAnswer(question, "the resolver panicked".to_owned());
+            tell(asked.unwrap_or_else(panicked));
+        });
+        let no_thread = "the system has no thread to ask the resolver from; check the limits of this process";
+        (!submitted).then(|| Event::NoAnswer(question, no_thread.to_owned()))
     }
 
     fn ask(&self, target: &Target, question: Question) -> Event {
@@ -230,11 +236,4 @@ impl Connector {
 
 fn no_answer(question: Question, error: ResolveError) -> Event {
     Event::NoAnswer(question, error.reason)
-}
-
-/// Too many questions are unanswered: said instead of one more.
-pub(super) fn too_many(question: Question) -> Event {
-    let max = super::workers::MAX_OUTSTANDING;
-    let reason = format!("{max} questions to the resolver are still unanswered; check the resolver");
-    Event::NoAnswer(question, reason)
 }

@@ -38,22 +38,70 @@ fn answers_late_never_and_wrong() {
     }
 }
 
+/// Threads of this process that ask a resolver.
+fn resolving() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+    tasks.filter_map(|task| name(task.unwrap())).filter(|name| name.trim_end() == "resolve").count()
+}
+
 #[test]
 fn questions_without_end_are_bounded() {
     let net = net("questions");
     let resolver = Fixed::new(NAME, Reply::Never, Reply::Never);
     let hasty = Policy { deadline: ms(20), ..policy() };
+    let connector = Connector::new(hasty).with_resolver(resolver.clone());
     for driver in BOTH {
-        let connector = Connector::new(hasty).with_resolver(resolver.clone());
-        let mut refused = 0;
         for _ in 0..40 {
-            let error = net.connect(driver, &connector, NAME).unwrap_err();
-            refused += usize::from(error.to_string().contains("still unanswered"));
+            let error = net.connect(driver, &connector, NAME).unwrap_err().to_string();
+            assert_eq!(error.matches("the resolver did not answer").count(), 2, "{error}");
         }
-        // 32 questions are sixteen races.
-        assert_eq!(refused, 24, "{driver:?}");
     }
+    assert_eq!(resolving(), 32);
     resolver.release();
+}
+
+#[test]
+fn many_at_once_wait_for_their_turn_and_all_connect() {
+    let net = net("many");
+    let connector = connector(Fixed::new(NAME, at(20, &[V6]), at(20, &[V4])));
+    let connect = {
+        let connector = connector.clone();
+        move || connector.connect(&NAME.parse().unwrap(), 80).map(|made| made.peer)
+    };
+    let threads: Vec<_> = (0..100).map(|_| net.client.thread(connect.clone()).unwrap()).collect();
+    for thread in threads {
+        thread.join().unwrap().unwrap();
+    }
+    let all_at_once = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connect = |connector: Connector| async move {
+            connector.connect_async(&NAME.parse().unwrap(), 80).await.map(|made| made.peer)
+        };
+        let tasks: Vec<_> = (0..1000).map(|_| runtime.spawn(connect(connector.clone()))).collect();
+        for task in tasks {
+            runtime.block_on(task).unwrap().unwrap();
+        }
+    };
+    net.client.thread(all_at_once).unwrap().join().unwrap();
+    assert!(resolving() <= 32, "{}", resolving());
+}
+
+#[test]
+fn a_runtime_ends_without_waiting_for_the_resolver() {
+    let net = net("ends");
+    let resolver = Fixed::new(NAME, Reply::Never, at(0, &[V4]));
+    let connector = connector(resolver.clone());
+    let main = move || {
+        let begin = std::time::Instant::now();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(connector.connect_async(&NAME.parse().unwrap(), 80)).unwrap();
+        drop(runtime);
+        begin.elapsed()
+    };
+    let took = net.client.thread(main).unwrap().join().unwrap();
+    resolver.release();
+    assert!(took < ms(2000), "{took:?}");
 }
 
 #[test]

@@ -132,6 +132,29 @@ fn nothing_connects_and_the_error_says_so() {
 }
 
 #[test]
+fn our_own_troubles_are_told_from_the_networks() {
+    let net = net("own");
+    run(&net.client, "ip", &["route", "add", "blackhole", "198.51.100.0/24"]);
+    run(&net.client, "ip", &["route", "add", "blackhole", "2001:db8:2::/48"]);
+    for driver in BOTH {
+        for to in ["198.51.100.1", "2001:db8:2::1"] {
+            let error = net.connect(driver, &Connector::new(policy()), to).unwrap_err();
+            assert_eq!(error.trace().attempts[0].outcome, Outcome::Failed(Failure::NoRoute), "{error}");
+        }
+    }
+    // Two ports for connections, both taken.
+    net.client.sysctl("net/ipv4/ip_local_port_range", "40000 40001").unwrap();
+    for to in [V4, V6] {
+        let take = move || [0, 1].map(|_| std::net::TcpStream::connect((to, 80)).unwrap());
+        let _taken = net.client.thread(take).unwrap().join().unwrap();
+        for driver in BOTH {
+            let error = net.connect(driver, &Connector::new(policy()), to).unwrap_err().to_string();
+            assert!(error.contains("local ports") && !error.contains("no route"), "{driver:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_connection_is_left_as_a_plain_one() {
     // Through the timeout and into the poll loop, and not.
     let net = net_with("plain", |link| link.delay(ms(160)));

@@ -117,6 +117,8 @@ impl Driver<'_> {
                             self.race.handle(now, event, &mut actions);
                         }
                     }
+                    // An event behind the one that asked for it has won.
+                    Action::Start(..) if self.race.is_over() => {}
                     Action::Start(attempt, candidate) => {
                         let alone = self.sockets.is_empty() && next == actions.len();
                         let event = self.start(attempt, candidate, alone);

@@ -7,6 +7,7 @@ use super::{Candidate, ConnectError, Event, Memory, Policy, Question, Race, Reme
 use crate::network::Changes;
 use crate::resolve::{Resolve, ResolveError, SystemResolver};
 use crate::{Endpoint, Family, Host, nat64};
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -197,11 +198,15 @@ impl Connector {
         match self.resolver.resolve(name, family) {
             Ok(endpoints) => {
                 let with_port = |endpoint: Endpoint| Candidate::new(endpoint.with_port(target.port));
+                let mut seen = HashSet::new();
+                let is_new = |endpoint: &Endpoint| endpoint.family() == family && seen.insert(*endpoint);
+                // The race takes the first so many, and tells how many it left out.
                 let mut candidates: Vec<Candidate> =
-                    endpoints.into_iter().take(self.policy.max_addresses).map(with_port).collect();
+                    endpoints.into_iter().filter(is_new).map(with_port).collect();
                 // One family alone opens no socket of the other, be it for a look.
                 if self.policy.family.allows(family) {
-                    find_sources(&mut candidates, &self.sources);
+                    let used = candidates.len().min(self.policy.max_addresses);
+                    find_sources(&mut candidates[..used], &self.sources);
                 }
                 if let Some(destination) = &target.destination {
                     lock(&self.shared.memory).recall(self.now(), destination, &self.policy, &mut candidates);

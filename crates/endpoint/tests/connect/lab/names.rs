@@ -149,6 +149,18 @@ fn the_order_is_explained() {
 }
 
 #[test]
+fn what_is_left_out_of_a_long_answer_is_told() {
+    let net = net("long");
+    let long: Vec<&'static str> =
+        (1..=64).map(|n| &*format!("2001:db8:1::{n:x}").leak()).chain(["192.0.2.9"]).collect();
+    let connector = connector(fixed(NAME, &long, &[V4]));
+    let explain = move || connector.explain(&NAME.parse().unwrap(), 80);
+    let trace = net.client.thread(explain).unwrap().join().unwrap();
+    assert_eq!((trace.questions[0].count, trace.questions[0].left_out), (16, 48), "{trace}");
+    assert!(trace.order.iter().all(|place| place.source.is_some()), "{trace}");
+}
+
+#[test]
 fn zones_are_looked_up_when_used() {
     let net = net("zones");
     let link_local = net.server.wait_link_local("eth0", PATIENCE).unwrap();

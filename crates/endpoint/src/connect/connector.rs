@@ -157,8 +157,7 @@ impl Connector {
         if let Some(endpoint) = host.endpoint() {
             let race =
                 Race::to_address(self.policy, Candidate::new(endpoint.with_port(port))).with_host(named);
-            let epoch = lock(&self.shared.memory).epoch();
-            return Prepared { race, target: Target { name: None, port, destination: None, epoch } };
+            return Prepared { race, target: Target { name: None, port, destination: None, epoch: 0 } };
         }
         let epoch = self.refresh();
         let destination = named.to_string();
@@ -224,12 +223,12 @@ impl Connector {
         }
     }
 
-    /// Learns from a race that is over.
+    /// Learns from a race that is over; nothing from one to an address, which leaves no choice.
     pub(super) fn learn(&self, now: Duration, target: &Target, trace: &Trace) {
-        if target.destination.is_some() {
+        if let Some(destination) = &target.destination {
             self.refresh();
+            lock(&self.shared.memory).learn(now, target.epoch, Some(destination), trace);
         }
-        lock(&self.shared.memory).learn(now, target.epoch, target.destination.as_deref(), trace);
     }
 
     pub(super) fn lost(&self, target: &Target, race: Race) -> ConnectError {

@@ -126,8 +126,9 @@ impl Race {
     /// A race to one address.
     pub fn to_address(policy: Policy, candidate: Candidate) -> Self {
         let mut race = Self::new(policy, false);
+        race.pending.reserve_exact(1);
+        race.trace.attempts.reserve_exact(1);
         race.take(candidate);
-        race.sort();
         race
     }
 
@@ -213,13 +214,6 @@ impl Race {
             due = due.min(self.last_start.saturating_add(self.policy.last_resort_delay));
         }
         (due < Duration::MAX).then_some(due)
-    }
-
-    /// When an address that is not known yet could be tried, should it come now. A driver that waits for one
-    /// attempt alone need not listen to the resolver before then; `None` where no answer is awaited.
-    pub fn answers_matter_at(&self) -> Option<Duration> {
-        let awaited = self.questions.contains(&State::Asked);
-        (awaited && !self.over).then_some(if self.ready { self.next } else { Duration::ZERO })
     }
 
     /// Does what is due.
@@ -558,12 +552,13 @@ impl Race {
 /// section 3.1).
 fn synthesise(prefix: &Prefix, address: Ipv4Addr) -> Option<Ipv6Addr> {
     let octets = address.octets();
+    // RFC 1918, RFC 6598.
+    let shared = address.is_private() || (octets[0] == 100 && octets[1] & 0xc0 == 64);
     let never = octets[0] == 0
         || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
-        || address.is_broadcast();
-    // RFC 1918, RFC 6598.
-    let shared = address.is_private() || (octets[0] == 100 && octets[1] & 0xc0 == 64);
-    (!never && !(*prefix == Prefix::WELL_KNOWN && shared)).then(|| prefix.synthesise(address))
+        || address.is_broadcast()
+        || (*prefix == Prefix::WELL_KNOWN && shared);
+    (!never).then(|| prefix.synthesise(address))
 }

@@ -67,6 +67,7 @@ impl Workers {
             state.sweep_at = 2 * state.jobs.len();
         }
         state.jobs.push_back(job);
+        drop(state);
         self.wake.notify_one();
         true
     }

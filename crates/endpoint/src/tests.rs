@@ -149,7 +149,7 @@ fn errors_say_what_to_write() {
 fn hosts() {
     for (given, printed, authority) in [
         ("www.Example.com", "www.example.com", "www.example.com"),
-        ("www.example.com.:80", "www.example.com:80", "www.example.com:80"),
+        ("www.example.com.:80", "www.example.com.:80", "www.example.com:80"),
         ("localhost#53", "localhost:53", "localhost:53"),
         ("_dns.xn--bcher-kva.example", "_dns.xn--bcher-kva.example", "_dns.xn--bcher-kva.example"),
         ("4.example", "4.example", "4.example"),
@@ -163,6 +163,7 @@ fn hosts() {
         assert_eq!(host.to_string(), printed);
         assert_eq!(host.authority(), authority);
         assert_eq!(printed.parse::<Host>().unwrap(), host);
+        assert!(host.name().is_none_or(|name| authority.starts_with(name) && !name.ends_with('.')));
     }
     let long = format!("{}.example", "a".repeat(64));
     for (text, column, reason) in [

@@ -163,7 +163,7 @@ impl Connector {
         let destination = named.to_string();
         let winner = lock(&self.shared.memory).winner(self.now(), &destination, &self.policy);
         let race = Race::to_name(self.policy).with_host(named).expecting(winner);
-        let name = host.name().map(Box::from);
+        let name = host.name_to_resolve().map(Box::from);
         Prepared { race, target: Target { name, port, destination: Some(destination), epoch } }
     }
 

@@ -31,7 +31,7 @@ impl Resolve for SystemResolver {
 /// As [`Resolve::resolve`].
 pub fn lookup(host: &Host, default_port: u16) -> Result<Vec<Endpoint>, ResolveError> {
     let port = host.port().unwrap_or(default_port);
-    let endpoints = match (host.endpoint(), host.name()) {
+    let endpoints = match (host.endpoint(), host.name_to_resolve()) {
         (Some(endpoint), _) => vec![endpoint],
         (None, name) => ask(name.unwrap_or_default(), None)?,
     };

@@ -28,7 +28,10 @@ fn answers_late_never_and_wrong() {
     for (what, v6, v4, expected, from, until) in table {
         for driver in BOTH {
             let resolver = Fixed::new(NAME, v6.clone(), v4.clone());
-            let connector = connector(resolver.clone());
+            // A thread that is to answer in time may not be given that time on a slow machine.
+            let delay = if what == "AAAA within the delay" { ms(2000) } else { policy().resolution_delay };
+            let connector = Connector::new(Policy { resolution_delay: delay, ..policy() })
+                .with_resolver(resolver.clone());
             let made = net.connect(driver, &connector, NAME).unwrap();
             resolver.release();
             assert_eq!(made.to(), expected, "{what}, {driver:?}\n{}", made.trace);
@@ -238,6 +241,22 @@ fn the_systems_resolver_with_dnsmasq() {
         let v4 = Connector::new(policy().with_family(FamilyChoice::Ipv4));
         let error = net.connect(driver, &v4, V6).unwrap_err().to_string();
         assert!(error.contains("it is an IPv6 address, and the choice of family is `ipv4`"), "{error}");
+    }
+}
+
+#[test]
+fn a_final_dot_keeps_the_search_list_away() {
+    let net = net("search");
+    let [right, wrong] = [("host.example", V6), ("host.example.search.example", "2001:db8:1::2")]
+        .map(|(name, to)| format!("--host-record={name},{to}"));
+    let _dnsmasq = dnsmasq(&net, &[&right, &wrong, "--local=/example/"]);
+    let settings = format!("nameserver {V6}\nsearch search.example\noptions ndots:5\n");
+    net.client.write_file("/etc/resolv.conf", settings).unwrap();
+    for driver in BOTH {
+        for (name, to) in [("host.example.", V6), ("host.example", "2001:db8:1::2")] {
+            let made = net.connect(driver, &Connector::new(policy()), name).unwrap();
+            assert_eq!(made.to(), to, "{name}, {driver:?}\n{}", made.trace);
+        }
     }
 }
 

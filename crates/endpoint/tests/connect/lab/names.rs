@@ -209,7 +209,11 @@ fn dnsmasq(net: &Net, records: &[&str]) -> lab::Process {
     let process = net.server.spawn(&command).unwrap();
     lab::wait_for("dnsmasq listens", PATIENCE, || {
         assert!(process.status().is_none(), "{}", process.output());
-        net.server.listening(lab::Transport::Udp, 53)
+        // At the address that is asked: it opens one socket after the other.
+        let words = V6.parse::<std::net::Ipv6Addr>().unwrap().to_bits().to_be_bytes();
+        let word = |at: usize| u32::from_ne_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
+        let socket = format!("{:08X}{:08X}{:08X}{:08X}:0035", word(0), word(4), word(8), word(12));
+        net.server.run(|| std::fs::read_to_string("/proc/thread-self/net/udp6")).unwrap().contains(&socket)
     })
     .unwrap();
     net.client.write_file("/etc/resolv.conf", format!("nameserver {V6}\n")).unwrap();

@@ -4,7 +4,7 @@
 #   fuzz/minimise.sh [TARGET...]
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- dhcpv6 ndp server client dns endpoint
+[ $# -gt 0 ] || set -- dhcpv6 ndp server client dns endpoint connect
 host=$(rustc -vV | sed -n 's/^host: //p')
 for target; do
     rm -rf "target/fuzz/chosen/$target"

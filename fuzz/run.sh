@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- dhcpv6 ndp server client dns endpoint
+[ $# -gt 0 ] || set -- dhcpv6 ndp server client dns endpoint connect
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 # Coverage feedback as libFuzzer wants it, without a nightly compiler. With --target it is not put into build scripts, which

@@ -2,11 +2,13 @@
 //! each asserts what has to hold for all of them.
 
 mod client;
+mod connect;
 mod cores;
 mod kit;
 mod packets;
 
 pub use client::client;
+pub use connect::connect;
 pub use cores::{dns, server};
 pub use kit::endpoint;
 pub use packets::{dhcpv6, ndp};
@@ -22,4 +24,5 @@ pub const TARGETS: &[Target] = &[
     ("client", client),
     ("dns", dns),
     ("endpoint", endpoint),
+    ("connect", connect),
 ];

@@ -56,6 +56,11 @@ fn endpoint() {
 }
 
 #[test]
+fn connect() {
+    replay("connect");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let folder = corpus("");
     let mut found: Vec<String> = fs::read_dir(folder)

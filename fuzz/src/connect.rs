@@ -1,4 +1,5 @@
-//! Happy Eyeballs: a network that does what the bytes say, with a driver that keeps to the rules and one that does not.
+//! Happy Eyeballs: a network that does what the bytes say, with a driver that keeps to the rules and one that
+//! does not.
 
 use crate::cores::Script;
 use sixgate_endpoint::connect::{
@@ -23,8 +24,9 @@ struct Seen {
     over: bool,
 }
 
-/// A race to a name or an address: answers come late, twice, changed and unasked, attempts end or do not, and the clock
-/// jumps. What is asked, tried and ended is within the policy, and it comes to one end, by the deadline at the latest.
+/// A race to a name or an address: answers come late, twice, changed and unasked, attempts end or do not, and
+/// the clock jumps. What is asked, tried and ended is within the policy, and it comes to one end, by the
+/// deadline at the latest.
 pub fn connect(bytes: &[u8]) {
     let Some((&[how, values, delays], rest)) = bytes.split_first_chunk::<3>() else { return };
     let ms = |value: u8, unit: u64| Duration::from_millis(u64::from(value) * unit);

@@ -1,9 +1,9 @@
 //! The driver for programs that block.
 //!
-//! Sockets do not block while they connect, and the loop waits for them. One that has begun is looked at again
-//! at once: within a host the handshake is over by then, and such a connection takes two system calls more than
-//! a plain one. It takes none more where an address is all there is and the policy has no deadline, for then
-//! the kernel may wait.
+//! Sockets do not block while they connect, and the loop waits for them. One that has begun is looked at
+//! again at once: within a host the handshake is over by then, and such a connection takes two system calls
+//! more than a plain one. It takes none more where an address is all there is and the policy has no deadline,
+//! for then the kernel may wait.
 
 use super::connector::{Prepared, Target};
 use super::system::{failure, socket};
@@ -190,7 +190,7 @@ impl Driver<'_> {
             // How far it has got.
             result = socket.connect(&address);
         }
-        // Whatever it was for the handshake: the program finds a socket that blocks, the loop one that does not.
+        // The program finds a socket that blocks, the loop one that does not.
         let under_way = result.as_ref().is_err_and(is_under_way);
         if blocking == under_way
             && let Err(error) = ioctl_fionbio(&socket, under_way)

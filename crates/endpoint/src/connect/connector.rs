@@ -25,8 +25,8 @@ pub struct Connection<S> {
 }
 
 /// Makes connections. One for the whole program, so that they learn from each other; clones are the same one.
-/// A program with threads in several network namespaces needs one for each: what is remembered, and the threads
-/// that ask the resolver, belong to the namespace in which they began.
+/// A program with threads in several network namespaces needs one for each: what is remembered, and the
+/// threads that ask the resolver, belong to the namespace in which they began.
 #[derive(Clone)]
 pub struct Connector {
     pub(super) policy: Policy,

@@ -30,8 +30,8 @@ struct Driver {
 
 impl Connector {
     /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every
-    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself, on a thread
-    /// that is not the runtime's: the runtime's end does not wait for it.
+    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself, on a
+    /// thread that is not the runtime's: the runtime's end does not wait for it.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.

@@ -48,8 +48,8 @@ impl Workers {
     }
 
     /// Hands a question to a thread, or lets it wait for one; it is dropped there when its asker is. So what
-    /// waits is bounded by those who wait for it. `run` does not panic. `false` where the system has no thread
-    /// to give.
+    /// waits is bounded by those who wait for it. `run` does not panic. `false` where the system has no
+    /// thread to give.
     pub(super) fn submit(self: &Arc<Self>, asker: &Arc<()>, run: impl FnOnce() + Send + 'static) -> bool {
         let job = Job { asker: Arc::downgrade(asker), run: Box::new(run) };
         let mut state = self.lock();

@@ -91,8 +91,8 @@ fn domain(family: Family) -> Domain {
 }
 
 /// RFC 6761 section 6.3: always loopback, and no question to anybody. Where `/etc/hosts` has one family of it
-/// alone, as in many containers, the other would be asked of DNS. Names below it are left to the system, which
-/// may have them in its files.
+/// alone, as in many containers, the other would be asked of DNS. Names below it are left to the system,
+/// which may have them in its files.
 fn is_localhost(name: &str) -> bool {
     name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost")
 }

@@ -199,7 +199,7 @@ fn errors_are_one_line() {
 fn hosts() {
     for (given, printed, authority) in [
         ("www.Example.com", "www.example.com", "www.example.com"),
-        ("www.example.com.:80", "www.example.com:80", "www.example.com:80"),
+        ("www.example.com.:80", "www.example.com.:80", "www.example.com:80"),
         ("localhost#53", "localhost:53", "localhost:53"),
         ("_dns.xn--bcher-kva.example", "_dns.xn--bcher-kva.example", "_dns.xn--bcher-kva.example"),
         ("4.example", "4.example", "4.example"),
@@ -213,6 +213,7 @@ fn hosts() {
         assert_eq!(host.to_string(), printed);
         assert_eq!(host.authority(), authority);
         assert_eq!(printed.parse::<Host>().unwrap(), host);
+        assert!(host.name().is_none_or(|name| authority.starts_with(name) && !name.ends_with('.')));
     }
     let long = format!("{}.example", "a".repeat(64));
     for (text, column, reason) in [

@@ -95,6 +95,10 @@ fn a_search_for_explicit_families_outside_the_kit_fits_one_screen() {
         }
         let mut files = Vec::new();
         sources(&room.join("src"), &mut files);
+        // DHCPv4 is IPv4's, as DHCPv6 and ND are IPv6's: its addresses are of one family, and nothing branches on that.
+        files.retain(|file| {
+            !file.components().any(|part| part.as_os_str() == "v4" || part.as_os_str() == "dhcpv4")
+        });
         for file in files {
             let text = std::fs::read_to_string(&file).expect("a source");
             let explicit = |line: &&str| EXPLICIT.iter().any(|word| line.contains(word));

@@ -153,8 +153,8 @@ fn failed(name: &str, family: Option<Family>, error: LookupError) -> Result<Vec<
 /// `EMFILE`, `ENFILE` or `ENOMEM`, where this process can open nothing further.
 fn lacks_descriptors() -> Option<i32> {
     use rustix::io::Errno;
-    use rustix::net::{AddressFamily, SocketType, socket};
-    let errno = socket(AddressFamily::UNIX, SocketType::DGRAM, None).err()?;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let errno = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).err()?;
     matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM).then(|| errno.raw_os_error())
 }
 

@@ -286,8 +286,12 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         let Waiter { client, asked, rewrite, .. } = waiter;
         let Some(rewrite) = rewrite else { return self.reply(client, &asked, answer, age, extra, actions) };
         if let Some(answer) = self.rewritten(now, &asked, rewrite, answer, age) {
-            self.reply(client, &asked, &answer, Age::Seconds(0), extra, actions);
+            return self.reply(client, &asked, &answer, Age::Seconds(0), extra, actions);
         }
+        // AAAA records are longer than A records: what was made of them is longer than a message can be.
+        self.counters.servfail += 1;
+        let bytes = reply::refuse(&asked, ResponseCode::ServFail, &self.config);
+        actions.push(Action::Reply { client, bytes });
     }
 
     /// Answers from the cache, or gives the client back.

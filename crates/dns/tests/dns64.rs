@@ -371,6 +371,11 @@ fn what_does_not_fit_is_cut_and_told_over_tcp() {
     assert_eq!(world.replies.remove(0).1.answers.len(), 60);
     // 60 times 16 octets fit: the A question is not cut.
     assert_eq!(world.reply(&question("many.example.", RecordType::A)).answers.len(), 60);
+    // 3,000 A records fit a message, as many AAAA records do not.
+    let nodes: Vec<String> = (0..3_000).map(|n| format!("8.8.{}.{}", n / 250, n % 250)).collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let reply = world.look_up("most.example.", |sent| v4_only(sent, 60, (60, 60), &nodes));
+    assert_eq!((reply.metadata.response_code, reply.answers.len()), (ResponseCode::ServFail, 0));
     // A client without EDNS gets none, and 512 octets.
     let mut plain = query.clone();
     plain.edns = None;

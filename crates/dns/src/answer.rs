@@ -145,8 +145,8 @@ impl Answer {
         Message::from_vec(&self.body(&[], ttl)).ok()
     }
 
-    /// Whether DNS64 may look for A records (RFC 6147 sections 5.1.1 to 5.1.3): there is no such data, or an error
-    /// that says nothing of the name.
+    /// Whether DNS64 may look for A records (RFC 6147 sections 5.1.1 to 5.1.3): there is no such data, or an
+    /// error that says nothing of the name.
     pub(crate) fn leaves_it_open(&self) -> bool {
         match self.code {
             ResponseCode::NoError => !self.has_data,

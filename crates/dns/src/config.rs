@@ -37,7 +37,7 @@ pub struct Config {
     /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to
     /// them is secure (RFC 4035 section 4.9.3).
     pub trust_upstream_ad: bool,
-    /// Gives IPv6 addresses to names that have IPv4 addresses only: see [`Dns64`]. Nobody's default: it takes a
+    /// Gives IPv6 addresses to names that have IPv4 addresses only: see [`Dns64`]. Off by default: it takes a
     /// NAT64.
     pub dns64: Option<Dns64>,
 }

@@ -1,5 +1,5 @@
-//! DNS64 (RFC 6147): IPv6 addresses for names that have IPv4 addresses only. What is said here of one message is
-//! pure; `forwarder/synthesis.rs` asks the questions.
+//! DNS64 (RFC 6147): IPv6 addresses for names that have IPv4 addresses only. What is said here of one message
+//! is pure; `forwarder/synthesis.rs` asks the questions.
 
 use std::net::Ipv6Addr;
 
@@ -11,8 +11,8 @@ use sixgate_endpoint::nat64::{Prefix, WELL_KNOWN_ADDRESSES};
 
 use crate::names::{Local, address_of, soa};
 
-/// Seconds that a synthesised address may be kept where no SOA tells (RFC 6147 section 5.1.7), and that what is said
-/// of the prefix itself may be kept.
+/// Seconds that a synthesised address may be kept where no SOA tells (RFC 6147 section 5.1.7), and that what
+/// is said of the prefix itself may be kept.
 pub(crate) const TTL: u32 = 600;
 /// `::ffff:0:0/96`, which no AAAA record should hold (RFC 6147 section 5.1.4).
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
@@ -42,8 +42,8 @@ const GLOBAL: [[u8; 4]; 2] = [[192, 0, 0, 9], [192, 0, 0, 10]];
 /// Whoever turns it on must have a NAT64 that carries the prefix, or such names lead nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dns64 {
-    /// The NAT64's prefix. The well-known one stands for global IPv4 addresses only (RFC 6052 section 3.1): where
-    /// private ones shall be reached, it takes a prefix of the network.
+    /// The NAT64's prefix. The well-known one stands for global IPv4 addresses only (RFC 6052 section 3.1):
+    /// where private ones shall be reached, it takes a prefix of the network.
     pub prefix: Prefix,
     /// AAAA records with these addresses count as none (RFC 6147 section 5.1.4).
     pub excluded: Vec<Ipv6Net>,
@@ -77,9 +77,10 @@ impl Dns64 {
         excluded as u64
     }
 
-    /// Makes the answer to an A question that to the AAAA question for the same name (RFC 6147 section 5.1.7): chains of
-    /// CNAME and DNAME stay (section 5.1.5), as do the other sections (sections 5.3.2 and 5.4). No address is told
-    /// for longer than `cap` seconds. Returns how many addresses were made, and how many A records went.
+    /// Makes the answer to an A question that to the AAAA question for the same name (RFC 6147 section
+    /// 5.1.7): chains of CNAME and DNAME stay (section 5.1.5), as do the other sections (sections 5.3.2 and
+    /// 5.4). No address is told for longer than `cap` seconds. Returns how many addresses were made, and how
+    /// many A records went.
     pub(crate) fn synthesise(&self, message: &mut Message, cap: u32) -> (u64, u64) {
         let (mut made, mut withheld) = (0, 0);
         for question in &mut message.queries {
@@ -100,8 +101,8 @@ impl Dns64 {
         (made, withheld)
     }
 
-    /// The name below `in-addr.arpa.` that stands behind a name of this prefix below `ip6.arpa.` (RFC 6147 section
-    /// 5.3.1).
+    /// The name below `in-addr.arpa.` that stands behind a name of this prefix below `ip6.arpa.` (RFC 6147
+    /// section 5.3.1).
     pub(crate) fn pointed(&self, name: &Name) -> Option<Name> {
         let lower = name.to_lowercase();
         let mut labels: Vec<&[u8]> = lower.iter().collect();
@@ -114,8 +115,8 @@ impl Dns64 {
         Some(reverse_name(A(self.prefix.extract(address)?)))
     }
 
-    /// What a DNS64 says without asking: `ipv4only.arpa.`, by which hosts learn the prefix (RFC 7050), and the names
-    /// of its addresses (RFC 8880 sections 7.1 and 7.2).
+    /// What a DNS64 says without asking: `ipv4only.arpa.`, by which hosts learn the prefix (RFC 7050), and
+    /// the names of its addresses (RFC 8880 sections 7.1 and 7.2).
     pub(crate) fn special(&self, name: &Name, kind: RecordType, dnssec_ok: bool) -> Option<Local> {
         if !name.iter().next_back().is_some_and(|top| top.eq_ignore_ascii_case(b"arpa")) {
             return None;

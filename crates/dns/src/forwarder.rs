@@ -62,7 +62,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         self.upstreams.replace(upstreams);
     }
 
-    /// Turns DNS64 on, off or to another prefix. What is kept was kept by the old rules, and is forgotten if it differs.
+    /// Turns DNS64 on, off or to another prefix. What is kept was kept by the old rules, and is forgotten if
+    /// it differs.
     pub fn set_dns64(&mut self, dns64: Option<Dns64>) {
         if self.config.dns64 != dns64 {
             self.config.dns64 = dns64;
@@ -223,7 +224,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
     }
 
-    /// Those who wait have waited long enough for an answer whose time is over; or for the A question to be asked too.
+    /// Those who wait have waited long enough for an answer whose time is over; or for the A question to be
+    /// asked too.
     fn lose_patience(&mut self, now: Duration, mut lookup: Lookup<P>, actions: &mut Vec<Action<P>>) {
         let (subject, share, deadline) = (lookup.subject.clone(), lookup.share, lookup.deadline);
         let waiters = std::mem::take(&mut lookup.waiters);
@@ -470,8 +472,8 @@ fn close<P>(lookup: &Lookup<P>, actions: &mut Vec<Action<P>>) {
     actions.extend(lookup.attempts.iter().map(|attempt| Action::Done { token: attempt.token }));
 }
 
-/// A response with this ID (RFC 5452 section 9.1) and no more than one question. What cannot be decoded beyond
-/// the header is told apart later.
+/// A response with this ID (RFC 5452 section 9.1) and no more than one question. What cannot be decoded
+/// beyond the header is told apart later.
 fn is_answer_to(id: u16, bytes: &[u8]) -> bool {
     let [high, low] = id.to_be_bytes();
     matches!(bytes, [a, b, flags, _, 0, 0 | 1, ..] if *a == high && *b == low && flags & 0x80 != 0)

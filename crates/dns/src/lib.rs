@@ -24,15 +24,15 @@
 //!
 //! # DNS64
 //!
-//! With [`Config::dns64`], a name that has A records only is given AAAA records that lead through a NAT64 (RFC
-//! 6147). The cache keeps what upstreams said, for A and for AAAA: a synthesised answer is made of the two for each
-//! client, and is not kept itself.
+//! With [`Config::dns64`], a name that has A records only is given AAAA records that lead through a NAT64
+//! (RFC 6147). The cache keeps what upstreams said, for A and for AAAA: a synthesised answer is made of the
+//! two for each client, and is not kept itself.
 //!
 //! # Where validation goes
 //!
 //! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A
-//! validator will judge it there (and set or clear AD); it needs further questions, which the forwarder asks as it
-//! asks a client's.
+//! validator will judge it there (and set or clear AD); it needs further questions, which the forwarder asks
+//! as it asks a client's.
 
 mod action;
 mod answer;

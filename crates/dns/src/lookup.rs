@@ -113,7 +113,8 @@ impl Subject {
 
 /// The key of a question: `question` is its section, as somebody spelled it.
 pub(crate) fn key(question: &[u8], asked: &Asked) -> Box<[u8]> {
-    // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section 4.6).
+    // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section
+    // 4.6).
     let mut key = question.to_ascii_lowercase();
     key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
     // Type and class must not change case; they stand at the end.

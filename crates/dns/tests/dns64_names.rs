@@ -1,4 +1,5 @@
-//! What DNS64 says of its own prefix: the names in it, and how hosts discover it. And names that it leaves alone.
+//! What DNS64 says of its own prefix: the names in it, and how hosts discover it. And names that it leaves
+//! alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

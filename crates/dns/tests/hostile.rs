@@ -121,10 +121,12 @@ proptest! {
         prop_assert_eq!(world.done.len(), world.sent.len(), "every socket is closed again");
     }
 
-    /// However the answers come: every AAAA record of a reply is an upstream's or stands for an A record, no TTL is longer
-    /// than what was told, and each query gets one reply.
+    /// However the answers come: every AAAA record of a reply is an upstream's or stands for an A record, no
+    /// TTL is longer than what was told, and each query gets one reply.
     #[test]
-    fn synthesised_answers(steps in prop::collection::vec((0..4_u8, 0..3_u8, 0..400_u32, any::<u32>(), 0..120_u64), 1..40)) {
+    fn synthesised_answers(
+        steps in prop::collection::vec((0..4_u8, 0..3_u8, 0..400_u32, any::<u32>(), 0..120_u64), 1..40),
+    ) {
         let mut world = World::new(config(true), &[upstream(1)]);
         for (what, host, ttl, node, seconds) in steps {
             let query = question(&format!("n{host}.example."), RecordType::AAAA);

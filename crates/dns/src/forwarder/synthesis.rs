@@ -1,5 +1,5 @@
-//! DNS64 (RFC 6147) in the forwarder: an AAAA question whose answer leaves it open goes on as the A question for the
-//! same name, and whoever waits for it gets what [`Dns64`](crate::Dns64) makes of that answer.
+//! DNS64 (RFC 6147) in the forwarder: an AAAA question whose answer leaves it open goes on as the A question
+//! for the same name, and whoever waits for it gets what [`Dns64`](crate::Dns64) makes of that answer.
 
 use core::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::{Action, Names};
 /// What the second question gets beyond the time of the first, so that it does not end before the first does.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// Until when the addresses may be kept that are made because of this answer to an AAAA question (RFC 6147 section
-/// 5.1.7).
+/// Until when the addresses may be kept that are made because of this answer to an AAAA question (RFC 6147
+/// section 5.1.7).
 pub(super) fn until(now: Duration, answer: &Answer, stored: Duration) -> Duration {
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     match answer.denial {
@@ -29,9 +29,9 @@ pub(super) fn until(now: Duration, answer: &Answer, stored: Duration) -> Duratio
 }
 
 impl<P: Clone + PartialEq> Forwarder<P> {
-    /// Whether DNS64 has a say in this question. With DO and CD set, the client validates, and synthesises, itself
-    /// (RFC 6147 section 5.5). With DO alone it leaves validation to us; we leave it to the upstream, and nothing that
-    /// was synthesised has AD set.
+    /// Whether DNS64 has a say in this question. With DO and CD set, the client validates, and synthesises,
+    /// itself (RFC 6147 section 5.5). With DO alone it leaves validation to us; we leave it to the upstream,
+    /// and nothing that was synthesised has AD set.
     pub(super) fn synthesises(&self, subject: &Subject) -> bool {
         self.config.dns64.is_some()
             && subject.kind == RecordType::AAAA
@@ -118,8 +118,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
     }
 
-    /// The AAAA question takes long: asks the A question beside it (RFC 6147 section 5.1.8), so that its answer is there
-    /// if the first gets none (section 5.1.3).
+    /// The AAAA question takes long: asks the A question beside it (RFC 6147 section 5.1.8), so that its
+    /// answer is there if the first gets none (section 5.1.3).
     pub(super) fn ask_ahead(
         &mut self,
         now: Duration,

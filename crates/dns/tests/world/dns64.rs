@@ -45,7 +45,8 @@ pub(crate) fn answers(message: &Message) -> Vec<String> {
 }
 
 impl World {
-    /// Asks for AAAA records of `text`, has each question that the upstream gets answered, and gives the reply.
+    /// Asks for AAAA records of `text`, has each question that the upstream gets answered, and gives the
+    /// reply.
     pub(crate) fn look_up(&mut self, text: &str, make: impl Fn(&Sent) -> Message) -> Message {
         self.look_up_as(&question(text, RecordType::AAAA), make)
     }

@@ -9,8 +9,8 @@ use toml::Spanned;
 const KEY: &str = "dns.dns64";
 
 impl Reader<'_> {
-    /// Reads the prefix, and warns where names would be given addresses that lead nowhere: the field's known accident is
-    /// DNS64 without a NAT64.
+    /// Reads the prefix, and warns where names would be given addresses that lead nowhere: the field's known
+    /// accident is DNS64 without a NAT64.
     pub(super) fn dns64(
         &mut self,
         text: &Spanned<String>,
@@ -47,8 +47,14 @@ impl Reader<'_> {
             self.warn(
                 text.span(),
                 KEY,
-                format!("{told}: names that have IPv4 addresses only get addresses in {net}, which lead nowhere without a NAT64"),
-                format!("where a NAT64 carries {net}, add pref64 = \"{net}\" to each [[lan]]; where there is none, take dns64 out"),
+                format!(
+                    "{told}: names that have IPv4 addresses only get addresses in {net}, which lead nowhere \
+                     without a NAT64"
+                ),
+                format!(
+                    "where a NAT64 carries {net}, add pref64 = \"{net}\" to each [[lan]]; where there is \
+                     none, take dns64 out"
+                ),
             );
         }
         Some(prefix)

@@ -1,4 +1,5 @@
-//! DNS64: a host without IPv4 reaches a name that has A records only, and learns the prefix from the system's resolver.
+//! DNS64: a host without IPv4 reaches a name that has A records only, and learns the prefix from the system's
+//! resolver.
 
 use crate::mistakes::run;
 use crate::network::*;
@@ -6,7 +7,8 @@ use sixgate_endpoint::nat64;
 use sixgate_endpoint::resolve::SystemResolver;
 use sixgate_lab::{Command, Signal, Transport};
 
-/// A prefix of the network: the well-known one would not stand for an address of documentation (RFC 6052 section 3.1).
+/// A prefix of the network: the well-known one would not stand for an address of documentation (RFC 6052
+/// section 3.1).
 const PREFIX: &str = "2001:db8:64::/96";
 /// 203.0.113.80 in it. The ISP has it on its loopback interface, where a NAT64 would stand.
 const FAR_V4: &str = "2001:db8:64::cb00:7150";

@@ -5,6 +5,7 @@
 //! exist?) is asked by [`Config::check_links`].
 
 mod diagnostic;
+mod dns64;
 mod file;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
@@ -12,6 +13,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 use file::File;
 use ipnet::Ipv6Net;
 use sixgate_dns::Names;
+use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -154,6 +156,8 @@ pub(crate) struct Dns {
     pub(crate) enabled: bool,
     /// Resolvers to ask; empty stands for those the uplink tells of.
     pub(crate) upstreams: Vec<Endpoint>,
+    /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
+    pub(crate) dns64: Option<Prefix>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
 }
@@ -357,7 +361,7 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
-        let dns = self.dns(file.dns.unwrap_or_default());
+        let dns = self.dns(file.dns.unwrap_or_default(), &lans);
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
@@ -536,7 +540,9 @@ impl Reader<'_> {
         }
     }
 
-    fn dns(&mut self, dns: file::Dns) -> Dns {
+    fn dns(&mut self, dns: file::Dns, lans: &[(Lan, Range<usize>)]) -> Dns {
+        let enabled = dns.enabled.unwrap_or(true);
+        let dns64 = dns.dns64.and_then(|text| self.dns64(&text, lans, enabled));
         let mut upstreams = Vec::new();
         for text in dns.upstreams.unwrap_or_default() {
             let found = text.get_ref().parse::<Endpoint>().map_err(|error| (error.what(), error.remedy()));
@@ -573,7 +579,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled: dns.enabled.unwrap_or(true), upstreams, hosts }
+        Dns { enabled, upstreams, dns64, hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

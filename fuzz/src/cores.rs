@@ -234,7 +234,14 @@ pub(crate) fn well_formed(bytes: &[u8]) {
 /// The DNS forwarder: questions over UDP and TCP, answers to what it asked with the right ID and with any, failures and
 /// time. Every reply is one, has its question's ID, and fits.
 pub fn dns(bytes: &[u8]) {
-    let config = sixgate_dns::Config { max_lookups: 4, cache_entries: 8, ..sixgate_dns::Config::default() };
+    forward(bytes, None);
+    // The same bytes again where names are given addresses of a NAT64.
+    forward(bytes, Some(sixgate_dns::Dns64::new(sixgate_endpoint::nat64::Prefix::WELL_KNOWN)));
+}
+
+fn forward(bytes: &[u8], dns64: Option<sixgate_dns::Dns64>) {
+    let config =
+        sixgate_dns::Config { max_lookups: 4, cache_entries: 8, dns64, ..sixgate_dns::Config::default() };
     let mut forwarder: Forwarder<u8> = Forwarder::new(config, fastrand::Rng::with_seed(7));
     let upstreams: [Endpoint; 2] =
         ["[2001:db8::53]:53", "[2001:db8::54]:53"].map(|text| text.parse().expect("a socket address"));

@@ -2,6 +2,7 @@
 //! each asserts what has to hold for all of them.
 
 mod client;
+mod connect;
 mod cores;
 mod kit;
 mod packets;
@@ -9,6 +10,7 @@ mod server_v4;
 mod xlat;
 
 pub use client::client;
+pub use connect::connect;
 pub use cores::{dns, server};
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
@@ -28,5 +30,6 @@ pub const TARGETS: &[Target] = &[
     ("client", client),
     ("dns", dns),
     ("endpoint", endpoint),
+    ("connect", connect),
     ("xlat", xlat),
 ];

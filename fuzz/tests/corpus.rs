@@ -66,6 +66,11 @@ fn endpoint() {
 }
 
 #[test]
+fn connect() {
+    replay("connect");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }

@@ -75,6 +75,10 @@ pub(crate) struct Answer {
     pub(crate) code: ResponseCode,
     pub(crate) authoritative: bool,
     pub(crate) authentic: bool,
+    /// It has records of the type that was asked for.
+    pub(crate) has_data: bool,
+    /// Seconds that its SOA gave a denial when it was stored.
+    pub(crate) denial: Option<u32>,
     pub(crate) errors: Vec<ExtendedError>,
 }
 
@@ -87,7 +91,11 @@ impl Answer {
         if wire.get(2)? & 0x02 != 0 {
             return None;
         }
+        let kind = message.queries.first().map(Query::query_type);
+        let mut authorities = message.authorities.iter();
         Some(Self {
+            has_data: message.answers.iter().any(|record| Some(record.record_type()) == kind),
+            denial: authorities.find(|record| record.record_type() == RecordType::SOA).map(|soa| soa.ttl),
             wire,
             layout,
             code: message.metadata.response_code,
@@ -125,11 +133,25 @@ impl Answer {
         Self::encode(&Self::with(name, kind, ResponseCode::ServFail), false, errors)
     }
 
-    /// What [`finish`] made of an upstream's message.
+    /// What [`finish`] made of an upstream's message, or DNS64 of several.
     pub(crate) fn forwarded(mut message: Message, errors: Vec<ExtendedError>) -> Option<Self> {
         message.edns = None;
         message.signature = None;
         Self::encode(&message, false, errors)
+    }
+
+    /// The message again, with each TTL as `ttl` makes it of the stored one, for DNS64 to make another of.
+    pub(crate) fn message(&self, ttl: impl Fn(u32) -> u32) -> Option<Message> {
+        Message::from_vec(&self.body(&[], ttl)).ok()
+    }
+
+    /// Whether DNS64 may look for A records (RFC 6147 sections 5.1.1 to 5.1.3): there is no such data, or an
+    /// error that says nothing of the name.
+    pub(crate) fn leaves_it_open(&self) -> bool {
+        match self.code {
+            ResponseCode::NoError => !self.has_data,
+            code => code == ResponseCode::ServFail,
+        }
     }
 
     /// Octets that keeping it costs.
@@ -198,8 +220,7 @@ fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The one step that each upstream answer takes before it is stored or sent: the place for validation and for
-/// DNS64.
+/// The one step that each upstream answer takes before it is stored or sent: the place for validation.
 ///
 /// Today it takes away what the client did not ask for (RFC 4035 section 3.2.1), caps TTLs, limits a denial's
 /// to what its SOA allows (RFC 2308 section 5), and drops an AD bit that nobody vouched for.

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::Dns64;
+
 /// Limits and times of a [`Forwarder`](crate::Forwarder). The defaults suit a home and a small office.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -35,6 +37,9 @@ pub struct Config {
     /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to
     /// them is secure (RFC 4035 section 4.9.3).
     pub trust_upstream_ad: bool,
+    /// Gives IPv6 addresses to names that have IPv4 addresses only: see [`Dns64`]. Off by default: it takes a
+    /// NAT64.
+    pub dns64: Option<Dns64>,
 }
 
 impl Default for Config {
@@ -53,6 +58,7 @@ impl Default for Config {
             deadline: Duration::from_millis(4_500),
             udp_payload: 1232,
             trust_upstream_ad: false,
+            dns64: None,
         }
     }
 }

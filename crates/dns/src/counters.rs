@@ -36,6 +36,16 @@ pub struct Counters {
     /// Answers dropped: unknown token, other sender, other ID, other question, or not readable (RFC 5452
     /// section 9.1).
     pub upstream_mismatches: u64,
+    /// Replies with AAAA records made of A records (RFC 6147).
+    pub dns64_synthesised: u64,
+    /// Queries for the name of an address in the NAT64's prefix, led to that of the IPv4 address.
+    pub dns64_pointers: u64,
+    /// Queries by which a host learns the NAT64's prefix (RFC 7050), answered here.
+    pub dns64_discoveries: u64,
+    /// AAAA records of upstreams that count as none (RFC 6147 section 5.1.4).
+    pub dns64_excluded: u64,
+    /// A records that the well-known prefix must not stand for, left out of replies (RFC 6052 section 3.1).
+    pub dns64_withheld: u64,
     /// Answers in the cache now.
     pub cached: u64,
     /// Questions under way now.

@@ -1,5 +1,8 @@
 //! Questions of clients, on their way to an answer.
 
+mod asking;
+mod synthesis;
+
 use core::time::Duration;
 use sixgate_endpoint::Endpoint;
 
@@ -8,11 +11,11 @@ use hickory_proto::rr::RecordType;
 
 use crate::answer::{Answer, ExtendedError, finish};
 use crate::cache::Cache;
-use crate::lookup::{Attempt, Lookup, Lookups, Subject, Waiter};
+use crate::lookup::{Lookup, Lookups, Rewrite, Subject, Waiter};
 use crate::question::{self, Asked, Query};
 use crate::reply::{self, Age};
 use crate::upstream::Upstreams;
-use crate::{Action, Client, Config, Counters, Names, Token, Transport};
+use crate::{Action, Client, Config, Counters, Dns64, Names, Token, Transport};
 
 /// A client waits this long before it gets a stale answer (RFC 8767 section 5).
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
@@ -59,6 +62,15 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         self.upstreams.replace(upstreams);
     }
 
+    /// Turns DNS64 on, off or to another prefix. What is kept was kept by the old rules, and is forgotten if
+    /// it differs.
+    pub fn set_dns64(&mut self, dns64: Option<Dns64>) {
+        if self.config.dns64 != dns64 {
+            self.config.dns64 = dns64;
+            self.cache = Cache::new(self.config.cache_entries, self.config.cache_octets);
+        }
+    }
+
     /// A client's message, without TCP's length.
     pub fn handle_query(
         &mut self,
@@ -77,9 +89,11 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 return;
             }
         };
-        let local = names.answer(&name, kind, asked.dnssec_ok());
+        let local = self.answer_locally(&name, kind, asked.dnssec_ok(), names);
         let denied = local.as_ref().is_some_and(|local| local.code == ResponseCode::NXDomain);
-        let ours = match local {
+        let pointed = self.pointed(&name, kind, &asked).filter(|_| denied || local.is_none());
+        let behind = pointed.as_ref().and_then(|target| self.answer_behind(&name, target, &asked, names));
+        let ours = match behind.or(local.filter(|_| pointed.is_none())) {
             _ if kind == RecordType::ANY && !denied => Answer::any(&name),
             Some(local) => Answer::local(&name, kind, local),
             None => None,
@@ -92,17 +106,25 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         if !asked.recursion_desired {
             return self.refuse(client, &asked, ResponseCode::Refused, actions);
         }
-        let subject = Subject::new(name, kind, &asked);
-        let Some((client, asked)) = self.answer_from_cache(now, client, asked, &subject, actions) else {
-            return;
+        let deadline = now.saturating_add(self.config.deadline);
+        let (subject, rewrite) = match pointed {
+            None => (Subject::new(name, kind, &asked), None),
+            Some(target) => (Subject::other(target, kind, &asked), Some(Rewrite::Pointer(name))),
         };
-        self.counters.misses += 1;
+        let waiter = Waiter { client, asked, deadline, missed: false, rewrite };
+        self.resolve(now, waiter, subject, actions);
+    }
+
+    /// Answers from the cache, or by asking.
+    fn resolve(&mut self, now: Duration, waiter: Waiter<P>, subject: Subject, actions: &mut Vec<Action<P>>) {
+        let Some(mut waiter) = self.answer_from_cache(now, waiter, &subject, actions) else { return };
+        self.counters.misses += u64::from(!waiter.missed);
+        waiter.missed = true;
         if self.upstreams.is_empty() {
             let error = ExtendedError::new(ExtendedError::NOT_READY, "no upstream resolver is known yet");
-            let waiter = Waiter { client, asked };
             return self.fail(now, &subject, vec![waiter], vec![error], false, actions);
         }
-        self.ask(now, client, asked, subject, actions);
+        self.ask(now, waiter, subject, actions);
     }
 
     /// A message that came on the socket of `token` from `upstream`, without TCP's length.
@@ -185,11 +207,6 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 self.give_up(now, lookup, actions);
                 continue;
             }
-            if lookup.stale_at <= now {
-                lookup.stale_at = Duration::MAX;
-                let waiters = std::mem::take(&mut lookup.waiters);
-                lookup.waiters = self.answer_stale(now, &lookup.subject.key, waiters, actions);
-            }
             if lookup.retry_at <= now {
                 for attempt in lookup.attempts.iter_mut().filter(|attempt| !attempt.overdue) {
                     attempt.overdue = true;
@@ -198,7 +215,27 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 }
                 self.send_next(now, &mut lookup, actions);
             }
-            self.lookups.put(lookup);
+            if lookup.stale_at <= now {
+                lookup.stale_at = Duration::MAX;
+                self.lose_patience(now, lookup, actions);
+            } else {
+                self.lookups.put(lookup);
+            }
+        }
+    }
+
+    /// Those who wait have waited long enough for an answer whose time is over; or for the A question to be
+    /// asked too.
+    fn lose_patience(&mut self, now: Duration, mut lookup: Lookup<P>, actions: &mut Vec<Action<P>>) {
+        let (subject, share, deadline) = (lookup.subject.clone(), lookup.share, lookup.deadline);
+        let waiters = std::mem::take(&mut lookup.waiters);
+        self.lookups.put(lookup);
+        let waiters = self.answer_stale(now, &subject, waiters, actions);
+        if let Some(waiter) = waiters.first().filter(|_| self.synthesises(&subject)) {
+            self.ask_ahead(now, &subject, &waiter.asked, share, deadline, actions);
+        }
+        if let Some(lookup) = self.lookups.get_mut(&subject.key) {
+            lookup.waiters = waiters;
         }
     }
 
@@ -238,33 +275,65 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         actions.push(Action::Reply { client, bytes: reply.bytes });
     }
 
+    /// Replies to one that waited for `answer`, with what its own question makes of it.
+    fn give(
+        &mut self,
+        now: Duration,
+        waiter: Waiter<P>,
+        answer: &Answer,
+        age: Age,
+        extra: Option<&ExtendedError>,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        let Waiter { client, asked, rewrite, .. } = waiter;
+        let Some(rewrite) = rewrite else { return self.reply(client, &asked, answer, age, extra, actions) };
+        if let Some(answer) = self.rewritten(now, &asked, rewrite, answer, age) {
+            return self.reply(client, &asked, &answer, Age::Seconds(0), extra, actions);
+        }
+        // AAAA records are longer than A records: what was made of them is longer than a message can be.
+        self.counters.servfail += 1;
+        let bytes = reply::refuse(&asked, ResponseCode::ServFail, &self.config);
+        actions.push(Action::Reply { client, bytes });
+    }
+
     /// Answers from the cache, or gives the client back.
     fn answer_from_cache(
         &mut self,
         now: Duration,
-        client: Client<P>,
-        asked: Asked,
+        waiter: Waiter<P>,
         subject: &Subject,
         actions: &mut Vec<Action<P>>,
-    ) -> Option<(Client<P>, Asked)> {
-        let Some(entry) = self.cache.get(&subject.key) else { return Some((client, asked)) };
+    ) -> Option<Waiter<P>> {
+        let synthesises = self.synthesises(subject);
+        let Some(entry) = self.cache.get(&subject.key) else { return Some(waiter) };
         if now < entry.expires {
-            self.counters.hits += 1;
-            self.counters.servfail += u64::from(entry.answer.code == ResponseCode::ServFail);
+            if synthesises && entry.answer.leaves_it_open() {
+                let until = synthesis::until(now, &entry.answer, entry.stored);
+                self.synthesise(now, subject, vec![waiter], until, actions);
+                return None;
+            }
+            self.counters.hits += u64::from(!waiter.missed);
             let again = ExtendedError::new(ExtendedError::CACHED_ERROR, "failed a moment ago");
             let extra = (entry.answer.code == ResponseCode::ServFail).then_some(&again);
-            let age = u32::try_from(now.saturating_sub(entry.stored).as_secs()).unwrap_or(u32::MAX);
-            let reply = reply::reply(&client, &asked, &entry.answer, Age::Seconds(age), extra, &self.config);
+            let age = now.saturating_sub(entry.stored).as_secs();
+            let age = Age::Seconds(u32::try_from(age).unwrap_or(u32::MAX));
+            if waiter.rewrite.is_some() {
+                let answer = entry.answer.clone();
+                self.give(now, waiter, &answer, age, extra, actions);
+                return None;
+            }
+            // Most queries end here, without a copy of the answer.
+            let Waiter { client, asked, .. } = waiter;
+            self.counters.servfail += u64::from(entry.answer.code == ResponseCode::ServFail);
+            let reply = reply::reply(&client, &asked, &entry.answer, age, extra, &self.config);
             self.counters.truncated += u64::from(reply.truncated);
             actions.push(Action::Reply { client, bytes: reply.bytes });
             return None;
         }
         if now < entry.recheck {
-            let waiter = Waiter { client, asked };
-            let left = self.answer_stale(now, &subject.key, vec![waiter], actions);
-            return left.into_iter().next().map(|waiter| (waiter.client, waiter.asked));
+            return self.answer_stale(now, subject, vec![waiter], actions).into_iter().next();
         }
-        Some((client, asked))
+        Some(waiter)
     }
 
     /// Gives each waiter the answer whose time is over, if there is one that is not too old; returns those
@@ -272,144 +341,70 @@ impl<P: Clone + PartialEq> Forwarder<P> {
     fn answer_stale(
         &mut self,
         now: Duration,
-        key: &[u8],
+        subject: &Subject,
         waiters: Vec<Waiter<P>>,
         actions: &mut Vec<Action<P>>,
     ) -> Vec<Waiter<P>> {
         let max_stale = self.config.max_stale;
-        let Some(entry) = self.cache.get(key).filter(|entry| {
+        let synthesises = self.synthesises(subject);
+        let Some(entry) = self.cache.get(&subject.key).filter(|entry| {
             entry.answer.code != ResponseCode::ServFail && now < entry.expires.saturating_add(max_stale)
         }) else {
             return waiters;
         };
+        if synthesises && entry.answer.leaves_it_open() {
+            self.synthesise_stale(now, subject, waiters, actions);
+            return Vec::new();
+        }
         let error = if entry.answer.code == ResponseCode::NXDomain {
             ExtendedError::new(ExtendedError::STALE_NXDOMAIN, "no upstream answers")
         } else {
             ExtendedError::new(ExtendedError::STALE_ANSWER, "no upstream answers")
         };
-        for Waiter { client, asked } in waiters {
+        let answer = entry.answer.clone();
+        for waiter in waiters {
             self.counters.stale += 1;
-            let age = Age::Stale(STALE_TTL);
-            let reply = reply::reply(&client, &asked, &entry.answer, age, Some(&error), &self.config);
-            self.counters.truncated += u64::from(reply.truncated);
-            actions.push(Action::Reply { client, bytes: reply.bytes });
+            self.give(now, waiter, &answer, Age::Stale(STALE_TTL), Some(&error), actions);
         }
         Vec::new()
     }
 
-    /// Waits with those who ask the same, or starts to ask.
-    fn ask(
-        &mut self,
-        now: Duration,
-        client: Client<P>,
-        asked: Asked,
-        subject: Subject,
-        actions: &mut Vec<Action<P>>,
-    ) {
-        if let Some(lookup) = self.lookups.get_mut(&subject.key) {
-            let same = |waiter: &Waiter<P>| waiter.client == client && waiter.asked.id == asked.id;
-            if lookup.waiters.iter().any(same) {
-                self.counters.coalesced += 1;
-            } else if lookup.waiters.len() < self.config.max_waiters {
-                self.counters.coalesced += 1;
-                lookup.waiters.push(Waiter { client, asked });
-            } else {
-                self.counters.overload += 1;
-            }
-            return;
-        }
-        if self.lookups.len() >= self.config.max_lookups
-            || self.lookups.len_of(client.share) >= self.config.max_lookups_per_share
-        {
-            self.counters.overload += 1;
-            return;
-        }
-        let has_old = self.config.max_stale > Duration::ZERO && self.cache.get(&subject.key).is_some();
-        let stale_at = if has_old { now.saturating_add(STALE_AFTER) } else { Duration::MAX };
-        let mut lookup =
-            Lookup::new(subject, client.share, now.saturating_add(self.config.deadline), stale_at);
-        lookup.waiters.push(Waiter { client, asked });
-        self.send_next(now, &mut lookup, actions);
-        self.lookups.put(lookup);
-    }
-
-    /// Asks the next upstream of this round, or of a new one; none when all attempts are spent.
-    fn send_next(&mut self, now: Duration, lookup: &mut Lookup<P>, actions: &mut Vec<Action<P>>) {
-        lookup.retry_at = Duration::MAX;
-        if lookup.sent >= self.config.max_attempts {
-            return;
-        }
-        let mut next = self.upstreams.pick(&lookup.tried, &mut self.rng);
-        if next.is_none() {
-            lookup.tried.clone_from(&lookup.given_up);
-            lookup.round = lookup.round.saturating_add(1);
-            next = self.upstreams.pick(&lookup.tried, &mut self.rng);
-        }
-        let Some((upstream, wait)) = next else { return };
-        lookup.tried.push(upstream);
-        let wait = wait.saturating_mul(1 << lookup.round.min(4));
-        self.send(now, lookup, upstream, Transport::Udp, true, actions);
-        lookup.retry_at = now.saturating_add(wait);
-    }
-
-    fn send(
-        &mut self,
-        now: Duration,
-        lookup: &mut Lookup<P>,
-        upstream: Endpoint,
-        transport: Transport,
-        edns: bool,
-        actions: &mut Vec<Action<P>>,
-    ) {
-        let id = self.rng.u16(..);
-        let Some(bytes) = lookup.subject.query(id, edns, self.config.udp_payload) else { return };
-        let token = Token(self.next_token);
-        self.next_token = self.next_token.wrapping_add(1);
-        self.counters.upstream_queries += 1;
-        self.counters.upstream_tcp += u64::from(transport == Transport::Tcp);
-        lookup.sent = lookup.sent.saturating_add(1);
-        lookup.attempts.push(Attempt { token, upstream, transport, id, sent: now, edns, overdue: false });
-        actions.push(Action::Query { token, upstream, transport, bytes });
-    }
-
-    /// `upstream` cannot help: asks one that was not asked yet, or waits for those that were, or gives up.
-    fn try_another(
+    /// The answer is there.
+    fn complete(
         &mut self,
         now: Duration,
         mut lookup: Lookup<P>,
-        upstream: Endpoint,
+        message: Message,
         actions: &mut Vec<Action<P>>,
     ) {
-        if !lookup.given_up.contains(&upstream) {
-            lookup.given_up.push(upstream);
-        }
-        if lookup.attempts.iter().any(|attempt| !attempt.overdue) {
-            return self.lookups.put(lookup);
-        }
-        self.send_next(now, &mut lookup, actions);
-        if lookup.attempts.is_empty() {
-            return self.give_up(now, lookup, actions);
-        }
-        self.lookups.put(lookup);
-    }
-
-    /// The answer is there.
-    fn complete(&mut self, now: Duration, lookup: Lookup<P>, message: Message, actions: &mut Vec<Action<P>>) {
         let errors = ExtendedError::read(&message);
         let subject = &lookup.subject;
-        let (message, lifetime) = finish(message, subject.kind, subject.dnssec_ok, &self.config);
+        let (mut message, lifetime) = finish(message, subject.kind, subject.dnssec_ok, &self.config);
+        let synthesises = self.synthesises(subject);
+        if synthesises && let Some(dns64) = &self.config.dns64 {
+            self.counters.dns64_excluded += dns64.exclude(&mut message);
+        }
         let Some(answer) = Answer::forwarded(message, errors) else {
             return self.give_up(now, lookup, actions);
         };
         close(&lookup, actions);
-        for Waiter { client, asked } in lookup.waiters {
-            self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
-        }
+        let waiters = std::mem::take(&mut lookup.waiters);
+        let open = synthesises && answer.leaves_it_open();
+        let until = synthesis::until(now, &answer, now);
+        let waiters = if open {
+            waiters
+        } else {
+            for waiter in waiters {
+                self.give(now, waiter, &answer, Age::Seconds(0), None, actions);
+            }
+            Vec::new()
+        };
         if lifetime > Duration::ZERO {
             let expires = now.saturating_add(lifetime);
             self.counters.evictions +=
                 self.cache.insert(&lookup.subject.key, answer, now, expires, &mut self.rng);
         }
+        self.synthesise(now, &lookup.subject, waiters, until, actions);
     }
 
     /// There will be no answer.
@@ -445,7 +440,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         actions: &mut Vec<Action<P>>,
     ) {
         let max_stale = self.config.max_stale;
-        let waiters = self.answer_stale(now, &subject.key, waiters, actions);
+        let waiters = self.answer_stale(now, subject, waiters, actions);
         if let Some(entry) = self.cache.get(&subject.key)
             && entry.answer.code != ResponseCode::ServFail
             && now < entry.expires.saturating_add(max_stale)
@@ -456,13 +451,20 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             return;
         }
         let Some(answer) = Answer::failure(&subject.name, subject.kind, errors) else { return };
-        for Waiter { client, asked } in waiters {
-            self.reply(client, &asked, &answer, Age::Seconds(0), None, actions);
-        }
+        let waiters = if self.synthesises(subject) {
+            waiters
+        } else {
+            for waiter in waiters {
+                self.give(now, waiter, &answer, Age::Seconds(0), None, actions);
+            }
+            Vec::new()
+        };
+        let until = synthesis::until(now, &answer, now);
         if keep {
             let expires = now.saturating_add(self.config.failure_ttl);
             self.counters.evictions += self.cache.insert(&subject.key, answer, now, expires, &mut self.rng);
         }
+        self.synthesise(now, subject, waiters, until, actions);
     }
 }
 
@@ -470,8 +472,8 @@ fn close<P>(lookup: &Lookup<P>, actions: &mut Vec<Action<P>>) {
     actions.extend(lookup.attempts.iter().map(|attempt| Action::Done { token: attempt.token }));
 }
 
-/// A response with this ID (RFC 5452 section 9.1) and no more than one question. What cannot be decoded beyond
-/// the header is told apart later.
+/// A response with this ID (RFC 5452 section 9.1) and no more than one question. What cannot be decoded
+/// beyond the header is told apart later.
 fn is_answer_to(id: u16, bytes: &[u8]) -> bool {
     let [high, low] = id.to_be_bytes();
     matches!(bytes, [a, b, flags, _, 0, 0 | 1, ..] if *a == high && *b == low && flags & 0x80 != 0)

@@ -22,18 +22,24 @@
 //! assert!(matches!(actions[..], [Action::Query { .. }]));
 //! ```
 //!
-//! # Where validation and DNS64 go
+//! # DNS64
+//!
+//! With [`Config::dns64`], a name that has A records only is given AAAA records that lead through a NAT64
+//! (RFC 6147). The cache keeps what upstreams said, for A and for AAAA: a synthesised answer is made of the
+//! two for each client, and is not kept itself.
+//!
+//! # Where validation goes
 //!
 //! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A
-//! validator will judge it there (and set or clear AD), and DNS64 will rewrite it there; both need further
-//! questions, which the forwarder asks as it asks a client's. What is stored and sent is the message that
-//! `finish` returns, so a hit costs the same with either.
+//! validator will judge it there (and set or clear AD); it needs further questions, which the forwarder asks
+//! as it asks a client's.
 
 mod action;
 mod answer;
 mod cache;
 mod config;
 mod counters;
+mod dns64;
 mod forwarder;
 mod lookup;
 mod names;
@@ -44,5 +50,6 @@ mod upstream;
 pub use action::{Action, Client, Token, Transport};
 pub use config::Config;
 pub use counters::Counters;
+pub use dns64::Dns64;
 pub use forwarder::Forwarder;
 pub use names::{NameError, Names};

@@ -5,10 +5,10 @@ use sixgate_endpoint::Endpoint;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RecordType};
 
 use crate::answer::ExtendedError;
-use crate::question::Asked;
+use crate::question::{self, Asked};
 use crate::{Client, Token, Transport};
 
 /// A client that waits.
@@ -16,6 +16,30 @@ use crate::{Client, Token, Transport};
 pub(crate) struct Waiter<P> {
     pub(crate) client: Client<P>,
     pub(crate) asked: Asked,
+    /// By then it has its answer.
+    pub(crate) deadline: Duration,
+    /// The cache could not answer it: it is counted once, however many questions its own takes.
+    pub(crate) missed: bool,
+    /// It waits for the answer to another question, of which its own is made.
+    pub(crate) rewrite: Option<Rewrite>,
+}
+
+impl<P: PartialEq> Waiter<P> {
+    /// Whether another is the same query sent again.
+    pub(crate) fn is_repeated_by(&self, other: &Self) -> bool {
+        self.client == other.client
+            && self.asked.id == other.asked.id
+            && self.asked.question == other.asked.question
+    }
+}
+
+/// What DNS64 makes of an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Rewrite {
+    /// AAAA records of its A records (RFC 6147 section 5.1.7), none to be kept for longer than until then.
+    Addresses(Duration),
+    /// The answer for this name of the NAT64's prefix (RFC 6147 section 5.3.1).
+    Pointer(Name),
 }
 
 /// One query sent to an upstream.
@@ -43,24 +67,21 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// `question` is the question section as the client spelled it.
+    /// What the client asked.
     pub(crate) fn new(name: Name, kind: RecordType, asked: &Asked) -> Self {
-        // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section
-        // 4.6).
-        let mut key = asked.question.to_ascii_lowercase();
-        key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
-        // Type and class must not change case; they stand at the end.
-        let tail = asked.question.len().saturating_sub(4);
-        if let (Some(to), Some(from)) = (key.get_mut(tail..tail + 4), asked.question.get(tail..)) {
-            to.copy_from_slice(from);
-        }
         Self {
             name,
             kind,
             dnssec_ok: asked.dnssec_ok(),
             checking_disabled: asked.checking_disabled,
-            key: key.into(),
+            key: key(&asked.question, asked),
         }
+    }
+
+    /// Another question that the answer to what the client asked takes.
+    pub(crate) fn other(name: Name, kind: RecordType, asked: &Asked) -> Self {
+        let question = question::spell(&name, kind, DNSClass::IN);
+        Self { key: key(&question, asked), ..Self::new(name, kind, asked) }
     }
 
     /// The query that asks an upstream for it.
@@ -83,13 +104,25 @@ impl Subject {
     pub(crate) fn is_repeated_by(&self, message: &Message) -> bool {
         match message.queries.as_slice() {
             [query] => {
-                query.query_type == self.kind
-                    && query.query_class == hickory_proto::rr::DNSClass::IN
-                    && query.name == self.name
+                query.query_type == self.kind && query.query_class == DNSClass::IN && query.name == self.name
             }
             _ => false,
         }
     }
+}
+
+/// The key of a question: `question` is its section, as somebody spelled it.
+pub(crate) fn key(question: &[u8], asked: &Asked) -> Box<[u8]> {
+    // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section
+    // 4.6).
+    let mut key = question.to_ascii_lowercase();
+    key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
+    // Type and class must not change case; they stand at the end.
+    let tail = question.len().saturating_sub(4);
+    if let (Some(to), Some(from)) = (key.get_mut(tail..tail + 4), question.get(tail..)) {
+        to.copy_from_slice(from);
+    }
+    key.into()
 }
 
 /// One question under way.
@@ -175,6 +208,10 @@ impl<P> Lookups<P> {
     /// The one for this question, to add a waiter to.
     pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Lookup<P>> {
         self.table.get_mut(key)
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.table.contains_key(key)
     }
 
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<Lookup<P>> {

@@ -18,6 +18,16 @@ pub(crate) enum Age {
     Stale(u32),
 }
 
+impl Age {
+    /// What is told of a TTL that was stored.
+    pub(crate) fn ttl(self, stored: u32) -> u32 {
+        match self {
+            Self::Seconds(age) => stored.saturating_sub(age),
+            Self::Stale(ttl) => ttl,
+        }
+    }
+}
+
 /// A reply, and whether it was cut.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -49,11 +59,7 @@ pub(crate) fn reply<P>(
     extra: Option<&ExtendedError>,
     config: &Config,
 ) -> Reply {
-    let ttl = |stored: u32| match age {
-        Age::Seconds(age) => stored.saturating_sub(age),
-        Age::Stale(ttl) => ttl,
-    };
-    let mut bytes = answer.body(&asked.question, ttl);
+    let mut bytes = answer.body(&asked.question, |stored| age.ttl(stored));
     let code = u16::from(answer.code);
     // AD goes to those who understand it (RFC 6840 section 5.8).
     let authentic = answer.authentic && (asked.authentic_data || asked.dnssec_ok());

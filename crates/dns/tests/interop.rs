@@ -13,7 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use edge::Edge;
-use sixgate_dns::{Config, Names};
+use sixgate_dns::{Config, Dns64, Names};
+use sixgate_endpoint::nat64::Prefix;
 
 const INSIDE: &str = "SIXGATE_DNS_TEST_INSIDE";
 const UPSTREAM: u16 = 5300;
@@ -210,4 +211,68 @@ fn a_silent_upstream() {
     let started = Instant::now();
     has(&dig(5354, &["www.example.net", "AAAA"]), "2001:db8:80::80");
     assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+/// The status and the data of each answer, in an order that does not matter.
+fn told(port: u16, args: &[&str]) -> String {
+    let text = dig(port, args);
+    let status = text.split("status: ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or("none");
+    let mut data: Vec<String> = answers(&text).into_iter().map(|(_, data)| data).collect();
+    data.sort_unstable();
+    format!("{status} {}", data.join(" ")).trim_end().to_owned()
+}
+
+/// What is asked for, and what is told.
+const ASKED: [(&[&str], &str); 14] = [
+    (&["v6.example.net", "AAAA"], "NOERROR AAAA 2001:db8:80::80"),
+    (&["v4.example.net", "AAAA"], "NOERROR AAAA 64:ff9b::808:808"),
+    (&["v4.example.net", "A"], "NOERROR A 8.8.8.8"),
+    (&["both.example.net", "AAAA"], "NOERROR AAAA 2001:db8:80::81"),
+    (&["alias.example.net", "AAAA"], "NOERROR AAAA 64:ff9b::808:808 CNAME v4.example.net."),
+    (&["none.example.net", "AAAA"], "NXDOMAIN"),
+    (&["text.example.net", "AAAA"], "NOERROR"),
+    (&["mapped.example.net", "AAAA"], "NOERROR AAAA 64:ff9b::909:909"),
+    (&["private.example.net", "AAAA"], "NOERROR"),
+    (&["v4.example.net", "AAAA", "+dnssec"], "NOERROR AAAA 64:ff9b::808:808"),
+    (&["v4.example.net", "AAAA", "+dnssec", "+cdflag"], "NOERROR"),
+    (&["v4.example.net", "AAAA", "+cdflag"], "NOERROR AAAA 64:ff9b::808:808"),
+    (&["-x", "64:ff9b::808:808"], "NOERROR CNAME 8.8.8.8.in-addr.arpa. PTR v4.example.net."),
+    (&["ipv4only.arpa", "AAAA"], "NOERROR AAAA 64:ff9b::c000:aa AAAA 64:ff9b::c000:ab"),
+];
+
+fn v4_upstream() -> Dnsmasq {
+    Dnsmasq::start(&[
+        "--host-record=v6.example.net,2001:db8:80::80",
+        "--host-record=v4.example.net,8.8.8.8",
+        "--host-record=both.example.net,1.1.1.1,2001:db8:80::81",
+        "--cname=alias.example.net,v4.example.net",
+        "--txt-record=text.example.net,words",
+        "--host-record=mapped.example.net,9.9.9.9,::ffff:9.9.9.9",
+        "--host-record=private.example.net,192.168.1.1",
+    ])
+}
+
+#[test]
+fn dns64_as_dig_sees_it() {
+    if !inside("dns64_as_dig_sees_it") {
+        return;
+    }
+    let _dnsmasq = v4_upstream();
+    let config = Config { dns64: Some(Dns64::new(Prefix::WELL_KNOWN)), ..Config::default() };
+    let upstream = format!("[::1]:{UPSTREAM}").parse().unwrap();
+    let edge = Edge::start(5353, config, &[upstream], Names::new(&[]));
+    for transport in ["+notcp", "+tcp"] {
+        for (asked, expected) in ASKED {
+            assert_eq!(told(5353, &[&[transport], asked].concat()), expected, "{asked:?}");
+        }
+    }
+    let text = dig(5353, &["v4.example.net", "AAAA", "+dnssec"]);
+    has(&text, "flags: qr rd ra;");
+    let counters = edge.counters();
+    assert_eq!(
+        (counters.dns64_synthesised, counters.dns64_withheld),
+        (11, 2),
+        "five names, twice, and one more"
+    );
+    assert_eq!((counters.dns64_pointers, counters.dns64_discoveries), (2, 2));
 }

@@ -18,12 +18,19 @@ pub struct Host {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Who {
     Address(Endpoint),
+    // With its final dot, where it was written so.
     Name(Box<str>, Option<u16>),
 }
 
 impl Host {
-    /// The name, where it was named so; in lower case.
+    /// The name, where it was named so; in lower case, without a final dot, as certificates have it.
     pub fn name(&self) -> Option<&str> {
+        self.name_to_resolve().map(without_dot)
+    }
+
+    /// The name as a resolver is asked for it: with the final dot where it was written with one. That is a name
+    /// to which no search list is applied (resolv.conf(5)).
+    pub fn name_to_resolve(&self) -> Option<&str> {
         match &self.who {
             Who::Name(name, _) => Some(name),
             Who::Address(_) => None,
@@ -56,12 +63,16 @@ impl Host {
     }
 }
 
-/// The name of a host, in lower case without its final dot (RFC 1123 section 2.1; `_` as SRV names have it).
+fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// The name of a host, in lower case (RFC 1123 section 2.1; `_` as SRV names have it).
 fn host_name(text: &str) -> Result<Box<str>, (usize, Reason)> {
     if let Some(at) = text.bytes().position(|octet| !octet.is_ascii()) {
         return Err((at, Reason::NotAscii));
     }
-    let name = text.strip_suffix('.').unwrap_or(text);
+    let name = without_dot(text);
     let mut at = 0;
     for label in name.split('.') {
         let allowed = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
@@ -75,10 +86,19 @@ fn host_name(text: &str) -> Result<Box<str>, (usize, Reason)> {
     }
     // RFC 1123 section 2.1: what ends in a number is meant as an address.
     let last = name.rfind('.').map_or(0, |dot| dot + 1);
-    if name.len() > MAX_NAME || name[last..].bytes().all(|octet| octet.is_ascii_digit()) {
+    if name.len() > MAX_NAME || is_number(&name[last..]) {
         return Err((last, Reason::Name));
     }
-    Ok(name.to_ascii_lowercase().into())
+    Ok(text.to_ascii_lowercase().into())
+}
+
+/// Whether a part of a name is a number as `inet_aton` reads it, and with it `getaddrinfo`: for which `0x7f000001` is 127.0.0.1.
+fn is_number(part: &str) -> bool {
+    let all = |text: &str, digit: fn(&u8) -> bool| text.bytes().all(|octet| digit(&octet));
+    match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => all(digits, u8::is_ascii_hexdigit),
+        None => all(part, u8::is_ascii_digit),
+    }
 }
 
 /// Whether a text is meant as an address, right or wrong, rather than as a name.
@@ -88,7 +108,7 @@ fn meant_as_address(text: &str) -> bool {
         || before_port.matches(':').count() > 1
         || before_port.split(':').next().is_some_and(|name| {
             let last = name.rsplit('.').next().unwrap_or(name);
-            !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit())
+            !last.is_empty() && is_number(last)
         })
 }
 
@@ -148,7 +168,8 @@ impl Host {
     pub fn authority(&self) -> String {
         match &self.who {
             Who::Address(endpoint) => endpoint.authority().to_string(),
-            Who::Name(..) => self.to_string(),
+            Who::Name(name, None) => without_dot(name).to_owned(),
+            Who::Name(name, Some(port)) => format!("{}:{port}", without_dot(name)),
         }
     }
 }

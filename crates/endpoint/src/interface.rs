@@ -1,7 +1,8 @@
 //! Names of interfaces and their indexes, asked of the kernel when they are needed.
 
-use crate::acl::{Acl, Decision};
+use crate::acl::{Acl, Decision, Unasked};
 use crate::{Endpoint, Zone};
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -11,23 +12,33 @@ use std::os::fd::AsFd;
 #[error("there is no interface `{0}` on this machine now: `ip link` lists those that there are")]
 pub struct NoInterface(pub Zone);
 
-/// The index of the interface of this name, in the network that this thread is in.
+/// The index of the interface of this name, in the network that this thread is in. `None` too where it cannot be asked for, without a
+/// file descriptor for one: so for access lists use [`Acl::decide_here`], which can tell the two apart.
 pub fn interface_index(name: &str) -> Option<u32> {
-    // Any socket will do; one of this family opens where neither IPv4 nor IPv6 does.
-    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
-    index_by(socket, name)
+    index_here(name).ok().flatten()
 }
 
-/// The same, in the network that a socket is in.
+fn index_here(name: &str) -> Result<Option<u32>, Unasked> {
+    // Any socket will do; one of this family opens where neither IPv4 nor IPv6 does.
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    match netdevice::name_to_index(socket.map_err(|_| Unasked)?, name) {
+        Ok(index) => Ok(Some(index)),
+        Err(Errno::NODEV) => Ok(None),
+        Err(_) => Err(Unasked),
+    }
+}
+
+/// The index of the interface of this name, in the network that a socket is in.
 pub(crate) fn index_by(socket: impl AsFd, name: &str) -> Option<u32> {
     netdevice::name_to_index(socket, name).ok().filter(|&index| index != 0)
 }
 
 impl Acl {
     /// As [`Acl::decide_with`], with the names of interfaces looked up in the kernel where a rule with a zone may hold the peer: for peers
-    /// as [`listen`](crate::listen) gives them, whose zones are indexes, and lists in which people wrote names.
+    /// as [`listen`](crate::listen) gives them, whose zones are indexes, and lists in which people wrote names. Where the kernel cannot be
+    /// asked (no file descriptor is left, a sandbox), doubt denies.
     pub fn decide_here(&self, peer: impl Into<Endpoint>) -> Decision<'_> {
-        self.decide_with(peer, interface_index)
+        self.decide_by(peer.into(), index_here)
     }
 }
 

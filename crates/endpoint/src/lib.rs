@@ -33,8 +33,9 @@
 //!
 //! # What it is not
 //! No runtime, no executor, no thread that you did not ask for (connecting to a *name* asks the system's resolver on threads of its own, since that
-//! blocks). No `unsafe`. The cores of [`connect`] and [`talkers`] and all of [`acl`] touch no clock and no socket: they can be simulated,
-//! and used with event loops of your own. Linux is what it is tested on.
+//! blocks). No `unsafe`. The cores of [`connect`] and [`talkers`], and [`acl`] but for `decide_here`, touch no clock and no socket: they can be simulated,
+//! and used with event loops of your own. What needs the feature `net` is for Linux alone: it asks the kernel in ways that
+//! others do not have (netlink, `/proc/net`). The rest is plain Rust, tested on Linux.
 //!
 //! # Text
 //! One form of each endpoint, RFC 5952, with brackets where there is a port:
@@ -50,7 +51,7 @@
 //!
 //! - `::1:53` and its like in `::/96` are refused: a person reads an address and a port. The address is read and printed as `[::1:53]`.
 //! - A mapped address (`::ffff:192.0.2.1`) is read as the IPv4 address, and printed so.
-//! - A zone may be a name, or a number that is not 0 (printed without leading zeros); of at most 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`; and only
+//! - A zone may be a name, or a number that is not 0 (printed without leading zeros); of at most 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`, the last no `.`; and only
 //!   where the address has zones: link-local, and multicast of limited scope (RFC 4007).
 //! - `[2001:db8::1]` without a port and `2001:db8::1#53` are read.
 //! - A port has no leading zeros and no sign, a group of an IPv6 address at most four digits, a number of an IPv4 address no leading zeros.
@@ -63,6 +64,11 @@
 //! | `serde` (default) | endpoints, hosts, lists and reports in files and JSON | `serde` |
 //! | `tokio` | the same for programs on tokio | `tokio` |
 //! | `clap` | [`connect::FamilyArgs`]: `-4`, `-6`, `--family` | `clap` |
+
+#[cfg(all(feature = "net", not(any(target_os = "linux", target_os = "android"))))]
+compile_error!(
+    "the feature `net` of sixgate-endpoint is for Linux: elsewhere build with default-features = false"
+);
 
 mod endpoint;
 mod family;

@@ -51,7 +51,7 @@
 //! listener on *one* address it leaves from that address. From a wildcard on a machine with several addresses
 //! of one family the kernel chooses the source by its routes, and a client that asked another address drops
 //! the answer: name the addresses in [`Listen::at`] instead. (The remedy of C programs, `IPV6_PKTINFO`, has
-//! no safe interface in Rust yet, and this crate has no unsafe code.)
+//! no safe interface in the crates that this one uses, and it has no unsafe code.)
 
 mod error;
 mod open;

@@ -4,8 +4,10 @@
 /// `zone` and `port`, the last two empty where there is none. For Rust's `regex`, Go, Python, PCRE (`grep -P`) and all that know named
 /// groups as `(?P<name>...)`.
 ///
-/// It relies on the one canonical form: lower case, `::` for zeros, no leading zeros, brackets where there is a port. Times, hardware
-/// addresses and version numbers with other than four parts are not taken for endpoints.
+/// It relies on the one canonical form: lower case, `::` for zeros, no leading zeros, brackets where there is a port. Before the endpoint
+/// stands no letter or digit, and none of `.`, `:`, `%`, `_` and `-`; behind it no letter, digit or `_`. Times, hardware addresses of six
+/// octets, paths such as `std::net` and version numbers of up to three parts are not taken for endpoints; four numbers with dots are, and
+/// the first four of more.
 ///
 /// ```
 /// let regex = regex::Regex::new(sixgate_endpoint::LOG_REGEX)?;
@@ -21,11 +23,12 @@ pub const LOG_REGEX: &str = concat!(
     // What comes before belongs to no address.
     r"(?:^|[^0-9A-Za-z.:%_-])\[?",
     r"(?P<address>",
-    // Eight groups, or fewer around `::`.
-    r"(?:(?:0|[1-9a-f][0-9a-f]{0,3}):){7}(?:0|[1-9a-f][0-9a-f]{0,3})",
+    // Eight groups, or fewer around `::`. What goes on behind is none: `dec::decode`, `1.2.3.400`.
+    r"(?:(?:0|[1-9a-f][0-9a-f]{0,3}):){7}(?:0|[1-9a-f][0-9a-f]{0,3})\b",
     r"|(?:(?:0|[1-9a-f][0-9a-f]{0,3})(?::(?:0|[1-9a-f][0-9a-f]{0,3})){0,6})?",
-    r"::(?:(?:0|[1-9a-f][0-9a-f]{0,3})(?::(?:0|[1-9a-f][0-9a-f]{0,3})){0,6})?",
-    r"|(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})",
-    r")(?:%(?P<zone>[0-9A-Za-z._@~+-]{1,15}))?",
-    r"\]?(?::(?P<port>[0-9]{1,5}))?",
+    r"::(?:(?:0|[1-9a-f][0-9a-f]{0,3})(?::(?:0|[1-9a-f][0-9a-f]{0,3})){0,6}\b|\B)",
+    r"|(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})\b",
+    // A dot at the end is the sentence's.
+    r")(?:%(?P<zone>[0-9A-Za-z._@~+-]{0,14}[0-9A-Za-z_@~+-]))?",
+    r"\]?(?::(?P<port>[0-9]{1,5})\b)?",
 );

@@ -32,7 +32,7 @@ pub enum Reason {
     Groups,
     /// `::` twice.
     TwoGaps,
-    /// A bracket without its other, or something between it and the port.
+    /// A bracket without its other, something between it and the port, or no brackets where a port needs them.
     Brackets,
     /// Brackets around what is no IPv6 address.
     BracketsInVain,
@@ -73,7 +73,7 @@ impl EndpointError {
             Reason::Prefix => "is a prefix",
             _ => "is not an address",
         };
-        format!("`{}` {what}", self.text)
+        format!("`{}` {what}", self.text.escape_debug())
     }
 
     /// What to write instead.
@@ -85,9 +85,23 @@ impl EndpointError {
                 "an IPv4 address is four numbers from 0 to 255 without leading zeros, such as 192.0.2.1"
             }
             Reason::Group => "a group of an IPv6 address is one to four of the digits 0-9 and a-f",
-            Reason::Groups => "an IPv6 address has eight groups; `::` stands for the zeros left out, once",
+            Reason::Groups => {
+                const GROUPS: &str =
+                    "an IPv6 address has eight groups; `::` stands for the zeros left out, once";
+                return match split_last_group(text) {
+                    Some((address, port)) => {
+                        format!("{GROUPS}; write [{address}]:{port} if {port} is the port")
+                    }
+                    None => GROUPS.to_owned(),
+                };
+            }
             Reason::TwoGaps => "`::` may stand once in an IPv6 address: write the other zeros out",
-            Reason::Brackets => "an IPv6 address with a port is written [2001:db8::1]:53",
+            Reason::Brackets => {
+                return match split_last_group(text) {
+                    Some((address, port)) => format!("write [{address}]:{port} if {port} is the port"),
+                    None => "an IPv6 address with a port is written [2001:db8::1]:53".to_owned(),
+                };
+            }
             Reason::BracketsInVain => {
                 "brackets are for IPv6 addresses: write 192.0.2.1:53 or host:53 without them"
             }
@@ -129,11 +143,13 @@ impl fmt::Display for EndpointError {
 
 impl std::error::Error for EndpointError {}
 
-/// The text of an IPv6 address without its last group, and that group where it could be a port.
+/// The text of an IPv6 address, with its zone, before the last colon, and what follows where that could be a port.
 fn split_last_group(text: &str) -> Option<(&str, u16)> {
     let (address, port) = text.rsplit_once(':')?;
     let port = parse_port(port)?;
-    matches!(v6(address.as_bytes()), Ok((_, length)) if length == address.len()).then_some((address, port))
+    // Three colons within are one too many, rather than a port.
+    let plain = !address.ends_with(':') || address == "::";
+    (plain && v6_with_zone(address).is_ok()).then_some((address, port))
 }
 
 /// Where a text goes wrong, in octets, and why.
@@ -234,13 +250,17 @@ fn bare_v6(text: &str) -> Result<Endpoint, Wrong> {
         let (address, zone) = v6_with_zone(&text[..hash])?;
         return Ok(Endpoint::from_parts(address, zone, Some(port(text, hash + 1)?)));
     }
-    let (address, zone) = v6_with_zone(text)?;
-    let endpoint = Endpoint::from_parts(address, zone, None);
-    if endpoint.looks_like_port() && split_last_group(text).is_some() {
-        let colon = octets.iter().rposition(|&octet| octet == b':').unwrap_or(0);
-        return Err((colon, Reason::Ambiguous));
+    let colon = || split_last_group(text).map(|(address, _)| address.len());
+    match v6_with_zone(text) {
+        // `::0:53` too, of which the canonical text, `::53`, can be read in one way.
+        Ok((address, zone)) => match address.starts_with(&[0; 12]).then(colon).flatten() {
+            Some(colon) => Err((colon, Reason::Ambiguous)),
+            None => Ok(Endpoint::from_parts(address, zone, None)),
+        },
+        Err(wrong @ (_, Reason::Groups)) => Err(wrong),
+        // With its end as the port all is well: five digits, or what follows a zone.
+        Err(wrong) => Err(colon().map_or(wrong, |colon| (colon, Reason::Brackets))),
     }
-    Ok(endpoint)
 }
 
 /// What follows an address where nothing may follow.

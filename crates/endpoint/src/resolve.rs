@@ -28,6 +28,8 @@
 //! **Zones** come back as the resolver gave them (mDNS and systemd-resolved do), and `fe80::1%eth0` is an
 //! address with its zone kept as written. glibc takes no zone in `/etc/hosts`: it skips such a line.
 //!
+//! **`localhost`** is loopback in both families, and nobody is asked (RFC 6761 section 6.3).
+//!
 //! **`AI_ADDRCONFIG` is not used.** It hides AAAA records where the machine has no IPv6 address but
 //! loopback's, and A records likewise (RFC 3493 section 6.1). So it breaks `::1` and link-local peers on
 //! machines without a global address, takes a decision that RFC 6724 takes better (unreachable destinations

@@ -30,8 +30,8 @@ impl Zone {
     }
 
     /// The zone of an interface name, or of an index in digits. `None` where it is no name of an interface that can stand in a log line and
-    /// on a command line as it is: 1 to 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`. The kernel takes more; an interface
-    /// with such a name is reached by its index.
+    /// on a command line as it is: 1 to 15 letters, digits, `.`, `_`, `-`, `+`, `@` and `~`, the last of them no `.`, which would be the
+    /// sentence's. The kernel takes more; an interface with such a name is reached by its index.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.as_bytes();
         if !name.is_empty() && name.iter().all(u8::is_ascii_digit) {
@@ -41,8 +41,7 @@ impl Zone {
             return Self::from_index(index);
         }
         let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-+@~".contains(&octet);
-        // The kernel takes neither "." nor "..".
-        if name.is_empty() || name.len() > MAX_NAME || name == b"." || name == b".." {
+        if name.is_empty() || name.len() > MAX_NAME || name.ends_with(b".") {
             return None;
         }
         let mut octets = [0; MAX_NAME];

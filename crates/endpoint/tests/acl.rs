@@ -460,3 +460,35 @@ fn hits_are_counted() {
     assert_eq!(acl.unmatched(), 1);
     assert_eq!(acl.clone().unmatched(), 1);
 }
+
+/// Who opens connections until no file descriptor is left does not get past a `deny` on a link so: with none, the
+/// names of interfaces cannot be looked up. The test executes itself again, to have few of them.
+#[cfg(feature = "net")]
+#[test]
+fn without_descriptors_doubt_denies() {
+    const AGAIN: &str = "SIXGATE_TEST_NO_DESCRIPTORS";
+    if std::env::var_os(AGAIN).is_none() {
+        let again = format!(
+            "ulimit -n 64; {} --exact without_descriptors_doubt_denies",
+            std::env::current_exe().unwrap().display()
+        );
+        let status = std::process::Command::new("sh").args(["-ec", &again]).env(AGAIN, "1").status().unwrap();
+        assert!(status.success());
+        return;
+    }
+    let acl: Acl = "deny fe80::%lo/10\nallow fe80::/10".parse().unwrap();
+    let lo = sixgate_endpoint::interface_index("lo").unwrap();
+    let peer = |index| {
+        Endpoint::new(Ipv6Addr::from_bits(0xfe80 << 112 | 1)).with_zone(Zone::from_index(index).unwrap())
+    };
+    let allowed = |index| acl.decide_here(peer(index)).is_allowed();
+    assert_eq!((allowed(lo), allowed(lo + 1)), (false, true));
+    let mut all = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        all.push(file);
+    }
+    let without = (allowed(lo), allowed(lo + 1));
+    drop(all);
+    assert_eq!(without, (false, false));
+    assert_eq!((allowed(lo), allowed(lo + 1)), (false, true));
+}

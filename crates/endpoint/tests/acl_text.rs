@@ -143,6 +143,15 @@ fn remedies_are_right() {
 }
 
 #[test]
+fn a_mapped_prefix_with_a_length_of_ipv4_is_told_as_ipv4() {
+    let error = "allow ::ffff:192.0.2.1/24".parse::<Acl>().unwrap_err().to_string();
+    assert!(
+        error.ends_with("write 192.0.2.0/24 for the whole network, or 192.0.2.1 for the one address"),
+        "{error}"
+    );
+}
+
+#[test]
 fn warnings_name_both_rules() {
     let acl: Acl = "\
 allow 10.0.0.0/8

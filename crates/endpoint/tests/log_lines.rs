@@ -35,7 +35,7 @@ fn endpoint(rng: &mut fastrand::Rng) -> Endpoint {
 }
 
 /// What stands around endpoints in a line, and holds none.
-const AROUND: [(&str, &str); 8] = [
+const AROUND: [(&str, &str); 10] = [
     ("peer=", " tries=3"),
     (
         "2026-11-25T15:00:54.123456Z INFO sixgate::up: from ",
@@ -47,6 +47,8 @@ const AROUND: [(&str, &str); 8] = [
     ("<", ">"),
     ("server ", ", and so on"),
     ("15:00:54 addr=", "\tlen=28"),
+    ("no answer from ", "."),
+    ("", ":error"),
 ];
 
 #[test]
@@ -89,6 +91,7 @@ fn what_is_no_endpoint_is_not_found() {
         "kernel 6.1.0-13 sixgate 0.1.0 rustls::conn::Client std::net",
         "prefix length 64, 3.5 %, 10:20",
         "file.rs:10:5: note",
+        "dec::decode add::add_all face::Face x=10.20.30.400x",
     ] {
         assert!(regex.find(line).is_none(), "{line}");
     }

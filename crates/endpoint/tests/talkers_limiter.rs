@@ -293,6 +293,38 @@ fn time_that_stands_still_goes_back_or_jumps() {
     }
 }
 
+/// Its own clock ends after eighteen years, and begins anew with full buckets: here in jumps of four and a half.
+#[test]
+fn the_clock_begins_anew() {
+    let limits = Limits { host4: Some(Rate::new(0, 3)), ..Limits::NONE };
+    let mut limiter = Limiter::new(limits);
+    let mut burst = |now| {
+        let peer = Ipv4Addr::new(192, 0, 2, 1);
+        (0..10).filter(|_| limiter.check(now, peer, 1).is_allowed()).count()
+    };
+    for _ in 0..20 {
+        assert_eq!(burst(Duration::MAX), 3);
+        assert_eq!(burst(Duration::ZERO), 0);
+    }
+}
+
+/// Threads that took the time before they had the lock come out of order: no time passes by that.
+#[test]
+fn callers_out_of_order_gain_no_time() {
+    let mut limiter = Limiter::new(Limits::default());
+    let peer = v6(SITE, 1);
+    let mut allowed = 0;
+    // Two threads, one of them always 5 ms late, for a second.
+    for index in 0..1000 {
+        for late in [0, 5] {
+            let verdict = limiter.check(Duration::from_millis(1000 + index - late), peer, 1);
+            allowed += u32::from(verdict.is_allowed());
+        }
+    }
+    // The burst, and a second's worth.
+    assert_eq!(allowed, 10 + 9);
+}
+
 #[test]
 fn rates_at_their_ends() {
     let check = |rate, cost: u64| {

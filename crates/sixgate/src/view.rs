@@ -15,6 +15,8 @@ pub(crate) struct Status {
     pub(crate) duid: String,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) lans: Vec<Lan>,
+    /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
+    pub(crate) dns64: Option<String>,
     pub(crate) dns: BTreeMap<String, u64>,
     pub(crate) dhcp: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +131,9 @@ impl Status {
             for router in &lan.other_routers {
                 let _ = writeln!(out, "  other router {router}");
             }
+        }
+        if let Some(prefix) = &self.dns64 {
+            let _ = writeln!(out, "\ndns64 {prefix}");
         }
         for (title, counters) in [("dns", &self.dns), ("dhcpv6 server", &self.dhcp)] {
             let shown: Vec<String> =

@@ -28,11 +28,11 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    fn records(answers: Vec<Record>) -> Self {
+    pub(crate) fn records(answers: Vec<Record>) -> Self {
         Self { code: ResponseCode::NoError, answers, authority: None }
     }
 
-    fn denial(code: ResponseCode, soa: Record) -> Self {
+    pub(crate) fn denial(code: ResponseCode, soa: Record) -> Self {
         Self { code, answers: Vec::new(), authority: Some(soa) }
     }
 }
@@ -181,7 +181,7 @@ fn host_name(label: &str) -> Option<Name> {
 }
 
 /// RFC 6303 section 3 gives the contact and the times.
-fn soa(zone: Name, mname: Name, serial: u32, minimum: u32) -> Record {
+pub(crate) fn soa(zone: Name, mname: Name, serial: u32, minimum: u32) -> Record {
     let nobody = Name::from_labels([b"nobody".as_slice(), b"invalid"]).unwrap_or_else(|_| zone.clone());
     let data = SOA::new(mname, nobody, serial, 3_600, 1_200, 604_800, minimum);
     Record::from_rdata(zone, minimum, RData::SOA(data))

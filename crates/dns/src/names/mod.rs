@@ -9,7 +9,8 @@ use std::net::Ipv6Addr;
 use hickory_proto::rr::Name;
 use ipnet::Ipv6Net;
 
-pub(crate) use authority::Local;
+pub(crate) use authority::{Local, soa};
+pub(crate) use reserved::address_of;
 
 /// Names held at most. The lease table that feeds this one has its own, smaller cap.
 const MAX_NAMES: usize = 4_096;

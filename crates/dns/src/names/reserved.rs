@@ -70,7 +70,7 @@ fn private_v6(labels: &[&[u8]]) -> Option<Reserved> {
 
 /// The address that the labels below `ip6.arpa.` spell (RFC 3596 section 2.5), the rest of it zero, and how
 /// many nibbles they gave before the first label that is none.
-pub(super) fn address_of(labels: &[&[u8]]) -> (Ipv6Addr, usize) {
+pub(crate) fn address_of(labels: &[&[u8]]) -> (Ipv6Addr, usize) {
     let mut bits = 0_u128;
     let mut nibbles = 0_usize;
     for label in labels.iter().take(32) {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod dns64;
+
 use core::time::Duration;
 use sixgate_endpoint::Endpoint;
 

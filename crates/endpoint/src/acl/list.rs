@@ -125,13 +125,23 @@ impl Acl {
         peer: impl Into<Endpoint>,
         index_of: impl Fn(&str) -> Option<u32>,
     ) -> Decision<'_> {
-        self.counted(self.look(peer.into(), Names::Known(&index_of)))
+        self.counted(self.look(peer.into(), Names::Known(&|name| Ok(index_of(name)))))
+    }
+
+    /// The same where it may not be possible to ask: then the two zones can't be compared.
+    #[cfg(feature = "net")]
+    pub(crate) fn decide_by(
+        &self,
+        peer: Endpoint,
+        index_of: impl Fn(&str) -> Result<Option<u32>, Unasked>,
+    ) -> Decision<'_> {
+        self.counted(self.look(peer, Names::Known(&index_of)))
     }
 
     /// What [`decide_with`](Self::decide_with) would say, without counting. Counting costs an atomic
     /// addition: little beside what a peer costs, yet as much as finding its rule in a short list.
     pub fn explain(&self, peer: impl Into<Endpoint>, index_of: impl Fn(&str) -> Option<u32>) -> Decision<'_> {
-        self.look(peer.into(), Names::Known(&index_of))
+        self.look(peer.into(), Names::Known(&|name| Ok(index_of(name))))
     }
 
     /// The rules, in order.
@@ -206,8 +216,11 @@ impl Acl {
 #[derive(Clone, Copy)]
 enum Names<'a> {
     Unknown,
-    Known(&'a dyn Fn(&str) -> Option<u32>),
+    Known(&'a dyn Fn(&str) -> Result<Option<u32>, Unasked>),
 }
+
+/// The index of a name cannot be asked for.
+pub(crate) struct Unasked;
 
 impl ZoneRules {
     /// The first rule of this zone that holds a peer.
@@ -233,9 +246,12 @@ impl ZoneRules {
         // Two names are two interfaces, but for other names that an interface may have; two indexes are two
         // interfaces.
         let index = |zone: Zone| -> Option<Option<NonZeroU32>> {
-            match names {
-                Names::Known(index_of) => Some(zone.resolve(index_of)),
-                Names::Unknown => zone.index().map(Some),
+            match (zone.name(), names) {
+                (None, _) => Some(zone.index()),
+                (Some(name), Names::Known(index_of)) => {
+                    index_of(name).ok().map(|index| NonZeroU32::new(index?))
+                }
+                (Some(_), Names::Unknown) => None,
             }
         };
         if zone.name().is_some() && self.zone.name().is_some() && matches!(names, Names::Unknown) {

@@ -70,6 +70,8 @@ mod warning;
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 pub use embedded::{Mechanism, embedded};
+#[cfg(feature = "net")]
+pub(crate) use list::Unasked;
 pub use list::{Acl, Decision, Embedded, Warned};
 pub use map::{PrefixMap, PrefixSet};
 pub use nft::{Nft, TableError};

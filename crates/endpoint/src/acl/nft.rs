@@ -41,7 +41,8 @@ pub struct Nft<'a> {
 }
 
 impl Acl {
-    /// The list for the kernel's packet filter, in a table of its own.
+    /// The list for the kernel's packet filter, in a table of its own. Words of nft's own language (`tcp`, `set`) are no names either;
+    /// those it refuses itself.
     ///
     /// # Errors
     /// Where it is no name of a table.

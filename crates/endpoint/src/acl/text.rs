@@ -192,7 +192,9 @@ fn parse_prefix(whole: Part<'_>) -> Result<Prefix, (Part<'_>, RuleReason)> {
         },
     };
     if net.trunc() != net {
-        let (network, address) = (Prefix::new(net), Prefix::new(parsed));
+        // Who gives a mapped address a length of IPv4 means IPv4, not the ::/24 around it.
+        let meant = IpNet::new(parsed.to_canonical(), net.prefix_len()).unwrap_or(net);
+        let (network, address) = (Prefix::new(meant), Prefix::new(parsed));
         return whole.err(RuleReason::HostBits { network, address });
     }
     let prefix = Prefix::new(net);

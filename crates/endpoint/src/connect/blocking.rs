@@ -1,35 +1,34 @@
 //! The driver for programs that block.
 //!
-//! An attempt that is alone blocks in `connect` itself, with a send timeout up to the core's next time: two
-//! system calls more than a plain connection, where a poll loop needs three or more; none more for an address
-//! where the policy has no deadline. When that time is over the kernel goes on with the handshake, and the
-//! loop takes over.
+//! Sockets do not block while they connect, and the loop waits for them. One that has begun is looked at
+//! again at once: within a host the handshake is over by then, and such a connection takes two system calls
+//! more than a plain one. It takes none more where an address is all there is and the policy has no deadline,
+//! for then the kernel may wait.
 
-use super::connector::{Prepared, Target, too_many};
+use super::connector::{Prepared, Target};
 use super::system::{failure, socket};
 use super::{
     Action, Attempt, Candidate, ConnectError, Connection, Connector, Event, Failure, Question, Race, Trace,
 };
 use crate::{Endpoint, Host};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use socket2::Socket;
+use std::io;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// A time-out shorter than this is not for the kernel's send timeout, which counts in ticks of up to 10 ms.
-const TICKS: Duration = Duration::from_millis(20);
-
 /// Answers of the resolver's threads, and what wakes the loop for them.
 struct Answers {
-    // With the time at which they came, which may be one at which the loop was blocked.
+    // With the time at which they came, which is before the loop looks.
     sender: Sender<(Duration, Event)>,
     receiver: Receiver<(Duration, Event)>,
     wake: Arc<OwnedFd>,
+    // Lives as long as somebody waits for them.
+    asker: Arc<()>,
 }
 
 impl Answers {
@@ -37,7 +36,7 @@ impl Answers {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| format!("the system has no file descriptor to give: {error}"))?;
         let (sender, receiver) = channel();
-        Ok(Self { sender, receiver, wake: Arc::new(wake) })
+        Ok(Self { sender, receiver, wake: Arc::new(wake), asker: Arc::default() })
     }
 }
 
@@ -116,6 +115,8 @@ impl Driver<'_> {
                             self.race.handle(now, event, &mut actions);
                         }
                     }
+                    // An event behind the one that asked for it has won.
+                    Action::Start(..) if self.race.is_over() => {}
                     Action::Start(attempt, candidate) => {
                         let alone = self.sockets.is_empty() && next == actions.len();
                         let event = self.start(attempt, candidate, alone);
@@ -156,19 +157,14 @@ impl Driver<'_> {
             Ok(answers) => self.answers.insert(answers),
             Err(reason) => return Some(Event::NoAnswer(question, reason)),
         };
-        let job = self.connector.job(&self.target, question);
-        let connector = self.connector.clone();
+        let begin = self.connector.shared.begin;
         let (sender, wake) = (answers.sender.clone(), Arc::clone(&answers.wake));
-        let submitted = self.connector.shared.workers.submit(Box::new(move || {
-            // A resolver of the program's own may panic; its question is then answered all the same.
-            let event = catch_unwind(AssertUnwindSafe(job))
-                .unwrap_or_else(|_| Event::NoAnswer(question, "the resolver panicked".to_owned()));
+        self.connector.ask_elsewhere(&answers.asker, &self.target, question, move |event| {
             // Nobody listens where the race is over.
-            if sender.send((connector.now(), event)).is_ok() {
+            if sender.send((begin.elapsed(), event)).is_ok() {
                 let _ = rustix::io::write(&*wake, &1_u64.to_ne_bytes());
             }
-        }));
-        (!submitted).then(|| too_many(question))
+        })
     }
 
     /// Hands the core what the resolver's threads have said, as of when they said it.
@@ -183,54 +179,35 @@ impl Driver<'_> {
     /// Starts an attempt; an event where it has ended already.
     fn start(&mut self, attempt: Attempt, candidate: Candidate, alone: bool) -> Option<Event> {
         let to = candidate.to;
-        let patience = if alone { self.patience() } else { None };
-        let ready = socket(to, &self.connector.sources, patience.is_some());
-        let (socket, address) = match ready {
+        let blocking = alone && self.answers.is_none() && self.race.poll_timeout().is_none();
+        let (socket, address) = match socket(to, &self.connector.sources, blocking) {
             Ok(ready) => ready,
             Err(failure) => return Some(Event::Failed(attempt, failure)),
         };
-        let timeout = patience.filter(|patience| *patience < Duration::MAX);
-        if timeout.is_some()
-            && let Err(error) = socket.set_write_timeout(timeout)
-        {
-            return Some(Event::Failed(attempt, Failure::System(error.to_string())));
+        let address = address.into();
+        let mut result = socket.connect(&address);
+        if !blocking && result.as_ref().is_err_and(is_under_way) {
+            // How far it has got.
+            result = socket.connect(&address);
         }
-        let result = socket.connect(&address.into());
-        // Neither the timeout nor the mode is the program's to find.
-        let restored = match &result {
-            Ok(()) if timeout.is_some() => socket.set_write_timeout(None),
-            Ok(()) if patience.is_none() => socket.set_nonblocking(false),
-            Err(error) if is_under_way(error) && patience.is_some() => {
-                socket.set_write_timeout(None).and_then(|()| socket.set_nonblocking(true))
-            }
-            _ => Ok(()),
-        };
-        if let Err(error) = restored {
-            return Some(Event::Failed(attempt, Failure::System(error.to_string())));
+        // The program finds a socket that blocks, the loop one that does not.
+        let under_way = result.as_ref().is_err_and(is_under_way);
+        if blocking == under_way
+            && let Err(error) = ioctl_fionbio(&socket, under_way)
+        {
+            return Some(Event::Failed(attempt, Failure::System(io::Error::from(error).to_string())));
         }
         match result {
             Ok(()) => {
                 self.connected = Some((attempt, to, socket));
                 Some(Event::Connected(attempt))
             }
-            Err(error) if is_under_way(&error) => {
+            Err(_) if under_way => {
                 self.sockets.push((attempt, to, socket));
                 None
             }
             Err(error) => Some(Event::Failed(attempt, failure(&error, to, &self.connector.sources))),
         }
-    }
-
-    /// For how long an attempt may block: until something else could be done. `None` where that is too short,
-    /// [`Duration::MAX`] where nothing else can be done ever.
-    fn patience(&self) -> Option<Duration> {
-        let until = self.race.poll_timeout().unwrap_or(Duration::MAX);
-        let until = self.race.answers_matter_at().map_or(until, |answers| until.min(answers));
-        if until == Duration::MAX {
-            return Some(until);
-        }
-        let patience = until.saturating_sub(self.latest);
-        (patience >= TICKS).then_some(patience)
     }
 
     /// Waits for a socket, an answer, or the core's next time.
@@ -254,7 +231,7 @@ impl Driver<'_> {
         for &index in ended.iter().rev() {
             let (attempt, to, socket) = self.sockets.remove(index);
             let error = match socket.take_error() {
-                Ok(None) => socket.set_nonblocking(false).err(),
+                Ok(None) => ioctl_fionbio(&socket, false).err().map(io::Error::from),
                 Ok(Some(error)) | Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -278,10 +255,7 @@ impl Driver<'_> {
     }
 }
 
-/// Whether the kernel goes on with the handshake: the time is over, or a signal came.
-fn is_under_way(error: &std::io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::INPROGRESS | Errno::INTR | Errno::AGAIN | Errno::ALREADY)
-    )
+/// Whether the kernel goes on with the handshake; a signal does not end it.
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR))
 }

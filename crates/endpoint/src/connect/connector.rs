@@ -7,9 +7,9 @@ use super::{Candidate, ConnectError, Event, Memory, Policy, Question, Race, Reme
 use crate::network::Changes;
 use crate::resolve::{Resolve, ResolveError, SystemResolver};
 use crate::{Endpoint, Family, Host, nat64};
+use std::collections::HashSet;
 use std::fmt;
-#[cfg(feature = "tokio")]
-use std::sync::atomic::AtomicUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub struct Connection<S> {
 }
 
 /// Makes connections. One for the whole program, so that they learn from each other; clones are the same one.
+/// A program with threads in several network namespaces needs one for each: what is remembered, and the
+/// threads that ask the resolver, belong to the namespace in which they began.
 #[derive(Clone)]
 pub struct Connector {
     pub(super) policy: Policy,
@@ -38,10 +40,7 @@ pub(super) struct Shared {
     memory: Mutex<Memory>,
     // Opened with the first name: it reads the kernel's tables.
     changes: Mutex<Watch>,
-    pub(super) workers: Arc<Workers>,
-    // Questions to the resolver that tokio's threads wait for.
-    #[cfg(feature = "tokio")]
-    pub(super) outstanding: AtomicUsize,
+    workers: Arc<Workers>,
 }
 
 enum Watch {
@@ -89,8 +88,6 @@ impl Connector {
             memory: Mutex::default(),
             changes: Mutex::new(Watch::NotYet),
             workers: Arc::default(),
-            #[cfg(feature = "tokio")]
-            outstanding: AtomicUsize::new(0),
         };
         Self {
             policy,
@@ -162,22 +159,33 @@ impl Connector {
         if let Some(endpoint) = host.endpoint() {
             let race =
                 Race::to_address(self.policy, Candidate::new(endpoint.with_port(port))).with_host(named);
-            let epoch = lock(&self.shared.memory).epoch();
-            return Prepared { race, target: Target { name: None, port, destination: None, epoch } };
+            return Prepared { race, target: Target { name: None, port, destination: None, epoch: 0 } };
         }
         let epoch = self.refresh();
         let destination = named.to_string();
         let winner = lock(&self.shared.memory).winner(self.now(), &destination, &self.policy);
         let race = Race::to_name(self.policy).with_host(named).expecting(winner);
-        let name = host.name().map(Box::from);
+        let name = host.name_to_resolve().map(Box::from);
         Prepared { race, target: Target { name, port, destination: Some(destination), epoch } }
     }
 
-    /// What a thread that may block does with a question.
-    pub(super) fn job(&self, target: &Target, question: Question) -> impl FnOnce() -> Event + Send + 'static {
-        let connector = self.clone();
-        let target = target.clone();
-        move || connector.ask(&target, question)
+    /// Asks on a thread that may block, unless `asker` is gone by then. An event where that cannot be.
+    pub(super) fn ask_elsewhere(
+        &self,
+        asker: &Arc<()>,
+        target: &Target,
+        question: Question,
+        tell: impl FnOnce(Event) + Send + 'static,
+    ) -> Option<Event> {
+        let (connector, target) = (self.clone(), target.clone());
+        let submitted = self.shared.workers.submit(asker, move || {
+            // A resolver of the program's own may panic; its question is then answered all the same.
+            let asked = catch_unwind(AssertUnwindSafe(|| connector.ask(&target, question)));
+            let panicked = |_| Event::NoAnswer(question, "the resolver panicked".to_owned());
+            tell(asked.unwrap_or_else(panicked));
+        });
+        let no_thread = "the system has no thread to ask the resolver from; check the limits of this process";
+        (!submitted).then(|| Event::NoAnswer(question, no_thread.to_owned()))
     }
 
     fn ask(&self, target: &Target, question: Question) -> Event {
@@ -191,11 +199,15 @@ impl Connector {
         match self.resolver.resolve(name, family) {
             Ok(endpoints) => {
                 let with_port = |endpoint: Endpoint| Candidate::new(endpoint.with_port(target.port));
+                let mut seen = HashSet::new();
+                let is_new = |endpoint: &Endpoint| endpoint.family() == family && seen.insert(*endpoint);
+                // The race takes the first so many, and tells how many it left out.
                 let mut candidates: Vec<Candidate> =
-                    endpoints.into_iter().take(self.policy.max_addresses).map(with_port).collect();
+                    endpoints.into_iter().filter(is_new).map(with_port).collect();
                 // One family alone opens no socket of the other, be it for a look.
                 if self.policy.family.allows(family) {
-                    find_sources(&mut candidates, &self.sources);
+                    let used = candidates.len().min(self.policy.max_addresses);
+                    find_sources(&mut candidates[..used], &self.sources);
                 }
                 if let Some(destination) = &target.destination {
                     lock(&self.shared.memory).recall(self.now(), destination, &self.policy, &mut candidates);
@@ -213,12 +225,12 @@ impl Connector {
         }
     }
 
-    /// Learns from a race that is over.
+    /// Learns from a race that is over; nothing from one to an address, which leaves no choice.
     pub(super) fn learn(&self, now: Duration, target: &Target, trace: &Trace) {
-        if target.destination.is_some() {
+        if let Some(destination) = &target.destination {
             self.refresh();
+            lock(&self.shared.memory).learn(now, target.epoch, Some(destination), trace);
         }
-        lock(&self.shared.memory).learn(now, target.epoch, target.destination.as_deref(), trace);
     }
 
     pub(super) fn lost(&self, target: &Target, race: Race) -> ConnectError {
@@ -230,11 +242,4 @@ impl Connector {
 
 fn no_answer(question: Question, error: ResolveError) -> Event {
     Event::NoAnswer(question, error.reason)
-}
-
-/// Too many questions are unanswered: said instead of one more.
-pub(super) fn too_many(question: Question) -> Event {
-    let max = super::workers::MAX_OUTSTANDING;
-    let reason = format!("{max} questions to the resolver are still unanswered; check the resolver");
-    Event::NoAnswer(question, reason)
 }

@@ -134,8 +134,8 @@ impl Default for Policy {
     }
 }
 
-/// The policy of a program whose user has said nothing: IPv6 preferred, all values as RFC 8305 section 8 has
-/// them.
+/// The policy of a program whose user has said nothing: IPv6 preferred, delays and the First Address Family Count as RFC 8305
+/// section 8 has them. How many addresses and attempts, the deadline and how long is remembered are ours.
 ///
 /// ```
 /// println!("{}", sixgate_endpoint::connect::policy());

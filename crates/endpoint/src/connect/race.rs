@@ -5,6 +5,7 @@ use super::trace::{Asked, Attempted, Place};
 use super::{Candidate, Failure, Outcome, Placed, Policy, Question, Trace, order};
 use crate::nat64::Prefix;
 use crate::{Endpoint, Family, Host};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -125,8 +126,9 @@ impl Race {
     /// A race to one address.
     pub fn to_address(policy: Policy, candidate: Candidate) -> Self {
         let mut race = Self::new(policy, false);
+        race.pending.reserve_exact(1);
+        race.trace.attempts.reserve_exact(1);
         race.take(candidate);
-        race.sort();
         race
     }
 
@@ -190,12 +192,7 @@ impl Race {
             Event::Begin if self.begun.is_none() => self.begin(now, actions),
             Event::Answer(question, candidates) => self.answer(now, question, candidates),
             Event::NoAnswer(question, reason) => self.settle(now, question, 0, 0, Some(reason)),
-            Event::Prefixes(mut prefixes) => {
-                let left_out = prefixes.len().saturating_sub(MAX_PREFIXES);
-                prefixes.truncate(MAX_PREFIXES);
-                self.settle(now, Question::Nat64, prefixes.len(), left_out, None);
-                self.prefixes = prefixes;
-            }
+            Event::Prefixes(prefixes) => self.learn_prefixes(now, prefixes),
             Event::Connected(attempt) => self.connected(now, attempt, actions),
             Event::Failed(attempt, failure) => self.failed(now, attempt, failure),
             Event::Begin => {}
@@ -217,13 +214,6 @@ impl Race {
             due = due.min(self.last_start.saturating_add(self.policy.last_resort_delay));
         }
         (due < Duration::MAX).then_some(due)
-    }
-
-    /// When an address that is not known yet could be tried, should it come now. A driver that waits for one
-    /// attempt alone need not listen to the resolver before then; `None` where no answer is awaited.
-    pub fn answers_matter_at(&self) -> Option<Duration> {
-        let awaited = self.questions.contains(&State::Asked);
-        (awaited && !self.over).then_some(if self.ready { self.next } else { Duration::ZERO })
     }
 
     /// Does what is due.
@@ -280,6 +270,16 @@ impl Race {
         }
     }
 
+    fn learn_prefixes(&mut self, now: Duration, mut prefixes: Vec<Prefix>) {
+        if self.over || self.questions[Question::Nat64.index()] == State::NotAsked {
+            return;
+        }
+        let left_out = prefixes.len().saturating_sub(MAX_PREFIXES);
+        prefixes.truncate(MAX_PREFIXES);
+        self.settle(now, Question::Nat64, prefixes.len(), left_out, None);
+        self.prefixes = prefixes;
+    }
+
     fn answer(&mut self, now: Duration, question: Question, mut candidates: Vec<Candidate>) {
         if self.over || self.questions[question.index()] == State::NotAsked {
             return;
@@ -287,10 +287,15 @@ impl Race {
         let family = match question {
             Question::V4 => Some(Family::V4),
             Question::V6 => Some(Family::V6),
-            Question::Service | Question::Nat64 => None,
+            Question::Service => None,
+            // Prefixes are its answer; addresses are none.
+            Question::Nat64 => return self.settle(now, question, 0, 0, None),
         };
         // A resolver that answers with the other family does not get its way.
         candidates.retain(|candidate| family.is_none_or(|family| candidate.family() == family));
+        // Nor does one address take the room of others.
+        let mut seen = HashSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.to));
         let left_out = candidates.len().saturating_sub(self.policy.max_addresses);
         candidates.truncate(self.policy.max_addresses);
         self.settle(now, question, candidates.len(), left_out, None);
@@ -530,7 +535,9 @@ impl Race {
                 let Some(address) = synthesise(&prefix, address) else { continue };
                 let to = Endpoint::new(address);
                 let to = endpoint.port().map_or(to, |port| to.with_port(port));
-                self.synthesised.push(to);
+                if !self.synthesised.contains(&to) {
+                    self.synthesised.push(to);
+                }
                 self.take(Candidate::new(to));
             }
         }
@@ -541,13 +548,17 @@ impl Race {
 }
 
 /// The IPv6 address that stands for `address` behind a NAT64; `None` where none may: what never leaves this
-/// host or its link, and behind the well-known prefix what is not global (RFC 6052 section 3.1).
+/// host or its link (RFC 8305 section 7.1), and behind the well-known prefix what is not global (RFC 6052
+/// section 3.1).
 fn synthesise(prefix: &Prefix, address: Ipv4Addr) -> Option<Ipv6Addr> {
-    let never = address.is_loopback()
+    let octets = address.octets();
+    // RFC 1918, RFC 6598.
+    let shared = address.is_private() || (octets[0] == 100 && octets[1] & 0xc0 == 64);
+    let never = octets[0] == 0
+        || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
-        || address.is_unspecified()
         || address.is_broadcast()
-        || (*prefix == Prefix::WELL_KNOWN && address.is_private());
+        || (*prefix == Prefix::WELL_KNOWN && shared);
     (!never).then(|| prefix.synthesise(address))
 }

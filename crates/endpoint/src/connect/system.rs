@@ -77,8 +77,13 @@ pub(super) fn failure(error: &io::Error, to: Endpoint, sources: &Sources) -> Fai
                 Failure::NoRoute
             }
         }
+        // A route of the type `blackhole`.
+        Some(Errno::INVAL) if source(to, sources).is_none() => Failure::NoRoute,
         Some(Errno::ADDRNOTAVAIL) => match sources.of(family) {
             Some(source) => Failure::Source(format!("{source}: {error}")),
+            None if source(to, sources).is_some() => {
+                Failure::System("all local ports for connections to it are in use".to_owned())
+            }
             None => Failure::NoRoute,
         },
         _ => Failure::Other(error.to_string()),

@@ -1,18 +1,16 @@
 //! The driver for programs that run on tokio.
 
-use super::connector::{Prepared, Target, too_many};
+use super::connector::{Prepared, Target};
 use super::system::{failure, socket};
-use super::workers::MAX_OUTSTANDING;
 use super::{Action, Attempt, Candidate, ConnectError, Connection, Connector, Event, Question, Race};
 use crate::{Endpoint, Host};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -22,32 +20,18 @@ struct Driver {
     connector: Connector,
     target: Target,
     race: Race,
-    questions: Vec<(Question, JoinHandle<Event>)>,
+    // Lives as long as somebody waits for the answers.
+    asker: Arc<()>,
+    questions: Vec<(Question, oneshot::Receiver<Event>)>,
     attempts: Vec<(Attempt, Endpoint, Connecting)>,
     connected: Option<(Endpoint, TcpStream)>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// Counts a question out when its thread is done with it, in whatever way.
-struct Outstanding(Arc<super::connector::Shared>);
-
-impl Outstanding {
-    fn take(shared: &Arc<super::connector::Shared>) -> Option<Self> {
-        let counter: &AtomicUsize = &shared.outstanding;
-        let outstanding = Self(Arc::clone(shared));
-        (counter.fetch_add(1, Ordering::Relaxed) < MAX_OUTSTANDING).then_some(outstanding)
-    }
-}
-
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        self.0.outstanding.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Connector {
     /// As [`Self::connect`], on tokio, with its timer and its I/O enabled. Dropping the future closes every
-    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself.
+    /// attempt at once; a question to the system's resolver cannot be taken back and ends by itself, on a
+    /// thread that is not the runtime's: the runtime's end does not wait for it.
     ///
     /// # Errors
     /// Where no address connects: what happened to each, and what to do.
@@ -61,6 +45,7 @@ impl Connector {
             connector: self.clone(),
             target,
             race,
+            asker: Arc::default(),
             questions: Vec::new(),
             attempts: Vec::new(),
             connected: None,
@@ -113,16 +98,16 @@ impl Driver {
     }
 
     fn ask(&mut self, question: Question) -> Option<Event> {
-        let Some(outstanding) = Outstanding::take(&self.connector.shared) else {
-            return Some(too_many(question));
+        let (tell, told) = oneshot::channel();
+        let tell = |event| {
+            // Nobody listens where the race is over.
+            let _ = tell.send(event);
         };
-        let job = self.connector.job(&self.target, question);
-        let asked = tokio::task::spawn_blocking(move || {
-            let _outstanding = outstanding;
-            job()
-        });
-        self.questions.push((question, asked));
-        None
+        let failed = self.connector.ask_elsewhere(&self.asker, &self.target, question, tell);
+        if failed.is_none() {
+            self.questions.push((question, told));
+        }
+        failed
     }
 
     fn start(&mut self, attempt: Attempt, candidate: Candidate) -> Option<Event> {
@@ -164,11 +149,11 @@ impl Driver {
             }));
         }
         for index in 0..self.questions.len() {
-            let (question, asked) = &mut self.questions[index];
-            let Poll::Ready(result) = Pin::new(asked).poll(context) else { continue };
+            let (question, told) = &mut self.questions[index];
+            let Poll::Ready(result) = Pin::new(told).poll(context) else { continue };
             let question = *question;
             self.questions.remove(index);
-            let ended = |_| Event::NoAnswer(question, "the resolver panicked".to_owned());
+            let ended = |_| Event::NoAnswer(question, "the resolver's thread has ended".to_owned());
             return Poll::Ready(Some(result.unwrap_or_else(ended)));
         }
         match &mut self.timer {

@@ -4,21 +4,10 @@ use super::verify::{self, Seen};
 use super::{Listen, ListenError, ListenFailure, Transport, Want, Warning};
 use crate::interface::index_by;
 use crate::{Endpoint, Family};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-
-/// Errors of the kernel by number (errno(3)), where `io::ErrorKind` does not tell them apart.
-const EPERM: i32 = 1;
-const ENOMEM: i32 = 12;
-const EACCES: i32 = 13;
-const ENODEV: i32 = 19;
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
-const EAFNOSUPPORT: i32 = 97;
-const EADDRINUSE: i32 = 98;
-const EADDRNOTAVAIL: i32 = 99;
-const ENOBUFS: i32 = 105;
 
 /// An open socket.
 #[derive(Debug)]
@@ -78,7 +67,8 @@ pub(super) fn open(want: Want, transport: Transport, listen: &Listen) -> Result<
     if let Err(source) = socket.bind(&address) {
         // A link-local address comes after its interface (duplicate address detection), and goes and comes
         // with it.
-        let waits = (index != 0 || listen.patient) && source.raw_os_error() == Some(EADDRNOTAVAIL);
+        let waits =
+            (index != 0 || listen.patient) && Errno::from_io_error(&source) == Some(Errno::ADDRNOTAVAIL);
         if !waits {
             return Err(fail("bind", source));
         }
@@ -133,9 +123,8 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
     let endpoint = want.endpoint;
     let port = endpoint.port().unwrap_or_default();
     let flag = if transport == Transport::Tcp { 't' } else { 'u' };
-    let errno = source.raw_os_error().unwrap_or_default();
-    let (failure, reason) = match errno {
-        EADDRINUSE => {
+    let (failure, reason) = match Errno::from_io_error(source) {
+        Some(Errno::ADDRINUSE) => {
             let both = match endpoint.address() {
                 IpAddr::V4(_) => "; a listener on [::] that takes IPv4 too counts as one on 0.0.0.0",
                 IpAddr::V6(_) if want.mapped => {
@@ -147,20 +136,20 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
                 format!("the port is taken; `ss -{flag}lnp sport = :{port}`, as root, says by whom{both}");
             (ListenFailure::InUse, reason)
         }
-        EACCES if (1..1024).contains(&port) => {
+        Some(Errno::ACCESS) if (1..1024).contains(&port) => {
             let reason = "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: \
                  start as root, or `setcap cap_net_bind_service=+ep` the program, or set \
                  AmbientCapabilities= in its systemd unit";
             (ListenFailure::Permission, reason.to_owned())
         }
-        EACCES | EPERM => {
+        Some(Errno::ACCESS | Errno::PERM) => {
             let reason = format!("not permitted ({step}); does a sandbox or a security module forbid it?");
             (ListenFailure::Permission, reason)
         }
-        EADDRNOTAVAIL if endpoint.address().is_unspecified() => {
+        Some(Errno::ADDRNOTAVAIL) if endpoint.address().is_unspecified() => {
             (ListenFailure::NoFamily, format!("this system has no {} here", endpoint.family()))
         }
-        EADDRNOTAVAIL => {
+        Some(Errno::ADDRNOTAVAIL) => {
             let loopback = match endpoint.address() {
                 IpAddr::V6(Ipv6Addr::LOCALHOST) => " (::1 is away where net.ipv6.conf.lo.disable_ipv6 is 1)",
                 _ => "",
@@ -171,20 +160,22 @@ fn explain(want: Want, transport: Transport, step: &str, source: &io::Error) -> 
             );
             (ListenFailure::NoSuchAddress, reason)
         }
-        ENODEV => (ListenFailure::NoSuchZone, no_interface(endpoint)),
-        EAFNOSUPPORT => {
+        Some(Errno::NODEV) => (ListenFailure::NoSuchZone, no_interface(endpoint)),
+        Some(Errno::AFNOSUPPORT) => {
             let family = endpoint.family();
             let reason = format!(
                 "this system has no {family}: its kernel lacks it, or a sandbox refuses {family} sockets"
             );
             (ListenFailure::NoFamily, reason)
         }
-        EMFILE | ENFILE => {
+        Some(Errno::MFILE | Errno::NFILE) => {
             let reason = "out of file descriptors; close what is not needed, or raise the limit (ulimit -n)";
             (ListenFailure::Exhausted, reason.to_owned())
         }
-        ENOMEM | ENOBUFS => (ListenFailure::Exhausted, "out of memory".to_owned()),
-        _ => (ListenFailure::System(errno), format!("cannot {step}: {source}")),
+        Some(Errno::NOMEM | Errno::NOBUFS) => (ListenFailure::Exhausted, "out of memory".to_owned()),
+        errno => {
+            (ListenFailure::System(errno.map_or(0, Errno::raw_os_error)), format!("cannot {step}: {source}"))
+        }
     };
     ListenError { transport, endpoint, failure, reason }
 }

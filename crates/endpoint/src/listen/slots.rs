@@ -7,7 +7,7 @@ use crate::{Endpoint, Family};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netdevice::index_to_name;
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use socket2::Socket;
 use std::fmt;
 use std::io;
@@ -92,9 +92,10 @@ impl Slots {
 
     fn open_once(listen: &Listen, transport: Transport, reversed: bool) -> Result<Self, ListenError> {
         // Any socket serves, also one that needs no family.
-        let asking = rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)
-            .or_else(|_| rustix::net::socket(AddressFamily::INET6, SocketType::DGRAM, None))
-            .or_else(|_| rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None))
+        let open = |family| socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+        let asking = open(AddressFamily::UNIX)
+            .or_else(|_| open(AddressFamily::INET6))
+            .or_else(|_| open(AddressFamily::INET))
             .map_err(|errno| open::explain_any(transport, &errno.into()))?;
         let mut this = Self {
             listen: listen.clone(),

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many peers in a row may have gone: what all others meet too is no matter of the peer, such as a sandbox that forbids `accept`.
+const ABORTED: u32 = 100;
+
 /// TCP listeners of one service. All are asked in turn, so that none starves behind a busy one.
 #[derive(Debug)]
 pub struct Listeners {
@@ -29,7 +32,8 @@ pub struct Counters {
     pub accepted: u64,
     /// Peers that had gone before they were accepted (`ECONNABORTED` and other errors of the network).
     pub aborted: u64,
-    /// How often there was no file descriptor or memory for a peer; it waits in the kernel meanwhile.
+    /// How often there was no file descriptor or memory for a peer; it waits in the kernel meanwhile. The kernel says so before it
+    /// looks whether there is a peer.
     pub exhausted: u64,
 }
 
@@ -45,7 +49,7 @@ impl Listeners {
     /// the kernel. Interfaces of link-local listeners are followed meanwhile.
     ///
     /// # Errors
-    /// Errors of the sockets themselves; errors of a single peer are counted and skipped.
+    /// Errors of the sockets themselves; errors of a single peer are counted and skipped, up to a hundred in a row.
     pub fn accept(&mut self) -> io::Result<(TcpStream, Endpoint)> {
         loop {
             if let Some(accepted) = self.accept_until(None)? {
@@ -76,13 +80,15 @@ impl Listeners {
                     self.slots.wait(left)?;
                     self.slots.follow();
                 }
-                // The listener stays readable: to poll it would spin.
+                // The listener stays readable: to poll it would spin. And the kernel says so whether a peer waits or
+                // not, so this may be the only turn for a long time.
                 Err(error) if is_exhausted(&error) => {
                     if left == Some(Duration::ZERO) {
                         return Ok(None);
                     }
                     std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.slots.follow();
                 }
                 Err(error) => return Err(error),
             }
@@ -97,6 +103,7 @@ impl Listeners {
     pub fn try_accept(&mut self) -> io::Result<Option<(TcpStream, Endpoint)>> {
         let counters = &mut self.counters;
         let accepted = self.slots.in_turn(|socket| {
+            let mut in_a_row = 0;
             loop {
                 match socket.accept() {
                     Ok((stream, peer)) => match peer.as_socket() {
@@ -104,7 +111,10 @@ impl Listeners {
                         // Neither IPv4 nor IPv6: it cannot be, and is no peer of ours.
                         None => counters.aborted += 1,
                     },
-                    Err(error) if is_of_the_peer(&error) => counters.aborted += 1,
+                    Err(error) if is_of_the_peer(&error) && in_a_row < ABORTED => {
+                        counters.aborted += 1;
+                        in_a_row += 1;
+                    }
                     Err(error) => return Err(error),
                 }
             }

@@ -42,7 +42,7 @@ impl Listeners {
 }
 
 impl UdpListeners {
-    /// For the runtime of the caller, which needs its I/O driver (`enable_io`).
+    /// For the runtime of the caller, which needs its I/O and time drivers (`enable_all`).
     ///
     /// # Errors
     /// Where the sockets cannot be registered.
@@ -62,7 +62,7 @@ impl AsyncListeners {
             // A service under load is always ready, and would let no other task run.
             tokio::task::coop::consume_budget().await;
             if self.listeners.follow_at_times() {
-                self.readiness = Readiness::new(self.listeners.fds())?;
+                self.readiness.forget();
             }
             match self.listeners.try_accept() {
                 Ok(Some((stream, peer))) => {
@@ -70,13 +70,19 @@ impl AsyncListeners {
                     return Ok((TcpStream::from_std(stream)?, peer));
                 }
                 Ok(None) => {
-                    self.readiness.wait(self.listeners.patience()).await?;
+                    self.readiness.wait(self.listeners.fds(), self.listeners.patience()).await?;
                     if self.listeners.follow() {
-                        self.readiness = Readiness::new(self.listeners.fds())?;
+                        self.readiness.forget();
                     }
                 }
-                // The listener stays readable: to wait for that would spin.
-                Err(error) if is_exhausted(&error) => tokio::time::sleep(PAUSE).await,
+                // The listener stays readable: to wait for that would spin. And the kernel says so whether a peer
+                // waits or not, so this may be the only turn for a long time.
+                Err(error) if is_exhausted(&error) => {
+                    tokio::time::sleep(PAUSE).await;
+                    if self.listeners.follow() {
+                        self.readiness.forget();
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -92,14 +98,14 @@ impl AsyncUdpListeners {
         loop {
             tokio::task::coop::consume_budget().await;
             if self.listeners.follow_at_times() {
-                self.readiness = Readiness::new(self.listeners.fds())?;
+                self.readiness.forget();
             }
             if let Some(received) = self.listeners.try_recv_from(buffer)? {
                 return Ok(received);
             }
-            self.readiness.wait(self.listeners.patience()).await?;
+            self.readiness.wait(self.listeners.fds(), self.listeners.patience()).await?;
             if self.listeners.follow() {
-                self.readiness = Readiness::new(self.listeners.fds())?;
+                self.readiness.forget();
             }
         }
     }
@@ -153,17 +159,36 @@ impl Deref for AsyncUdpListeners {
 }
 
 /// Second handles of the sockets, registered with the runtime. The sockets themselves are replaced by a
-/// refresh.
+/// refresh, and these then made anew; so they are where there is no descriptor for them at the time.
 #[derive(Debug)]
-struct Readiness(Vec<AsyncFd<OwnedFd>>);
+struct Readiness(Option<Vec<AsyncFd<OwnedFd>>>);
 
 impl Readiness {
     fn new<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
-        fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Self)
+        fds.map(|fd| register(fd, Interest::READABLE)).collect::<io::Result<_>>().map(Some).map(Self)
+    }
+
+    /// The sockets were replaced.
+    fn forget(&mut self) {
+        self.0 = None;
     }
 
     /// Waits until any socket may have something, or the time is over.
-    async fn wait(&self, patience: Option<Duration>) -> io::Result<()> {
+    async fn wait<'a>(
+        &mut self,
+        fds: impl Iterator<Item = BorrowedFd<'a>>,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        if self.0.is_none() {
+            match Self::new(fds) {
+                Ok(anew) => *self = anew,
+                Err(error) if is_exhausted(&error) => {
+                    tokio::time::sleep(PAUSE).await;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let ready = poll_fn(|context| self.poll(context));
         match patience {
             None => ready.await,
@@ -175,7 +200,7 @@ impl Readiness {
     /// readiness away.
     fn poll(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut any = Poll::Pending;
-        for registered in &self.0 {
+        for registered in self.0.iter().flatten() {
             if let Poll::Ready(guard) = registered.poll_read_ready(context) {
                 guard?.clear_ready();
                 any = Poll::Ready(Ok(()));

@@ -1,6 +1,7 @@
 //! What was asked for is compared with what the kernel says of the socket.
 
 use super::{Transport, Want};
+use crate::interface::index_by;
 use crate::{Endpoint, Family, Zone};
 use socket2::{Domain, Socket};
 use std::fs::File;
@@ -8,6 +9,10 @@ use std::io::{self, BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
+
+/// How often the table is read before a socket is not there. The kernel gives it out in pieces, and continues by
+/// counting: where sockets of others are closed meanwhile, it leaves out some.
+const TABLE_TRIES: usize = 20;
 
 /// What the kernel says.
 pub(super) struct Seen {
@@ -58,11 +63,19 @@ pub(super) fn verify(socket: &Socket, want: Want, transport: Transport, index: u
     if let Some(name) = want.endpoint.zone().as_ref().and_then(Zone::name) {
         let device = socket.device().map_err(|source| cannot("on which interface it is", &source))?;
         let device = String::from_utf8_lossy(&device.unwrap_or_default()).into_owned();
-        if device != name {
+        // An interface may have other names (`ip link property add altname`); the kernel tells the first.
+        if device != name && index_by(socket, &device) != Some(index) {
             return Err(format!("the kernel has bound it to the interface `{}`", device.escape_debug()));
         }
     }
-    let unverified = match table(socket, want.endpoint.family(), transport) {
+    let mut tries = 1..TABLE_TRIES;
+    let listed = loop {
+        match table(socket, want.endpoint.family(), transport) {
+            Ok(None) if tries.next().is_some() => {}
+            listed => break listed,
+        }
+    };
+    let unverified = match listed {
         Ok(Some((address, table_port))) => {
             let listed = Endpoint::new(address).with_port(table_port);
             if listed != local.without_zone() {

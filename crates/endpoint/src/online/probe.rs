@@ -207,7 +207,7 @@ fn names(check: &Check, family: Family) -> Names {
             }
             continue;
         }
-        match check.resolver.resolve(host.name().unwrap_or_default(), family) {
+        match check.resolver.resolve(host.name_to_resolve().unwrap_or_default(), family) {
             Ok(list) => lists.push(list.into_iter().map(|endpoint| endpoint.with_port(port)).collect()),
             Err(error) => names.failed = Some(error.to_string()),
         }

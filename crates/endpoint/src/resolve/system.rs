@@ -5,6 +5,7 @@ use crate::{Endpoint, Family, Host};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, getaddrinfo};
 use socket2::{Domain, Type};
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Addresses of one name that are kept. A DNS answer over TCP has room for some two thousand.
 const MAX_ADDRESSES: usize = 256;
@@ -31,7 +32,7 @@ impl Resolve for SystemResolver {
 /// As [`Resolve::resolve`].
 pub fn lookup(host: &Host, default_port: u16) -> Result<Vec<Endpoint>, ResolveError> {
     let port = host.port().unwrap_or(default_port);
-    let endpoints = match (host.endpoint(), host.name()) {
+    let endpoints = match (host.endpoint(), host.name_to_resolve()) {
         (Some(endpoint), _) => vec![endpoint],
         (None, name) => ask(name.unwrap_or_default(), None)?,
     };
@@ -50,6 +51,10 @@ fn ask(name: &str, family: Option<Family>) -> Result<Vec<Endpoint>, ResolveError
             );
         }
         return Ok(Some(endpoint).filter(in_family).into_iter().collect());
+    }
+    if is_localhost(name) {
+        let loopback = [Endpoint::new(Ipv6Addr::LOCALHOST), Endpoint::new(Ipv4Addr::LOCALHOST)];
+        return Ok(loopback.into_iter().filter(in_family).collect());
     }
     if let Some(why) = no_name(name) {
         return error(ResolveFailure::NotAName, why.to_owned());
@@ -83,6 +88,13 @@ fn domain(family: Family) -> Domain {
         Family::V4 => Domain::IPV4,
         Family::V6 => Domain::IPV6,
     }
+}
+
+/// RFC 6761 section 6.3: always loopback, and no question to anybody. Where `/etc/hosts` has one family of it
+/// alone, as in many containers, the other would be asked of DNS. Names below it are left to the system,
+/// which may have them in its files.
+fn is_localhost(name: &str) -> bool {
+    name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost")
 }
 
 /// What no resolver need be asked for.
@@ -141,8 +153,8 @@ fn failed(name: &str, family: Option<Family>, error: LookupError) -> Result<Vec<
 /// `EMFILE`, `ENFILE` or `ENOMEM`, where this process can open nothing further.
 fn lacks_descriptors() -> Option<i32> {
     use rustix::io::Errno;
-    use rustix::net::{AddressFamily, SocketType, socket};
-    let errno = socket(AddressFamily::UNIX, SocketType::DGRAM, None).err()?;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let errno = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).err()?;
     matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM).then(|| errno.raw_os_error())
 }
 
@@ -234,6 +246,17 @@ fn explain_system(errno: Option<i32>) -> (ResolveFailure, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn localhost_is_loopback_whoever_says_otherwise() {
+        for name in ["localhost", "localhost.", "LocalHost"] {
+            let ask = |family| SystemResolver.resolve(name, family).unwrap();
+            assert_eq!(ask(Family::V6), [Endpoint::new(Ipv6Addr::LOCALHOST)]);
+            assert_eq!(ask(Family::V4), [Endpoint::new(Ipv4Addr::LOCALHOST)]);
+        }
+        let both = lookup(&"localhost:80".parse().unwrap(), 0).unwrap();
+        assert_eq!(both.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[::1]:80", "127.0.0.1:80"]);
+    }
 
     fn failure(number: i32, errno: Option<i32>) -> Option<ResolveFailure> {
         let (failure, reason) = explain(number, errno)?;

@@ -15,6 +15,9 @@ const STEPS: u64 = 16;
 /// Nothing is further away than this: four and a half years.
 const FAR: u64 = 1 << 61;
 
+/// Time that goes back by less is that of callers out of order, not of a clock that was set.
+const DISORDER: Duration = Duration::from_secs(1);
+
 /// How much may be sent: a burst at once, and this again as it drips back at a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -261,8 +264,9 @@ impl Limiter {
     /// Whether a peer may send what costs `cost` (1 for a packet, or its octets, as the limits are meant),
     /// and if so charges it.
     ///
-    /// `now` is of any clock. If it goes back, time stands still for this one call and goes on from there; a
-    /// jump forward is worth at most full buckets.
+    /// `now` is of any clock. Where it is up to a second late, as that of threads which took it before they had
+    /// the lock, time stands still until it is past the last; if it goes back further, time stands still for
+    /// this one call and goes on from there. A jump forward is worth at most full buckets.
     #[inline]
     pub fn check(&mut self, now: Duration, peer: impl Peer, cost: u64) -> Verdict {
         self.advance(now);
@@ -277,7 +281,12 @@ impl Limiter {
 
     #[inline]
     fn advance(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.now.unwrap_or(now));
+        let last = self.now.unwrap_or(now);
+        let late = last.saturating_sub(now);
+        if !late.is_zero() && late < DISORDER {
+            return;
+        }
+        let passed = now.saturating_sub(last);
         self.now = Some(now);
         let nanoseconds = u64::from(passed.subsec_nanos());
         let steps =

@@ -3,9 +3,10 @@
 use crate::world::{Says, World, candidate, ms};
 use sixgate_endpoint::Family;
 use sixgate_endpoint::connect::{
-    Action, Candidate, Failure, FamilyChoice, MAX_ATTEMPTS, Outcome, PACE, Policy, Question, Race, Rule,
-    Source, policy,
+    Action, Candidate, Event, Failure, FamilyChoice, MAX_ATTEMPTS, Outcome, PACE, Policy, Question, Race,
+    Rule, Source, policy,
 };
+use sixgate_endpoint::nat64::Prefix;
 use std::time::Duration;
 
 const A: &str = "2001:db8::a";
@@ -317,6 +318,15 @@ fn a_long_answer_is_cut_and_counted() {
     assert_eq!((played.trace.questions[0].count, played.trace.questions[0].left_out), (16, 84));
 }
 
+#[test]
+fn one_address_many_times_takes_the_room_of_none() {
+    let mut names = vec![A; 40];
+    names.extend([B, A, B, C]);
+    let played = world().answers(Question::V6, 0, &names).answers(Question::V4, 0, &[]).play(policy());
+    assert_eq!(played.starts(), starts(&[(0, A), (250, B), (500, C)]));
+    assert_eq!((played.trace.questions[0].count, played.trace.questions[0].left_out), (3, 0));
+}
+
 // Section 6.
 
 #[test]
@@ -394,12 +404,15 @@ fn section_7_1_some_addresses_never_go_through_nat64() {
             world().fails(address, 0, Failure::NoRoute).says(Question::Nat64, 1, Says::Prefix(prefix, 96));
         nat64.run(Race::to_address(policy(), candidate(address))).starts().len() == 2
     };
-    for never in ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"] {
+    for never in ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "0.1.2.3", "255.255.255.255"] {
         assert!(!literal(never, "2001:db8:64::"), "{never}");
     }
     // The well-known prefix is for global addresses (RFC 6052 section 3.1); a network's own is not.
-    assert!(literal("10.0.0.1", "2001:db8:64::"));
-    assert!(!literal("10.0.0.1", "64:ff9b::"));
+    for inside in ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "100.127.255.254"] {
+        assert!(literal(inside, "2001:db8:64::"), "{inside}");
+        assert!(!literal(inside, "64:ff9b::"), "{inside}");
+    }
+    assert!(literal("100.128.0.1", "64:ff9b::"));
 }
 
 #[test]
@@ -454,6 +467,21 @@ fn section_7_3_a_record_alone_on_an_ipv6_only_host() {
         .says(Question::Nat64, 3, Says::Prefix("64:ff9b::", 96))
         .play(policy());
     assert_eq!(played.starts(), starts(&[(0, X), (3, X64)]));
+}
+
+#[test]
+fn section_7_prefixes_that_nobody_asked_for_are_ignored() {
+    let prefix = || Event::Prefixes(vec![Prefix::WELL_KNOWN]);
+    let mut race = Race::to_name(Policy { nat64: false, ..policy() });
+    let mut actions = Vec::new();
+    race.handle(ms(0), Event::Begin, &mut actions);
+    race.handle(ms(0), prefix(), &mut actions);
+    race.handle(ms(0), Event::Answer(Question::V4, vec![candidate(X)]), &mut actions);
+    race.handle(ms(0), Event::Answer(Question::V6, vec![]), &mut actions);
+    race.handle(ms(1), Event::Failed(0, Failure::NoRoute), &mut actions);
+    let start = Action::Start(0, candidate(X));
+    let asked = [Action::Ask(Question::V6), Action::Ask(Question::V4)];
+    assert_eq!(actions, [&asked[..], &[start, Action::Lost]].concat());
 }
 
 #[test]

@@ -61,6 +61,15 @@ fn listens_with_less() {
             }
             return;
         }
+        "follow" => return without_descriptors_it_follows(),
+        "accept" => {
+            let mut listeners = Listen::on(Policy::Both, 8080).tcp().unwrap();
+            let error = listeners.accept_timeout(Duration::from_millis(100)).unwrap_err();
+            println!("said {error}, {:?}", listeners.counters());
+            return;
+        }
+        #[cfg(feature = "tokio")]
+        "tokio" => return without_descriptors_on_tokio(),
         "table" | "netlink" => {
             if task == "netlink" {
                 sixgate_linux::sandbox::refuse_family(16).unwrap();
@@ -94,6 +103,49 @@ fn listens_with_less() {
             kept.clear();
         }
     }
+}
+
+/// An interface goes while no descriptor is left.
+fn without_descriptors_it_follows() {
+    let ends = ["[fe80::1%eth0]:8080", "[::1]:8080"].map(endpoint);
+    let mut listeners = Listen::at(ends).warn_with(|_| ()).tcp().unwrap();
+    let mut kept = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        kept.push(file);
+    }
+    println!("full");
+    let mut turns = 0;
+    while listeners.sockets().count() == 2 {
+        assert!(listeners.accept_timeout(Duration::from_secs(1)).unwrap().is_none());
+        turns += 1;
+    }
+    assert!(turns < 10, "followed after {turns} turns");
+}
+
+/// The same; later there are some again.
+#[cfg(feature = "tokio")]
+fn without_descriptors_on_tokio() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let ends = ["[fe80::1%eth0]:8080", "[::1]:8080"].map(endpoint);
+    let listeners = Listen::at(ends).warn_with(|warning| println!("warned: {warning}")).tcp().unwrap();
+    runtime.block_on(async {
+        let mut listeners = listeners.into_tokio().unwrap();
+        let mut kept = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            kept.push(file);
+        }
+        println!("full");
+        let mut turns = 0;
+        while listeners.sockets().count() == 2 {
+            let accepted = tokio::time::timeout(Duration::from_secs(1), listeners.accept()).await;
+            assert!(accepted.is_err(), "{accepted:?}");
+            turns += 1;
+        }
+        assert!(turns < 10, "followed after {turns} turns");
+        println!("replaced");
+        drop(kept);
+        println!("accepted {}", listeners.accept().await.unwrap().1);
+    });
 }
 
 fn with_less(host: &Host, task: &str, prefix: &str) -> Process {
@@ -211,4 +263,38 @@ fn patience_waits_for_addresses_and_interfaces() {
     });
     let opened = Warning::Refreshed(Refreshed::Opened(endpoint("[fe80::1%late0]:8080")));
     assert!(heard.lock().unwrap().contains(&opened));
+}
+
+/// What a sandbox forbids is no matter of a peer that has gone: it is said, and nothing spins.
+#[test]
+fn a_sandbox_that_forbids_to_accept_is_an_error() {
+    let lab = lab("accept");
+    let host = lab.host("a").unwrap();
+    let process = with_less(&host, "accept", "exec strace -f -o /dev/null -e inject=accept4:error=EPERM");
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    let said = process.output();
+    assert!(said.contains("said Operation not permitted (os error 1), "), "{said}");
+    assert!(said.contains("aborted: 100,"), "{said}");
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn without_descriptors_tokio_follows_its_interfaces_later() {
+    let (_lab, server, _client) = two("tokiofull");
+    let process = with_less(&server, "tokio", "ulimit -n 40; exec");
+    soon("no descriptor is left", || process.output().contains("full").then_some(()));
+    sh(&server, "ip link set eth0 name eth1");
+    soon("its sockets are replaced", || process.output().contains("replaced").then_some(()));
+    let _peer = server.run(|| std::net::TcpStream::connect(socket_addr("[::1]:8080"))).unwrap();
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
+    assert!(process.output().contains("accepted [::1]:"), "{}", process.output());
+}
+
+#[test]
+fn without_descriptors_interfaces_are_followed() {
+    let (_lab, server, _client) = two("full");
+    let process = with_less(&server, "follow", "ulimit -n 40; exec");
+    soon("no descriptor is left", || process.output().contains("full").then_some(()));
+    sh(&server, "ip link set eth0 name eth1");
+    assert!(process.wait(PATIENCE).unwrap().success(), "{}", process.output());
 }

@@ -219,3 +219,36 @@ fn refresh_says_what_it_did() {
     assert_eq!(listening(&server, 't'), ["*:8082".replace('*', "[::]"), "[fe80::1]%eth0:8080".to_owned()]);
     assert_eq!(server.run(|| listeners.refresh()), []);
 }
+
+/// An interface has other names, too; the kernel tells its first one of a socket.
+#[test]
+fn a_zone_may_be_another_name_of_its_interface() {
+    let (_lab, server, client) = two("altname");
+    sh(&server, "ip link property add dev eth0 altname lan0");
+    let here = endpoint("[fe80::1%lan0]:8080");
+    let mut listeners = server.run(|| Listen::at([here]).warn_with(|_| ()).tcp()).unwrap();
+    assert_eq!(listeners.endpoints(), [here]);
+    let peer = curl(&client, "http://[fe80::1%25eth0]:8080/");
+    serve_one(&server, &mut listeners);
+    assert_eq!((peer.wait(PATIENCE).unwrap().success(), peer.output()), (true, "hello\n".to_owned()));
+    // Another interface of that name is another zone.
+    sh(&server, "ip link property del dev eth0 altname lan0; ip link add lan0 type veth peer name far0");
+    assert_eq!(server.run(|| listeners.refresh()), [Refreshed::Opened(here)]);
+    assert_eq!(listening(&server, 't'), ["[fe80::1]%lan0:8080"]);
+}
+
+/// A service that always has a peer to accept never waits, and hears the news of its interfaces all the same.
+#[test]
+fn a_busy_service_follows_its_interfaces() {
+    let (_lab, server, _client) = two("busylinks");
+    let ends = ["[fe80::1%eth0]:8080", "[::1]:8080"].map(endpoint);
+    let mut listeners = server.run(|| Listen::at(ends).warn_with(|_| ()).tcp()).unwrap();
+    let _peers: Vec<_> = (0..300)
+        .map(|_| server.run(|| std::net::TcpStream::connect(socket_addr("[::1]:8080"))).unwrap())
+        .collect();
+    sh(&server, "ip link set eth0 name eth1");
+    for _ in 0..290 {
+        assert!(server.run(|| listeners.accept_timeout(PATIENCE)).unwrap().is_some());
+    }
+    assert_eq!(listeners.sockets().count(), 1);
+}

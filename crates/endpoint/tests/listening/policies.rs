@@ -260,3 +260,25 @@ fn tokio_accepts_by_both_families() {
     }
     assert_eq!(thread.join().unwrap(), expected);
 }
+
+/// A program that is executed by a server inherits nothing of its listeners.
+#[test]
+fn every_descriptor_is_closed_on_exec() {
+    let inherited = || {
+        let kept = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{name}")).ok()?;
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            // O_CLOEXEC of fcntl.h.
+            let closed = u32::from_str_radix(flags.trim(), 8).unwrap() & 0o2_000_000 != 0;
+            let what = std::fs::read_link(entry.path()).ok()?;
+            (!closed && what.to_string_lossy().starts_with("socket:")).then_some(name)
+        };
+        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(kept).count()
+    };
+    let before = inherited();
+    let listeners = Listen::at([endpoint("127.0.0.1:0"), endpoint("127.0.0.2:0")]).tcp().unwrap();
+    let datagrams = Listen::at([endpoint("127.0.0.1:0")]).udp().unwrap();
+    assert_eq!(inherited(), before, "{listeners} {datagrams}");
+}

@@ -104,3 +104,50 @@ fn what_cannot_be_sent_is_said() {
     let error = host.run(|| listeners.send_to(b"", endpoint("[fe80::1%eth9]:9"))).unwrap_err();
     assert!(error.to_string().contains("no such interface"), "{error}");
 }
+
+/// The kernel gives its table of sockets out in pieces, and leaves some out where others are closed meanwhile:
+/// that is no reason to say that nothing listens.
+#[test]
+fn a_listener_is_found_in_a_table_that_changes() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let lab = lab("crowd");
+    let server = lab.host("server").unwrap();
+    let bind = || UdpSocket::bind("127.0.0.1:0").ok();
+    let _still: Vec<_> = server.run(|| (0..400).filter_map(|_| bind()).collect());
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let churn = server
+        .thread(move || {
+            let mut sockets = std::collections::VecDeque::new();
+            while !stopped.load(Ordering::Relaxed) {
+                sockets.push_back(bind());
+                if sockets.len() > 400 {
+                    sockets.pop_front();
+                }
+            }
+        })
+        .unwrap();
+    let opened: Vec<_> = (0..500)
+        .map(|_| server.run(|| Listen::at([endpoint("127.0.0.1:0")]).udp().map(|listeners| listeners.port())))
+        .collect();
+    stop.store(true, Ordering::Relaxed);
+    churn.join().unwrap();
+    for opened in opened {
+        assert!(opened.is_ok(), "{opened:?}");
+    }
+}
+
+/// What goes to others does not leave by the socket of loopback, though it was named first.
+#[test]
+fn loopback_sends_to_loopback_alone() {
+    let (_lab, server, client) = two("udploop");
+    let socket = client.run(|| UdpSocket::bind("192.0.2.2:0")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let to = Endpoint::from(socket.local_addr().unwrap());
+    let both = ["127.0.0.1:5353", "192.0.2.1:5353"].map(endpoint);
+    let listeners = server.run(|| Listen::at(both).udp()).unwrap();
+    assert_eq!(listeners.send_to(b"hello", to).unwrap(), 5);
+    assert_eq!(Endpoint::from(socket.recv_from(&mut [0; 9]).unwrap().1), both[1]);
+    let alone = server.run(|| Listen::at([endpoint("127.0.0.1:5354")]).udp()).unwrap();
+    assert_eq!(alone.send_to(b"hello", to).unwrap_err().kind(), std::io::ErrorKind::NotConnected);
+}

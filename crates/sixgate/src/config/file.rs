@@ -80,6 +80,7 @@ pub(super) struct Lan {
 pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
+    pub(super) dns64: Option<Spanned<String>>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

@@ -5,6 +5,7 @@
 //! exist?) is asked by [`Config::check_links`].
 
 mod diagnostic;
+mod dns64;
 mod file;
 mod nat64;
 
@@ -14,6 +15,7 @@ pub(crate) use nat64::Nat64;
 use file::File;
 use ipnet::Ipv6Net;
 use sixgate_dns::Names;
+use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -158,6 +160,8 @@ pub(crate) struct Dns {
     pub(crate) enabled: bool,
     /// Resolvers to ask; empty stands for those the uplink tells of.
     pub(crate) upstreams: Vec<Endpoint>,
+    /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
+    pub(crate) dns64: Option<Prefix>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
 }
@@ -364,13 +368,15 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
-        let dns = self.dns(file.dns.unwrap_or_default());
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
         // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
+        // Those that hear of nothing get addresses behind it for names (RFC 6147).
+        dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
@@ -550,7 +556,9 @@ impl Reader<'_> {
         }
     }
 
-    fn dns(&mut self, dns: file::Dns) -> Dns {
+    fn dns(&mut self, dns: file::Dns, lans: &[(Lan, Range<usize>)]) -> Dns {
+        let enabled = dns.enabled.unwrap_or(true);
+        let dns64 = dns.dns64.and_then(|text| self.dns64(&text, lans, enabled));
         let mut upstreams = Vec::new();
         for text in dns.upstreams.unwrap_or_default() {
             let found = text.get_ref().parse::<Endpoint>().map_err(|error| (error.what(), error.remedy()));
@@ -587,7 +595,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled: dns.enabled.unwrap_or(true), upstreams, hosts }
+        Dns { enabled, upstreams, dns64, hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

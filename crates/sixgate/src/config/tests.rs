@@ -138,6 +138,7 @@ fn nat64_has_defaults_and_tells_the_lans() {
     let nat64 = config.nat64.unwrap();
     assert_eq!((nat64.net().to_string(), nat64.sessions), ("64:ff9b::/96".to_owned(), 131_072));
     assert_eq!(nat64.masquerade(), Some("192.168.64.0/28".parse().unwrap()));
+    assert_eq!(config.dns.dns64, Some(nat64.prefix));
     let told: Vec<String> = config.lans.iter().map(|lan| lan.pref64.unwrap().to_string()).collect();
     assert_eq!(told, ["64:ff9b::/96", "2001:db8:64::/96"]);
     let routed = parse(&format!("{HOME}[nat64]\npool = \"203.0.113.7\"\n")).unwrap().config.nat64.unwrap();
@@ -145,6 +146,57 @@ fn nat64_has_defaults_and_tells_the_lans() {
     let open = parse(&format!("firewall = false\n{HOME}[nat64]\n")).unwrap();
     assert!(open.warnings[0].message.contains("nothing hides the private addresses 192.168.64.0/28"));
     assert_eq!(parse(HOME).unwrap().config.needs_restart(&open.config), ["firewall", "nat64"]);
+}
+
+#[test]
+fn dns64_without_a_nat64_is_doubted() {
+    let with =
+        |lan: &str, dns: &str| parse(&format!("{HOME}{lan}[dns]\ndns64 = \"64:ff9b::/96\"\n{dns}")).unwrap();
+    let quiet = with("pref64 = \"64:ff9b::/96\"\n", "");
+    assert!(quiet.warnings.is_empty());
+    assert_eq!(quiet.config.dns.dns64.map(|prefix| prefix.to_string()).as_deref(), Some("64:ff9b::/96"));
+    assert_eq!(parse(HOME).unwrap().config.dns.dns64, None, "off where nobody asks for it");
+    for (lan, dns, message, remedy) in [
+        (
+            "",
+            "",
+            "no LAN announces this prefix: names that have IPv4",
+            "add pref64 = \"64:ff9b::/96\" to each [[lan]]",
+        ),
+        (
+            "pref64 = \"2001:db8:64::/96\"\n",
+            "",
+            "no LAN announces this prefix, but 2001:db8:64::/96:",
+            "where there is none, take dns64 out",
+        ),
+        ("", "enabled = false\n", "dns64 does nothing while dns.enabled is false", "let sixgate answer DNS"),
+    ] {
+        let warnings = with(lan, dns).warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:#?}");
+        assert!(
+            warnings[0].message.contains(message) && warnings[0].remedy.contains(remedy),
+            "{warnings:#?}"
+        );
+        assert_eq!(warnings[0].severity, Severity::Warning);
+        assert_eq!(warnings[0].line, 10 + lan.lines().count());
+    }
+    for (prefix, expected) in [
+        (
+            "64:ff9b::/95",
+            "10:9 a NAT64 prefix has 32, 40, 48, 56, 64 or 96 bits, not 95 (RFC 6052 section 2.2) / choose 96",
+        ),
+        ("2001:db8:0:0:100::/96", "10:9 2001:db8:0:0:100::/96 has bits set where a NAT64 prefix has none"),
+        (
+            "64:ff9b::1/96",
+            "10:9 `64:ff9b::1/96` has bits set beyond its length / did you mean `64:ff9b::/96`?",
+        ),
+        ("nat64", "10:9 `nat64` is not an IPv6 prefix / write a NAT64 prefix, such as 64:ff9b::/96"),
+    ] {
+        let found = finding(&format!("{HOME}[dns]\ndns64 = \"{prefix}\"\n"));
+        assert!(found.starts_with(expected), "{found}");
+    }
+    // It can change while running.
+    assert!(quiet.config.needs_restart(&parse(HOME).unwrap().config).is_empty());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::problems::Matter;
 use crate::config::Config;
+use sixgate_dns::Dns64;
 
 impl Engine {
     /// Reads the configuration again and takes it over, or says why not and goes on with the old one.
@@ -39,8 +40,14 @@ impl Engine {
         self.config = checked.config;
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
+        self.set_dns64();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
+    }
+
+    /// Gives the NAT64's prefix to DNS.
+    pub(crate) fn set_dns64(&mut self) {
+        self.forwarder.set_dns64(self.config.dns.dns64.map(Dns64::new));
     }
 
     /// Gives the names that the configuration writes down to DNS.

@@ -308,6 +308,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
     engine.set_hosts();
+    engine.set_dns64();
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

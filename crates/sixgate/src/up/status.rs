@@ -66,6 +66,7 @@ impl Engine {
             duid: self.duid.to_string(),
             uplink: self.uplink_view(now),
             lans: (0..self.lans.len()).filter_map(|index| self.lan_view(index, now)).collect(),
+            dns64: self.config.dns.dns64.filter(|_| self.config.dns.enabled).map(|prefix| prefix.to_string()),
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
@@ -193,6 +194,11 @@ impl Engine {
             ("upstream-tcp", c.upstream_tcp),
             ("upstream-timeouts", c.upstream_timeouts),
             ("upstream-mismatches", c.upstream_mismatches),
+            ("dns64-synthesised", c.dns64_synthesised),
+            ("dns64-pointers", c.dns64_pointers),
+            ("dns64-discoveries", c.dns64_discoveries),
+            ("dns64-excluded", c.dns64_excluded),
+            ("dns64-withheld", c.dns64_withheld),
             ("cached", c.cached),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -42,6 +42,7 @@ fn views_show_every_field_as_table_and_as_json() {
         [
             "dhcp",
             "dns",
+            "dns64",
             "duid",
             "firewall",
             "lans",

@@ -6,6 +6,7 @@
 mod attack;
 mod clients;
 mod control;
+mod dns64;
 mod family;
 mod lifecycle;
 mod mistakes;

@@ -160,12 +160,10 @@ s.accept()
     let deadline = Instant::now() + PATIENCE;
     let mut processes = vec![traced.pid()];
     loop {
-        match traced.next(Some(deadline)).unwrap() {
-            Event::Called(Call { process, outcome: Outcome::Failed(_), .. }) => {
-                processes.push(process);
-                break;
-            }
-            _ => {}
+        let event = traced.next(Some(deadline)).unwrap();
+        if let Event::Called(Call { process, outcome: Outcome::Failed(_), .. }) = event {
+            processes.push(process);
+            break;
         }
     }
     drop(traced);

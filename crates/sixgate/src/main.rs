@@ -12,6 +12,7 @@ mod log;
 mod nat64;
 mod up;
 mod view;
+mod wrap;
 
 use clap::Parser as _;
 use cli::{Cli, Command, LabCommand};
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -80,7 +80,8 @@ Needs root, or a kernel that allows user namespaces.
 
 Examples:
   sixgate wrap -- curl -sS http://www.example.com/
-  sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080")]
+  sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080
+  sixgate wrap --json -- ./server > known.json; sixgate wrap --baseline known.json -- ./server")]
     Wrap(Wrap),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
@@ -209,8 +210,14 @@ pub(crate) struct Wrap {
     /// Write the findings as SARIF.
     #[arg(long, value_name = "FILE")]
     pub(crate) sarif: Option<PathBuf>,
+    /// Fail only for what is worse than in this report, which an earlier --json wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Compare two reports, and run nothing; exit code 1 where the second is worse.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub(crate) diff: Vec<PathBuf>,
     /// The program and its arguments.
-    #[arg(last = true, required_unless_present = "list", value_name = "PROGRAM")]
+    #[arg(last = true, required_unless_present_any = ["list", "diff"], value_name = "PROGRAM")]
     pub(crate) program: Vec<std::ffi::OsString>,
 }
 

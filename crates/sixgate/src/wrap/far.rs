@@ -185,6 +185,7 @@ fn serve(mut stream: TcpStream, port: u16) -> io::Result<()> {
 /// Connects to a server as a client would; what it says, if it says something.
 pub(super) fn visit(to: Endpoint, udp: bool) -> io::Result<Vec<u8>> {
     const WAIT: Duration = Duration::from_millis(700);
+    const BANNER: Duration = Duration::from_millis(150);
     let address = to.socket_addr(0).map_err(io::Error::other)?;
     let mut buffer = vec![0; 2048];
     let count = if udp {
@@ -201,10 +202,11 @@ pub(super) fn visit(to: Endpoint, udp: bool) -> io::Result<Vec<u8>> {
         }
     } else {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
-        stream.set_read_timeout(Some(WAIT))?;
+        stream.set_read_timeout(Some(BANNER))?;
         // First a banner, if there is one; then a request that web servers answer, and others refuse.
         let mut heard = stream.read(&mut buffer);
         if heard.is_err() {
+            stream.set_read_timeout(Some(WAIT))?;
             stream.write_all(b"HEAD / HTTP/1.0\r\nHost: box\r\n\r\n")?;
             heard = stream.read(&mut buffer);
         }

@@ -3,6 +3,7 @@
 //! [`world`] makes a network, [`run`] runs the program in it and writes down what is seen, [`judge`] and [`findings`] say what
 //! that means, and [`report`] tells people and machines.
 
+mod compare;
 mod far;
 mod findings;
 mod judge;
@@ -28,6 +29,28 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
     if arguments.list {
         return print(&report::worlds(&World::all().collect::<Vec<_>>(), arguments.json));
     }
+    if let [old, new] = arguments.diff.as_slice() {
+        let [old, new] = [old, new].map(|path| compare::Faults::read(path));
+        return match old.and_then(|old| Ok((old, new?))) {
+            Ok((old, new)) if new.beyond(&old).is_empty() => print(&compare::lines(&old, &new)),
+            Ok((old, new)) => {
+                print(&compare::lines(&old, &new));
+                Outcome::Failed
+            }
+            Err(error) => {
+                say(&format!("sixgate: {error}\n"));
+                Outcome::Usage
+            }
+        };
+    }
+    // Read before anything runs: a wrong name should not be told after minutes.
+    let baseline = match arguments.baseline.as_deref().map(compare::Faults::read).transpose() {
+        Ok(baseline) => baseline,
+        Err(error) => {
+            say(&format!("sixgate: {error}\n"));
+            return Outcome::Usage;
+        }
+    };
     let names: Vec<&str> = if arguments.worlds.is_empty() {
         world::USUAL.to_vec()
     } else {
@@ -104,6 +127,15 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
     };
     if print(&text) != Outcome::Done {
         return Outcome::Failed;
+    }
+    if let Some(baseline) = baseline {
+        let now = compare::Faults::of(&serde_json::json!({ "card": card })).unwrap_or_default();
+        let new = now.beyond(&baseline);
+        for fault in &new {
+            say(&format!("new since the baseline: {fault}\n"));
+        }
+        let untested = card.grade == judge::Grade::NotTested;
+        return if new.is_empty() && !untested { Outcome::Done } else { Outcome::Failed };
     }
     let failed = card.findings.iter().any(|finding| finding.severity >= arguments.fail_on)
         || card.surfaces.iter().any(|surface| surface.cells.iter().any(judge::Cell::is_bad))

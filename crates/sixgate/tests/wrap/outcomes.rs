@@ -95,3 +95,27 @@ P().feed(open(sys.argv[1]).read())";
     let checked = Command::new("python3").args(["-c", check, &html, &junit, &sarif]).output().unwrap();
     assert!(checked.status.success(), "{}", text(&checked.stderr));
 }
+
+#[test]
+fn a_baseline_lets_known_faults_pass_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let source = sample("listen_ipv4.py").display().to_string();
+    let known = wrap(&["--worlds", "dual,v6only", "--json"], &["python3", &source]);
+    std::fs::write(file("known"), &known.stdout).unwrap();
+    let same = wrap(&["--worlds", "dual,v6only", "--baseline", &file("known")], &["python3", &source]);
+    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    let good = sample("listen_both.py").display().to_string();
+    let better = wrap(&["--worlds", "dual,v6only", "--json"], &["python3", &good]);
+    std::fs::write(file("better"), &better.stdout).unwrap();
+    let diff = |old: &str, new: &str| {
+        Command::new(SIXGATE).args(["wrap", "--diff", &file(old), &file(new)]).output().unwrap()
+    };
+    let mended = diff("known", "better");
+    assert_eq!(mended.status.code(), Some(0));
+    assert!(text(&mended.stdout).contains("- [listen-ipv4]"), "{}", text(&mended.stdout));
+    assert_eq!(diff("better", "known").status.code(), Some(1));
+    let worse = wrap(&["--worlds", "dual,v6only", "--baseline", &file("better")], &["python3", &source]);
+    assert_eq!(worse.status.code(), Some(1));
+    assert!(text(&worse.stderr).contains("new since the baseline: [listen-ipv4]"), "{}", text(&worse.stderr));
+}

@@ -50,10 +50,10 @@ impl Faults {
 
 /// New and mended, a line each.
 pub(super) fn lines(old: &Faults, new: &Faults) -> String {
-    let lines = |sign: &str, faults: Vec<&str>| -> String {
-        faults.into_iter().map(|fault| format!("{sign} {fault}\n")).collect()
-    };
-    let text = lines("+", new.beyond(old)) + &lines("-", old.beyond(new));
+    let mut text = String::new();
+    for (sign, faults) in [("+ ", new.beyond(old)), ("- ", old.beyond(new))] {
+        text.extend(faults.into_iter().flat_map(|fault| [sign, fault, "\n"]));
+    }
     if text.is_empty() { "no difference\n".to_owned() } else { text }
 }
 

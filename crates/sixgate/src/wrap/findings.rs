@@ -316,7 +316,9 @@ fn destinations(found: &mut Found<'_>) {
         .collect();
     let names: BTreeSet<&str> = asked.iter().map(|(name, _)| *name).collect();
     let has = |kind: &str| asked.iter().any(|(_, asked)| *asked == kind);
-    for name in &names {
+    let attempts = run.attempts();
+    // Who asks and connects to nothing is a tool for asking.
+    for name in names.iter().filter(|_| !attempts.is_empty()) {
         if asked.contains(&(name, "A")) && !asked.contains(&(name, "AAAA")) && run.world.ipv6.serves() {
             found.put(
                 "a-only",
@@ -326,7 +328,6 @@ fn destinations(found: &mut Found<'_>) {
             );
         }
     }
-    let attempts = run.attempts();
     let tried = |v6: bool| attempts.iter().filter(move |(_, to, _)| is_v6(to) == v6);
     // Those of getaddrinfo are of names; whatever else is asked about, be it only for the machine's own address, was written down.
     for call in &run.calls {

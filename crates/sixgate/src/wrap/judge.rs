@@ -100,6 +100,17 @@ pub(crate) fn judge(runs: &[Run]) -> Card {
         let cells = runs.iter().map(|run| connects(run, runs)).collect();
         surfaces.push(Surface { name: "connects out".to_owned(), cells });
     }
+    if surfaces.len() == 1 && runs.iter().any(|run| !run.questions.is_empty()) {
+        let asks = |run: &Run| match run.questions.is_empty() {
+            false => Cell::Works,
+            true if run.world.ipv4.reaches() || run.world.ipv6.reaches() => {
+                Cell::Fails("the resolver was not asked".to_owned())
+            }
+            true => Cell::NotApplicable,
+        };
+        let cells = runs.iter().map(asks).collect();
+        surfaces.push(Surface { name: "asks the resolver".to_owned(), cells });
+    }
     let findings = find(runs);
     let (grade, because) = grade(runs, &surfaces, &findings);
     let worlds = runs.iter().map(|run| run.world.name.clone()).collect();
@@ -120,20 +131,18 @@ fn ends(run: &Run, runs: &[Run]) -> Cell {
     let hoped = reference(runs).map(|run| &run.end);
     let last = run.said.lines().next_back().unwrap_or_default();
     let why = |what: String| Cell::Fails(if last.is_empty() { what } else { format!("{what}: {last}") });
-    match &run.end {
-        End::NotStarted(error) => Cell::Fails(error.clone()),
-        end if end.is_well() && hoped.is_none_or(|hoped| same(end, hoped)) => Cell::Works,
+    match (&run.end, hoped) {
+        (End::NotStarted(error), _) => Cell::Fails(error.clone()),
         // As bad where nothing is missing: nothing of this world's doing.
-        end if hoped == Some(end) => Cell::NotTested,
-        End::Exited(code) => why(format!("ended with exit code {code}")),
-        End::Killed(signal) => why(format!("killed by signal {signal}")),
-        End::Forked(code) => why(format!("its first process ended with exit code {code}")),
-        End::Stopped => why("did not end".to_owned()),
+        (end, Some(hoped)) if end == hoped && !end.is_well() => Cell::NotTested,
+        (End::Stopped, Some(End::Exited(_) | End::Killed(_))) => why("it did not end".to_owned()),
+        (End::Exited(0) | End::Forked(_), Some(End::Stopped)) => why("it ended by itself".to_owned()),
+        (end, _) if end.is_well() => Cell::Works,
+        (End::Exited(code), _) => why(format!("ended with exit code {code}")),
+        (End::Killed(signal), _) => why(format!("killed by signal {signal}")),
+        (End::Forked(code), _) => why(format!("its first process ended with exit code {code}")),
+        (End::Stopped, _) => Cell::Works,
     }
-}
-
-fn same(end: &End, hoped: &End) -> bool {
-    end == hoped || !hoped.is_well()
 }
 
 /// Whether clients of the world's families are answered at a port.
@@ -165,7 +174,10 @@ fn answers(run: &Run, runs: &[Run], transport: &'static str, port: u16) -> Cell 
 fn destinations(run: &Run) -> BTreeMap<String, bool> {
     let mut all = BTreeMap::new();
     for (call, to, _) in run.attempts() {
-        let done = matches!(call.outcome, Outcome::Done | Outcome::Failed(nix::errno::Errno::EINPROGRESS));
+        let begun = matches!(call.outcome, Outcome::Done | Outcome::Failed(nix::errno::Errno::EINPROGRESS));
+        // What is begun there never ends.
+        let lost = run.world.ipv6 == Presence::Lost && to.right_length() == Some(28);
+        let done = begun && !lost;
         *all.entry(format!("port {}", to.port().unwrap_or(0))).or_insert(false) |= done;
     }
     all
@@ -178,9 +190,12 @@ fn connects(run: &Run, runs: &[Run]) -> Cell {
         return Cell::NotApplicable;
     }
     let hoped = hoped.unwrap_or_else(|| reached.clone());
-    // A client that says it succeeded did; how it told apart its attempts is its own business.
-    if run.end == End::Exited(0) && reached.values().any(|done| *done) {
-        return Cell::Works;
+    // A client that says it succeeded did; how it told apart its attempts is its own business. And one that got as far as where
+    // nothing is missing, whatever it made of that, reached the other side.
+    let as_hoped = reference(runs).is_some_and(|reference| reference.end == run.end);
+    if (run.end == End::Exited(0) || as_hoped) && reached.values().any(|done| *done) {
+        let pending = run.attempts().iter().all(|(call, ..)| call.outcome == Outcome::Pending);
+        return if pending { Cell::Fails("it connected, and had no answer".to_owned()) } else { Cell::Works };
     }
     let missed: Vec<&String> = (hoped.iter())
         .filter(|(to, done)| **done && reached.get(*to) != Some(&true))
@@ -198,6 +213,13 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
     let bad = |wanted: &dyn Fn(&Run) -> bool| -> Option<String> {
         runs.iter().enumerate().filter(|(_, run)| wanted(run)).find_map(|(column, run)| {
             surfaces.iter().find_map(|surface| {
+                // What fails where nothing is missing fails for another reason.
+                let whole =
+                    runs.iter().position(|other| reference(runs).is_some_and(|r| std::ptr::eq(r, other)));
+                let whole = whole.filter(|whole| *whole != column).and_then(|whole| surface.cells.get(whole));
+                if matches!(whole, Some(Cell::Fails(_))) {
+                    return None;
+                }
                 let cell = surface.cells.get(column).filter(|cell| cell.is_bad())?;
                 let (Cell::Fails(why) | Cell::Partly(why)) = cell else { return None };
                 Some(format!("in {}, `{}` fails: {why}", run.world.name, surface.name))
@@ -205,7 +227,7 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
         })
     };
     let used = surfaces.len() > 1;
-    let nothing_works = surfaces.first().is_none_or(|runs| !runs.cells.contains(&Cell::Works));
+    let nothing_works = !surfaces.iter().any(|surface| surface.cells.contains(&Cell::Works));
     if runs.is_empty() || nothing_works || !used {
         let why = if nothing_works {
             "it did not run as hoped in any world: see the row `runs`"

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod faults;
+mod gallery;
 mod outcomes;
 mod stock;
 

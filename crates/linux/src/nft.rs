@@ -25,11 +25,13 @@
 mod encode;
 mod firewall;
 mod rules;
+mod silence;
 mod socket;
 
 use std::io;
 
 pub use firewall::{Counter, Firewall, FirewallConfig, LanRules, TABLE};
+pub use silence::Silence;
 
 /// What can go wrong with the firewall.
 #[derive(Debug, thiserror::Error)]

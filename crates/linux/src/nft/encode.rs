@@ -322,6 +322,11 @@ impl Rule {
         self.needs("nft_masq").needs("nft_chain_nat").expression("masq", &Attributes::default())
     }
 
+    /// Connection tracking leaves the packet alone.
+    pub(super) fn untracked(self) -> Self {
+        self.needs("nft_ct").expression("notrack", &Attributes::default())
+    }
+
     /// The upper-layer protocol is `number`.
     pub(super) fn protocol(self, number: u8) -> Self {
         self.meta(Meta::Protocol, &[number])

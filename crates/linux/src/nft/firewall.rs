@@ -250,18 +250,24 @@ fn counter(object: &Reply) -> Option<Counter> {
 fn check(config: &FirewallConfig) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for name in config.uplink.iter().chain(config.lans.iter().map(|lan| &lan.interface)) {
-        let reason = if name.is_empty() {
-            "it is empty"
-        } else if name.len() > INTERFACE_NAME {
-            "it is longer than 15 bytes"
-        } else if name.bytes().any(|byte| byte == 0 || byte == b'/' || byte.is_ascii_whitespace()) {
-            "it has a character that interface names cannot have"
-        } else if !seen.insert(name) {
-            "it is named twice"
-        } else {
-            continue;
-        };
-        return Err(Error::Interface { name: name.clone(), reason });
+        check_interface(name)?;
+        if !seen.insert(name) {
+            return Err(Error::Interface { name: name.clone(), reason: "it is named twice" });
+        }
     }
     Ok(())
+}
+
+/// A name that an interface can have.
+pub(super) fn check_interface(name: &str) -> Result<(), Error> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > INTERFACE_NAME {
+        "it is longer than 15 bytes"
+    } else if name.bytes().any(|byte| byte == 0 || byte == b'/' || byte.is_ascii_whitespace()) {
+        "it has a character that interface names cannot have"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Interface { name: name.to_owned(), reason })
 }

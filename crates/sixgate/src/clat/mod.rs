@@ -375,17 +375,14 @@ impl Clat<'_> {
             let by = route.gateway.map_or(String::new(), |gateway| format!(" by {gateway}"));
             format!("a default route{by}{on}")
         });
-        let chosen = match &self.arguments.interface {
-            Some(name) => links.iter().find(|link| link.name == *name),
-            None => {
-                let routes = self.netlink.routes(TABLE_MAIN, None)?.into_iter();
-                let default = |route: &route::Route| {
-                    route.destination.prefix_len() == 0 && route.kind == route::RouteKind::Unicast
-                };
-                name(
-                    routes.filter(default).min_by_key(|route| route.metric).and_then(|route| route.interface),
-                )
-            }
+        let chosen = if let Some(name) = &self.arguments.interface {
+            links.iter().find(|link| link.name == *name)
+        } else {
+            let routes = self.netlink.routes(TABLE_MAIN, None)?.into_iter();
+            let default = |route: &route::Route| {
+                route.destination.prefix_len() == 0 && route.kind == route::RouteKind::Unicast
+            };
+            name(routes.filter(default).min_by_key(|route| route.metric).and_then(|route| route.interface))
         };
         let same = |watched: &Watched| chosen.is_some_and(|link| link.index == watched.link.index);
         if let Some(watched) = self.watched.as_mut().filter(|watched| same(watched)) {

@@ -38,6 +38,8 @@ pub(crate) struct Lan {
     pub(crate) up: bool,
     pub(crate) router: Router,
     pub(crate) share: Share,
+    /// IPv4 networks of the interface, whoever gave it addresses in them; empty where `[ipv4]` is left out.
+    pub(crate) ipv4: Vec<ipnet::Ipv4Net>,
 }
 
 impl Lan {

@@ -52,7 +52,7 @@ pub fn python(host: &Host, port: u16) {
 
 /// What a host's network looks like, but for counters and lifetimes.
 pub fn state(host: &Host) -> Vec<String> {
-    let settings = "grep -rsE . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf/all /proc/sys/net/ipv6/conf/eth0 \
+    let settings = "grep -rsE . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf \
                     --include=forwarding --include=accept_ra --include=accept_redirects --include=proxy_ndp";
     let mut settings: Vec<String> = run(host, settings).lines().map(str::to_owned).collect();
     settings.sort();
@@ -131,10 +131,6 @@ impl Up {
         let text = run(&self.host, &format!("{SIXGATE} status --json"));
         let json = text.lines().find_map(|line| Some(&line[line.find('{')?..])).unwrap();
         serde_json::from_str(json).unwrap()
-    }
-
-    pub fn output(&self) -> String {
-        self.process.output()
     }
 
     /// Reads another configuration of the same LAN.

@@ -23,7 +23,7 @@ use sixgate_nd::host::Host;
 use sixgate_xlat::{AddressMap, Mapping, Siit};
 use std::time::Duration;
 
-/// What stands between a LAN's prefix and an IPv4 address: `2001:db8:1::c1a7:192.168.1.9`.
+/// What stands between a LAN's prefix and an IPv4 address: `2001:db8:1:0:0:c1a7:192.168.1.9`.
 const INTERFACE: u128 = 0xc1a7 << 32;
 
 /// Networks of all LANs that an island has; the engine looks at each of them for each change.
@@ -165,8 +165,8 @@ impl Engine {
         }
     }
 
-    /// The NAT64 of the ISP, as far as it is known.
-    fn plat(&self) -> Option<Prefix> {
+    /// The NAT64 of the ISP, as far as it is known. Hosts of the LANs are told of it, too (RFC 8781).
+    pub(crate) fn plat(&self) -> Option<Prefix> {
         let written = self.config.ipv4.as_ref().and_then(|ipv4| ipv4.pref64);
         let uplink = self.uplink.as_ref().filter(|uplink| uplink.up)?;
         let told = uplink.host.as_ref().map(Host::state).and_then(|state| state.pref64);
@@ -282,6 +282,6 @@ mod tests {
         let outside =
             |prefix: &str, net: &str| outside(prefix.parse().unwrap(), net.parse().unwrap()).to_string();
         assert_eq!(outside("2001:db8:1::/64", "192.168.1.0/24"), "2001:db8:1::c1a7:c0a8:100/120");
-        assert_eq!(outside("2001:db8:1:ff00::/56", "10.0.0.0/8"), "2001:db8:1:ff00::c1a7:a00:0/104");
+        assert_eq!(outside("2001:db8:1:ff00::/56", "10.0.0.0/8"), "2001:db8:1:ff00:0:c1a7:a00:0/104");
     }
 }

@@ -48,6 +48,7 @@ impl Engine {
             .collect();
         // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
         let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        let plat = self.plat().map(|plat| Ipv6Net::new_assert(plat.address(), plat.length()));
         for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
             if lan.share != *share {
                 for prefix in &share.prefixes {
@@ -58,7 +59,7 @@ impl Engine {
                 lan.share = share.clone();
             }
             let advertised = lan.advertised();
-            lan.router.set_config(now, lan.router_config(&dns, &behind));
+            lan.router.set_config(now, lan.router_config(&dns, &behind, plat));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
             let complete = default_route && !lan.share.prefixes.is_empty();

@@ -1,7 +1,7 @@
 //! `[ipv4]` of `up`: hosts that have IPv4 alone, behind an uplink with or without it, and beside hosts that have IPv6 alone.
 
 use crate::server;
-use crate::world::{PATIENCE, SIXGATE, Up, noise, python, run, sha256, spawn, state, succeeds};
+use crate::world::{Clat, PATIENCE, SIXGATE, Up, noise, python, run, sha256, spawn, state, succeeds};
 use ipnet::IpNet;
 use sixgate_lab::{AcceptRa, Host, Lab, Link, root_for_tests, wait_for};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -92,7 +92,7 @@ fn an_island_reaches_ipv4_without_any() {
     let echo = move || {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        for length in [1, 1400, 3000, 20_001] {
+        for length in [1_usize, 1400, 3000, 20_001] {
             let sent: Vec<u8> = (0..length).map(|n| (n * 31 + n / 256) as u8).collect();
             socket.send_to(&sent, (SERVER, port)).unwrap();
             let mut received = vec![0; 65_536];
@@ -123,6 +123,13 @@ fn an_island_reaches_ipv4_without_any() {
     let table = run(&home.gw, &format!("{SIXGATE} status"));
     assert!(table.contains("ipv4 island behind the NAT64 2001:db8:64::/96"), "{table}");
     assert!(table.contains("192.168.1.0/24 on lan0 as 2001:db8:"), "{table}");
+
+    // A host without IPv4 hears of the ISP's NAT64 as well, and helps itself.
+    let clat = Clat::start(&home.laptop, "");
+    assert_eq!(clat.wait("on", "", "")["learnt"], "pref64");
+    run(&home.laptop, "curl -sS -m 60 -o /run/down http://198.51.100.10:8080/down");
+    assert_eq!(sha256(&home.laptop, "down"), sent);
+    clat.stop();
 
     // Foreign sources go nowhere, and from outside nobody comes in.
     run(&home.printer, "ip address add 203.0.113.9/32 dev eth0");

@@ -29,7 +29,7 @@ use sixgate_linux::clock::Clock;
 use sixgate_linux::monitor::{Event, Monitor};
 use sixgate_linux::nft::{self, Silence};
 use sixgate_linux::route::{self, Netlink, RouteV4, TABLE_MAIN};
-use sixgate_linux::sandbox::{self, Capability};
+use sixgate_linux::sandbox::{self, Capabilities, Capability};
 use sixgate_linux::socket::{self, open_bypass};
 use sixgate_linux::sysctl::{self, Key};
 use sixgate_linux::tun::Offloads;
@@ -85,6 +85,10 @@ enum Error {
     Sandbox(#[from] sandbox::Error),
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    #[error(
+        "not permitted: this process lacks {0}; run as root, or give it CAP_NET_ADMIN (device, addresses, rules) and CAP_NET_RAW (packets)"
+    )]
+    Permission(Capabilities),
     #[error("cannot listen for changes of links and addresses: {0}")]
     Monitor(io::Error),
     #[error("cannot read /dev/urandom: {0}")]
@@ -170,8 +174,12 @@ struct Clat<'a> {
 
 /// Runs until told to stop.
 pub(crate) fn command(arguments: &cli::Clat) -> Outcome {
-    let keep = || sandbox::keep([Capability::NetAdmin, Capability::NetRaw].into());
-    let opened = keep().map_err(Error::from).and_then(|_| {
+    let needed = Capabilities::from([Capability::NetAdmin, Capability::NetRaw]);
+    let opened = sandbox::keep(needed).map_err(Error::from).and_then(|kept| {
+        let lacking = Capabilities::from_bits(needed.bits() & !kept.bits());
+        if !lacking.is_empty() {
+            return Err(Error::Permission(lacking));
+        }
         let monitor = Monitor::new().map_err(Error::Monitor)?;
         let mut netlink = Netlink::new()?;
         // A name that was given must be right now; which one is best may show itself later.
@@ -209,7 +217,9 @@ pub(crate) fn command(arguments: &cli::Clat) -> Outcome {
     if let Some(mut watched) = clat.watched.take() {
         watched.release(&mut clat.netlink);
     }
-    clat.reporter.say(State::Stopped { counters, discarded });
+    if outcome == Outcome::Done {
+        clat.reporter.say(State::Stopped { counters, discarded });
+    }
     outcome
 }
 
@@ -324,7 +334,7 @@ impl Clat<'_> {
                 learnt,
                 address,
                 ipv4,
-                mtu: setup.mtu - LONGER,
+                mtu: setup.mtu.saturating_sub(LONGER),
             });
         }
         Ok(())

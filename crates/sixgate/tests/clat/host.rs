@@ -1,7 +1,7 @@
 //! `sixgate clat` on a host.
 
 use crate::server;
-use crate::world::{Clat, PATIENCE, Up, World, noise, python, run, sha256, spawn, state, succeeds};
+use crate::world::{Clat, PATIENCE, SIXGATE, Up, World, noise, python, run, sha256, spawn, state, succeeds};
 use sixgate_lab::{Host, wait_for};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
@@ -233,4 +233,22 @@ fn nothing_is_left_when_it_is_killed() {
     let gone = || !run(&world.phone, "ip -br addr").contains(own);
     wait_for("the address to go", PATIENCE, gone).unwrap();
     assert_eq!(state(&world.phone), before);
+}
+
+/// What cannot be is told at once.
+#[test]
+fn mistakes_are_explained() {
+    let world = World::new("clat-wrong");
+    for (line, code, expected) in [
+        ("clat --interface nope", 3, "there is no interface nope"),
+        ("clat --prefix 64:ff9b::/95", 2, "32, 40, 48, 56, 64 or 96 bits, not 95"),
+    ] {
+        let process = spawn(&world.phone, &format!("{SIXGATE} {line}"));
+        assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(code), "{}", process.output());
+        assert!(process.output().contains(expected), "{}", process.output());
+    }
+    let unprivileged = format!("setpriv --bounding-set -net_raw --inh-caps -net_raw {SIXGATE} clat");
+    let process = spawn(&world.phone, &unprivileged);
+    assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(3), "{}", process.output());
+    assert!(process.output().contains("this process lacks net_raw; run as root"), "{}", process.output());
 }

@@ -63,6 +63,8 @@ pub(crate) const LONGER: u32 = 20;
 
 /// How often to look at what the kernel does not tell of (IPv4 routes that go with their interface).
 const LOOK: Duration = Duration::from_secs(2);
+/// How often to look at most, however much the kernel tells.
+const SOON: Duration = Duration::from_millis(100);
 /// How long a router may take to tell the prefix before DNS is asked.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest wait.
@@ -164,8 +166,9 @@ struct Clat<'a> {
     discovery: Discovery,
     on: Option<On>,
     reporter: Reporter,
-    /// When to look at the kernel's tables again.
+    /// When to look at the kernel's tables again, and when that was last done.
     look: Duration,
+    looked: Duration,
     /// An IPv4 default route of somebody else's, in words.
     native: Option<String>,
     /// Not before then what failed is tried again.
@@ -209,6 +212,7 @@ pub(crate) fn command(arguments: &cli::Clat) -> Outcome {
         on: None,
         reporter: Reporter::new(arguments.json),
         look: Duration::ZERO,
+        looked: Duration::ZERO,
         native: None,
         retry: Duration::ZERO,
     };
@@ -263,7 +267,7 @@ impl Clat<'_> {
         self.hear();
         if now >= self.look {
             self.look(now)?;
-            self.look = now + LOOK;
+            (self.looked, self.look) = (now, now + LOOK);
         }
         let Some(watched) = &mut self.watched else {
             let detail = match &self.arguments.interface {
@@ -353,6 +357,7 @@ impl Clat<'_> {
     /// What the kernel tells: as a rule that it is time to look again.
     fn hear(&mut self) {
         let Ok(events) = self.monitor.read() else { return };
+        let soon = self.look.min(self.looked + SOON);
         for event in events {
             match (event, &mut self.watched) {
                 // Of our own making, as a rule, or of no interest.
@@ -363,12 +368,12 @@ impl Clat<'_> {
                     }
                 }
                 (Event::Overrun, watched) => {
-                    self.look = Duration::ZERO;
+                    self.look = soon;
                     if let Some(watched) = watched {
                         watched.doubt();
                     }
                 }
-                _ => self.look = Duration::ZERO,
+                _ => self.look = soon,
             }
         }
     }

@@ -200,6 +200,14 @@ fn it_follows_the_network() {
     };
     wait_for("the address to come back", PATIENCE, back).unwrap();
     clat.wait("on", "", "");
+    // Or its device.
+    run(&world.phone, "ip link del clat");
+    let gone = |said: &serde_json::Value| {
+        said["reason"] == "failed" && said["detail"].to_string().contains("deleted")
+    };
+    wait_for("the CLAT to notice", PATIENCE, || clat.said().iter().any(gone)).unwrap();
+    clat.wait("on", "", "");
+    assert!(run(&world.phone, "ip route").contains("default dev clat"));
     clat.stop();
 }
 

@@ -101,6 +101,8 @@ fn an_island_reaches_ipv4_without_any() {
         }
     };
     home.printer.thread(echo).unwrap().join().unwrap();
+    // Nor is the gateway itself cut off.
+    assert!(reaches(&home.gw, "198.51.100.10"));
     // Too long for the uplink with its longer header: the host hears of it.
     let ping = spawn(&home.printer, "ping -n -c 2 -W 2 -M do -s 1470 198.51.100.10");
     ping.wait(PATIENCE).unwrap();

@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::kernel::{ON_LINK_METRIC, RouteKey, To};
-use super::plan::Share;
+use super::lan::Lan;
 use super::problems::Matter;
 use crate::clat::{self, DEVICE, DUMMY};
 use crate::config::{Config, Internet};
@@ -123,13 +123,15 @@ impl Island {
     }
 }
 
-/// The prefix of a LAN in which its IPv4 hosts are: one that is good for anything new, and that the Internet knows, if there is one.
-fn prefix(share: &Share, now: Duration) -> Option<Ipv6Net> {
-    let usable =
-        share.prefixes.iter().filter(|prefix| prefix.net.prefix_len() <= 64 && prefix.valid_until > now);
-    usable
-        .max_by_key(|prefix| (!prefix.net.network().is_unique_local(), prefix.preferred_until))
-        .map(|prefix| prefix.net)
+/// The prefix of a LAN in which its IPv4 hosts are: one that is good for anything new. A unique local one only where the ISP has
+/// delegated it: others do not leave by the uplink (RFC 4193 section 4.3).
+fn prefix(lan: &Lan, now: Duration) -> Option<Ipv6Net> {
+    let local = |net: &Ipv6Net| net.network().is_unique_local();
+    let usable = lan.share.prefixes.iter().filter(|prefix| {
+        let ours = local(&prefix.net) && lan.config.prefixes.contains(&prefix.net);
+        prefix.net.prefix_len() <= 64 && prefix.valid_until > now && !ours
+    });
+    usable.max_by_key(|prefix| (!local(&prefix.net), prefix.preferred_until)).map(|prefix| prefix.net)
 }
 
 /// What an IPv4 network is outside.
@@ -183,7 +185,7 @@ impl Engine {
         let now = self.now();
         let mut nets: Vec<(Ipv4Net, Ipv6Net)> = Vec::new();
         for lan in &self.lans {
-            let Some(prefix) = prefix(&lan.share, now) else { continue };
+            let Some(prefix) = prefix(lan, now) else { continue };
             for net in &lan.ipv4 {
                 // The same network on two LANs cannot be told apart from outside.
                 if nets.len() < MOST && !nets.iter().any(|(known, _)| known == net) {
@@ -241,6 +243,9 @@ impl Engine {
             Internet::Island if self.plat().is_none() => Some(format!(
                 "the IPv4 island leads nowhere: no router on {uplink} tells the prefix of a NAT64 (RFC 8781); if the ISP has one, set \
                  ipv4.pref64, and if it gives IPv4, ipv4.internet = \"nat44\""
+            )),
+            Internet::Island if self.island.as_ref().is_some_and(|island| island.setup.is_none()) => Some(format!(
+                "the IPv4 island leads nowhere: {lan} has no IPv6 prefix that leaves by {uplink}, and its IPv4 hosts are in that beyond it"
             )),
             _ => None,
         }

@@ -146,6 +146,41 @@ fn an_island_reaches_ipv4_without_any() {
     assert_eq!(state(&home.gw), before);
 }
 
+/// An ISP that has a NAT64 and whose router does not tell: its prefix is written down, also while it runs.
+#[test]
+fn the_prefix_may_be_written_down() {
+    let home = Home::new("island-written");
+    let _isp = Up::start(
+        &home.isp,
+        "[[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:f::/64\"]\ndelegate-from = [\"2001:db8:100::/40\"]\n\
+         delegate-length = 56\n",
+    );
+    let nat64 = spawn(
+        &home.isp,
+        &format!(
+            "{SIXGATE} lab nat64 --prefix 2001:db8:64::/96 --pool 192.0.2.0/29 --address 2001:db8:f::64"
+        ),
+    );
+    nat64.wait_line("ready", PATIENCE).unwrap();
+    run(&home.isp, "sysctl -w net.ipv4.ip_forward=1");
+    run(&home.server, "ip route add 192.0.2.0/29 via 198.51.100.1");
+    run(&home.gw, "ip address add 192.168.1.1/24 dev lan0");
+    let up = home.gateway("[ipv4]\n");
+    let told =
+        || up.status()["problems"].to_string().contains("no router on wan0 tells the prefix of a NAT64");
+    wait_for("the problem to be told", PATIENCE, told).unwrap();
+    // The host hears that there is no way, and need not wait.
+    let ping = spawn(&home.printer, "ping -n -c 1 -W 5 198.51.100.10");
+    ping.wait(PATIENCE).unwrap();
+    assert!(ping.output().contains("Destination Net Unreachable"), "{}", ping.output());
+    up.reload(
+        "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n[ipv4]\npref64 = \"2001:db8:64::/96\"\n",
+    );
+    wait_for("the server to answer", PATIENCE, || reaches(&home.printer, "198.51.100.10")).unwrap();
+    assert_eq!(up.status()["problems"].to_string(), "[]");
+    up.stop();
+}
+
 /// An uplink that has IPv4: NAT44, and nothing comes in that nobody asked for.
 #[test]
 fn nat44_hides_ipv4_behind_the_uplink() {

@@ -46,14 +46,17 @@ fn changes(token: u64) -> Vec<Change> {
         Change::Setting { key: "first".into(), value: Some(token.to_be_bytes().into()) },
         lease.into(),
         Change::LeaseV4(change_v4(token)),
-        Change::Roster(RosterChange::Put { place: Place(token % ADDRESSES), member: token % 2 == 0 }),
+        Change::Roster(RosterChange::Put {
+            place: Place(token % ADDRESSES),
+            member: token.is_multiple_of(2),
+        }),
         Change::Setting { key: "last".into(), value: Some(token.to_be_bytes().into()) },
     ]
 }
 
 fn change_v4(token: u64) -> v4::LeaseChange {
     let address = [192, 0, 2, (token % 101) as u8].into();
-    if token % 5 == 0 {
+    if token.is_multiple_of(5) {
         return v4::LeaseChange::Remove(address);
     }
     let hardware = Hardware::ethernet([2, 0, 0, 0, 0, (token % 251) as u8]);

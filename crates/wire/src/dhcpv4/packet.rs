@@ -84,6 +84,6 @@ mod tests {
         let rest = u16::from_be_bytes([odd[26], odd[27]]);
         let zero = packet(addresses[0], addresses[1], &rest.to_be_bytes()).unwrap();
         assert_eq!(zero[26..28], [255, 255]);
-        assert!(packet(addresses[0], addresses[1], &[0; 65_508]).is_none());
+        assert!(packet(addresses[0], addresses[1], &vec![0; 65_508]).is_none());
     }
 }

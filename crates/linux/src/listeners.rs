@@ -117,13 +117,13 @@ pub fn table(protocol: Protocol) -> Result<Vec<Entry>, Error> {
 /// `sl local remote state tx:rx tr:when retrnsmt uid timeout inode ...`, or of packet sockets
 /// `sk RefCnt Type Proto Iface R Rmem User Inode`.
 fn parse(protocol: Protocol, line: &str) -> Option<Entry> {
+    /// `TCP_LISTEN` of the kernel's `tcp_states.h`.
+    const LISTEN: &str = "0A";
     if protocol == Protocol::Packet {
         let mut words = line.split_ascii_whitespace().skip(7);
         let (uid, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         return Some(Entry { protocol, address: Ipv6Addr::UNSPECIFIED, port: 0, uid, inode });
     }
-    /// `TCP_LISTEN` of the kernel's `tcp_states.h`.
-    const LISTEN: &str = "0A";
     let mut words = line.split_ascii_whitespace().skip(1);
     let (address, port) = words.next()?.split_once(':')?;
     let state = words.nth(1)?;

@@ -10,6 +10,7 @@ mod find;
 mod leases;
 mod log;
 mod nat64;
+mod pilot;
 mod up;
 mod view;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {

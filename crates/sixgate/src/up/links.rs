@@ -18,7 +18,14 @@ impl Engine {
                 self.kernel.address_gone(address.interface, address.address);
                 self.changed = true;
             }
-            monitor::Event::Overrun => self.resynchronise(),
+            monitor::Event::Overrun => {
+                self.v4.look_now();
+                self.resynchronise();
+            }
+            monitor::Event::AddressV4Gone(_)
+            | monitor::Event::AddressV4(_)
+            | monitor::Event::RouteV4(_)
+            | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
             _ => {}
         }
     }

@@ -75,6 +75,7 @@ impl Engine {
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
+        refused.extend(self.settle_v4());
         // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
         if default_route || now >= self.started + ROUTER_PATIENCE {
             refused.extend(self.kernel.sweep(&mut self.netlink));

@@ -11,6 +11,7 @@ use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
+use super::v4::V4;
 use super::{DATABASE, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
@@ -175,7 +176,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     });
     let database = config.state.join(DATABASE);
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
-    let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
+    let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
@@ -183,6 +184,10 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(path) => Some(resolv_conf_before(path, settings.get(before::RESOLV_CONF))?),
     };
     let hash_key = match settings.get(HASH_KEY).and_then(|key| key.as_slice().try_into().ok()) {
+        Some(key) => key,
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
+    };
+    let pilot_key = match V4::kept_key(&snapshot) {
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
@@ -269,6 +274,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
+    let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
         started: now,
@@ -286,6 +292,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        v4,
         recording: HashMap::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
@@ -312,6 +319,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }
+    engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);

@@ -19,9 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Octets of a header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 /// One AAAA record for the name that was asked: a pointer to it, type, class, TTL of an hour, 16 octets.
-const RECORD: [u8; 28] = [
-    0xc0, 12, 0, 28, 0, 1, 0, 0, 14, 16, 0, 16, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-];
+const RECORD: [u8; 28] =
+    [0xc0, 12, 0, 28, 0, 1, 0, 0, 14, 16, 0, 16, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /// What the client counts.
 #[derive(Debug, Default, serde::Serialize)]

@@ -119,8 +119,7 @@ impl Names {
     /// The name of an address, if it lies in one of the LANs' prefixes.
     fn reversed(&self, name: &Name, reversed: &Reversed, kind: RecordType) -> Option<Local> {
         let zones = self.prefixes.iter().filter(|prefix| prefix.contains(&reversed.address));
-        let zone =
-            zones.map(|prefix| reversed.labels_of(*prefix)).find(|zone| reversed.read >= *zone)?;
+        let zone = zones.map(|prefix| reversed.labels_of(*prefix)).find(|zone| reversed.read >= *zone)?;
         Some(self.pointer(name, reversed, zone, kind))
     }
 

@@ -1,7 +1,6 @@
 //! The names that the gateway answers itself, and the table of the hosts among them.
 
 mod authority;
-mod hosts;
 mod reserved;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +10,6 @@ use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 pub(crate) use authority::{Local, soa};
-pub use hosts::{Fact, Hosts, Origin};
 pub(crate) use reserved::address_of;
 
 /// Names held at most. The lease table that feeds this one has its own, smaller cap.

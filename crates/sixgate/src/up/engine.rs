@@ -425,7 +425,7 @@ impl Engine {
             self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
         {
             if let Resource::Address(address) = lease.resource {
-                addresses.push(address);
+                addresses.push(address.into());
                 hostname = hostname.or(lease.hostname.as_deref());
             }
         }

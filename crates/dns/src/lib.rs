@@ -45,6 +45,7 @@ mod lookup;
 mod names;
 mod question;
 mod reply;
+mod scan;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};

@@ -16,7 +16,7 @@ use sixgate_linux::route::{
     AddressConfig, FOREVER, Netlink, Route, RouteKind, RouteV4, SIXGATE_PROTOCOL, TABLE_MAIN,
 };
 use sixgate_linux::socket::{
-    Icmp6Options, Slot, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
+    Icmp6Options, Outgoing, Slot, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
 };
 use sixgate_linux::sysctl::{self, Key, Saved};
 
@@ -283,9 +283,14 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         assert_eq!(&buffer[..got.len], b"solicit");
         assert_eq!((got.destination, got.interface, *got.source.ip()), (group, b, ip("fe80::a")));
         assert_eq!((got.source.port(), got.source.scope_id()), (546, b));
-        for byte in 0..5 {
-            server.send(&[byte; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
-        }
+        server.send(&[0; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
+        let payloads: Vec<[u8; 100]> = (1..5).map(|byte| [byte; 100]).collect();
+        let to = got.source;
+        let datagrams: Vec<Outgoing<'_>> =
+            payloads.iter().map(|bytes| Outgoing { bytes, to, from: Some((ip("fe80::b"), b)) }).collect();
+        assert_eq!(server.send_batch(&datagrams).unwrap(), 4);
+        let nowhere = Outgoing { bytes: b"x", to, from: Some((ip("2001:db8::bad"), b)) };
+        assert!(server.send_batch(&[nowhere, nowhere]).is_err());
         let mut slots: Vec<Slot> = (0..8).map(|_| Slot::new(10)).collect();
         wait_readable(&client, Instant::now() + PATIENCE);
         let mut bytes = Vec::new();
@@ -295,6 +300,7 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
             let count = client.recv_batch(&mut slots).unwrap();
             for slot in &slots[..count] {
                 let (datagram, received) = slot.datagram().unwrap();
+                assert_eq!(*received.source.ip(), ip("fe80::b"));
                 assert!(received.truncated && received.destination == ip("fe80::a") && datagram.len() == 10);
                 bytes.push(datagram[0]);
             }

@@ -221,6 +221,41 @@ a kernel that allows user namespaces.")]
     /// whoever calls it to switch on.
     #[command(hide = true)]
     Nat64(Nat64),
+    /// Ask a resolver so many questions and print how many were answered, for benchmarks.
+    #[command(hide = true)]
+    DnsLoad(DnsLoad),
+    /// Answer every question with one address until killed, for benchmarks.
+    #[command(hide = true)]
+    DnsUpstream(DnsUpstream),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsLoad {
+    /// The resolver.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) server: std::net::SocketAddrV6,
+    /// Questions to ask.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) queries: u64,
+    /// Names to ask for, in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) names: u64,
+    /// Number of the first name.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Questions under way at one time, at most 60,000.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) window: usize,
+    /// Ask with EDNS.
+    #[arg(long)]
+    pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsUpstream {
+    /// Where to listen.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) listen: std::net::SocketAddrV6,
 }
 
 #[derive(Debug, Args)]

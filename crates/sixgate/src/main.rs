@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod find;
 mod leases;
+mod load;
 mod log;
 mod nat64;
 mod pilot;
@@ -57,6 +58,8 @@ fn main() -> ExitCode {
             LabCommand::Enter(arguments) => demo::enter(&arguments),
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
+            LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }
     .into()

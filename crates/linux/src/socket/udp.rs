@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::packet::{self, Received, Slot};
+use super::packet::{self, Outgoing, Received, Slot};
 use super::{Error, Wanted, bind, join, open, option};
 use crate::listeners::Protocol;
 
@@ -114,7 +114,12 @@ impl UdpSocket6 {
 
     /// Sends one datagram, by choice from this address and out of the interface of this number.
     pub fn send(&self, bytes: &[u8], to: SocketAddrV6, from: Option<(Ipv6Addr, u32)>) -> io::Result<()> {
-        packet::send(self.fd.as_fd(), bytes, to, from)
+        packet::send(self.fd.as_fd(), &Outgoing { bytes, to, from })
+    }
+
+    /// Sends up to 32 datagrams in one call, in order, and tells how many it took. An error is about the first of them.
+    pub fn send_batch(&self, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+        packet::send_batch(self.fd.as_fd(), datagrams)
     }
 
     /// Listens to a group on the interface of this number.

@@ -21,7 +21,7 @@ use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -168,7 +168,7 @@ pub(crate) struct Dns {
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
     /// Names answered here with these addresses.
-    pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
+    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A word of the file and where it stands.
@@ -585,7 +585,7 @@ impl Reader<'_> {
                 Err((message, remedy)) => self.error(text.span(), "dns.upstreams", message, &remedy),
             }
         }
-        let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (name, addresses) in dns.hosts.unwrap_or_default() {
             if let Err(error) = Names::new(&[]).set_hosts([(name.as_str(), &[][..])]) {
                 let at =
@@ -603,7 +603,7 @@ impl Reader<'_> {
                     Err(_) => self.error(
                         text.span(),
                         "dns.hosts",
-                        format!("`{}` is not an IPv6 address", text.get_ref()),
+                        format!("`{}` is not an IP address", text.get_ref()),
                         "write one, such as 2001:db8::80",
                     ),
                 }

@@ -82,6 +82,7 @@ impl Engine {
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            neighbours: self.neighbours.counters(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -288,7 +288,16 @@ impl Engine {
             addresses.push(lease.address.into());
             hostname = hostname.or(lease.hostname.clone());
         }
-        let _ = (hostname, addresses);
+        // An identifier could be another client's DUID, octet for octet.
+        let holder = [b"v4 ", client.as_bytes()].concat();
+        let Some(hostname) = hostname else {
+            self.names.remove(&holder);
+            return;
+        };
+        match self.names.set(&holder, &hostname, &addresses) {
+            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
+            Err(error) => tracing::info!(%error, "no name"),
+        }
     }
 
     /// Hands the store what it has not taken of the roster, with a new record of the pilot where there is one. All of it will be on

@@ -19,11 +19,11 @@ use crate::reply::{self, PLAIN_UDP};
 use crate::scan::{OPT, Options, scan};
 use crate::{Config, Transport};
 
-/// Octets a second by which replies to one address may exceed its queries, and at once: a thousand answers of usual
-/// size, fifty of the largest.
-const HOST: (u32, u32) = (64 << 10, 256 << 10);
+/// Octets a second by which replies to one address may exceed its queries, and at once: some hundred answers of usual
+/// size a second. Whoever floods an address so gets less to it than they send once they send 60 KiB a second.
+const HOST: (u32, u32) = (32 << 10, 64 << 10);
 /// The same for a network: a LAN's /64 with all its hosts, or an IPv4 /24.
-const NETWORK: (u32, u32) = (1 << 20, 4 << 20);
+const NETWORK: (u32, u32) = (1 << 20, 2 << 20);
 
 /// The limits of a [`Gate`], in octets by which replies are longer than queries.
 pub fn limits() -> Limits {

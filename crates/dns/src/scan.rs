@@ -78,7 +78,7 @@ fn opt(record: &[u8]) -> Option<(Option<ClientEdns>, &[u8])> {
 }
 
 /// The options of an OPT record (RFC 6891 section 6.1.2), up to the first that is cut short.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Options<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Options<'a> {

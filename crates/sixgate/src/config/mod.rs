@@ -167,6 +167,8 @@ pub(crate) struct Dns {
     pub(crate) upstreams: Vec<Endpoint>,
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
+    /// Replies to addresses that have proved nothing are limited.
+    pub(crate) rate_limit: bool,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -609,7 +611,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, hosts }
+        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

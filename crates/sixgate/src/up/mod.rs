@@ -15,6 +15,7 @@ mod permission;
 mod persist;
 mod plan;
 mod problems;
+mod queries;
 mod reload;
 mod resolv;
 mod sandbox;

@@ -11,6 +11,7 @@ mod leases;
 mod load;
 mod log;
 mod nat64;
+mod pilot;
 mod up;
 mod view;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {

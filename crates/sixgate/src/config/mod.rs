@@ -8,9 +8,11 @@ mod diagnostic;
 mod dns64;
 mod file;
 mod nat64;
+mod v4;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use nat64::Nat64;
+pub(crate) use v4::{Ipv4, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    pub(crate) pilot: Pilot,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -143,6 +146,8 @@ pub(crate) struct Lan {
     pub(crate) mtu: Option<u32>,
     pub(crate) captive_portal: Option<String>,
     pub(crate) pref64: Option<Ipv6Net>,
+    /// None: DHCPv4 is not served there.
+    pub(crate) ipv4: Option<Ipv4>,
 }
 
 /// RFC 4191 section 2.1.
@@ -297,6 +302,10 @@ impl Config {
         if segments(self) != segments(new) {
             keys.push("lan.interface");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
+            keys.push("lan.ipv4");
+        }
         keys
     }
 }
@@ -376,6 +385,8 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        self.check_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
+        let pilot = self.pilot(file.pilot, &lans);
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -394,6 +405,7 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            pilot,
         }
     }
 
@@ -534,6 +546,7 @@ impl Reader<'_> {
                 fits
             })
         });
+        let ipv4 = self.ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -555,6 +568,7 @@ impl Reader<'_> {
             mtu,
             captive_portal: lan.captive_portal,
             pref64,
+            ipv4,
         }
     }
 

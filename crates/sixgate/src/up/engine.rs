@@ -12,6 +12,7 @@ use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
+use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
 use ipnet::Ipv6Net;
@@ -57,6 +58,7 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
     /// Who holds what, for names.
@@ -100,7 +102,8 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        let others =
+            [self.server.poll_timeout(), self.v4.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
@@ -133,6 +136,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
+        self.handle_timeout_v4();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
@@ -172,6 +176,7 @@ impl Engine {
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
+            Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
             Event::DnsReadable { lan, drained } => {
                 let _ = drained.send(self.read_queries(lan));
             }
@@ -200,10 +205,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
-            Event::Control(request) => {
-                let json = self.view(&request.view);
-                let _ = request.answer.send(json);
-            }
+            Event::Control(request) => self.control(request),
         }
     }
 
@@ -350,6 +352,10 @@ impl Engine {
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);
             }
+            return;
+        }
+        if token & v4::TICKET != 0 {
+            self.stored_v4(token, outcome);
             return;
         }
         let changes = self.committing.remove(&token).unwrap_or_default();

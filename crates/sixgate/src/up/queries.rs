@@ -88,7 +88,8 @@ impl Engine {
             // Hosts keep deprecated addresses for a while.
             let told = lan.router.advertised().into_iter().map(|told| IpNet::from(told.prefix));
             let behind = self.delegated.iter().filter(|(_, (_, on))| *on == index);
-            shared.chain(told).chain(behind.map(|(prefix, _)| IpNet::from(*prefix))).collect()
+            let ipv4 = lan.config.ipv4.iter().map(|ipv4| IpNet::from(ipv4.address.trunc()));
+            shared.chain(told).chain(behind.map(|(prefix, _)| IpNet::from(*prefix))).chain(ipv4).collect()
         };
         self.queries.inside = self.lans.iter().enumerate().map(networks).collect();
     }

@@ -42,6 +42,7 @@ impl Engine {
         self.set_hosts();
         self.set_dns64();
         self.queries.set_limited(self.config.dns.rate_limit);
+        self.reload_v4();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
     }

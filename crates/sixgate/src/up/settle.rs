@@ -76,6 +76,7 @@ impl Engine {
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
+        refused.extend(self.settle_v4());
         // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
         if default_route || now >= self.started + ROUTER_PATIENCE {
             refused.extend(self.kernel.sweep(&mut self.netlink));
@@ -124,6 +125,11 @@ impl Engine {
             .flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net.into()))
             .collect();
         let gateway: Vec<IpAddr> = self.lans.iter().flat_map(Lan::resolvers).map(IpAddr::from).collect();
+        let ipv4 = || self.lans.iter().filter_map(|lan| Some(lan.config.ipv4.as_ref()?.address));
+        let prefixes: Vec<IpNet> =
+            prefixes.into_iter().chain(ipv4().map(|net| IpNet::from(net.trunc()))).collect();
+        let gateway: Vec<IpAddr> =
+            gateway.into_iter().chain(ipv4().map(|net| IpAddr::from(net.addr()))).collect();
         self.names.set_prefixes(&prefixes);
         self.names.set_gateway(&gateway);
     }

@@ -415,14 +415,11 @@ impl Engine {
     fn link_v4(&self, lan: &Lan) -> Option<Link> {
         let ipv4 = lan.config.ipv4.as_ref()?;
         let link = Link::new(&lan.config.name, ipv4.address).ok()?;
-        let link = match ipv4.range {
-            Some((first, last)) => link.with_pool(first, last).ok()?,
-            None => {
-                let (first, last) = (*link.pool.start(), *link.pool.end());
-                let most = Ipv4Addr::from(u32::from(first).saturating_add(MOST_LEASES - 1));
-                link.with_pool(first, last.min(most)).ok()?
-            }
-        };
+        let (first, last) = ipv4.range.unwrap_or_else(|| {
+            let (first, last) = (*link.pool.start(), *link.pool.end());
+            (first, last.min(u32::from(first).saturating_add(MOST_LEASES - 1).into()))
+        });
+        let link = link.with_pool(first, last).ok()?;
         let ours = self.config.dns.enabled;
         let others = || self.config.dns.upstreams.iter().map(Endpoint::address);
         let ipv4_of = |address: IpAddr| match address.to_canonical() {

@@ -23,10 +23,11 @@ impl Engine {
                 self.v4.look_now();
                 self.resynchronise();
             }
-            monitor::Event::AddressV4Gone(_)
-            | monitor::Event::AddressV4(_)
-            | monitor::Event::RouteV4(_)
-            | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
+            monitor::Event::AddressV4(_) | monitor::Event::AddressV4Gone(_) => {
+                self.read_lan_ipv4();
+                self.v4.look_now();
+            }
+            monitor::Event::RouteV4(_) | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
             _ => {}
         }
     }

@@ -10,4 +10,5 @@ mod crowd;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod whole;
 mod world;

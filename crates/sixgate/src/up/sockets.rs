@@ -87,20 +87,19 @@ impl Sockets {
         let client = config.uplink.iter().filter(|uplink| uplink.address || uplink.prefix);
         let mut ports: Vec<(&str, u16)> =
             client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
+        ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
+        for (device, port) in ports {
+            udp6(&Udp6Options::new(any(port)).device(device))?;
+        }
         for lan in &config.lans {
-            let device = lan.interface.value.as_str();
-            ports.push((device, dhcpv6::SERVER_PORT));
-            if lan.ipv4.is_some() {
+            let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
+            if ipv4 {
                 Edge::require(device)?;
             }
             if config.dns.enabled {
-                let ipv4 = lan.ipv4.is_some();
                 udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
                 tcp_listener(any(DNS), Some(device), ipv4)?;
             }
-        }
-        for (device, port) in ports {
-            udp6(&Udp6Options::new(any(port)).device(device))?;
         }
         Ok(())
     }
@@ -189,6 +188,13 @@ impl Sockets {
         }
     }
 
+    /// Sends a DHCPv4 server's message.
+    pub(crate) fn send_v4(&self, lan: usize, reply: &sixgate_dhcp::v4::Reply) {
+        if let Some(v4) = self.lans.get(lan).and_then(|lan| lan.v4.as_ref()) {
+            v4.send(reply);
+        }
+    }
+
     /// Reads DNS queries that wait, as many as there are slots; how many there were.
     pub(crate) fn receive_dns(&self, lan: usize, slots: &mut [Slot]) -> usize {
         let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return 0 };
@@ -216,13 +222,6 @@ impl Sockets {
             let count = *sent.as_ref().unwrap_or(&1);
             tell(sent.map(|_| ()), "DNS", *first.to.ip());
             datagrams = datagrams.get(count.max(1)..).unwrap_or_default();
-        }
-    }
-
-    /// Sends a DHCPv4 server's message.
-    pub(crate) fn send_v4(&self, lan: usize, reply: &sixgate_dhcp::v4::Reply) {
-        if let Some(v4) = self.lans.get(lan).and_then(|lan| lan.v4.as_ref()) {
-            v4.send(reply);
         }
     }
 }

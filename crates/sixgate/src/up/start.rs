@@ -190,12 +190,12 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
-    // Not the same: whoever learns one must not know the other.
-    let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     let pilot_key = match V4::kept_key(&snapshot) {
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    // Not the same: whoever learns one must not know the other.
+    let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     let listener = control.take();

@@ -149,8 +149,17 @@ pub fn wait_leased(sixgate: &Sixgate, host: &Host) -> String {
 pub fn dhcpcd(host: &Host, options: &str) -> Process {
     let common = "duid\nhostname laptop\nnohook resolv.conf\nnoipv6\nnoipv4ll\nnodelay\nnoarp\n";
     host.write_file("/run/dhcpcd.conf", format!("{common}{options}\n")).unwrap();
+    // Its leases are the host's own, and not those of other tests.
+    output(host, "sh", &["-c", "mountpoint -q /var/lib/dhcpcd || mount -t tmpfs none /var/lib/dhcpcd"]);
     let arguments = ["-4", "-B", "-d", "-f", "/run/dhcpcd.conf", "eth0"];
     host.spawn(&Command::new("dhcpcd").args(arguments)).unwrap()
+}
+
+/// Waits until dhcpcd does without IPv4: it hears of option 108 at once, but takes no offer without an address, asks again, and heeds the
+/// one with an address that it gets then.
+pub fn wait_heeded(sixgate: &Sixgate, laptop: &Process) {
+    laptop.wait_line("IPv6-Only Preferred received (300 seconds)", PATIENCE).unwrap();
+    sixgate.wait_status("dhcpcd asks again", |status| (status["dhcpv4"]["told-again"] == 1).then_some(()));
 }
 
 /// A laptop that can do without IPv4.

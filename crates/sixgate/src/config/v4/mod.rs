@@ -13,6 +13,8 @@ use toml::Spanned;
 const LEASE: u64 = 3600;
 /// Clients stretch what is shorter, or ask again and again.
 const SHORTEST_LEASE: u64 = 60;
+/// Addresses that a LAN leases at most: whoever takes all of them on one leaves the others theirs.
+pub(crate) const MOST_LEASES: u32 = 4_000;
 /// Lengths of subnets: with fewer bits it is no LAN's, with more there is nobody to lease to.
 const LENGTHS: std::ops::RangeInclusive<u8> = 8..=30;
 const REMEDY: &str =
@@ -20,10 +22,10 @@ const REMEDY: &str =
 
 /// IPv4 on a LAN.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ipv4 {
+pub(crate) struct LanIpv4 {
     /// Our address, with the subnet's length.
     pub(crate) address: Ipv4Net,
-    /// First and last address to lease; `None` stands for all of the subnet's.
+    /// First and last address to lease; `None` stands for the first [`MOST_LEASES`] of the subnet.
     pub(crate) range: Option<(Ipv4Addr, Ipv4Addr)>,
     /// For how long.
     pub(crate) lease: Duration,
@@ -51,12 +53,12 @@ impl Default for Pilot {
 
 impl Reader<'_> {
     /// What a LAN's keys say of IPv4; `None` where it has none.
-    pub(super) fn ipv4(
+    pub(super) fn lan_ipv4(
         &mut self,
         address: Option<Spanned<String>>,
         range: Option<Spanned<String>>,
         lease: Option<Spanned<file::Seconds>>,
-    ) -> Option<Ipv4> {
+    ) -> Option<LanIpv4> {
         let Some(address) = address else {
             let alone =
                 [("lan.ipv4-range", range.map(|r| r.span())), ("lan.ipv4-lease", lease.map(|l| l.span()))];
@@ -76,7 +78,7 @@ impl Reader<'_> {
         let lease = self.seconds(lease, "lan.ipv4-lease", LEASE, SHORTEST_LEASE, u64::from(u32::MAX) - 1);
         let address = self.ipv4_address(&address)?;
         let range = range.and_then(|range| self.ipv4_range(&range, address));
-        Some(Ipv4 { address, range, lease })
+        Some(LanIpv4 { address, range, lease })
     }
 
     fn ipv4_address(&mut self, text: &Spanned<String>) -> Option<Ipv4Net> {
@@ -128,6 +130,12 @@ impl Reader<'_> {
                 self.error(text.span(), "lan.ipv4-range", error.to_string(), remedy);
                 None
             }
+            Ok(_) if u32::from(last) - u32::from(first) >= MOST_LEASES => {
+                let message =
+                    format!("a LAN leases {MOST_LEASES} addresses at most, and this range has more");
+                self.error(text.span(), "lan.ipv4-range", message, "end it earlier");
+                None
+            }
             Ok(_) if first == last && first == address.addr() => {
                 let message = "the gateway's own address is all that there would be to lease";
                 self.error(text.span(), "lan.ipv4-range", message, "choose others");
@@ -138,7 +146,7 @@ impl Reader<'_> {
     }
 
     /// No two LANs share a subnet, and the translator's pool is none of them.
-    pub(super) fn check_ipv4(&mut self, lans: &[(Lan, Range<usize>)], pool: Option<Ipv4Net>) {
+    pub(super) fn check_lan_ipv4(&mut self, lans: &[(Lan, Range<usize>)], pool: Option<Ipv4Net>) {
         let overlap = |a: Ipv4Net, b: Ipv4Net| a.contains(&b.network()) || b.contains(&a.network());
         let mut seen: Vec<(Ipv4Net, String)> =
             pool.map(|pool| (pool, "nat64.pool".to_owned())).into_iter().collect();

@@ -50,6 +50,7 @@ impl Engine {
                     self.address(&address);
                 }
                 self.read_neighbours();
+                self.read_lan_ipv4();
             }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "the kernel cannot be asked");

@@ -29,6 +29,7 @@ pub use v4::{AddressV4, RouteV4};
 
 pub(crate) use address::address_of;
 pub(crate) use link::link_of;
+pub(crate) use neighbour::neighbour_of;
 pub(crate) use table::routes_of;
 pub(crate) use v4::{address_v4_of, routes_v4_of};
 

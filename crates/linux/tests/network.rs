@@ -15,7 +15,9 @@ use sixgate_linux::monitor::{Event, Monitor};
 use sixgate_linux::route::{
     AddressConfig, FOREVER, Netlink, Route, RouteKind, RouteV4, SIXGATE_PROTOCOL, TABLE_MAIN,
 };
-use sixgate_linux::socket::{Icmp6Options, Slot, Udp6Options, icmp6, tcp6_listener, udp6};
+use sixgate_linux::socket::{
+    Icmp6Options, Outgoing, Slot, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
+};
 use sixgate_linux::sysctl::{self, Key, Saved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -281,9 +283,16 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         assert_eq!(&buffer[..got.len], b"solicit");
         assert_eq!((got.destination, got.interface, *got.source.ip()), (group, b, ip("fe80::a")));
         assert_eq!((got.source.port(), got.source.scope_id()), (546, b));
-        for byte in 0..5 {
-            server.send(&[byte; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
-        }
+        server.send(&[0; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
+        // A run of equal ones with a shorter one behind it, and a longer one.
+        let payloads: Vec<Vec<u8>> =
+            [(1, 100), (2, 100), (3, 60), (4, 100)].map(|(byte, length)| vec![byte; length]).into();
+        let to = got.source;
+        let datagrams: Vec<Outgoing<'_>> =
+            payloads.iter().map(|bytes| Outgoing { bytes, to, from: Some((ip("fe80::b"), b)) }).collect();
+        assert_eq!(server.send_batch(&datagrams).unwrap(), 4);
+        let nowhere = Outgoing { bytes: b"x", to, from: Some((ip("2001:db8::bad"), b)) };
+        assert!(server.send_batch(&[nowhere, nowhere]).is_err());
         let mut slots: Vec<Slot> = (0..8).map(|_| Slot::new(10)).collect();
         wait_readable(&client, Instant::now() + PATIENCE);
         let mut bytes = Vec::new();
@@ -293,7 +302,9 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
             let count = client.recv_batch(&mut slots).unwrap();
             for slot in &slots[..count] {
                 let (datagram, received) = slot.datagram().unwrap();
+                assert_eq!(*received.source.ip(), ip("fe80::b"));
                 assert!(received.truncated && received.destination == ip("fe80::a") && datagram.len() == 10);
+                assert!(datagram.iter().all(|octet| *octet == datagram[0]));
                 bytes.push(datagram[0]);
             }
             assert!(slots[count..].iter().all(|slot| slot.datagram().is_none()));
@@ -319,6 +330,79 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         let error = listeners::verify(&[expected[0], absent]).unwrap_err().to_string();
         assert!(error.contains("TCP [::]:9") && !error.contains("547"), "{error}");
     });
+}
+
+/// As a DHCPv4 server needs it: a host without an address broadcasts, and is answered.
+#[test]
+fn ipv4_by_mapped_addresses_and_by_frames() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        netlink.set_address_v4(b, "192.0.2.1/24".parse().unwrap()).unwrap();
+        let any = |port| SocketAddrV6::new(ip("::ffff:0.0.0.0"), port, 0, 0);
+        let options = |port, device| Udp6Options {
+            ipv4: true,
+            broadcast: true,
+            ..Udp6Options::new(any(port)).device(device)
+        };
+        let server = udp6(&options(67, "b")).unwrap();
+        let client = udp6(&options(68, "a")).unwrap();
+        // Both ends are on this host: an address of its own may come in.
+        for name in ["a", "b"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/accept_local"), "1").unwrap();
+        }
+        let (all, until) = (ip("::ffff:255.255.255.255"), Instant::now() + PATIENCE);
+        let (out, frames) = (frames("a", a).unwrap(), frames("b", b).unwrap());
+        out.send(&hello("00000000ffffffff 00440043"), [0xff; 6]).unwrap();
+        wait_readable(&server, until);
+        let mut buffer = [0; 64];
+        let got = server.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], got.interface, got.destination), (&b"hello"[..], b, all));
+        assert_eq!(got.source, SocketAddrV6::new(ip("::ffff:0.0.0.0"), 68, 0, 0));
+        let from = Some((ip("::ffff:192.0.2.1"), b));
+        server.send(b"offer", SocketAddrV6::new(all, 68, 0, 0), from).unwrap();
+        wait_readable(&client, until);
+        let got = client.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], *got.source.ip()), (&b"offer"[..], ip("::ffff:192.0.2.1")));
+
+        // To an address for which nobody would answer ARP there.
+        netlink.set_address_v4(a, "198.51.100.7/32".parse().unwrap()).unwrap();
+        let mac = netlink.link_by_index(a).unwrap().unwrap().mac.unwrap();
+        frames.send(&hello("c0000201c6336407 00430044"), mac).unwrap();
+        wait_readable(&client, until);
+        let got = client.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], got.destination), (&b"hello"[..], ip("::ffff:198.51.100.7")));
+
+        listeners::verify_socket(&server, Protocol::Udp).unwrap();
+        listeners::verify_socket(&frames, Protocol::Packet).unwrap();
+        let error = udp6(&options(67, "b")).unwrap_err().to_string();
+        assert!(error.contains("UDP 0.0.0.0:67 on b"), "{error}");
+
+        // Who has it for IPv4 alone is found, too.
+        let old = std::net::UdpSocket::bind("0.0.0.0:5300").unwrap();
+        let error = udp6(&Udp6Options::new(SocketAddrV6::new(ip("::"), 5300, 0, 0)).ipv4(true)).unwrap_err();
+        let me = format!("process {} (", std::process::id());
+        assert!(error.to_string().contains(&me), "{error}");
+        drop(old);
+
+        // One listener for both: a neighbour of IPv4 alone is in its way.
+        let _old = std::net::TcpListener::bind("0.0.0.0:8053").unwrap();
+        let both = tcp_listener(SocketAddrV6::new(ip("::"), 8053, 0, 0), None, true);
+        assert!(both.unwrap_err().to_string().contains(&me));
+        tcp6_listener(SocketAddrV6::new(ip("::"), 8053, 0, 0), None).unwrap();
+    });
+}
+
+/// An IPv4 packet that says hello by UDP between these addresses and ports, given in hexadecimal.
+fn hello(between: &str) -> Vec<u8> {
+    let text = format!("45000021000040004011 0000 {between} 000d0000 68656c6c6f");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let mut packet: Vec<u8> = digits.chunks(2).map(octet).collect();
+    let sum: u32 = packet[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet
 }
 
 #[test]

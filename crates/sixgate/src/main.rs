@@ -9,8 +9,10 @@ mod demo;
 mod explain;
 mod find;
 mod leases;
+mod load;
 mod log;
 mod nat64;
+mod pilot;
 mod translator;
 mod up;
 mod view;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
@@ -60,6 +63,8 @@ fn main() -> ExitCode {
             LabCommand::Enter(arguments) => demo::enter(&arguments),
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
+            LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }
     .into()

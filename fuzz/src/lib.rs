@@ -4,6 +4,7 @@
 mod client;
 mod connect;
 mod cores;
+mod http;
 mod kit;
 mod packets;
 mod server_v4;
@@ -12,6 +13,7 @@ mod xlat;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
+pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
@@ -31,5 +33,6 @@ pub const TARGETS: &[Target] = &[
     ("dns", dns),
     ("endpoint", endpoint),
     ("connect", connect),
+    ("http", http),
     ("xlat", xlat),
 ];

@@ -71,6 +71,11 @@ fn connect() {
 }
 
 #[test]
+fn http() {
+    replay("http");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }

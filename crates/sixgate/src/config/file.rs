@@ -20,6 +20,16 @@ pub(super) struct File {
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
+    pub(super) health: Option<Health>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Health {
+    pub(super) enabled: Option<bool>,
+    pub(super) targets: Option<Vec<Spanned<String>>>,
+    pub(super) interval: Option<Spanned<Seconds>>,
+    pub(super) slow_ms: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

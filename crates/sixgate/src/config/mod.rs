@@ -7,9 +7,11 @@
 mod diagnostic;
 mod dns64;
 mod file;
+mod health;
 mod nat64;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use health::Health;
 pub(crate) use nat64::Nat64;
 
 use file::File;
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    /// None: nobody looks whether each family works.
+    pub(crate) health: Option<Health>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -254,9 +258,10 @@ impl Config {
         Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
     }
 
-    /// Whether a resolver is asked over IPv4: the one reason to open such a socket.
+    /// Whether anybody is asked over IPv4, a resolver or a target of `[health]`: what such sockets are opened for.
     pub(crate) fn needs_ipv4(&self) -> bool {
-        self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
+        let probed = self.health.as_ref().is_some_and(|health| !health.targets.is_empty());
+        probed || self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
     }
 
     /// What in `new` cannot be taken over while running, as the keys that differ.
@@ -276,9 +281,9 @@ impl Config {
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
         }
-        // A running sixgate that asks no resolver over IPv4 has given up opening such sockets.
+        // A running sixgate that asks nobody over IPv4 has given up opening such sockets.
         if new.needs_ipv4() && !self.needs_ipv4() {
-            keys.push("dns.upstreams");
+            keys.push(if self.health == new.health { "dns.upstreams" } else { "health.targets" });
         }
         if self.dhcp != new.dhcp {
             keys.push("dhcp");
@@ -392,6 +397,7 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            health: self.health(file.health.unwrap_or_default()),
         }
     }
 

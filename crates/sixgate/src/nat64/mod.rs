@@ -172,6 +172,13 @@ impl Translator {
         failed.into_iter().chain(lost).collect()
     }
 
+    /// Packets carried since the start: to IPv4, and back.
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = nat64.counters();
+        (counters.to_v4, counters.to_v6)
+    }
+
     /// What it does.
     pub(crate) fn view(&self) -> view::Nat64 {
         let nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);

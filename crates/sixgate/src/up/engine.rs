@@ -3,6 +3,7 @@
 
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
+use super::health::Probing;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::persist;
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
+    pub(crate) health: Option<Probing>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,
@@ -96,7 +98,8 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        let health = self.health.as_ref().and_then(Probing::poll_timeout);
+        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry, health];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
@@ -132,6 +135,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
+        self.health_timeout();
     }
 
     /// Takes what happened.
@@ -171,6 +175,8 @@ impl Engine {
                 let (transport, lan) = match peer {
                     Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
                     Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
+                    // Asked by itself, and by no event.
+                    Peer::Health(_) => return,
                 };
                 let share = u32::try_from(lan).unwrap_or(u32::MAX);
                 let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
@@ -194,6 +200,7 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::Probed { id, outcome } => self.health_probed(id, outcome),
             Event::Kernel(events) => {
                 for event in events {
                     self.kernel_event(event);
@@ -321,7 +328,7 @@ impl Engine {
         }
     }
 
-    fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
+    pub(crate) fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
         for action in actions {
             match action {
                 sixgate_dns::Action::Reply { client, bytes } => match client.peer {
@@ -334,6 +341,7 @@ impl Engine {
                             let _ = replies.try_send(bytes);
                         }
                     }
+                    Peer::Health(asked) => self.health_resolved(asked, &bytes),
                 },
                 sixgate_dns::Action::Query { token, upstream, transport, bytes } => {
                     self.upstreams.query(token, upstream, transport, bytes);

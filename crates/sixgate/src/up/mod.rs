@@ -7,6 +7,7 @@ mod before;
 mod dns;
 mod engine;
 mod event;
+mod health;
 mod kernel;
 mod lan;
 mod links;

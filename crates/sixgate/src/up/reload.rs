@@ -1,6 +1,7 @@
 //! SIGHUP: the configuration is read again. What can change while running changes; leases are not touched.
 
 use super::engine::Engine;
+use super::health::Probing;
 use super::problems::Matter;
 use crate::config::Config;
 use sixgate_dns::Dns64;
@@ -37,7 +38,11 @@ impl Engine {
         for (lan, new) in self.lans.iter_mut().zip(&checked.config.lans) {
             lan.config = new.clone();
         }
+        let probed_anew = self.config.health != checked.config.health;
         self.config = checked.config;
+        if probed_anew {
+            self.health = Probing::new(self.now(), &self.config, self.upstreams.events());
+        }
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         self.set_dns64();

@@ -90,6 +90,7 @@ impl Engine {
             self.recorded = record;
         }
         self.settle_resolvers();
+        self.settle_health();
         let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf]
             .iter()
             .any(|m| !self.problems.about(m).is_empty());

@@ -5,6 +5,7 @@ use super::before::{self, Before};
 use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
+use super::health::Probing;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::plan::{Plan, Share};
@@ -291,6 +292,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
+        health: Probing::new(now, &config, events.clone()),
         upstreams: Upstreams::new(events),
         connections: HashMap::new(),
         listeners,

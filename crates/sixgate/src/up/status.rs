@@ -58,6 +58,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.health_problems());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -70,6 +71,7 @@ impl Engine {
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            health: self.health_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

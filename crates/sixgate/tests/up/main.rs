@@ -8,6 +8,7 @@ mod clients;
 mod control;
 mod dns64;
 mod family;
+mod health;
 mod lifecycle;
 mod mistakes;
 mod network;

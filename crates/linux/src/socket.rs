@@ -21,7 +21,7 @@ use crate::listeners::{self, Owner, Protocol};
 
 pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use packet::{Received, Slot};
-pub use tcp::tcp6_listener;
+pub use tcp::{tcp_listener, tcp6_listener};
 pub use udp::{Udp6Options, UdpSocket6, udp6};
 
 /// A socket cannot be had.

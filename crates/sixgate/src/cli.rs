@@ -45,6 +45,14 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Say where the dashboard is, and with --token the token that it asks for.
+    #[command(long_about = "\
+Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
+change, takes the token, which --token prints. It is off until the configuration says [web] enabled = true.
+
+The page is served by plain HTTP: on a LAN where others can listen, reach it through ssh -L 6464:[::1]:6464 GATEWAY, and
+open http://localhost:6464/.")]
+    Web(Web),
     /// Say how this machine would connect to a host, in which order and why; without a host, by which policy.
     #[command(long_about = "\
 Say how this machine would connect to a host: which addresses its name has, in which order they would be tried, and the
@@ -146,6 +154,15 @@ pub(crate) struct View {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Web {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Print the token, and nothing else; reads it from the state folder.
+    #[arg(long, conflicts_with_all = ["json", "control"])]
+    pub(crate) token: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod log;
 mod nat64;
 mod up;
 mod view;
+mod web;
 
 use clap::Parser as _;
 use cli::{Cli, Command, LabCommand};
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Web(arguments) => web::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {

@@ -21,6 +21,14 @@ pub(super) struct File {
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
     pub(super) health: Option<Health>,
+    pub(super) web: Option<Web>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Web {
+    pub(super) enabled: Option<bool>,
+    pub(super) port: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -40,7 +40,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let interval = self.seconds(health.interval, "health.interval", 60, 10, 3600);
+        let interval = self.seconds(health.interval, "health.interval", 60, 5, 3600);
         let slow = Duration::from_millis(health.slow_ms.unwrap_or(SLOW));
         health.enabled.unwrap_or(true).then_some(Health { targets, interval, slow })
     }

@@ -9,6 +9,7 @@ mod dns64;
 mod file;
 mod health;
 mod nat64;
+mod web;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) nat64: Option<Nat64>,
     /// None: nobody looks whether each family works.
     pub(crate) health: Option<Health>,
+    /// Port of the dashboard; none where it is off.
+    pub(crate) web: Option<u16>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -294,6 +297,9 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        if self.web != new.web {
+            keys.push("web");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -398,6 +404,7 @@ impl Reader<'_> {
             },
             nat64,
             health: self.health(file.health.unwrap_or_default()),
+            web: self.web(file.web.unwrap_or_default()),
         }
     }
 

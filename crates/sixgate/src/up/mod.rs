@@ -24,6 +24,7 @@ mod start;
 mod status;
 mod stop;
 mod uplink;
+mod web;
 
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
@@ -117,7 +118,10 @@ async fn run(
                 }
             }
             () = tokio::time::sleep(wait) => engine.handle_timeout(),
-            _ = signals.hangup.recv() => engine.reload(),
+            _ = signals.hangup.recv() => {
+                // It has told why not, if not.
+                let _ = engine.reload();
+            }
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }

@@ -8,7 +8,10 @@ use sixgate_dns::Dns64;
 
 impl Engine {
     /// Reads the configuration again and takes it over, or says why not and goes on with the old one.
-    pub(crate) fn reload(&mut self) {
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    pub(crate) fn reload(&mut self) -> Result<(), String> {
         let path = self.config.path.clone();
         let checked = match Config::load(&path) {
             Ok(checked) => checked,
@@ -19,8 +22,8 @@ impl Engine {
                     "{} has mistakes, so the configuration read before stays; see `sixgate check`, then send SIGHUP again",
                     path.display()
                 );
-                self.problems.put(Matter::Configuration, sentence);
-                return;
+                self.problems.put(Matter::Configuration, sentence.clone());
+                return Err(sentence);
             }
         };
         let keys = self.config.needs_restart(&checked.config);
@@ -31,8 +34,8 @@ impl Engine {
                 "{} changes {keys}, which needs a restart of sixgate; the configuration read before stays",
                 path.display()
             );
-            self.problems.put(Matter::Configuration, sentence);
-            return;
+            self.problems.put(Matter::Configuration, sentence.clone());
+            return Err(sentence);
         }
         crate::show(&checked.warnings);
         for (lan, new) in self.lans.iter_mut().zip(&checked.config.lans) {
@@ -48,6 +51,7 @@ impl Engine {
         self.set_dns64();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
+        Ok(())
     }
 
     /// Gives the NAT64's prefix to DNS.

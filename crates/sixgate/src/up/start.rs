@@ -68,6 +68,8 @@ pub(crate) enum StartError {
     Permission(#[from] permission::Lacking),
     #[error(transparent)]
     Sandbox(#[from] sixgate_linux::sandbox::Error),
+    #[error(transparent)]
+    Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
     #[error("cannot read {}: {source}", path.display())]
@@ -189,6 +191,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     };
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
+    super::web::require_ports(&config)?;
     let listener = control.take();
     let epoch = before::epoch();
     let mut earlier =
@@ -395,7 +398,8 @@ fn open(
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
-    let listeners = sockets.verify()?;
+    let mut listeners = sockets.verify()?;
+    listeners.extend(super::web::open(config, events)?);
     watch(monitor, events.clone())?;
     Ok((firewall, nat64, sockets, listeners))
 }

@@ -17,8 +17,16 @@ impl Engine {
         let json = match view {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
+            "web" => serde_json::to_string(&self.web_view()),
+            "reload" => serde_json::to_string(&match self.reload() {
+                Ok(()) => serde_json::json!({ "reloaded": true }),
+                Err(error) => serde_json::json!({ "error": error }),
+            }),
             other => {
-                let error = format!("there is no view `{}`; there are: status, leases", other.escape_debug());
+                let other = other.escape_debug();
+                let error = format!(
+                    "there is no view `{other}`; there are: status, leases, web; and the command reload"
+                );
                 serde_json::to_string(&serde_json::json!({ "error": error }))
             }
         };

@@ -15,3 +15,4 @@ mod network;
 mod served;
 mod uplinks;
 mod wan;
+mod web;

@@ -19,7 +19,7 @@ use std::net::Ipv6Addr;
 /// From when a way is there until the first round.
 const SOON: Duration = Duration::from_secs(2);
 /// Between rounds while something has just failed: whether it is broken shall be known soon.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long an answer may take: a handshake around the world with two retransmissions (RFC 6298 section 2).
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a round may take: names first, then connections.

@@ -143,8 +143,8 @@ fn broken_ipv6_that_ipv4_hides_is_red_within_a_minute_and_green_at_once() {
     run.run(120);
     run.told.clear();
     run.far.ipv6 = None;
-    // A round every minute at most, then two more, ten seconds apart.
-    run.run(72 + 2 * 20);
+    // A round every minute or so, then two more soon.
+    run.run(72 + 2 * 6 + 2);
     assert_eq!(run.states(), ["hidden", "ok", "none"]);
     assert_eq!(run.told, [(Way::Ipv6, State::Hidden)]);
     run.far.ipv6 = Some(10);

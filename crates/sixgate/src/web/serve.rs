@@ -1,0 +1,201 @@
+//! Connections: bounded in number, in time and in octets, so that nobody who holds all of them keeps the others out.
+
+use super::auth::Keys;
+use super::site::{self, Ends, Step};
+use crate::control;
+use sixgate_endpoint::Endpoint;
+use sixgate_http::{Method, Request};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::timeout;
+
+/// Connections at one time on each LAN; for one more, the idlest is closed.
+const MOST: usize = 64;
+/// And of one address; for one more, its own idlest is closed. Browsers open six.
+const MOST_OF_ONE: usize = 12;
+/// From the beginning of a request to its end.
+const REQUEST: Duration = Duration::from_secs(5);
+/// Between requests.
+const IDLE: Duration = Duration::from_secs(30);
+/// For the reader to take an answer.
+const WRITE: Duration = Duration::from_secs(10);
+/// For the engine to give one.
+const ENGINE: Duration = Duration::from_secs(5);
+/// Octets taken after a refusal, so that the refusal is not lost to a reset.
+const DRAIN: usize = 64 * 1024;
+/// How old an answer may be: however many ask, the engine is asked once in this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Where requests for views go.
+pub(crate) type Asked = mpsc::Sender<control::Request>;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Site {
+    keys: RefCell<Keys>,
+    asked: Asked,
+    views: RefCell<HashMap<String, (Instant, Rc<str>)>>,
+}
+
+impl Site {
+    pub(crate) fn new(token: &str, asked: Asked) -> io::Result<Self> {
+        Ok(Self { keys: RefCell::new(Keys::new(token)?), asked, views: RefCell::default() })
+    }
+
+    /// The JSON of a view or a command; `None` where the engine has no time.
+    async fn ask(&self, view: String, fresh: bool) -> Option<Rc<str>> {
+        let kept = self
+            .views
+            .borrow()
+            .get(&view)
+            .filter(|(at, _)| at.elapsed() < FRESH)
+            .map(|(_, json)| json.clone());
+        if let Some(json) = kept.filter(|_| !fresh) {
+            return Some(json);
+        }
+        let (answer, answered) = oneshot::channel();
+        let json: Rc<str> = timeout(ENGINE, async {
+            self.asked.send(control::Request { view: view.clone(), answer }).await.ok()?;
+            answered.await.ok()
+        })
+        .await
+        .ok()??
+        .into();
+        let mut views = self.views.borrow_mut();
+        if fresh {
+            // What was done shows at once.
+            views.clear();
+        } else {
+            views.insert(view, (Instant::now(), Rc::clone(&json)));
+        }
+        Some(json)
+    }
+
+    async fn respond(&self, ends: Ends, request: &Request) -> sixgate_http::Response {
+        let step = site::answer(Instant::now(), &mut self.keys.borrow_mut(), ends, request);
+        match step {
+            Step::Answer(response) => response,
+            Step::Ask { view, fresh, shown } => match self.ask(view, fresh).await {
+                Some(json) => site::finish(&json, shown),
+                None => site::error_response(503, "the gateway is too busy to answer; try again"),
+            },
+        }
+    }
+}
+
+/// A connection that is served.
+struct Served {
+    peer: Endpoint,
+    task: AbortHandle,
+    /// When it last had a whole request, or was accepted.
+    last: Rc<Cell<Instant>>,
+}
+
+/// Serves one listener until dropped.
+pub(crate) async fn serve(listener: TcpListener, site: Rc<Site>) {
+    let mut all: Vec<Served> = Vec::new();
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            // Out of descriptors: accepting again at once would spin.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let peer = Endpoint::from(peer).without_port();
+        all.retain(|served| !served.task.is_finished());
+        let of_one = all.iter().filter(|served| served.peer == peer).count();
+        if of_one >= MOST_OF_ONE {
+            close_idlest(&mut all, |served| served.peer == peer);
+        } else if all.len() >= MOST {
+            close_idlest(&mut all, |_| true);
+        }
+        let last = Rc::new(Cell::new(Instant::now()));
+        let (heard, site) = (Rc::clone(&last), Rc::clone(&site));
+        let task = spawn_local(async move {
+            let _ = converse(stream, peer, &heard, &site).await;
+        });
+        all.push(Served { peer, task: task.abort_handle(), last });
+    }
+}
+
+fn close_idlest(all: &mut Vec<Served>, among: impl Fn(&Served) -> bool) {
+    let candidates = all.iter().enumerate().filter(|(_, served)| among(served));
+    if let Some((at, _)) = candidates.min_by_key(|(_, served)| served.last.get()) {
+        all.swap_remove(at).task.abort();
+    }
+}
+
+/// Answers the requests of one connection, one after the other.
+async fn converse(
+    mut stream: TcpStream,
+    peer: Endpoint,
+    heard: &Cell<Instant>,
+    site: &Site,
+) -> io::Result<()> {
+    let ends = Ends { peer, local: Endpoint::from(stream.local_addr()?) };
+    let mut buffer: Vec<u8> = Vec::new();
+    let mut patience = REQUEST;
+    loop {
+        if buffer.is_empty() && timeout(patience, more(&mut stream, &mut buffer)).await?? == 0 {
+            return Ok(());
+        }
+        let read = timeout(REQUEST, async {
+            loop {
+                match Request::parse(&buffer) {
+                    Ok(Some(whole)) => return Ok(Ok(Some(whole))),
+                    Err(refusal) => return Ok(Err(refusal)),
+                    Ok(None) if more(&mut stream, &mut buffer).await? == 0 => return Ok(Ok(None)),
+                    Ok(None) => {}
+                }
+            }
+        });
+        let refusal = match read.await {
+            Ok(Ok(Ok(Some((request, used))))) => {
+                buffer.drain(..used);
+                heard.set(Instant::now());
+                let response = site::protected(site.respond(ends, &request).await);
+                let bytes = response.to_bytes(request.method, request.keep_alive);
+                timeout(WRITE, stream.write_all(&bytes)).await??;
+                if !request.keep_alive {
+                    return stream.shutdown().await;
+                }
+                patience = IDLE;
+                continue;
+            }
+            Ok(Ok(Ok(None))) => return Ok(()),
+            Ok(Ok(Err(refusal))) => site::error_response(refusal.status(), &refusal.to_string()),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => site::error_response(408, "the request took too long"),
+        };
+        timeout(WRITE, stream.write_all(&site::protected(refusal).to_bytes(Method::Get, false))).await??;
+        stream.shutdown().await?;
+        return timeout(REQUEST, drain(&mut stream)).await?;
+    }
+}
+
+/// Reads what has come; how many octets, 0 at the end.
+async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let mut octets = [0; 2048];
+    let count = stream.read(&mut octets).await?;
+    buffer.extend_from_slice(octets.get(..count).unwrap_or_default());
+    Ok(count)
+}
+
+/// A socket that is closed with octets unread is reset, and what was sent last may be lost on the other side.
+async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    let mut left = DRAIN;
+    let mut octets = [0; 2048];
+    while left > 0 {
+        match stream.read(&mut octets).await? {
+            0 => return Ok(()),
+            count => left = left.saturating_sub(count),
+        }
+    }
+    Ok(())
+}

@@ -43,26 +43,22 @@ pub(crate) fn token(folder: &Path) -> Result<String, TokenError> {
         let path = path.clone();
         move |source| TokenError { action, path, source }
     };
-    match read(folder)? {
-        Some(token) => {
-            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed("close"))?;
-            Ok(token)
-        }
-        None => {
-            let made = make().map_err(failed("make"))?;
-            // Never readable by others, not even for a moment.
-            let unfinished = folder.join(format!("{TOKEN}.unfinished"));
-            let written = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&unfinished)
-                .and_then(|mut file| writeln!(file, "{made}").and_then(|()| file.sync_all()))
-                .and_then(|()| std::fs::rename(&unfinished, &path));
-            written.map_err(failed("write"))?;
-            Ok(made)
-        }
+    if let Some(token) = read(folder)? {
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed("close"))?;
+        return Ok(token);
     }
+    let made = make().map_err(failed("make"))?;
+    // Never readable by others, not even for a moment. One that an earlier run left half-written was removed when the folder was taken.
+    let unfinished = folder.join(format!("{TOKEN}.unfinished"));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .and_then(|mut file| writeln!(file, "{made}").and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&unfinished, &path));
+    written.map_err(failed("write"))?;
+    Ok(made)
 }
 
 /// The token kept in `folder`, where there is one that can be one.

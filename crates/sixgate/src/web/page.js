@@ -146,9 +146,75 @@ function dns(found) {
   ]);
 }
 
-// Filled in when the census is.
-function showCensus(census) {
-  return [make("p", {}, JSON.stringify(census))];
+// A share with its interval of 95 %.
+function share(found) {
+  if (!found.of) return "none yet";
+  const percent = (part) => `${Math.round(part * 100)} %`;
+  return `${found.count} of ${found.of} (${percent(found.low)} to ${percent(found.high)})`;
+}
+
+function drawing(name, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+// How many of a day's clients are ready, and how many do without IPv4, from 0 to 100 % over the days.
+function curve(days) {
+  const [width, height] = [600, 160];
+  const x = (at) => (days.length < 2 ? width / 2 : (at * width) / (days.length - 1));
+  const y = (part) => height - part * height;
+  const line = (key) =>
+    days.map((day, at) => `${at ? "L" : "M"}${x(at).toFixed(1)} ${y(day.clients ? day[key] / day.clients : 0).toFixed(1)}`).join("");
+  const end = days[days.length - 1];
+  const words = `Over ${days.length} days; on the last one ${end.ready} of ${end.clients} clients were ready and ${end.without} did without IPv4.`;
+  const axes = [0, 0.5, 1].map((part) => drawing("line", { class: "axis", x1: 0, x2: width, y1: y(part), y2: y(part) }));
+  const picture = drawing(
+    "svg", { viewBox: `-4 -4 ${width + 8} ${height + 8}`, role: "img", "aria-label": words }, ...axes,
+    drawing("path", { class: "curve", d: line("ready") }), drawing("path", { class: "curve second", d: line("without") }),
+  );
+  return [picture, make("p", { class: "quiet" }, `${words} The line is who is ready, the dashes who does without; from 0 to 100 %.`)];
+}
+
+const STANDS = { reached: "reached", open: "not sure yet", missed: "not reached" };
+function census(found) {
+  const report = found.report;
+  const lines = report.lines.map((line) => `${line.percent} %: ${STANDS[line.stands] || line.stands}`).join("; ");
+  const parts = [
+    table(["What", "Clients"], [
+      ["Could live without IPv4 today", share(report.ready)],
+      ["Of those with a lasting hardware address", share(report.ready_stable)],
+      ["Live without it now", share(report.without)],
+      ["Ask to (option 108)", share(report.asking)],
+      ["Lines", lines || "none"],
+    ]),
+  ];
+  if (found.days.length > 0) parts.push(make("h3", {}, "Day by day"), ...curve(found.days));
+  if (found.needs.length > 0) {
+    const rows = found.needs.slice(0, 20).map((need) => [need.what, need.kind, count(need.clients)]);
+    parts.push(make("h3", {}, "What IPv4 was needed for"), table(["What", "How", "Clients"], rows));
+  }
+  if (found.clients.length > 0) {
+    const rows = found.clients.slice(0, MOST).map((client) => [
+      client.name || client.id, client.family, client.stage,
+      `${Math.round(client.score.low * 100)} to ${Math.round(client.score.high * 100)} % in ${client.score.hours} h`,
+      client.needs.map((need) => need.what || need.kind).join(", ") || "nothing seen",
+    ]);
+    parts.push(make("h3", {}, "Client by client"), table(["Client", "Family", "Stage", "Score", "Needed IPv4 for"], rows));
+  }
+  return parts;
+}
+
+function pilot(found) {
+  return [
+    table(["What", "Now"], [
+      ["Told to do without IPv4", `${found.percent} % of those that ask`],
+      ["Asked for it", count(found.asked)],
+      ["Chosen", count(found.chosen)],
+      ["Without IPv4 now", count(found.waiting)],
+    ]),
+  ];
 }
 
 async function get(path) {
@@ -176,7 +242,6 @@ function showStatus(status) {
   byId("nat64-section").hidden = !status.nat64;
   if (status.nat64) show("nat64", status.nat64, () => nat64(status.nat64));
   show("dns", status.dns, () => dns(status.dns));
-  byId("pilot-form").hidden = !status.pilot;
   byId("version").textContent = `sixgate ${status.version}, up ${span(status.uptime)}`;
 }
 
@@ -193,9 +258,12 @@ async function refresh() {
   showStatus(status);
   const leases = await get("/api/v1/leases");
   if (leases) show("clients", leases, () => clients(leases));
-  const census = await get("/api/v1/census");
-  byId("census-section").hidden = !census;
-  if (census) show("census", census, () => showCensus(census));
+  const counted = await get("/api/v1/census");
+  byId("census-section").hidden = !counted;
+  if (counted) show("census", counted, () => census(counted));
+  const piloted = await get("/api/v1/pilot");
+  byId("pilot-section").hidden = !piloted;
+  if (piloted) show("pilot", piloted, () => pilot(piloted));
 }
 
 async function tick() {
@@ -221,8 +289,7 @@ function age() {
   byId("known").setAttribute("class", failing ? "stale" : "");
 }
 
-async function send(path, body) {
-  const done = byId("done");
+async function send(path, body, done) {
   try {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const response = await fetch(path, { method: "POST", body, headers, signal: AbortSignal.timeout(EVERY) });
@@ -235,11 +302,11 @@ async function send(path, body) {
 
 byId("reload-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  send("/api/v1/reload", "");
+  send("/api/v1/reload", "", byId("done"));
 });
 byId("pilot-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  send("/api/v1/pilot", `percent=${Number(byId("percent").value)}`);
+  send("/api/v1/pilot", `percent=${Number(byId("percent").value)}`, byId("pilot-done"));
 });
 setInterval(age, 1000);
 tick();

@@ -84,7 +84,7 @@ impl Site {
             Step::Answer(response) => response,
             Step::Ask { view, fresh, shown } => match self.ask(view, fresh).await {
                 Some(json) => site::finish(&json, shown),
-                None => site::error_response(503, "the gateway is too busy to answer; try again"),
+                None => site::refusal(503, "the gateway is too busy to answer; try again"),
             },
         }
     }
@@ -169,9 +169,9 @@ async fn converse(
                 continue;
             }
             Ok(Ok(Ok(None))) => return Ok(()),
-            Ok(Ok(Err(refusal))) => site::error_response(refusal.status(), &refusal.to_string()),
+            Ok(Ok(Err(refusal))) => site::refusal(refusal.status(), &refusal.to_string()),
             Ok(Err(error)) => return Err(error),
-            Err(_) => site::error_response(408, "the request took too long"),
+            Err(_) => site::refusal(408, "the request took too long"),
         };
         timeout(WRITE, stream.write_all(&site::protected(refusal).to_bytes(Method::Get, false))).await??;
         stream.shutdown().await?;

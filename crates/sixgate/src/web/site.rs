@@ -81,50 +81,52 @@ enum Shows {
 
 /// Decides about a request.
 pub(super) fn answer(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Step {
+    decide(now, keys, ends, request).unwrap_or_else(Step::Answer)
+}
+
+fn decide(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Result<Step, Response> {
     if !is_ours(&request.host, ends.local) {
-        return refuse(
+        return Err(refusal(
             421,
             "this server is not known by that name; use an address that `sixgate web` prints",
-        );
+        ));
     }
     let reads = request.method != Method::Post;
+    let file = |kind, text: &'static str| Ok(Step::Answer(Response::new(200).body(kind, text.as_bytes())));
     match (request.path.as_str(), reads) {
-        ("/", true) => ask("status", Shown::Page("")),
-        ("/style.css", true) => {
-            Step::Answer(Response::new(200).body("text/css; charset=utf-8", STYLE.as_bytes()))
+        ("/", true) => Ok(ask("status", Shown::Page(""))),
+        ("/style.css", true) => file("text/css; charset=utf-8", STYLE),
+        ("/page.js", true) => file("text/javascript; charset=utf-8", SCRIPT),
+        ("/api/v1/health", true) => Ok(ask("status", Shown::Well)),
+        // Who is connected, and what they do, is nobody's business who has not the token.
+        ("/api/v1/status" | "/api/v1/leases" | "/api/v1/census" | "/api/v1/pilot", true) => {
+            known(keys.shown(now, ends, request))?;
+            Ok(ask(request.path.trim_start_matches("/api/v1/"), Shown::Json))
         }
-        ("/page.js", true) => {
-            Step::Answer(Response::new(200).body("text/javascript; charset=utf-8", SCRIPT.as_bytes()))
-        }
-        ("/api/v1/health", true) => ask("status", Shown::Well),
-        ("/api/v1/status", true) => for_the_known(now, keys, ends, request, "status"),
-        ("/api/v1/leases", true) => for_the_known(now, keys, ends, request, "leases"),
-        ("/api/v1/census", true) => for_the_known(now, keys, ends, request, "census"),
         ("/login", false) => log_in(now, keys, ends, request),
-        ("/logout", false) => match permitted(now, keys, ends, request) {
-            Some(refusal) => refusal,
-            None => {
-                keys.close(request.cookie(COOKIE).unwrap_or_default());
-                let forgotten = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
-                Step::Answer(Response::new(303).field("Location", "/").field("Set-Cookie", forgotten))
-            }
-        },
-        ("/api/v1/reload", false) => match permitted(now, keys, ends, request) {
-            Some(refusal) => refusal,
-            None => command("reload".to_owned()),
-        },
-        ("/api/v1/pilot", false) => match (permitted(now, keys, ends, request), percent(&request.body)) {
-            (Some(refusal), _) => refusal,
-            (None, Some(percent)) => command(format!("pilot {percent}")),
-            (None, None) => refuse(400, "say percent=N, with N from 0 to 100"),
-        },
+        ("/logout", false) => {
+            permitted(now, keys, ends, request)?;
+            keys.close(request.cookie(COOKIE).unwrap_or_default());
+            let forgotten = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+            Ok(Step::Answer(see_page().field("Set-Cookie", forgotten)))
+        }
+        ("/api/v1/reload", false) => {
+            permitted(now, keys, ends, request)?;
+            Ok(command("reload".to_owned()))
+        }
+        ("/api/v1/pilot", false) => {
+            permitted(now, keys, ends, request)?;
+            let percent = percent(&request.body)
+                .ok_or_else(|| refusal(400, "say percent=N, with a whole N from 0 to 100"))?;
+            Ok(command(format!("pilot {}", serde_json::json!({ "percent": percent }))))
+        }
         (
             "/" | "/style.css" | "/page.js" | "/api/v1/health" | "/api/v1/status" | "/api/v1/leases"
             | "/api/v1/census",
             false,
-        ) => not_allowed("GET, HEAD"),
-        ("/login" | "/logout" | "/api/v1/reload" | "/api/v1/pilot", true) => not_allowed("POST"),
-        _ => refuse(404, "there is nothing here"),
+        ) => Err(not_allowed("GET, HEAD")),
+        ("/login" | "/logout" | "/api/v1/reload", true) => Err(not_allowed("POST")),
+        _ => Err(refusal(404, "there is nothing here")),
     }
 }
 
@@ -137,18 +139,19 @@ fn command(line: String) -> Step {
     Step::Ask { view: line, fresh: true, shown: Shown::Done }
 }
 
-/// A refusal, in JSON as all that is no page.
-pub(super) fn refuse(status: u16, error: &str) -> Step {
-    Step::Answer(error_response(status, error))
+/// Leads a browser to the page after what it has posted.
+fn see_page() -> Response {
+    Response::new(303).field("Location", "/")
 }
 
-pub(super) fn error_response(status: u16, error: &str) -> Response {
+/// A refusal, in JSON as all that is no page.
+pub(super) fn refusal(status: u16, error: &str) -> Response {
     let json = serde_json::json!({ "error": error }).to_string() + "\n";
     Response::new(status).body("application/json", json.into_bytes())
 }
 
-fn not_allowed(allowed: &'static str) -> Step {
-    Step::Answer(error_response(405, "that cannot be done here").field("Allow", allowed))
+fn not_allowed(allowed: &'static str) -> Response {
+    refusal(405, "that cannot be done here").field("Allow", allowed)
 }
 
 /// Whether a Host field names us: an address that the connection was made to, or a name of ours, with our port.
@@ -165,58 +168,53 @@ fn is_ours(named: &str, local: Endpoint) -> bool {
     }
 }
 
-fn shows(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Shows {
-    if let Some(value) = request.field("authorization") {
-        // The scheme's name is written in any case (RFC 9110 section 11.1).
-        let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        return match keys.check(now, ends.peer, token.map_or("", |(_, token)| token)) {
-            Verdict::Right => Shows::Token,
-            Verdict::Wrong => Shows::Nothing,
-            Verdict::Wait => Shows::TooMuch,
-        };
-    }
-    match request.cookie(COOKIE) {
-        Some(id) if keys.is_open(now, id) => Shows::Session,
-        _ => Shows::Nothing,
-    }
-}
-
-/// The refusal for who has not shown that he may.
-fn unknown(shows: Shows) -> Option<Step> {
-    match shows {
-        Shows::Session | Shows::Token => None,
-        Shows::TooMuch => Some(Step::Answer(too_much())),
-        Shows::Nothing => {
-            let error = "this takes the token, which `sixgate web --token` prints on the gateway: Authorization: Bearer TOKEN";
-            Some(Step::Answer(error_response(401, error).field("WWW-Authenticate", "Bearer")))
+impl Keys {
+    /// How whoever asks has shown that he may.
+    fn shown(&mut self, now: Instant, ends: Ends, request: &Request) -> Shows {
+        if let Some(value) = request.field("authorization") {
+            // The scheme's name is written in any case (RFC 9110 section 11.1).
+            let token = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            return match self.check(now, ends.peer, token.map_or("", |(_, token)| token)) {
+                Verdict::Right => Shows::Token,
+                Verdict::Wrong => Shows::Nothing,
+                Verdict::Wait => Shows::TooMuch,
+            };
+        }
+        match request.cookie(COOKIE) {
+            Some(id) if self.is_open(now, id) => Shows::Session,
+            _ => Shows::Nothing,
         }
     }
 }
 
-fn too_much() -> Response {
-    error_response(429, "too many wrong tokens came from your address; wait a minute")
-        .field("Retry-After", "60")
+/// Refuses who has not shown that he may.
+fn known(shows: Shows) -> Result<(), Response> {
+    match shows {
+        Shows::Session | Shows::Token => Ok(()),
+        Shows::TooMuch => {
+            let error = "too many wrong tokens came from your address; wait a minute";
+            Err(refusal(429, error).field("Retry-After", "60"))
+        }
+        Shows::Nothing => {
+            let error = "this takes the token, which `sixgate web --token` prints on the gateway: Authorization: Bearer TOKEN";
+            Err(refusal(401, error).field("WWW-Authenticate", "Bearer"))
+        }
+    }
 }
 
-/// Who is connected, and what they do, is nobody's business who has not the token.
-fn for_the_known(now: Instant, keys: &mut Keys, ends: Ends, request: &Request, view: &str) -> Step {
-    unknown(shows(now, keys, ends, request)).unwrap_or_else(|| ask(view, Shown::Json))
-}
-
-/// Why a change is not permitted: no token, or a page of somebody else's site asked for it (CSRF).
-fn permitted(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Option<Step> {
-    let shows = shows(now, keys, ends, request);
-    unknown(shows).or_else(|| {
-        let from_here = from_here(request);
-        // A browser sends its cookie by itself, but adds the field Authorization only where our own page says so.
-        let fine = from_here == Some(true) || (from_here.is_none() && shows == Shows::Token);
-        (!fine).then(|| {
-            refuse(
-                403,
-                "changes are made from this site's own page, or with the token in the field Authorization",
-            )
-        })
-    })
+/// Refuses a change by who has not the token, or by a page of somebody else's site (CSRF).
+fn permitted(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Result<(), Response> {
+    let shows = keys.shown(now, ends, request);
+    known(shows)?;
+    match from_here(request) {
+        Some(true) => Ok(()),
+        // A browser sends its cookie by itself, but the field Authorization only where our own page says so.
+        None if shows == Shows::Token => Ok(()),
+        _ => Err(refusal(
+            403,
+            "changes are made from this site's own page, or with the token in the field Authorization",
+        )),
+    }
 }
 
 /// Whether our own page sends this; `None` where no browser says.
@@ -228,24 +226,25 @@ fn from_here(request: &Request) -> Option<bool> {
     Some(origin.strip_prefix("http://").is_some_and(|host| host.eq_ignore_ascii_case(&request.host)))
 }
 
-fn log_in(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Step {
+fn log_in(now: Instant, keys: &mut Keys, ends: Ends, request: &Request) -> Result<Step, Response> {
     // Nobody is logged in by a stranger's page either.
     if from_here(request) == Some(false) {
-        return refuse(403, "log in from this site's own page");
+        return Err(refusal(403, "log in from this site's own page"));
     }
+    let peer = ends.peer.without_port();
     let token = form_value(&request.body, "token").unwrap_or_default();
     match keys.check(now, ends.peer, &token) {
         Verdict::Right => {}
         Verdict::Wrong => {
-            tracing::warn!(peer = %ends.peer.without_port(), "dashboard: a wrong token");
-            return ask("status", Shown::Page("That is not the token."));
+            tracing::warn!(%peer, "dashboard: a wrong token");
+            return Ok(ask("status", Shown::Page("That is not the token.")));
         }
-        Verdict::Wait => return ask("status", Shown::Page("Too many wrong tokens: wait a minute.")),
+        Verdict::Wait => return Ok(ask("status", Shown::Page("Too many wrong tokens: wait a minute."))),
     }
-    let Some(id) = keys.open(now) else { return refuse(503, "no session can be made") };
-    tracing::info!(peer = %ends.peer.without_port(), "dashboard: logged in");
+    let id = keys.open(now).ok_or_else(|| refusal(503, "no session can be made"))?;
+    tracing::info!(%peer, "dashboard: logged in");
     let cookie = format!("{COOKIE}={id}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION.as_secs());
-    Step::Answer(Response::new(303).field("Location", "/").field("Set-Cookie", cookie))
+    Ok(Step::Answer(see_page().field("Set-Cookie", cookie)))
 }
 
 /// A value of a form. Tokens and numbers need no percent-decoding; what is encoded all the same is no token.
@@ -276,25 +275,21 @@ pub(super) fn finish(json: &str, shown: Shown) -> Response {
         return Response::new(status).body("application/json", format!("{}\n", json.trim_end()).into_bytes());
     }
     let Ok(status) = serde_json::from_str::<view::Status>(json) else {
-        return error_response(503, "the gateway has no answer");
+        return refusal(503, "the gateway has no answer");
     };
     let well = status.problems.is_empty();
-    match shown {
-        Shown::Page(word) => {
-            let sentence = if well { "All is well." } else { "Something needs attention." };
-            // None of it is a stranger's word.
-            let page = PAGE
-                .replace("{state}", if well { "well" } else { "unwell" })
-                .replace("{sentence}", sentence)
-                .replace("{word}", word);
-            let code = if word.is_empty() { 200 } else { 401 };
-            Response::new(code).body("text/html; charset=utf-8", page.into_bytes())
-        }
-        _ => {
-            let json = serde_json::json!({ "well": well }).to_string() + "\n";
-            Response::new(200).body("application/json", json.into_bytes())
-        }
-    }
+    let Shown::Page(word) = shown else {
+        let json = serde_json::json!({ "well": well }).to_string() + "\n";
+        return Response::new(200).body("application/json", json.into_bytes());
+    };
+    let sentence = if well { "All is well." } else { "Something needs attention." };
+    // None of it is a stranger's word.
+    let page = PAGE
+        .replace("{state}", if well { "well" } else { "unwell" })
+        .replace("{sentence}", sentence)
+        .replace("{word}", word);
+    let code = if word.is_empty() { 200 } else { 401 };
+    Response::new(code).body("text/html; charset=utf-8", page.into_bytes())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 const WEB: &str = "[web]\nenabled = true\n";
 /// Runs the page's script.
 const IN_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/page_in_node.js");
+const WELL_FORMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/well_formed.py");
 const HALF_OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/half_open.py");
 
 /// Fetches by curl: the status, then head and body.
@@ -70,6 +71,8 @@ fn the_lans_see_it_over_both_families_and_the_isp_does_not() {
         assert!(page.contains("<p id=\"state\" class=\"well\" role=\"status\">All is well.</p>"), "{page}");
         assert!(page.contains("Content-Security-Policy: default-src 'none'"), "{page}");
     }
+    shell(&home.alice, &format!("curl -sS --globoff {v6}/ | python3 {WELL_FORMED}"))
+        .expect(0, &["well-formed"]);
     let (status, head) = curl(&home.alice, &["-I", &format!("{v6}/page.js")]);
     assert!(status == 200 && head.contains("text/javascript") && head.ends_with("\r\n\r\n"), "{head}");
     let well = curl(&home.bob, &[&format!("{v6}/api/v1/health")]);
@@ -201,6 +204,9 @@ fn page_in_node(host: &Host, place: &str, token: &str, instead: &str) -> Value {
     serde_json::from_str(&done.text).unwrap_or_else(|error| panic!("{error}: {}", done.text))
 }
 
+/// A name as a protocol less strict than DNS may let it through.
+const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}";
+
 #[test]
 fn a_strangers_name_is_text() {
     let (home, isp, gateway, at) = with_dashboard("web-names", "");
@@ -234,13 +240,32 @@ fn a_strangers_name_is_text() {
     );
 
     // Names as other protocols may let them through, in every field that is a stranger's.
-    const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}";
     let evil: Value = serde_json::json!({ "resource": EVIL, "lan": EVIL, "state": EVIL, "duid": EVIL, "iaid": 1,
         "hostname": EVIL, "link_layer": EVIL, "preferred": null, "valid": 7 });
-    let views = serde_json::json!({ "/api/v1/leases": [evil] }).to_string();
+    let share = serde_json::json!({ "count": 1, "of": 2, "low": 0.1, "high": 0.9 });
+    let counted = serde_json::json!({ "id": "0", "name": EVIL, "family": EVIL, "stage": EVIL, "needs": [{ "kind": "name", "what": EVIL }],
+        "score": { "best": 0.5, "low": 0.1, "high": 0.9, "hours": 7 } });
+    let day =
+        |ready| serde_json::json!({ "from": 0, "clients": 2, "ready": ready, "without": 0, "asking": 0 });
+    let census = serde_json::json!({ "report": { "ready": share, "ready_stable": share, "without": share, "asking": share,
+        "lines": [{ "percent": 5, "stands": "reached" }] }, "days": [day(0), day(1), day(2)],
+        "needs": [{ "kind": EVIL, "what": EVIL, "clients": 3 }], "clients": [counted] });
+    let pilot = serde_json::json!({ "percent": 5, "asked": 7, "chosen": 3, "waiting": 2 });
+    let views =
+        serde_json::json!({ "/api/v1/leases": [evil], "/api/v1/census": census, "/api/v1/pilot": pilot })
+            .to_string();
     let shown = page_in_node(&home.alice, &place, &token(&home.gw), &views);
     let text = shown["places"]["clients"]["text"].as_str().unwrap();
     assert_eq!(text.matches(EVIL).count(), 5, "{text}");
+    let text = |id: &str| shown["places"][id]["text"].as_str().unwrap();
+    assert!(
+        text("census").matches(EVIL).count() == 6 && text("census").contains("1 of 2 (10 % to 90 %)"),
+        "{shown}"
+    );
+    assert!(
+        text("census").contains("5 %: reached") && text("pilot").contains("5 % of those that ask"),
+        "{shown}"
+    );
     for tag in shown["made"].as_array().unwrap() {
         assert!(!["script", "img", "iframe", "a", "style"].contains(&tag.as_str().unwrap()), "{tag}");
     }

@@ -278,11 +278,10 @@ impl Health {
         let check = asked.check;
         let nat64 = self.world.nat64;
         let Some(Who::Target(host)) = self.checks.get(check).map(|check| check.who.clone()) else { return };
-        let real = |to: &&Endpoint| {
-            !to.ipv6().is_some_and(|address| nat64.is_some_and(|nat64| nat64.extract(address).is_some()))
-        };
+        let made_up =
+            |to: &Endpoint| nat64.zip(to.ipv6()).is_some_and(|(nat64, to)| nat64.extract(to).is_some());
         // What DNS64 made up is the NAT64's way, which the A record leads to as well.
-        let Some(to) = addresses.iter().find(real).copied() else { return };
+        let Some(to) = addresses.iter().find(|to| !made_up(to)).copied() else { return };
         if let Some(check) = self.checks.get_mut(check) {
             check.note = None;
         }

@@ -33,6 +33,10 @@ const DRAIN: usize = 64 * 1024;
 /// How old an answer may be: however many ask, the engine is asked once in this time.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Requests a second, of all together, after a first [`BURST`] at once: as many as a hundred open pages have.
+const RATE: u32 = 100;
+const BURST: Duration = Duration::from_secs(2);
+
 /// Where requests for views go.
 pub(crate) type Asked = mpsc::Sender<control::Request>;
 
@@ -42,40 +46,58 @@ pub(crate) struct Site {
     keys: RefCell<Keys>,
     asked: Asked,
     views: RefCell<HashMap<String, (Instant, Rc<str>)>>,
+    /// Held by whoever asks the engine, so that of many who want the same only one does.
+    asking: tokio::sync::Mutex<()>,
+    pace: Cell<Option<Instant>>,
 }
 
 impl Site {
     pub(crate) fn new(token: &str, asked: Asked) -> io::Result<Self> {
-        Ok(Self { keys: RefCell::new(Keys::new(token)?), asked, views: RefCell::default() })
+        let keys = RefCell::new(Keys::new(token)?);
+        Ok(Self {
+            keys,
+            asked,
+            views: RefCell::default(),
+            asking: tokio::sync::Mutex::default(),
+            pace: Cell::default(),
+        })
+    }
+
+    /// How long the next request waits, so that [`RATE`] is kept: it runs on the engine's thread, which has other work.
+    fn wait(&self, now: Instant) -> Duration {
+        let earliest = now.checked_sub(BURST).unwrap_or(now);
+        let turn = self.pace.get().unwrap_or(earliest).max(earliest) + Duration::from_secs(1) / RATE;
+        self.pace.set(Some(turn));
+        turn.saturating_duration_since(now)
     }
 
     /// The JSON of a view or a command; `None` where the engine has no time.
     async fn ask(&self, view: String, fresh: bool) -> Option<Rc<str>> {
-        let kept = self
-            .views
-            .borrow()
-            .get(&view)
-            .filter(|(at, _)| at.elapsed() < FRESH)
-            .map(|(_, json)| json.clone());
-        if let Some(json) = kept.filter(|_| !fresh) {
-            return Some(json);
-        }
-        let (answer, answered) = oneshot::channel();
-        let json: Rc<str> = timeout(ENGINE, async {
+        timeout(ENGINE, async {
+            let _one = self.asking.lock().await;
+            if let Some(json) = self.kept(&view).filter(|_| !fresh) {
+                return Some(json);
+            }
+            let (answer, answered) = oneshot::channel();
             self.asked.send(control::Request { view: view.clone(), answer }).await.ok()?;
-            answered.await.ok()
+            let json: Rc<str> = answered.await.ok()?.into();
+            let mut views = self.views.borrow_mut();
+            if fresh {
+                // What was done shows at once.
+                views.clear();
+            } else {
+                views.insert(view, (Instant::now(), Rc::clone(&json)));
+            }
+            Some(json)
         })
         .await
-        .ok()??
-        .into();
-        let mut views = self.views.borrow_mut();
-        if fresh {
-            // What was done shows at once.
-            views.clear();
-        } else {
-            views.insert(view, (Instant::now(), Rc::clone(&json)));
-        }
-        Some(json)
+        .ok()?
+    }
+
+    /// What the engine said a moment ago.
+    fn kept(&self, view: &str) -> Option<Rc<str>> {
+        let views = self.views.borrow();
+        views.get(view).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, json)| Rc::clone(json))
     }
 
     async fn respond(&self, ends: Ends, request: &Request) -> sixgate_http::Response {
@@ -159,6 +181,7 @@ async fn converse(
             Ok(Ok(Ok(Some((request, used))))) => {
                 buffer.drain(..used);
                 heard.set(Instant::now());
+                tokio::time::sleep(site.wait(Instant::now())).await;
                 let response = site::protected(site.respond(ends, &request).await);
                 let bytes = response.to_bytes(request.method, request.keep_alive);
                 timeout(WRITE, stream.write_all(&bytes)).await??;
@@ -198,4 +221,21 @@ async fn drain(stream: &mut TcpStream) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_keep_their_pace() {
+        let (asked, _waiting) = mpsc::channel(1);
+        let site = Site::new("abcde-fghjk-mnpqr-stvwx", asked).unwrap();
+        let now = Instant::now();
+        let waits: Vec<Duration> = (0..300).map(|_| site.wait(now)).collect();
+        assert_eq!(waits.iter().filter(|wait| wait.is_zero()).count(), 200, "a burst");
+        assert_eq!(waits.last(), Some(&Duration::from_secs(1)));
+        // After a while everything is as before.
+        assert_eq!(site.wait(now + Duration::from_mins(1)), Duration::ZERO);
+    }
 }

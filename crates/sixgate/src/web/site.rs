@@ -1,7 +1,6 @@
 //! What is at which address, who may have it, and in which words: pure, with the time as an argument.
 
 use super::auth::{Keys, SESSION, Verdict};
-use crate::view;
 use sixgate_endpoint::{Endpoint, Host};
 use sixgate_http::{Method, Request, Response};
 use std::time::Instant;
@@ -263,6 +262,12 @@ fn percent(body: &[u8]) -> Option<u8> {
         .filter(|n| *n <= 100)
 }
 
+/// What of the status says whether all is well.
+#[derive(Debug, serde::Deserialize)]
+struct Problems {
+    problems: Vec<String>,
+}
+
 /// Makes the response of what the engine answered.
 pub(super) fn finish(json: &str, shown: Shown) -> Response {
     if matches!(shown, Shown::Json | Shown::Done) {
@@ -274,7 +279,7 @@ pub(super) fn finish(json: &str, shown: Shown) -> Response {
         };
         return Response::new(status).body("application/json", format!("{}\n", json.trim_end()).into_bytes());
     }
-    let Ok(status) = serde_json::from_str::<view::Status>(json) else {
+    let Ok(status) = serde_json::from_str::<Problems>(json) else {
         return refusal(503, "the gateway has no answer");
     };
     let well = status.problems.is_empty();

@@ -116,3 +116,29 @@ fn by_default_only_the_router_and_the_resolvers_are_asked() {
     gateway.stop();
     isp.stop();
 }
+
+#[test]
+fn nat64_is_probed_through_the_translator_itself() {
+    let home = home("health-nat64");
+    with_ipv4(&home);
+    let isp = Sixgate::start(&home.isp, &isp_config());
+    // Nobody listens there, and it says so.
+    let targets = "[health]\ninterval = 5\ntargets = [\"198.51.100.2:80\"]\n";
+    let gateway =
+        Sixgate::start(&home.gw, &format!("{GATEWAY}[nat64]\nprefix = \"2001:db8:64::/96\"\n{targets}"));
+    wait(&gateway, "NAT64 to work", |health| health["nat64"]["state"] == "ok");
+    let status = gateway.status();
+    let check = &status["health"]["checks"][0];
+    assert!(check["nat64"]["milliseconds"].is_number() && check["ipv4"]["state"] == "ok", "{status}");
+    assert!(check["ipv6"].is_null(), "an IPv4 address is no test of IPv6: {status}");
+    assert!(status["nat64"]["counters"]["to-ipv4"].as_u64().unwrap() > 0, "{status}");
+    // What comes from its pool no longer gets through; the machine's own IPv4 does.
+    let drop = "nft 'table ip t { chain c { type filter hook forward priority 0; ip protocol tcp drop; }; }'";
+    shell(&home.gw, drop).expect(0, &[]);
+    wait(&gateway, "NAT64 to be broken", |health| {
+        health["nat64"]["state"] == "broken" && health["ipv4"]["state"] == "ok"
+    });
+    assert!(problems(&gateway).contains("NAT64 does not get through"), "{}", problems(&gateway));
+    gateway.stop();
+    isp.stop();
+}

@@ -12,6 +12,7 @@ const WEB: &str = "[web]\nenabled = true\n";
 /// Runs the page's script.
 const IN_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/page_in_node.js");
 const WELL_FORMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/well_formed.py");
+const FLOOD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/flood.py");
 const HALF_OPEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/half_open.py");
 
 /// Fetches by curl: the status, then head and body.
@@ -320,5 +321,26 @@ fn half_open_requests_hurt_nobody_else() {
     );
     answers.expect(0, &["HTTP/1.1 400 Bad Request"]);
     assert!(!server.log().contains("panicked"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
+fn whoever_asks_without_end_is_answered_at_a_pace() {
+    let pair = crate::mistakes::pair("web-flood");
+    let server = Sixgate::start(&pair.gw, &format!("{}{WEB}", crate::mistakes::SERVER));
+    server.wait_lan_prefix(0);
+    pair.alice.wait_address("eth0", |address| !address.is_unicast_link_local(), PATIENCE).unwrap();
+    let flood = pair.alice.spawn(&Command::new("python3").args([FLOOD, "2001:db8:5::1", "6"])).unwrap();
+    // Meanwhile the rest of the gateway has time for others.
+    for _ in 0..20 {
+        run(&pair.alice, "dig", &["+time=2", "+tries=1", "@2001:db8:5::1", "gateway.home.arpa", "AAAA"])
+            .expect(0, &["2001:db8:5::1"]);
+    }
+    let ended = crate::mistakes::end(&flood);
+    ended.expect(0, &[" answers in "]);
+    let words: Vec<f64> = ended.text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [answers, seconds] = words[..] else { panic!("{}", ended.text) };
+    // A hundred a second, after two hundred at once.
+    assert!(answers > 50.0 && answers <= 200.0 + 100.0 * (seconds + 1.0), "{}", ended.text);
     server.stop();
 }

@@ -131,7 +131,9 @@ pub(crate) struct Health {
     pub(crate) router: History,
     /// Whether what the hosts sent through the NAT64 was answered.
     pub(crate) translated: History,
+    /// Packets there and back up to when that was last judged, and whether there were answers since the last round.
     carried: Option<(u64, u64)>,
+    answered: bool,
     /// The next round; none while one is under way.
     next: Option<Duration>,
     round: Option<Duration>,
@@ -156,6 +158,7 @@ impl Health {
             router: History::default(),
             translated: History::default(),
             carried: None,
+            answered: false,
             // Nobody tells of IPv4: that it is there is seen when a round begins.
             next: Some(now + SOON),
             round: None,
@@ -171,6 +174,8 @@ impl Health {
     /// What the machine has changed, perhaps.
     pub(crate) fn set_world(&mut self, now: Duration, mut world: World) {
         let mut kept = [0; 2];
+        // One on this machine itself says nothing of the world.
+        world.resolvers.retain(|resolver| !resolver.address().is_loopback());
         world.resolvers.retain(|resolver| {
             let count = kept.get_mut(Way::of(resolver.family()) as usize);
             count.is_some_and(|count| std::mem::replace(count, *count + 1) < RESOLVERS)
@@ -190,7 +195,9 @@ impl Health {
             match way {
                 Way::Ipv6 => self.router = History::default(),
                 Way::Ipv4 => {}
-                Way::Nat64 => (self.translated, self.carried) = (History::default(), None),
+                Way::Nat64 => {
+                    (self.translated, self.carried, self.answered) = (History::default(), None, false)
+                }
             }
         }
         self.alone = match (world.router, self.alone) {
@@ -341,13 +348,16 @@ impl Health {
 
     /// Packets that the translator has carried since its start: from hosts to IPv4, and back.
     pub(crate) fn carried(&mut self, there: u64, back: u64) {
-        if let Some((before, back_before)) = self.carried.replace((there, back)) {
-            if back > back_before {
-                self.translated.push(Ok(Duration::ZERO));
-            } else if there.saturating_sub(before) >= SILENCE {
-                self.translated.push(Err("nothing that hosts send is answered".to_owned()));
-            }
+        let (before, back_before) = *self.carried.get_or_insert((there, back));
+        self.answered = back > back_before;
+        if self.answered {
+            self.translated.push(Ok(Duration::ZERO));
+        } else if there.saturating_sub(before) >= SILENCE {
+            self.translated.push(Err("nothing that hosts send is answered".to_owned()));
+        } else {
+            return;
         }
+        self.carried = Some((there, back));
     }
 
     /// When all is answered, the next round is planned; before that, a round has an end anyway.
@@ -392,9 +402,10 @@ impl Health {
         let mut verdicts: Vec<Option<bool>> =
             self.checks.iter().filter_map(|check| check.way(way)).map(History::works).collect();
         match way {
-            // Behind the router somebody else is the better witness.
+            // Somebody behind the router is the better witness.
             Way::Ipv6 if verdicts.is_empty() => verdicts.push(self.router.works()),
-            Way::Nat64 if self.translated.works().is_some() => verdicts.push(self.translated.works()),
+            // Hosts that are answered now show that it works; what they had before says less than who is asked now.
+            Way::Nat64 if self.answered || verdicts.is_empty() => verdicts.push(self.translated.works()),
             _ => {}
         }
         if verdicts.contains(&Some(true)) {

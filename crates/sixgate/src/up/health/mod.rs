@@ -159,6 +159,7 @@ impl Engine {
                 match state {
                     State::Hidden => tracing::error!(family, why, "IPv6 broken, hidden by IPv4"),
                     bad if bad.is_bad() => tracing::warn!(family, state = bad.name(), why, "health"),
+                    State::None => tracing::debug!(family, state = State::None.name(), why, "health"),
                     fine => tracing::info!(family, state = fine.name(), why, "health"),
                 }
             }

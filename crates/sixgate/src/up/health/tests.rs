@@ -212,7 +212,8 @@ fn without_targets_the_router_is_the_witness_and_nobody_else_is_asked() {
 #[test]
 fn resolvers_are_probed_two_of_each_family() {
     let mut world = dual();
-    world.resolvers = ["2001:db8::53", "2001:db8::54", "2001:db8::55", "192.0.2.53"].map(endpoint).to_vec();
+    world.resolvers =
+        ["::1", "2001:db8::53", "2001:db8::54", "2001:db8::55", "192.0.2.53"].map(endpoint).to_vec();
     let mut run = Run::new(&[], world.clone());
     run.run(30);
     assert_eq!((run.probes, run.states()), (3, ["ok", "ok", "none"]));
@@ -273,7 +274,7 @@ fn nat64_is_probed_behind_its_prefix_and_watched() {
     let mut run = Run::new(&[], world);
     run.run(200);
     assert_eq!(run.states()[2], "unknown", "nobody has used it");
-    run.far.carried = (19, 0);
+    run.far.carried = (5, 0);
     run.run(300);
     assert_eq!(run.states()[2], "unknown", "too little to say");
     run.far.carried = (20, 0);
@@ -282,6 +283,19 @@ fn nat64_is_probed_behind_its_prefix_and_watched() {
     run.far.carried = (20, 1);
     run.run(100);
     assert_eq!(run.states()[2], "ok");
+    run.far.carried = (0, 0);
+    run.run(1000);
+    assert_eq!(run.states()[2], "ok", "a night without traffic is no fault");
+
+    // One target that is dead, while hosts are answered.
+    let mut run = Run::new(&["www.example.com"], World { nat64: Some(prefix), ..dual() });
+    run.far.nat64 = None;
+    run.far.carried = (9, 3);
+    run.run(300);
+    assert_eq!(run.states(), ["ok", "ok", "ok"]);
+    run.far.carried = (9, 0);
+    run.run(100);
+    assert_eq!(run.states(), ["ok", "ok", "broken"]);
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Health {
                 Way::Ipv6 => self.router = History::default(),
                 Way::Ipv4 => {}
                 Way::Nat64 => {
-                    (self.translated, self.carried, self.answered) = (History::default(), None, false)
+                    (self.translated, self.carried, self.answered) = (History::default(), None, false);
                 }
             }
         }

@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) nat64: Option<Nat64>,
     pub(super) health: Option<Health>,
     pub(super) web: Option<Web>,
+    pub(super) pilot: Option<Spanned<Pilot>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,6 +39,15 @@ pub(super) struct Health {
     pub(super) targets: Option<Vec<Spanned<String>>>,
     pub(super) interval: Option<Spanned<Seconds>>,
     pub(super) slow_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Pilot {
+    pub(super) percent: Option<Spanned<u32>>,
+    pub(super) only: Option<Vec<Spanned<String>>>,
+    pub(super) except: Option<Vec<Spanned<String>>>,
+    pub(super) wait: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +101,9 @@ pub(super) struct Lan {
     pub(super) mtu: Option<Spanned<u32>>,
     pub(super) captive_portal: Option<String>,
     pub(super) pref64: Option<Spanned<String>>,
+    pub(super) ipv4: Option<Spanned<String>>,
+    pub(super) ipv4_range: Option<Spanned<String>>,
+    pub(super) ipv4_lease: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,6 +112,7 @@ pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
     pub(super) dns64: Option<Spanned<String>>,
+    pub(super) rate_limit: Option<bool>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

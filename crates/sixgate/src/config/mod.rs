@@ -9,11 +9,13 @@ mod dns64;
 mod file;
 mod health;
 mod nat64;
+mod v4;
 mod web;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use nat64::Nat64;
+pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -22,7 +24,7 @@ use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) health: Option<Health>,
     /// Port of the dashboard; none where it is off.
     pub(crate) web: Option<u16>,
+    pub(crate) pilot: Pilot,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -150,6 +153,8 @@ pub(crate) struct Lan {
     pub(crate) mtu: Option<u32>,
     pub(crate) captive_portal: Option<String>,
     pub(crate) pref64: Option<Ipv6Net>,
+    /// None: DHCPv4 is not served there.
+    pub(crate) ipv4: Option<LanIpv4>,
 }
 
 /// RFC 4191 section 2.1.
@@ -169,8 +174,10 @@ pub(crate) struct Dns {
     pub(crate) upstreams: Vec<Endpoint>,
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
+    /// Replies to addresses that have proved nothing are limited.
+    pub(crate) rate_limit: bool,
     /// Names answered here with these addresses.
-    pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
+    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A word of the file and where it stands.
@@ -306,6 +313,10 @@ impl Config {
         if segments(self) != segments(new) {
             keys.push("lan.interface");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
+            keys.push("lan.ipv4");
+        }
         keys
     }
 }
@@ -385,6 +396,8 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        self.check_lan_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
+        let pilot = self.pilot(file.pilot, &lans);
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -405,6 +418,7 @@ impl Reader<'_> {
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),
+            pilot,
         }
     }
 
@@ -545,6 +559,7 @@ impl Reader<'_> {
                 fits
             })
         });
+        let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -566,6 +581,7 @@ impl Reader<'_> {
             mtu,
             captive_portal: lan.captive_portal,
             pref64,
+            ipv4,
         }
     }
 
@@ -584,7 +600,7 @@ impl Reader<'_> {
                 Err((message, remedy)) => self.error(text.span(), "dns.upstreams", message, &remedy),
             }
         }
-        let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (name, addresses) in dns.hosts.unwrap_or_default() {
             if let Err(error) = Names::new(&[]).set_hosts([(name.as_str(), &[][..])]) {
                 let at =
@@ -602,13 +618,13 @@ impl Reader<'_> {
                     Err(_) => self.error(
                         text.span(),
                         "dns.hosts",
-                        format!("`{}` is not an IPv6 address", text.get_ref()),
+                        format!("`{}` is not an IP address", text.get_ref()),
                         "write one, such as 2001:db8::80",
                     ),
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, hosts }
+        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

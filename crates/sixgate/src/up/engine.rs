@@ -6,11 +6,14 @@ use super::event::{Event, Side};
 use super::health::Probing;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
+use super::queries::{Connection, Queries};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
+use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
 use ipnet::Ipv6Net;
@@ -26,7 +29,6 @@ use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
 const SETTING: u64 = 1 << 63;
@@ -58,6 +60,7 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
     /// Who holds what, for names.
@@ -66,8 +69,11 @@ pub(crate) struct Engine {
     pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
     pub(crate) forwarder: Forwarder<Peer>,
     pub(crate) names: Names,
+    /// Which host on a LAN has which address.
+    pub(crate) neighbours: Neighbours,
     pub(crate) upstreams: Upstreams,
-    pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
+    pub(crate) queries: Queries,
+    pub(crate) connections: HashMap<u64, Connection>,
     /// Sockets that were found in the kernel's table.
     pub(crate) listeners: Vec<String>,
     pub(crate) plan: Plan,
@@ -99,7 +105,13 @@ impl Engine {
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
         let health = self.health.as_ref().and_then(Probing::poll_timeout);
-        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry, health];
+        let others = [
+            self.server.poll_timeout(),
+            self.v4.poll_timeout(),
+            self.forwarder.poll_timeout(),
+            self.retry,
+            health,
+        ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
@@ -132,6 +144,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
+        self.handle_timeout_v4();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
@@ -150,6 +163,7 @@ impl Engine {
                 self.host_actions(actions);
             }
             Event::Nd { side: Side::Lan(index), source, hop_limit, bytes } => {
+                self.solicited(index, source, hop_limit, &bytes);
                 let mut actions = Vec::new();
                 if let Some(lan) = self.lans.get_mut(index) {
                     lan.router.handle(now, source, hop_limit, &bytes, &mut actions);
@@ -171,19 +185,11 @@ impl Engine {
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
-            Event::DnsQuery { peer, bytes } => {
-                let (transport, lan) = match peer {
-                    Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
-                    Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
-                    // Asked by itself, and by no event.
-                    Peer::Health(_) => return,
-                };
-                let share = u32::try_from(lan).unwrap_or(u32::MAX);
-                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
-                let mut actions = Vec::new();
-                self.forwarder.handle_query(now, client, &bytes, &self.names, &mut actions);
-                self.dns_actions(actions);
+            Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
+            Event::DnsReadable { lan, drained } => {
+                let _ = drained.send(self.read_queries(lan));
             }
+            Event::DnsQuery { lan, connection, bytes } => self.query_on(lan, connection, &bytes),
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
                 if let Some((from, bytes)) = answer {
@@ -194,9 +200,7 @@ impl Engine {
                 }
                 self.dns_actions(actions);
             }
-            Event::DnsConnected { connection, replies } => {
-                self.connections.insert(connection, replies);
-            }
+            Event::DnsConnected { lan, connection, client } => self.connected(lan, connection, client),
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
@@ -211,10 +215,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
-            Event::Control(request) => {
-                let json = self.view(&request.view);
-                let _ = request.answer.send(json);
-            }
+            Event::Control(request) => self.control(request),
         }
     }
 
@@ -328,29 +329,6 @@ impl Engine {
         }
     }
 
-    pub(crate) fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
-        for action in actions {
-            match action {
-                sixgate_dns::Action::Reply { client, bytes } => match client.peer {
-                    Peer::Udp { lan, source, destination, interface } => {
-                        self.sockets.send_dns(lan, source, (destination, interface), &bytes);
-                    }
-                    Peer::Tcp { connection, .. } => {
-                        // A connection that does not read its replies loses them; it has asked for too much.
-                        if let Some(replies) = self.connections.get(&connection) {
-                            let _ = replies.try_send(bytes);
-                        }
-                    }
-                    Peer::Health(asked) => self.health_resolved(asked, &bytes),
-                },
-                sixgate_dns::Action::Query { token, upstream, transport, bytes } => {
-                    self.upstreams.query(token, upstream, transport, bytes);
-                }
-                sixgate_dns::Action::Done { token } => self.upstreams.done(token),
-            }
-        }
-    }
-
     /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
     pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
         self.settings += 1;
@@ -384,6 +362,10 @@ impl Engine {
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);
             }
+            return;
+        }
+        if token & v4::TICKET != 0 {
+            self.stored_v4(token, outcome);
             return;
         }
         let changes = self.committing.remove(&token).unwrap_or_default();
@@ -429,7 +411,7 @@ impl Engine {
             self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
         {
             if let Resource::Address(address) = lease.resource {
-                addresses.push(address);
+                addresses.push(address.into());
                 hostname = hostname.or(lease.hostname.as_deref());
             }
         }

@@ -11,10 +11,12 @@ mod health;
 mod kernel;
 mod lan;
 mod links;
+mod neighbours;
 mod permission;
 mod persist;
 mod plan;
 mod problems;
+mod queries;
 mod reload;
 mod resolv;
 mod sandbox;
@@ -24,10 +26,12 @@ mod start;
 mod status;
 mod stop;
 mod uplink;
+mod v4;
 mod web;
 
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
+pub(crate) use v4::lease_view as lease_view_v4;
 
 use crate::config::Config;
 use crate::{Outcome, cli, log, show};

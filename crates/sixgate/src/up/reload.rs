@@ -49,6 +49,8 @@ impl Engine {
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         self.set_dns64();
+        self.reload_v4();
+        self.queries.set_limited(self.config.dns.rate_limit);
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
         Ok(())

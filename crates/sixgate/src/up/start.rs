@@ -8,10 +8,13 @@ use super::event::{Event, Sender};
 use super::health::Probing;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
+use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
+use super::v4::V4;
 use super::{DATABASE, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
@@ -178,7 +181,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     });
     let database = config.state.join(DATABASE);
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
-    let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
+    let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
@@ -189,6 +192,12 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let pilot_key = match V4::kept_key(&snapshot) {
+        Some(key) => key,
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
+    };
+    // Not the same: whoever learns one must not know the other.
+    let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     super::web::require_ports(&config)?;
@@ -273,6 +282,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
+    let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
         started: now,
@@ -290,13 +300,16 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        v4,
         recording: HashMap::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
         health: Probing::new(now, &config, events.clone()),
+        neighbours: Neighbours::default(),
         upstreams: Upstreams::new(events),
+        queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
         listeners,
         plan: Plan::default(),
@@ -317,6 +330,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }
+    engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);

@@ -16,6 +16,7 @@ use super::uplink::Uplink;
 use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
+use crate::web::Site;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::{client, server};
@@ -28,6 +29,7 @@ use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
@@ -48,6 +50,7 @@ pub(crate) struct Engine {
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
     pub(crate) health: Option<Probing>,
+    pub(crate) web: Option<Rc<Site>>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,

@@ -29,6 +29,7 @@ mod uplink;
 mod v4;
 mod web;
 
+pub(crate) use queries::is_inside;
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
 pub(crate) use v4::lease_view as lease_view_v4;

@@ -68,16 +68,17 @@ impl Queries {
 
     /// Whether `source` belongs to the LAN. An answer to anybody else is one for an attacker (RFC 5358).
     fn admits(&mut self, lan: usize, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        let link_local = match source {
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-            _ => false,
-        };
-        let inside = link_local
-            || self.inside.get(lan).is_some_and(|networks| networks.iter().any(|net| net.contains(&source)));
+        let inside = is_inside(source, self.inside.get(lan).map_or(&[], Vec::as_slice));
         self.outside += u64::from(!inside);
         inside
     }
+}
+
+/// Whether a source belongs to a LAN that has these networks.
+pub(crate) fn is_inside(source: IpAddr, networks: &[IpNet]) -> bool {
+    let source = source.to_canonical();
+    let link_local = matches!(source, IpAddr::V6(address) if address.is_unicast_link_local());
+    link_local || networks.iter().any(|net| net.contains(&source))
 }
 
 impl Engine {
@@ -91,7 +92,11 @@ impl Engine {
             let ipv4 = lan.config.ipv4.as_ref().map(|ipv4| IpNet::from(ipv4.address.trunc()));
             shared.chain(told).chain(behind.map(|(prefix, _)| IpNet::from(*prefix))).chain(ipv4).collect()
         };
-        self.queries.inside = self.lans.iter().enumerate().map(networks).collect();
+        let inside: Vec<Vec<IpNet>> = self.lans.iter().enumerate().map(networks).collect();
+        if let Some(web) = &self.web {
+            web.set_inside(&inside);
+        }
+        self.queries.inside = inside;
     }
 
     /// Datagrams wait on a LAN's socket: answers a few batches of them. Whether none is left.

@@ -19,6 +19,7 @@ use super::{DATABASE, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
+use crate::web::Site;
 use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
 use sixgate_dhcp::lease::LeaseChange;
@@ -37,6 +38,7 @@ use sixgate_wire::dhcpv6::{Duid, OptionCode};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use tokio::task::spawn_local;
 
 /// Setting that holds the key of the address allocation.
@@ -214,7 +216,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, &events);
-    let (firewall, nat64, sockets, listeners) = match opened {
+    let (firewall, nat64, sockets, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -307,6 +309,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
         health: Probing::new(now, &config, events.clone()),
+        web,
         neighbours: Neighbours::default(),
         upstreams: Upstreams::new(events),
         queries: Queries::new(cookies, config.dns.rate_limit),
@@ -340,7 +343,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Sockets, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Sockets, Option<Rc<Site>>, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -413,9 +416,12 @@ fn open(
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
     let mut listeners = sockets.verify()?;
-    listeners.extend(super::web::open(config, events)?);
+    let web = super::web::open(config, events)?.map(|web| {
+        listeners.extend(web.listeners);
+        web.site
+    });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, sockets, listeners))
+    Ok((firewall, nat64, sockets, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

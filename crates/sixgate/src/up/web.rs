@@ -5,7 +5,7 @@ use super::event::{Event, Sender};
 use super::sockets::SocketsError;
 use super::start::StartError;
 use crate::config::Config;
-use crate::web::{self, Site};
+use crate::web::{self, On, Site};
 use crate::{control, view};
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::tcp_listener;
@@ -26,21 +26,22 @@ fn listen(device: &str, port: u16) -> Result<TcpListener, SocketsError> {
     Ok(tcp_listener(any, Some(device), true)?)
 }
 
-fn devices(config: &Config) -> impl Iterator<Item = &str> {
-    config.lans.iter().map(|lan| lan.interface.value.as_str()).chain([LOOPBACK])
+fn devices(config: &Config) -> impl Iterator<Item = (On, &str)> {
+    let lans = config.lans.iter().enumerate();
+    lans.map(|(index, lan)| (On::Lan(index), lan.interface.value.as_str())).chain([(On::Here, LOOPBACK)])
 }
 
 /// Opens every port and closes it again: says who has one of them, before anything is changed.
 pub(crate) fn require_ports(config: &Config) -> Result<(), SocketsError> {
     if let Some(port) = config.web {
-        devices(config).try_for_each(|device| listen(device, port).map(drop))?;
+        devices(config).try_for_each(|(_, device)| listen(device, port).map(drop))?;
     }
     Ok(())
 }
 
-/// Opens the dashboard, where it is asked for; the sockets, as the kernel has them.
-pub(crate) fn open(config: &Config, events: &Sender) -> Result<Vec<String>, StartError> {
-    let Some(port) = config.web else { return Ok(Vec::new()) };
+/// Opens the dashboard, where it is asked for.
+pub(crate) fn open(config: &Config, events: &Sender) -> Result<Option<Opened>, StartError> {
+    let Some(port) = config.web else { return Ok(None) };
     let token = web::token(&config.state)?;
     let (asked, mut waiting) = mpsc::channel::<control::Request>(QUEUE);
     let events = events.clone();
@@ -51,14 +52,21 @@ pub(crate) fn open(config: &Config, events: &Sender) -> Result<Vec<String>, Star
     });
     let site = Rc::new(Site::new(&token, asked).map_err(SocketsError::Register)?);
     let mut found = Vec::new();
-    for device in devices(config) {
+    for (on, device) in devices(config) {
         let listener = listen(device, port)?;
         let entry = listeners::verify_socket(&listener, Protocol::Tcp).map_err(SocketsError::Missing)?;
         found.push(format!("TCP [{}]:{} on {device}", entry.address, entry.port));
         let listener = tokio::net::TcpListener::from_std(listener).map_err(SocketsError::Register)?;
-        spawn_local(web::serve(listener, Rc::clone(&site)));
+        spawn_local(web::serve(listener, on, Rc::clone(&site)));
     }
-    Ok(found)
+    Ok(Some(Opened { site, listeners: found }))
+}
+
+/// The dashboard's sockets are open.
+pub(crate) struct Opened {
+    pub(crate) site: Rc<Site>,
+    /// As the kernel has them.
+    pub(crate) listeners: Vec<String>,
 }
 
 impl Engine {
@@ -77,6 +85,9 @@ impl Engine {
             let addresses =
                 lan.resolvers().into_iter().map(|address| at(&lan.config.name, format!("[{address}]")));
             places.extend(addresses);
+            places.extend(
+                lan.config.ipv4.iter().map(|ipv4| at(&lan.config.name, ipv4.address.addr().to_string())),
+            );
         }
         places.push(at("this machine", format!("[{}]", Ipv6Addr::LOCALHOST)));
         let token = self.config.state.join(web::TOKEN).display().to_string();

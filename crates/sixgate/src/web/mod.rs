@@ -10,7 +10,7 @@ mod site;
 
 pub(crate) use auth::{TOKEN, TokenError, token};
 pub(crate) use command::command;
-pub(crate) use serve::{Site, serve};
+pub(crate) use serve::{On, Site, serve};
 pub(crate) use site::NAMES;
 
 /// Port where the configuration names none. Registered for nothing.

@@ -3,6 +3,7 @@
 use super::auth::Keys;
 use super::site::{self, Ends, Step};
 use crate::control;
+use ipnet::IpNet;
 use sixgate_endpoint::Endpoint;
 use sixgate_http::{Method, Request};
 use std::cell::{Cell, RefCell};
@@ -49,6 +50,17 @@ pub(crate) struct Site {
     /// Held by whoever asks the engine, so that of many who want the same only one does.
     asking: tokio::sync::Mutex<()>,
     pace: Cell<Option<Instant>>,
+    /// The networks of each LAN: who may come there.
+    inside: RefCell<Vec<Vec<IpNet>>>,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// A LAN, by its place in the configuration.
+    Lan(usize),
+    /// This machine itself.
+    Here,
 }
 
 impl Site {
@@ -60,7 +72,24 @@ impl Site {
             views: RefCell::default(),
             asking: tokio::sync::Mutex::default(),
             pace: Cell::default(),
+            inside: RefCell::default(),
         })
+    }
+
+    /// The networks of the LANs changed.
+    pub(crate) fn set_inside(&self, networks: &[Vec<IpNet>]) {
+        *self.inside.borrow_mut() = networks.to_vec();
+    }
+
+    /// Whether whoever comes from there is heard: as DNS has it.
+    fn admits(&self, on: On, peer: Endpoint) -> bool {
+        match on {
+            On::Here => true,
+            On::Lan(lan) => {
+                let inside = self.inside.borrow();
+                crate::up::is_inside(peer.address(), inside.get(lan).map_or(&[], Vec::as_slice))
+            }
+        }
     }
 
     /// How long the next request waits, so that [`RATE`] is kept: it runs on the engine's thread, which has other work.
@@ -121,7 +150,7 @@ struct Served {
 }
 
 /// Serves one listener until dropped.
-pub(crate) async fn serve(listener: TcpListener, site: Rc<Site>) {
+pub(crate) async fn serve(listener: TcpListener, on: On, site: Rc<Site>) {
     let mut all: Vec<Served> = Vec::new();
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -130,6 +159,9 @@ pub(crate) async fn serve(listener: TcpListener, site: Rc<Site>) {
             continue;
         };
         let peer = Endpoint::from(peer).without_port();
+        if !site.admits(on, peer) {
+            continue;
+        }
         all.retain(|served| !served.task.is_finished());
         let of_one = all.iter().filter(|served| served.peer == peer).count();
         if of_one >= MOST_OF_ONE {

@@ -48,6 +48,7 @@ fn views_show_every_field_as_table_and_as_json() {
             "health",
             "lans",
             "listeners",
+            "neighbours",
             "pid",
             "problems",
             "uplink",

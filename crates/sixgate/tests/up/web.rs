@@ -4,11 +4,14 @@
 use crate::mistakes::{Ended, run, shell};
 use crate::network::*;
 use serde_json::Value;
-use sixgate_lab::{Command, Host, Transport};
+use sixgate_lab::{Command, Host, Transport, wait_some};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
 const WEB: &str = "[web]\nenabled = true\n";
+/// The gateway of a home whose first LAN has IPv4.
+const GATEWAY4: &str = "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\nipv4 = \"192.0.2.1/24\"\npref64 = \"2001:db8:64::/96\"\n\
+                        [[lan]]\ninterface = \"lan1\"\n";
 /// Runs the page's script.
 const IN_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/page_in_node.js");
 const WELL_FORMED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/up/web/well_formed.py");
@@ -44,10 +47,10 @@ fn without_numbers(value: &Value) -> Value {
 }
 
 /// A home with the dashboard on, its first LAN's gateway address, and the ISP.
-fn with_dashboard(name: &str, config: &str) -> (Home, Sixgate, Sixgate, Ipv6Addr) {
+fn with_dashboard(name: &str) -> (Home, Sixgate, Sixgate, Ipv6Addr) {
     let home = home(name);
     let isp = Sixgate::start(&home.isp, &isp_config());
-    let gateway = Sixgate::start(&home.gw, &format!("{config}{GATEWAY}{WEB}"));
+    let gateway = Sixgate::start(&home.gw, &format!("{GATEWAY4}{WEB}"));
     let kitchen = gateway.wait_lan_prefix(0);
     wait_in(&home.alice, "eth0", kitchen);
     wait_in(&home.bob, "eth0", gateway.wait_lan_prefix(1));
@@ -57,13 +60,8 @@ fn with_dashboard(name: &str, config: &str) -> (Home, Sixgate, Sixgate, Ipv6Addr
 
 #[test]
 fn the_lans_see_it_over_both_families_and_the_isp_does_not() {
-    let (home, isp, gateway, at) = with_dashboard("web", "");
-    // IPv4 on the LAN, from somebody else.
-    for (host, interface, address) in
-        [(&home.gw, "lan0", "192.0.2.1/24"), (&home.alice, "eth0", "192.0.2.2/24")]
-    {
-        host.add_address(interface, address.parse::<ipnet::IpNet>().unwrap()).unwrap();
-    }
+    let (home, isp, gateway, at) = with_dashboard("web");
+    home.alice.add_address("eth0", "192.0.2.2/24".parse::<ipnet::IpNet>().unwrap()).unwrap();
     let v6 = format!("http://[{at}]:6464");
     home.alice.write_file("/etc/resolv.conf", format!("nameserver {at}\n")).unwrap();
     for place in [v6.as_str(), "http://192.0.2.1:6464", "http://gateway.home.arpa:6464"] {
@@ -81,18 +79,29 @@ fn the_lans_see_it_over_both_families_and_the_isp_does_not() {
 
     // The same as on the control socket, for who has the token.
     let bearer = format!("Authorization: Bearer {}", token(&home.gw));
-    let (status, answer) = curl(&home.alice, &["-H", &bearer, &format!("{v6}/api/v1/status")]);
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(without_numbers(&body(&answer)), without_numbers(&gateway.status()));
-    assert_eq!(body(&answer)["pid"], gateway.status()["pid"]);
+    let from_web = || body(&curl(&home.alice, &["-H", &bearer, &format!("{v6}/api/v1/status")]).1);
+    // Between two looks something may have happened.
+    let look = || {
+        let (web, control) = (from_web(), gateway.status());
+        (without_numbers(&web) == without_numbers(&control) && web["pid"] == control["pid"]).then_some(())
+    };
+    wait_some("the same over HTTP", PATIENCE, look, || format!("{}\n{}", from_web(), gateway.status()))
+        .unwrap();
     for view in ["status", "leases"] {
         let (status, answer) = curl(&home.alice, &[&format!("{v6}/api/v1/{view}")]);
         assert!(status == 401 && !answer.contains("lan0"), "{answer}");
     }
 
     // Where it is, as its owner is told, and as the kernel has it.
-    run(&home.gw, SIXGATE, &["web"])
-        .expect(0, &[&format!("{v6}/"), "http://gateway.home.arpa:6464/", "http://[::1]:6464/"]);
+    run(&home.gw, SIXGATE, &["web"]).expect(
+        0,
+        &[
+            &format!("{v6}/"),
+            "http://192.0.2.1:6464/",
+            "http://gateway.home.arpa:6464/",
+            "http://[::1]:6464/",
+        ],
+    );
     assert_eq!(curl(&home.gw, &["http://[::1]:6464/api/v1/health"]).0, 200);
     let sockets = output(&home.gw, "ss", &["-Hlnt", "sport", "=", ":6464"]);
     assert_eq!(sockets.lines().count(), 3, "{sockets}");
@@ -120,6 +129,20 @@ fn the_lans_see_it_over_both_families_and_the_isp_does_not() {
     open.wait_lan_prefix(0);
     wait_outside(&open);
     unreached(&open, &[7]);
+    // A source that is none of the LAN's is not listened to, although it is on the wire.
+    home.alice.add_address_nodad("eth0", net("2001:db8:bad::2/64")).unwrap();
+    home.gw.add_address_nodad("lan0", net("2001:db8:bad::1/64")).unwrap();
+    let foreign = [
+        "-sS",
+        "--globoff",
+        "--max-time",
+        "3",
+        "--interface",
+        "2001:db8:bad::2",
+        "http://[2001:db8:bad::1]:6464/",
+    ];
+    let ended = run(&home.alice, "curl", &foreign);
+    assert!(ended.code != Some(0), "{}", ended.text);
     open.stop();
     isp.stop();
 }
@@ -132,7 +155,7 @@ fn wait_outside(gateway: &Sixgate) -> Ipv6Addr {
 
 #[test]
 fn changes_take_the_token_and_strangers_pages_get_nothing() {
-    let (home, isp, gateway, at) = with_dashboard("web-changes", "");
+    let (home, isp, gateway, at) = with_dashboard("web-changes");
     let place = format!("http://[{at}]:6464");
     let (reload, token) = (format!("{place}/api/v1/reload"), token(&home.gw));
     let bearer = format!("Authorization: Bearer {token}");
@@ -150,6 +173,15 @@ fn changes_take_the_token_and_strangers_pages_get_nothing() {
     // Everybody sees that not all is well, but not what.
     let (_, page) = curl(&home.alice, &[&format!("{place}/")]);
     assert!(page.contains("Something needs attention.") && !page.contains("has mistakes"), "{page}");
+
+    // The pilot: the same command as `sixgate pilot`, and what it says stays.
+    let pilot = format!("{place}/api/v1/pilot");
+    let set = |more: &[&str]| curl(&home.alice, &[&["-d", "percent=7", &pilot], more].concat());
+    assert_eq!(set(&[]).0, 401);
+    let (status, answer) = set(&["-H", &bearer]);
+    assert!(status == 200 && body(&answer)["percent"] == 7, "{answer}");
+    assert_eq!(body(&curl(&home.alice, &["-H", &bearer, &pilot]).1)["percent"], 7);
+    run(&home.gw, SIXGATE, &["pilot"]).expect(0, &["7 % of those that ask"]);
 
     // A person in a browser: log in, look, change, log out.
     let login = format!("{place}/login");
@@ -210,7 +242,7 @@ const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\u{202e
 
 #[test]
 fn a_strangers_name_is_text() {
-    let (home, isp, gateway, at) = with_dashboard("web-names", "");
+    let (home, isp, gateway, at) = with_dashboard("web-names");
     let place = format!("http://[{at}]:6464");
     let client =
         Sixgate::start(&home.alice, "[uplink]\ninterface = \"eth0\"\nhostname = \"<script>alert(1)<\"\n");

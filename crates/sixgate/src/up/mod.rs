@@ -8,6 +8,7 @@ mod dns;
 mod engine;
 mod event;
 mod health;
+mod hosts;
 mod kernel;
 mod lan;
 mod links;

@@ -162,6 +162,9 @@ impl Engine {
         }
         let news = self.neighbours.saw(now, lan, address, mac);
         tracing::trace!(lan, %address, news, "neighbour");
+        if news {
+            self.hosts.changed(now);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::health::Probing;
+use super::hosts::Hosts;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -310,6 +311,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         names: Names::new(&[]),
         health: Probing::new(now, &config, events.clone()),
         web,
+        hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         upstreams: Upstreams::new(events),
         queries: Queries::new(cookies, config.dns.rate_limit),

@@ -172,7 +172,7 @@ impl Engine {
         self.set(PILOT_KEY, Some(key.to_vec()));
         self.set_pilot(None);
         for lease in self.v4.server.leases().iter().cloned().collect::<Vec<_>>() {
-            self.name_v4(&lease.client);
+            self.host_of_v4(&LeaseChange::Put(lease));
         }
     }
 
@@ -274,50 +274,21 @@ impl Engine {
 
     /// Lets names, and what is known to clients, follow a change that is on the disk.
     fn told_v4(&mut self, change: &LeaseChange) {
-        let client = match change {
+        match change {
             LeaseChange::Put(lease) if lease.state == LeaseState::Bound => {
                 let before = self.v4.holders.insert(lease.address, lease.client.clone());
                 if before.as_ref() != Some(&lease.client) {
                     tracing::info!(lease = %lease.address, lan = %lease.link, client = %lease.client,
                         name = lease.hostname.as_deref().unwrap_or("-"), "leased");
                 }
-                if let Some(before) = before.filter(|before| *before != lease.client) {
-                    self.name_v4(&before);
-                }
-                Some(lease.client.clone())
             }
             change => {
-                let client = self.v4.holders.remove(&change.address());
-                if let Some(client) = &client {
+                if let Some(client) = self.v4.holders.remove(&change.address()) {
                     tracing::info!(lease = %change.address(), %client, "ended");
                 }
-                client
             }
-        };
-        if let Some(client) = client {
-            self.name_v4(&client);
         }
-    }
-
-    /// Gives a client the name that its leases carry, or takes it away with the last of them.
-    fn name_v4(&mut self, client: &ClientId) {
-        let leases = self.v4.server.leases();
-        let held = self.lans.iter().filter_map(|lan| leases.held(&lan.config.name.as_str().into(), client));
-        let (mut hostname, mut addresses) = (None, Vec::<IpAddr>::new());
-        for lease in held.filter(|lease| self.v4.holders.contains_key(&lease.address)) {
-            addresses.push(lease.address.into());
-            hostname = hostname.or(lease.hostname.clone());
-        }
-        // An identifier could be another client's DUID, octet for octet.
-        let holder = [b"v4 ", client.as_bytes()].concat();
-        let Some(hostname) = hostname else {
-            self.names.remove(&holder);
-            return;
-        };
-        match self.names.set(&holder, &hostname, &addresses) {
-            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
-            Err(error) => tracing::info!(%error, "no name"),
-        }
+        self.host_of_v4(change);
     }
 
     /// Hands the store what it has not taken of the roster, with a new record of the pilot where there is one. All of it will be on

@@ -293,7 +293,7 @@ pub(super) fn finish(json: &str, shown: Shown) -> Response {
         .replace("{state}", if well { "well" } else { "unwell" })
         .replace("{sentence}", sentence)
         .replace("{word}", word);
-    let code = if word.is_empty() { 200 } else { 401 };
+    let code = if word.is_empty() { 200 } else { 403 };
     Response::new(code).body("text/html; charset=utf-8", page.into_bytes())
 }
 

@@ -189,7 +189,7 @@ fn changes_take_the_token_and_strangers_pages_get_nothing() {
     let jar = ["-c", "/run/jar", "-b", "/run/jar"];
     let origin = format!("Origin: {place}");
     let (status, wrong) = curl(&home.alice, &["-d", "token=wrong", &login]);
-    assert!(status == 401 && wrong.contains("That is not the token."), "{wrong}");
+    assert!(status == 403 && wrong.contains("That is not the token."), "{wrong}");
     let (status, answer) = curl(&home.alice, &[&jar[..], &["-d", &typed, "-H", &origin, &login]].concat());
     assert!(status == 303 && answer.contains("Location: /\r\n"), "{answer}");
     assert_eq!(curl(&home.alice, &[&jar[..], &[&format!("{place}/api/v1/leases")]].concat()).0, 200);
@@ -302,6 +302,9 @@ fn a_strangers_name_is_text() {
     for tag in shown["made"].as_array().unwrap() {
         assert!(!["script", "img", "iframe", "a", "style"].contains(&tag.as_str().unwrap()), "{tag}");
     }
+
+    // The gateway goes: what stands is said to be old.
+    assert_eq!(shown["gone"], serde_json::json!({ "hidden": false, "known": "stale" }), "{shown}");
 
     // Without the token: whether all is well, and a way to log in.
     let shown = page_in_node(&home.bob, &place, "", "{}");

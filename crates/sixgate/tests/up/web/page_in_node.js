@@ -1,7 +1,7 @@
 // Runs the dashboard's own script, as the gateway serves it, on a document that knows no more than the script needs:
 //   node page_in_node.js http://[2001:db8::1]:6464 TOKEN [VIEWS]
 // where VIEWS is JSON with what some paths shall say instead of what the gateway says,
-// and prints as JSON what stands in each place of the page, and which elements were made.
+// and prints as JSON what stands in each place of the page, which elements were made, and what shows once nobody answers any more.
 "use strict";
 const vm = require("node:vm");
 const [base, token, views] = process.argv.slice(2);
@@ -75,12 +75,21 @@ async function main() {
       return this.createElement(tag);
     },
   };
-  const world = { document, Node, fetch: fetched, AbortSignal, console, setInterval: () => {}, setTimeout: (then) => timers.push(then) };
+  let there = true;
+  const asked = async (...arguments_) => {
+    if (!there) throw new TypeError("fetch failed");
+    return fetched(...arguments_);
+  };
+  const world = { document, Node, fetch: asked, AbortSignal, console, setInterval: () => {}, setTimeout: (then) => timers.push(then) };
   vm.runInNewContext(script, world);
   // The script plans its next look when the first is over.
   while (timers.length === 0) await new Promise((done) => setTimeout(done, 5));
   const shown = Object.entries(places).map(([id, place]) => [id, { text: place.textContent, hidden: place.hidden }]);
-  console.log(JSON.stringify({ places: Object.fromEntries(shown), made: [...new Set(made)] }));
+  // And its next one, when the gateway has gone.
+  there = false;
+  await timers.shift()();
+  const gone = { hidden: places.gone.hidden, known: places.known.attributes.class };
+  console.log(JSON.stringify({ places: Object.fromEntries(shown), made: [...new Set(made)], gone }));
 }
 
 main().catch((error) => {

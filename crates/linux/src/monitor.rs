@@ -1,4 +1,4 @@
-//! What changes on the machine: links, IPv6 addresses and IPv6 routes, told by the kernel as it happens.
+//! What changes on the machine: links, IPv6 addresses, routes and neighbours, told by the kernel as it happens.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -8,10 +8,12 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
-use crate::route::{Address, Link, Messages, Route, address_of, decode, link_of, routes_of};
+use crate::route::{
+    Address, Link, Messages, Neighbour, Route, address_of, decode, link_of, neighbour_of, routes_of,
+};
 
-/// `RTNLGRP_LINK`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE` of the kernel's `rtnetlink.h`.
-const GROUPS: [u32; 3] = [1, 9, 11];
+/// `RTNLGRP_LINK`, `RTNLGRP_NEIGH`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE` of the kernel's `rtnetlink.h`.
+const GROUPS: [u32; 4] = [1, 3, 9, 11];
 /// Bytes the kernel may keep for us before it drops news.
 const KEPT: usize = 1 << 20;
 /// Bytes of one read.
@@ -40,6 +42,10 @@ pub enum Event {
     Route(Route),
     /// A route is gone.
     RouteGone(Route),
+    /// An IPv6 neighbour is new, or what is known of it changed: where it is, or whether it answers.
+    Neighbour(Neighbour),
+    /// The kernel knows an IPv6 neighbour no longer.
+    NeighbourGone(Neighbour),
     /// News were lost (`ENOBUFS`) or not understood: read the tables anew.
     Overrun,
 }
@@ -106,6 +112,12 @@ fn tell(message: &RouteNetlinkMessage, events: &mut Vec<Event>) {
         RouteNetlinkMessage::NewAddress(message) => events.extend(address_of(message).map(Event::Address)),
         RouteNetlinkMessage::DelAddress(message) => {
             events.extend(address_of(message).map(Event::AddressGone));
+        }
+        RouteNetlinkMessage::NewNeighbour(message) => {
+            events.extend(neighbour_of(message).map(Event::Neighbour));
+        }
+        RouteNetlinkMessage::DelNeighbour(message) => {
+            events.extend(neighbour_of(message).map(Event::NeighbourGone));
         }
         RouteNetlinkMessage::NewRoute(message) => {
             events.extend(routes_of(message).into_iter().map(Event::Route));

@@ -27,6 +27,7 @@ pub use table::{Preference, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
 
 pub(crate) use address::address_of;
 pub(crate) use link::link_of;
+pub(crate) use neighbour::neighbour_of;
 pub(crate) use table::routes_of;
 
 /// What is asked of the kernel and set in it here: IPv6 alone.

@@ -21,6 +21,9 @@ pub(crate) struct Status {
     pub(crate) dhcp: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
+    /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
+    #[serde(default)]
+    pub(crate) neighbours: BTreeMap<String, u64>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,

@@ -5,6 +5,7 @@ use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
@@ -64,6 +65,8 @@ pub(crate) struct Engine {
     pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
     pub(crate) forwarder: Forwarder<Peer>,
     pub(crate) names: Names,
+    /// Which host on a LAN has which address.
+    pub(crate) neighbours: Neighbours,
     pub(crate) upstreams: Upstreams,
     pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
     /// Sockets that were found in the kernel's table.
@@ -146,6 +149,7 @@ impl Engine {
                 self.host_actions(actions);
             }
             Event::Nd { side: Side::Lan(index), source, hop_limit, bytes } => {
+                self.solicited(index, source, hop_limit, &bytes);
                 let mut actions = Vec::new();
                 if let Some(lan) = self.lans.get_mut(index) {
                     lan.router.handle(now, source, hop_limit, &bytes, &mut actions);

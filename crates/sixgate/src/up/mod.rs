@@ -10,6 +10,7 @@ mod event;
 mod kernel;
 mod lan;
 mod links;
+mod neighbours;
 mod permission;
 mod persist;
 mod plan;

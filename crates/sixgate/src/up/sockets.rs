@@ -217,8 +217,13 @@ fn open_lan(
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
-    let nd =
-        watch_nd(Side::Lan(index), &interface, &[133, 134], &[ndp::ALL_ROUTERS, ndp::ALL_NODES], events)?;
+    let nd = watch_nd(
+        Side::Lan(index),
+        &interface,
+        &[133, 134, 135],
+        &[ndp::ALL_ROUTERS, ndp::ALL_NODES],
+        events,
+    )?;
     let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
     let mut options = Udp6Options::new(any(dhcpv6::SERVER_PORT))
         .device(&interface.name)

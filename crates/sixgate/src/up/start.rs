@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
@@ -291,6 +292,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
+        neighbours: Neighbours::default(),
         upstreams: Upstreams::new(events),
         connections: HashMap::new(),
         listeners,

@@ -70,6 +70,7 @@ impl Engine {
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            neighbours: self.neighbours.counters(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -9,6 +9,7 @@ mod icmp6;
 mod packet;
 mod tcp;
 mod udp;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use packet::{Received, Slot};
 pub use tcp::tcp6_listener;
 pub use udp::{Udp6Options, UdpSocket6, udp6};
+pub use watch::{WatchError, WatchSocket, watch};
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]

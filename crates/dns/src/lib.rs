@@ -45,6 +45,7 @@ mod lookup;
 mod names;
 mod question;
 mod reply;
+mod told;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
@@ -53,3 +54,4 @@ pub use counters::Counters;
 pub use dns64::Dns64;
 pub use forwarder::Forwarder;
 pub use names::{NameError, Names};
+pub use told::{Told, told};

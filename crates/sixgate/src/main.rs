@@ -1,5 +1,6 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+mod census;
 mod check;
 mod cli;
 mod config;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Census(arguments) => census::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {

@@ -218,7 +218,7 @@ fn timed(out: &mut String, word: &str, rows: &[Timed]) {
 }
 
 /// Rows under each other, each column as wide as its widest cell.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -107,6 +107,8 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     check(&connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(lost)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(lost)?;
+    // What is removed is overwritten: somebody who was forgotten is not to be found in free pages.
+    connection.pragma_update(None, "secure_delete", "ON").map_err(lost)?;
     // No temporary files: there may be no other directory that this process may write.
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(lost)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(lost)?;

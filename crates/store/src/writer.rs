@@ -115,6 +115,7 @@ impl Writer {
             add(&self.tally.transactions, 1);
             add(&self.tally.submissions, group.len());
             self.unwritten.clear();
+            self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
@@ -129,6 +130,19 @@ impl Writer {
             (self.on_commit)(tokens);
         }
         result
+    }
+
+    /// Moves the log into the database and empties it, if that was asked for. A reader may be in the way: then after the
+    /// next write.
+    fn scrub(&self) {
+        if !self.tally.scrub.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        if !matches!(busy, Ok(0)) {
+            self.tally.scrub.store(true, Ordering::Relaxed);
+        }
     }
 
     fn write(&mut self, group: &[Submission]) -> rusqlite::Result<()> {

@@ -189,7 +189,7 @@ fn one_host_is_one_client() {
     };
     hear(&mut census, START, &ask(1, 1));
     census.sighting_of(START, &hardware(1), Sighting::Aaaa);
-    assert_eq!(only(&census, START).score.stage, Stage::Mixed);
+    assert_eq!(only(&census, START).score.stage, Stage::Capable);
     // The same host by another card.
     hear(&mut census, START, &ask(2, 2));
     census.sighting(START, &ClientId::duid(3, &duid), Sighting::Translated);

@@ -20,6 +20,22 @@ pub(super) struct File {
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
+    pub(super) census: Option<Census>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Census {
+    pub(super) enabled: Option<bool>,
+    pub(super) privacy: Option<Privacy>,
+    pub(super) retention: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Privacy {
+    Hashed,
+    Named,
 }
 
 #[derive(Debug, Deserialize)]

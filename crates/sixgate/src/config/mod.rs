@@ -4,11 +4,13 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod census;
 mod diagnostic;
 mod dns64;
 mod file;
 mod nat64;
 
+pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use nat64::Nat64;
 
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    /// None: nobody is watched, and nothing of it is kept.
+    pub(crate) census: Option<Census>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -289,6 +293,10 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        // A running sixgate has given up what it takes to look at a LAN.
+        if self.census.is_none() && new.census.is_some() {
+            keys.push("census.enabled");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -370,6 +378,7 @@ impl Reader<'_> {
         self.check_prefixes(&lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
+        let census = file.census.and_then(|census| self.census(census));
         // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
@@ -392,6 +401,7 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            census,
         }
     }
 

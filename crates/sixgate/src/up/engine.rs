@@ -1,6 +1,7 @@
 //! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
+use super::census::Observer;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::kernel::Kernel;
@@ -67,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) names: Names,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who could live without IPv4, where that is asked.
+    pub(crate) census: Option<Observer>,
     pub(crate) upstreams: Upstreams,
     pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
     /// Sockets that were found in the kernel's table.
@@ -99,7 +102,8 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        let others =
+            [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry, self.census_due()];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
@@ -135,6 +139,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
+        self.write_census_if_due();
     }
 
     /// Takes what happened.
@@ -176,6 +181,9 @@ impl Engine {
                     Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
                     Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
                 };
+                if let Peer::Udp { source, .. } = peer {
+                    self.census_dns(lan, *source.ip(), &bytes);
+                }
                 let share = u32::try_from(lan).unwrap_or(u32::MAX);
                 let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
                 let mut actions = Vec::new();
@@ -198,6 +206,7 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
                 for event in events {
                     self.kernel_event(event);
@@ -330,6 +339,7 @@ impl Engine {
             match action {
                 sixgate_dns::Action::Reply { client, bytes } => match client.peer {
                     Peer::Udp { lan, source, destination, interface } => {
+                        self.census_dns(lan, *source.ip(), &bytes);
                         self.sockets.send_dns(lan, source, (destination, interface), &bytes);
                     }
                     Peer::Tcp { connection, .. } => {
@@ -349,16 +359,18 @@ impl Engine {
 
     /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
     pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
+        let token = self.set_all(vec![Change::Setting { key: key.to_owned(), value }]);
+        if token.is_none() {
+            self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
+        }
+        token
+    }
+
+    /// Makes settings durable, all at once or none; as [`Engine::set`].
+    pub(crate) fn set_all(&mut self, settings: Vec<Change>) -> Option<u64> {
         self.settings += 1;
         let token = SETTING | self.settings;
-        let change = Change::Setting { key: key.to_owned(), value };
-        match self.store.submit(self.now(), vec![change], token) {
-            Submit::Queued => Some(token),
-            Submit::Refused(_) => {
-                self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
-                None
-            }
-        }
+        matches!(self.store.submit(self.now(), settings, token), Submit::Queued).then_some(token)
     }
 
     /// The store wrote a submission, or could not.

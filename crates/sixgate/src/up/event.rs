@@ -37,6 +37,8 @@ pub(crate) enum Event {
     DnsClosed { connection: u64 },
     /// An upstream resolver's answer; `None` where it could not be asked.
     DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
+    /// Frames that tell how hosts on a LAN live.
+    Watched { lan: usize, seen: Vec<super::census::Seen> },
     /// The kernel changed links, addresses or routes.
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.

@@ -4,6 +4,7 @@
 //! [`stop`](stop::stop) takes everything away again.
 
 mod before;
+mod census;
 mod dns;
 mod engine;
 mod event;

@@ -12,7 +12,7 @@ use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
-use super::{DATABASE, permission, persist, resolv, sandbox};
+use super::{DATABASE, census, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
@@ -178,6 +178,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
     let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
+    let kept = census::kept(settings);
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
         None => None,
@@ -187,6 +188,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let fresh = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     let listener = control.take();
@@ -293,7 +295,8 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
         neighbours: Neighbours::default(),
-        upstreams: Upstreams::new(events),
+        census: None,
+        upstreams: Upstreams::new(events.clone()),
         connections: HashMap::new(),
         listeners,
         plan: Plan::default(),
@@ -311,6 +314,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     }
     engine.set_hosts();
     engine.set_dns64();
+    engine.start_census(&kept, fresh, &events);
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

@@ -17,10 +17,17 @@ impl Engine {
         let json = match view {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
-            other => {
-                let error = format!("there is no view `{}`; there are: status, leases", other.escape_debug());
-                serde_json::to_string(&serde_json::json!({ "error": error }))
-            }
+            "census" => refusing(self.census_view()),
+            other => match other.strip_prefix("census forget ") {
+                Some(who) => refusing(self.census_forget(who.trim())),
+                None => {
+                    let views = "status, leases, census";
+                    refusing::<()>(Err(format!(
+                        "there is no view `{}`; there are: {views}",
+                        other.escape_debug()
+                    )))
+                }
+            },
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
@@ -204,6 +211,14 @@ impl Engine {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
+    }
+}
+
+/// A view, or an object with `error` that says why there is none.
+fn refusing<T: serde::Serialize>(view: Result<T, String>) -> serde_json::Result<String> {
+    match view {
+        Ok(view) => serde_json::to_string(&view),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error })),
     }
 }
 

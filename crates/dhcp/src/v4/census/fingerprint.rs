@@ -55,6 +55,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Apple, Self::Android, Self::Windows, Self::Linux, Self::Embedded, Self::Unknown];
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -79,6 +87,19 @@ impl Fingerprint {
         });
         let host = options.text(OptionCode::HOST_NAME).unwrap_or_default().to_ascii_lowercase();
         Self { requested, vendor, name: NAMES.into_iter().find(|name| host.contains(name)) }
+    }
+
+    /// What `Display` wrote.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let (codes, rest) = text.split_once('|')?;
+        let (vendor, name) = rest.rsplit_once('|')?;
+        let codes: Option<Vec<u8>> =
+            codes.split(',').filter(|code| !code.is_empty()).map(|code| code.parse().ok()).collect();
+        let mut requested = codes?;
+        requested.truncate(MAX_CODES);
+        let vendor: String = vendor.chars().take(MAX_VENDOR).collect();
+        let name = NAMES.into_iter().find(|known| *known == name);
+        Some(Self { requested, vendor: (!vendor.is_empty()).then_some(vendor), name })
     }
 
     /// Whether it says that it can live without IPv4.

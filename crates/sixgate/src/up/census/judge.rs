@@ -1,0 +1,147 @@
+//! What a frame or a name says of the host that it comes from.
+
+use super::book::{Book, Ipv6, embedded};
+use crate::up::neighbours::Mac;
+use sixgate_dhcp::v4::census::{Family, NeedKind, Sighting};
+use sixgate_endpoint::Endpoint;
+use sixgate_endpoint::nat64::{Prefix, WELL_KNOWN_NAME};
+use sixgate_wire::frame::{Frame, Packet, Payload, UDP};
+use sixgate_wire::ndp::{self, Message};
+use std::net::IpAddr;
+
+/// The name under which an encrypted resolver is looked for (RFC 9462 section 4).
+const ENCRYPTED_RESOLVER: &str = "_dns.resolver.arpa";
+/// Ports of DHCP, which the server tells of itself.
+const DHCP: [u16; 2] = [67, 68];
+
+/// Names that systems ask for to find out whether they are connected. Browsers do so too, on all of them: theirs are not
+/// here.
+const CONNECTIVITY: [(&str, Family); 14] = [
+    ("captive.apple.com", Family::Apple),
+    ("gsp1.apple.com", Family::Apple),
+    ("www.ibook.info", Family::Apple),
+    ("connectivitycheck.gstatic.com", Family::Android),
+    ("connectivitycheck.android.com", Family::Android),
+    ("play.googleapis.com", Family::Android),
+    ("www.msftconnecttest.com", Family::Windows),
+    ("ipv6.msftconnecttest.com", Family::Windows),
+    ("www.msftncsi.com", Family::Windows),
+    ("dns.msftncsi.com", Family::Windows),
+    ("connectivity-check.ubuntu.com", Family::Linux),
+    ("network-test.debian.org", Family::Linux),
+    ("nmcheck.gnome.org", Family::Linux),
+    ("fedoraproject.org", Family::Linux),
+];
+
+/// What a frame shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// An ARP frame: from which address, and whom it seeks.
+    Arp { mac: Mac, sender: IpAddr, seeks: Option<IpAddr> },
+    /// A host has an IPv6 address.
+    Address { mac: Mac, address: IpAddr },
+    /// A host begins to talk to another.
+    Flow { mac: Mac, version: u8, destination: IpAddr, port: u16 },
+}
+
+/// Reads a frame; `None` for one that shows nothing.
+pub(crate) fn read(bytes: &[u8]) -> Option<Seen> {
+    let frame = Frame::parse(bytes).ok()?;
+    let mac = frame.source;
+    // No host has a group's address.
+    if mac[0] & 1 != 0 {
+        return None;
+    }
+    match frame.payload {
+        Payload::Arp(arp) => {
+            let seeks = arp.seeks_a_neighbour().then_some(arp.target);
+            Some(Seen::Arp { mac, sender: arp.sender, seeks })
+        }
+        Payload::Ip(packet) if packet.protocol == sixgate_wire::frame::ICMPV6 => {
+            address(&packet).map(|address| Seen::Address { mac, address })
+        }
+        Payload::Ip(packet) if packet.opens_connection() || packet.protocol == UDP => {
+            let port = packet.destination_port().filter(|port| !DHCP.contains(port))?;
+            Some(Seen::Flow { mac, version: packet.version, destination: packet.destination, port })
+        }
+        _ => None,
+    }
+}
+
+/// The address that a Neighbour Discovery message shows its sender to have: also the one that it only asks for, to see
+/// whether another has it (RFC 4862 section 5.4.2).
+fn address(packet: &Packet<'_>) -> Option<IpAddr> {
+    if packet.hop_limit != ndp::HOP_LIMIT {
+        return None;
+    }
+    let address = match Message::parse(packet.payload).ok()? {
+        Message::NeighborSolicitation(message) if packet.source.is_unspecified() => message.target().into(),
+        Message::NeighborAdvertisement(message) => message.target().into(),
+        Message::NeighborSolicitation(_) | Message::RouterSolicitation(_) => packet.source,
+        _ => return None,
+    };
+    (!address.is_unspecified()).then_some(address)
+}
+
+/// What a name says of the host that asks for it.
+pub(crate) fn name(name: &str) -> Option<Sighting> {
+    match name {
+        WELL_KNOWN_NAME => Some(Sighting::Discovers),
+        ENCRYPTED_RESOLVER => Some(Sighting::Encrypts),
+        name => {
+            (CONNECTIVITY.iter()).find(|(known, _)| *known == name).map(|(_, family)| Sighting::Is(*family))
+        }
+    }
+}
+
+/// What a flow says of its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Nothing,
+    Sighting(Sighting),
+    /// It could not have done so without IPv4.
+    Need(NeedKind, String),
+}
+
+/// Judges a flow. `translated` says whether names that have IPv4 alone are given addresses through a NAT64 here; `remembers`
+/// whether all is known that the host was told: after a restart it may use what it was told before.
+pub(crate) fn flow(
+    book: &Book,
+    mac: Mac,
+    (version, destination, port): (u8, IpAddr, u16),
+    (prefix, translated): (Option<Prefix>, bool),
+    remembers: bool,
+) -> Verdict {
+    if version == 6 {
+        let Some(address) = embedded(destination, prefix) else { return Verdict::Nothing };
+        return match book.name_through(mac, address) {
+            Some(_) => Verdict::Sighting(Sighting::Reached),
+            // Nobody gave it this address: it made it itself, of one written as a number or of an A record.
+            None if remembers => Verdict::Sighting(Sighting::Translated),
+            None => Verdict::Nothing,
+        };
+    }
+    match book.name_of(mac, destination) {
+        Some(page) if !page.asked_ipv6 => Verdict::Need(NeedKind::NameByIpv4, page.name.clone()),
+        Some(page) if page.ipv6 == Ipv6::Nothing && !translated => {
+            Verdict::Need(NeedKind::Name, page.name.clone())
+        }
+        // It could have taken IPv6, of its own or by translation, and did not wait for it.
+        Some(_) => Verdict::Nothing,
+        None if remembers => {
+            Verdict::Need(NeedKind::Address, Endpoint::new(destination).with_port(port).to_string())
+        }
+        None => Verdict::Nothing,
+    }
+}
+
+/// Whether an address that ARP asks for is one that a host needs: one that a host gave itself because it found no server
+/// (RFC 3927) leads nowhere.
+pub(crate) fn is_neighbour(sender: IpAddr, target: IpAddr) -> bool {
+    !is_self_assigned(sender) && !is_self_assigned(target)
+}
+
+fn is_self_assigned(address: IpAddr) -> bool {
+    // 169.254.0.0/16, mapped.
+    matches!(Endpoint::new(address).octets(), [.., 0xff, 0xff, 169, 254, _, _])
+}

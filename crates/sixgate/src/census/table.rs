@@ -161,7 +161,7 @@ pub(super) mod tests {
             }],
             days: (0..3)
                 .map(|n| Day {
-                    day: 1_794_960_000 + n * 86_400,
+                    from: 1_794_960_000 + n * 86_400,
                     clients: 10,
                     ready: n,
                     without: 0,

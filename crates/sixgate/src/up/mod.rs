@@ -71,7 +71,7 @@ async fn serve(config: Config) -> Outcome {
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (engine, guard) = match start::start(config, events) {
+    let (engine, guard) = match start::start(config, &events) {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };

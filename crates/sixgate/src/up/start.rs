@@ -151,7 +151,7 @@ pub(crate) fn links() -> Result<Vec<String>, route::Error> {
 }
 
 /// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
-pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
+pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), StartError> {
     Sockets::require_ipv6()?;
     permission::require()?;
     let clock = Clock::new();

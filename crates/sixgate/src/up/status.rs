@@ -18,16 +18,15 @@ impl Engine {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
             "census" => refusing(self.census_view()),
-            other => match other.strip_prefix("census forget ") {
-                Some(who) => refusing(self.census_forget(who.trim())),
-                None => {
+            other => {
+                if let Some(who) = other.strip_prefix("census forget ") {
+                    refusing(self.census_forget(who.trim()))
+                } else {
                     let views = "status, leases, census";
-                    refusing::<()>(Err(format!(
-                        "there is no view `{}`; there are: {views}",
-                        other.escape_debug()
-                    )))
+                    let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
+                    refusing::<()>(Err(error))
                 }
-            },
+            }
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }

@@ -126,12 +126,11 @@ pub(crate) fn flow(
         Some(page) if page.ipv6 == Ipv6::Nothing && !translated => {
             Verdict::Need(NeedKind::Name, page.name.clone())
         }
-        // It could have taken IPv6, of its own or by translation, and did not wait for it.
-        Some(_) => Verdict::Nothing,
         None if remembers => {
             Verdict::Need(NeedKind::Address, Endpoint::new(destination).with_port(port).to_string())
         }
-        None => Verdict::Nothing,
+        // With a name, it could have taken IPv6, of its own or by translation, and did not wait for it.
+        Some(_) | None => Verdict::Nothing,
     }
 }
 

@@ -45,6 +45,7 @@ mod lookup;
 mod names;
 mod question;
 mod reply;
+mod scan;
 mod told;
 mod upstream;
 

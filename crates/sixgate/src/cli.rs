@@ -69,6 +69,26 @@ What it cannot show:
 A client is shown by a keyed hash; with privacy = \"named\" by its name or hardware address, and with what it needed. Of names
 that were needed, hashed clients show only those that three of them have in common.")]
     Census(Census),
+    /// Show or change which clients are told to do without IPv4 (DHCPv4 option 108).
+    #[command(long_about = "\
+Show, or change in the running sixgate, which clients do without IPv4.
+
+On LANs that have `ipv4` and a NAT64, clients that ask for DHCPv4 option 108 say that they can live without IPv4 (RFC 8925);
+phones and laptops ask, printers do not. Of those that ask, the pilot's share is told to: they use no IPv4, and get no address, for
+the time `pilot.wait` (30 minutes by default), and then ask again. Who does not ask, or is not chosen, gets a lease as ever. Nobody is
+told while the NAT64 does not work.
+
+  sixgate pilot                       who asked, who was chosen, who lives without IPv4 now
+  sixgate pilot 5%                    5 % of those who ask; the same ones after a restart; raising it only adds clients
+  sixgate pilot --except 02:00:5e:10:00:01     never this one
+  sixgate pilot 100% --only ADDRESS   this one, and nobody else
+  sixgate pilot --off                 nobody: everybody has IPv4 again within `pilot.wait`, which is no longer than a lease
+  sixgate pilot --file                what [pilot] in the file says
+
+A change holds at once and over restarts, until [pilot] in the file says something else than it did. Whoever may write to the control
+socket may make it. A client is named by its Ethernet address, its DUID (duid:...) or its client identifier (id:...), as the table shows
+them.")]
+    Pilot(Pilot),
     /// Say how this machine would connect to a host, in which order and why; without a host, by which policy.
     #[command(long_about = "\
 Say how this machine would connect to a host: which addresses its name has, in which order they would be tried, and the
@@ -194,6 +214,27 @@ pub(crate) struct Census {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Pilot {
+    /// How many of those that ask for option 108, 0% to 100%.
+    #[arg(value_name = "PERCENT", value_parser = crate::pilot::percent)]
+    pub(crate) percent: Option<u8>,
+    /// Nobody but these clients, separated by commas or the option repeated; `all` for everybody again.
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = crate::pilot::client)]
+    pub(crate) only: Vec<String>,
+    /// Never these clients; `none` for no exception.
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = crate::pilot::client)]
+    pub(crate) except: Vec<String>,
+    /// Nobody: the same as 0%.
+    #[arg(long, conflicts_with_all = ["percent", "file"])]
+    pub(crate) off: bool,
+    /// What the configuration file says holds again.
+    #[arg(long, conflicts_with_all = ["percent", "only", "except"])]
+    pub(crate) file: bool,
+    #[command(flatten)]
+    pub(crate) view: View,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Lab {
     #[command(subcommand)]
     pub(crate) command: LabCommand,
@@ -216,6 +257,41 @@ a kernel that allows user namespaces.")]
     /// whoever calls it to switch on.
     #[command(hide = true)]
     Nat64(Nat64),
+    /// Ask a resolver so many questions and print how many were answered, for benchmarks.
+    #[command(hide = true)]
+    DnsLoad(DnsLoad),
+    /// Answer every question with one address until killed, for benchmarks.
+    #[command(hide = true)]
+    DnsUpstream(DnsUpstream),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsLoad {
+    /// The resolver.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) server: std::net::SocketAddrV6,
+    /// Questions to ask.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) queries: u64,
+    /// Names to ask for, in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) names: u64,
+    /// Number of the first name.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Questions under way at one time, at most 60,000.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) window: usize,
+    /// Ask with EDNS.
+    #[arg(long)]
+    pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsUpstream {
+    /// Where to listen.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) listen: std::net::SocketAddrV6,
 }
 
 #[derive(Debug, Args)]

@@ -9,8 +9,10 @@ mod demo;
 mod explain;
 mod find;
 mod leases;
+mod load;
 mod log;
 mod nat64;
+mod pilot;
 mod up;
 mod view;
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),
+        Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         Command::Lab(lab) => match lab.command {
@@ -57,6 +60,8 @@ fn main() -> ExitCode {
             LabCommand::Enter(arguments) => demo::enter(&arguments),
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
+            LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }
     .into()

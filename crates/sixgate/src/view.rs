@@ -1,5 +1,9 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod pilot;
+
+pub(crate) use pilot::{LanIpv4, Pilot, PilotClient};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,6 +23,9 @@ pub(crate) struct Status {
     pub(crate) dns64: Option<String>,
     pub(crate) dns: BTreeMap<String, u64>,
     pub(crate) dhcp: BTreeMap<String, u64>,
+    /// Empty where no LAN has IPv4.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) dhcpv4: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
     /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
@@ -76,6 +83,8 @@ pub(crate) struct Lan {
     /// Seconds for which hosts use this gateway as default router; 0: not at all.
     pub(crate) router_lifetime: u64,
     pub(crate) leases: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv4: Option<LanIpv4>,
     /// Routers other than this one that advertise here.
     pub(crate) other_routers: Vec<String>,
 }
@@ -96,9 +105,12 @@ pub(crate) struct Lease {
     pub(crate) resource: String,
     pub(crate) lan: String,
     pub(crate) state: String,
-    /// The client's DUID, in hexadecimal.
-    pub(crate) duid: String,
-    pub(crate) iaid: u32,
+    /// The client's DUID, in hexadecimal; a DHCPv4 client may have none.
+    pub(crate) duid: Option<String>,
+    pub(crate) iaid: Option<u32>,
+    /// A DHCPv4 client's identifier, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
     pub(crate) hostname: Option<String>,
     pub(crate) link_layer: Option<String>,
     /// Seconds left; `None` is for ever.
@@ -131,6 +143,9 @@ impl Status {
                 seconds(Some(lan.router_lifetime))
             );
             timed(&mut out, "prefix", &lan.prefixes);
+            if let Some(ipv4) = &lan.ipv4 {
+                let _ = writeln!(out, "  ipv4 {} leases {} {}", ipv4.address, ipv4.leases, ipv4.told());
+            }
             for router in &lan.other_routers {
                 let _ = writeln!(out, "  other router {router}");
             }
@@ -138,7 +153,9 @@ impl Status {
         if let Some(prefix) = &self.dns64 {
             let _ = writeln!(out, "\ndns64 {prefix}");
         }
-        for (title, counters) in [("dns", &self.dns), ("dhcpv6 server", &self.dhcp)] {
+        for (title, counters) in
+            [("dns", &self.dns), ("dhcpv6 server", &self.dhcp), ("dhcpv4 server", &self.dhcpv4)]
+        {
             let shown: Vec<String> =
                 counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
             if !shown.is_empty() {
@@ -181,7 +198,8 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
     if leases.is_empty() {
         return "no leases\n".to_owned();
     }
-    let header = ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID"].map(str::to_owned);
+    let header =
+        ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID OR CLIENT"].map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(header)
         .chain(leases.iter().map(|lease| {
             [
@@ -191,7 +209,7 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
                 lease.state.clone(),
                 seconds(lease.valid),
                 lease.link_layer.clone().unwrap_or_else(|| "-".to_owned()),
-                lease.duid.clone(),
+                lease.duid.clone().or_else(|| lease.client_id.clone()).unwrap_or_default(),
             ]
         }))
         .collect();

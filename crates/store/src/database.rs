@@ -8,8 +8,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The layout below.
-const LAYOUT: i64 = 1;
+/// What each layout adds to the one before it; the first makes layout 1.
+const LAYOUTS: [&str; 2] = [SCHEMA, crate::v4::SCHEMA];
+/// The latest: the number of the above.
+const LAYOUT: i64 = 2;
 /// "6gat": marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x3667_6174;
 
@@ -121,9 +123,12 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     // A log that grew while the disk was slow is cut back to this many octets.
     connection.pragma_update(None, "journal_size_limit", 4 << 20).map_err(lost)?;
-    if layout(&connection).map_err(lost)? == 0 {
+    let found = layout(&connection).map_err(lost)?;
+    if found < LAYOUT {
         let transaction = connection.transaction().map_err(lost)?;
-        transaction.execute_batch(SCHEMA).map_err(lost)?;
+        for step in LAYOUTS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(step).map_err(lost)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(lost)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(lost)?;
         transaction.commit().map_err(lost)?;
@@ -152,7 +157,7 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 

@@ -21,6 +21,7 @@ mod error;
 mod history;
 mod read;
 mod rows;
+mod v4;
 mod writer;
 
 pub use error::StoreError;
@@ -29,6 +30,7 @@ pub use read::Reader;
 pub use writer::RETRY;
 
 use sixgate_dhcp::lease::{Lease, LeaseChange};
+use sixgate_dhcp::v4::{self as dhcpv4, Place, RosterChange};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ pub enum Change {
         /// What to keep; `None` keeps nothing.
         value: Option<Vec<u8>>,
     },
+    /// An IPv4 lease is kept, or kept no longer.
+    LeaseV4(dhcpv4::LeaseChange),
+    /// A client of the pilot is kept, or kept no longer.
+    Roster(RosterChange),
 }
 
 impl From<LeaseChange> for Change {
@@ -65,6 +71,10 @@ pub struct Snapshot {
     pub leases: Vec<Lease>,
     /// The settings by name.
     pub settings: BTreeMap<String, Vec<u8>>,
+    /// The IPv4 leases, likewise.
+    pub leases_v4: Vec<dhcpv4::Lease>,
+    /// The clients that the pilot knows, and whether each is in it.
+    pub roster: Vec<(Place, bool)>,
 }
 
 /// Bounds of a store.

@@ -110,6 +110,7 @@ fn what_was_kept_comes_back() {
     let want = Snapshot {
         leases: vec![lease("2001:db8::1", 1, 5, 99), for_ever, delegated],
         settings: [("uplink".to_owned(), b"\0\xff".to_vec())].into(),
+        ..Snapshot::default()
     };
     assert_eq!(sorted(Store::read_only(&path).unwrap().snapshot().unwrap()), want);
     assert_eq!(sorted(open(&path).1), want);

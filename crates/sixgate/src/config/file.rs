@@ -21,6 +21,7 @@ pub(super) struct File {
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
     pub(super) census: Option<Census>,
+    pub(super) pilot: Option<Spanned<Pilot>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +37,15 @@ pub(super) struct Census {
 pub(super) enum Privacy {
     Hashed,
     Named,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Pilot {
+    pub(super) percent: Option<Spanned<u32>>,
+    pub(super) only: Option<Vec<Spanned<String>>>,
+    pub(super) except: Option<Vec<Spanned<String>>>,
+    pub(super) wait: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,6 +99,9 @@ pub(super) struct Lan {
     pub(super) mtu: Option<Spanned<u32>>,
     pub(super) captive_portal: Option<String>,
     pub(super) pref64: Option<Spanned<String>>,
+    pub(super) ipv4: Option<Spanned<String>>,
+    pub(super) ipv4_range: Option<Spanned<String>>,
+    pub(super) ipv4_lease: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

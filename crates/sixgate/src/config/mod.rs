@@ -9,10 +9,12 @@ mod diagnostic;
 mod dns64;
 mod file;
 mod nat64;
+mod v4;
 
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use nat64::Nat64;
+pub(crate) use v4::{Ipv4, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -21,7 +23,7 @@ use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) nat64: Option<Nat64>,
     /// None: nobody is watched, and nothing of it is kept.
     pub(crate) census: Option<Census>,
+    pub(crate) pilot: Pilot,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -147,6 +150,8 @@ pub(crate) struct Lan {
     pub(crate) mtu: Option<u32>,
     pub(crate) captive_portal: Option<String>,
     pub(crate) pref64: Option<Ipv6Net>,
+    /// None: DHCPv4 is not served there.
+    pub(crate) ipv4: Option<Ipv4>,
 }
 
 /// RFC 4191 section 2.1.
@@ -167,7 +172,7 @@ pub(crate) struct Dns {
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
     /// Names answered here with these addresses.
-    pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
+    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A word of the file and where it stands.
@@ -303,6 +308,10 @@ impl Config {
         if segments(self) != segments(new) {
             keys.push("lan.interface");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
+            keys.push("lan.ipv4");
+        }
         keys
     }
 }
@@ -383,6 +392,8 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        self.check_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
+        let pilot = self.pilot(file.pilot, &lans);
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -402,6 +413,7 @@ impl Reader<'_> {
             },
             nat64,
             census,
+            pilot,
         }
     }
 
@@ -542,6 +554,7 @@ impl Reader<'_> {
                 fits
             })
         });
+        let ipv4 = self.ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -563,6 +576,7 @@ impl Reader<'_> {
             mtu,
             captive_portal: lan.captive_portal,
             pref64,
+            ipv4,
         }
     }
 
@@ -581,7 +595,7 @@ impl Reader<'_> {
                 Err((message, remedy)) => self.error(text.span(), "dns.upstreams", message, &remedy),
             }
         }
-        let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (name, addresses) in dns.hosts.unwrap_or_default() {
             if let Err(error) = Names::new(&[]).set_hosts([(name.as_str(), &[][..])]) {
                 let at =
@@ -599,7 +613,7 @@ impl Reader<'_> {
                     Err(_) => self.error(
                         text.span(),
                         "dns.hosts",
-                        format!("`{}` is not an IPv6 address", text.get_ref()),
+                        format!("`{}` is not an IP address", text.get_ref()),
                         "write one, such as 2001:db8::80",
                     ),
                 }

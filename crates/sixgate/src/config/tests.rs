@@ -1,17 +1,17 @@
 use super::*;
 
-fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
+pub(super) fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     Config::parse(Path::new("t.toml"), text)
 }
 
 /// The only finding in `text`, as `line:column message / remedy`.
-fn finding(text: &str) -> String {
+pub(super) fn finding(text: &str) -> String {
     let found = parse(text).expect_err("the configuration should be refused");
     assert_eq!(found.len(), 1, "{found:#?}");
     format!("{}:{} {} / {}", found[0].line, found[0].column, found[0].message, found[0].remedy)
 }
 
-const HOME: &str =
+pub(super) const HOME: &str =
     "[uplink]\ninterface = \"wan0\"\n\n[[lan]]\ninterface = \"lan0\"\n\n[[lan]]\ninterface = \"lan1\"\n";
 
 #[test]

@@ -14,7 +14,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use path::{Counts, Path};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_linux::clock::Clock;
-use sixgate_linux::route::{self, Netlink, Route};
+use sixgate_linux::route::{self, Netlink, Route, RouteV4};
 use sixgate_linux::sandbox::{self, Capabilities};
 use sixgate_linux::tun;
 use sixgate_xlat::{Config, Discard, Nat64, SessionConfig, SessionConfigError};
@@ -134,7 +134,7 @@ impl Translator {
         let behind = Ipv6Net::new_assert(setup.prefix.address(), setup.prefix.length());
         // Not marked as ours: it goes with the device, even if we are killed, and needs no looking for.
         netlink.replace_route(&Route { protocol: STATIC, ..Route::to(behind).on(index) })?;
-        netlink.replace_route_v4(setup.pool, index)?;
+        netlink.replace_route_v4(&RouteV4::to(setup.pool).on(index))?;
         let shared = Arc::new(Shared {
             nat64: Mutex::new(nat64),
             counts: Counts::default(),

@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
+use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
 use ipnet::Ipv6Net;
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
     /// Who holds what, for names.
@@ -103,8 +105,8 @@ impl Engine {
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
         let others =
-            [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry, self.census_due()];
-        uplink.chain(lans).chain(patience).chain(others).flatten().min()
+            [self.server.poll_timeout(), self.v4.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        uplink.chain(lans).chain(patience).chain(others).chain([self.census_due()]).flatten().min()
     }
 
     /// Lets every core do what is due.
@@ -136,6 +138,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
+        self.handle_timeout_v4();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
@@ -176,6 +179,7 @@ impl Engine {
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
+            Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
             Event::DnsQuery { peer, bytes } => {
                 let (transport, lan) = match peer {
                     Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
@@ -217,10 +221,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
-            Event::Control(request) => {
-                let json = self.view(&request.view);
-                let _ = request.answer.send(json);
-            }
+            Event::Control(request) => self.control(request),
         }
     }
 
@@ -394,6 +395,10 @@ impl Engine {
             }
             return;
         }
+        if token & v4::TICKET != 0 {
+            self.stored_v4(token, outcome);
+            return;
+        }
         let changes = self.committing.remove(&token).unwrap_or_default();
         if outcome.is_ok() {
             let mut actions = Vec::new();
@@ -437,7 +442,7 @@ impl Engine {
             self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
         {
             if let Resource::Address(address) = lease.resource {
-                addresses.push(address);
+                addresses.push(address.into());
                 hostname = hostname.or(lease.hostname.as_deref());
             }
         }

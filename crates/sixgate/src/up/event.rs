@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
     /// A datagram to UDP port 547 on a LAN.
     Dhcp6Server { lan: usize, source: SocketAddrV6, bytes: Vec<u8> },
+    /// A datagram to port 67 on a LAN.
+    Dhcp4 { lan: usize, source: core::net::Ipv4Addr, bytes: Vec<u8> },
     /// A DNS query over UDP.
     DnsQuery { peer: super::dns::Peer, bytes: Vec<u8> },
     /// A DNS client's TCP connection: where its replies go.

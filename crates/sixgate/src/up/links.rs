@@ -19,7 +19,14 @@ impl Engine {
                 self.changed = true;
             }
             monitor::Event::Neighbour(neighbour) => self.kernel_neighbour(&neighbour),
-            monitor::Event::Overrun => self.resynchronise(),
+            monitor::Event::Overrun => {
+                self.v4.look_now();
+                self.resynchronise();
+            }
+            monitor::Event::AddressV4Gone(_)
+            | monitor::Event::AddressV4(_)
+            | monitor::Event::RouteV4(_)
+            | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
             _ => {}
         }
     }

@@ -25,9 +25,11 @@ mod start;
 mod status;
 mod stop;
 mod uplink;
+mod v4;
 
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
+pub(crate) use v4::lease_view as lease_view_v4;
 
 use crate::config::Config;
 use crate::{Outcome, cli, log, show};

@@ -42,6 +42,7 @@ impl Engine {
         self.set_hosts();
         self.set_dns64();
         self.set_census();
+        self.reload_v4();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
     }

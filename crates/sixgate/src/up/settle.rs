@@ -9,11 +9,11 @@ use super::problems::Matter;
 use super::resolv;
 use super::uplink::Uplink;
 use crate::config::Nat64;
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 use sixgate_dhcp::server;
 use sixgate_endpoint::Endpoint;
 use sixgate_linux::nft::{FirewallConfig, LanRules};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// When to try again what the kernel, or the disk, refused.
@@ -75,6 +75,7 @@ impl Engine {
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
+        refused.extend(self.settle_v4());
         // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
         if default_route || now >= self.started + ROUTER_PATIENCE {
             refused.extend(self.kernel.sweep(&mut self.netlink));
@@ -117,9 +118,17 @@ impl Engine {
     }
 
     fn settle_names(&mut self) {
-        let prefixes: Vec<Ipv6Net> =
-            self.lans.iter().flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net)).collect();
-        let gateway: Vec<Ipv6Addr> = self.lans.iter().flat_map(Lan::resolvers).collect();
+        let prefixes: Vec<IpNet> = self
+            .lans
+            .iter()
+            .flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net.into()))
+            .collect();
+        let gateway: Vec<IpAddr> = self.lans.iter().flat_map(Lan::resolvers).map(IpAddr::from).collect();
+        let ipv4 = || self.lans.iter().filter_map(|lan| Some(lan.config.ipv4.as_ref()?.address));
+        let prefixes: Vec<IpNet> =
+            prefixes.into_iter().chain(ipv4().map(|net| IpNet::from(net.trunc()))).collect();
+        let gateway: Vec<IpAddr> =
+            gateway.into_iter().chain(ipv4().map(|net| IpAddr::from(net.addr()))).collect();
         self.names.set_prefixes(&prefixes);
         self.names.set_gateway(&gateway);
     }

@@ -2,10 +2,11 @@
 
 use super::dns::{self, Peer};
 use super::event::{Event, Sender, Side};
+use super::v4::Edge;
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
-    self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6, icmp6, tcp6_listener, udp6,
+    self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6, icmp6, tcp_listener, udp6,
 };
 use sixgate_wire::{dhcpv6, ndp};
 use std::io;
@@ -34,7 +35,7 @@ pub(crate) enum SocketsError {
 }
 
 /// A socket that the runtime waits for.
-type Watched<S> = Rc<AsyncFd<S>>;
+pub(crate) type Watched<S> = Rc<AsyncFd<S>>;
 
 /// The sockets of one LAN.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct LanSockets {
     name: String,
     nd: Watched<Icmp6Socket>,
     dhcp: Watched<UdpSocket6>,
+    v4: Option<Edge>,
     dns: Option<(Watched<UdpSocket6>, std::os::fd::OwnedFd)>,
 }
 
@@ -83,15 +85,17 @@ impl Sockets {
         for lan in &config.lans {
             let device = lan.interface.value.as_str();
             ports.push((device, dhcpv6::SERVER_PORT));
+            if lan.ipv4.is_some() {
+                Edge::require(device)?;
+            }
             if config.dns.enabled {
-                ports.push((device, DNS));
+                let ipv4 = lan.ipv4.is_some();
+                udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
+                tcp_listener(any(DNS), Some(device), ipv4)?;
             }
         }
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
-            if port == DNS {
-                tcp6_listener(any(DNS), Some(device))?;
-            }
         }
         Ok(())
     }
@@ -112,8 +116,9 @@ impl Sockets {
         let mut connections = 0_u64;
         let mut opened = Vec::new();
         for (index, lan) in lans.into_iter().enumerate() {
+            let ipv4 = config.lans.get(index).is_some_and(|lan| lan.ipv4.is_some());
             // Numbers of connections never meet: each LAN counts in a range of its own.
-            opened.push(open_lan(index, lan, config.dns.enabled, connections, events)?);
+            opened.push(open_lan(index, lan, (config.dns.enabled, ipv4), connections, events)?);
             connections += 1 << 40;
         }
         Ok(Self { uplink, lans: opened })
@@ -144,6 +149,9 @@ impl Sockets {
                 check(udp, Protocol::Udp, &lan.name)?;
                 check(tcp, Protocol::Tcp, &lan.name)?;
             }
+        }
+        for lan in &self.lans {
+            found.extend(lan.v4.as_ref().map(|v4| v4.verify(&lan.name)).transpose()?.into_iter().flatten());
         }
         Ok(found)
     }
@@ -176,6 +184,13 @@ impl Sockets {
         }
     }
 
+    /// Sends a DHCPv4 server's message.
+    pub(crate) fn send_v4(&self, lan: usize, reply: &sixgate_dhcp::v4::Reply) {
+        if let Some(v4) = self.lans.get(lan).and_then(|lan| lan.v4.as_ref()) {
+            v4.send(reply);
+        }
+    }
+
     /// Sends a DNS reply from the address that was asked.
     pub(crate) fn send_dns(&self, lan: usize, to: SocketAddrV6, from: (Ipv6Addr, u32), bytes: &[u8]) {
         if let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) {
@@ -185,7 +200,8 @@ impl Sockets {
 }
 
 /// Sending can fail while a link or an address comes and goes; protocols send again, and the log says why.
-fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
+pub(crate) fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
+    let to = to.to_canonical();
     match sent {
         Ok(()) => tracing::trace!(what, %to, "sent"),
         Err(error) => tracing::debug!(what, %to, %error, "not sent"),
@@ -213,7 +229,7 @@ fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<Upli
 fn open_lan(
     index: usize,
     interface: Interface,
-    dns: bool,
+    (dns, ipv4): (bool, bool),
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
@@ -235,8 +251,11 @@ fn open_lan(
         source: received.source,
         bytes,
     });
+    let v4 = ipv4.then(|| Edge::open(index, &interface, events)).transpose()?;
     let dns = if dns {
-        let udp = Rc::new(watched(udp6(&Udp6Options::new(any(DNS)).device(&interface.name))?)?);
+        // Clients over IPv4 have mapped addresses here.
+        let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);
+        let udp = Rc::new(watched(udp6(&options)?)?);
         read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::DnsQuery {
             peer: Peer::Udp {
                 lan: index,
@@ -246,7 +265,7 @@ fn open_lan(
             },
             bytes,
         });
-        let tcp = tcp6_listener(any(DNS), Some(&interface.name))?;
+        let tcp = tcp_listener(any(DNS), Some(&interface.name), ipv4)?;
         let kept = tcp.as_fd().try_clone_to_owned()?;
         tcp.set_nonblocking(true)?;
         let mut connection = first_connection;
@@ -258,7 +277,7 @@ fn open_lan(
     } else {
         None
     };
-    Ok(LanSockets { name: interface.name, nd, dhcp, dns })
+    Ok(LanSockets { name: interface.name, nd, dhcp, v4, dns })
 }
 
 fn watch_nd(
@@ -286,7 +305,7 @@ fn watch_nd(
 }
 
 /// Reads a socket for ever; each datagram becomes an event.
-fn read<S: AsRawFd + 'static>(
+pub(crate) fn read<S: AsRawFd + 'static>(
     socket: Watched<S>,
     receive: impl Fn(&S, &mut [u8]) -> io::Result<Received> + 'static,
     events: Sender,

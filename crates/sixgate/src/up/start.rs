@@ -12,6 +12,7 @@ use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
+use super::v4::V4;
 use super::{DATABASE, census, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
@@ -176,7 +177,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     });
     let database = config.state.join(DATABASE);
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
-    let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
+    let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let kept = census::kept(settings);
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
@@ -189,6 +190,10 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
     let fresh = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
+    let pilot_key = match V4::kept_key(&snapshot) {
+        Some(key) => key,
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
+    };
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     let listener = control.take();
@@ -203,7 +208,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     let mut guard =
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
-    let opened = open(&config, &mut netlink, &mut guard, &links, &events);
+    let opened = open(&config, &mut netlink, &mut guard, &links, events);
     let (firewall, nat64, sockets, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -272,6 +277,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
+    let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
         started: now,
@@ -289,6 +295,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        v4,
         recording: HashMap::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
@@ -314,10 +321,11 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     }
     engine.set_hosts();
     engine.set_dns64();
-    engine.start_census(&kept, fresh, &events);
+    engine.start_census(&kept, fresh, events);
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }
+    engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);

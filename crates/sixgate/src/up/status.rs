@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::problems::Matter;
 use super::uplink::Uplink;
 use crate::nat64::Translator;
-use crate::view;
+use crate::{control, view};
 use sixgate_dhcp::client::{Client, State};
 use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
 use sixgate_dhcp::server::Discard;
@@ -17,18 +17,28 @@ impl Engine {
         let json = match view {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
+            "pilot" => serde_json::to_string(&self.pilot_view()),
             "census" => refusing(self.census_view()),
             other => {
                 if let Some(who) = other.strip_prefix("census forget ") {
                     refusing(self.census_forget(who.trim()))
                 } else {
-                    let views = "status, leases, census";
+                    let views = "status, leases, pilot, census";
                     let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
                     refusing::<()>(Err(error))
                 }
             }
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+
+    /// Answers a request on the control socket: a view, or a command, which is a word with something behind it.
+    pub(crate) fn control(&mut self, request: control::Request) {
+        if let Some(("pilot", command)) = request.view.split_once(' ') {
+            return self.pilot_command(command, request.answer);
+        }
+        let json = self.view(&request.view);
+        let _ = request.answer.send(json);
     }
 
     fn leases(&self) -> Vec<view::Lease> {
@@ -39,7 +49,7 @@ impl Engine {
             .filter(|resource| !self.holders.contains_key(resource))
             .collect();
         let leases = self.server.leases().iter().filter(|lease| !waiting.contains(&lease.resource));
-        leases.map(|lease| lease_view(lease, now)).collect()
+        leases.map(|lease| lease_view(lease, now)).chain(self.v4.leases(now)).collect()
     }
 
     fn status(&mut self) -> view::Status {
@@ -58,7 +68,7 @@ impl Engine {
             None => BTreeMap::new(),
         };
         // The store tries again by itself, and tells nobody when it comes through.
-        if self.committing.is_empty() && self.store.counters().unwritten == 0 {
+        if self.committing.is_empty() && self.v4.is_settled() && self.store.counters().unwritten == 0 {
             self.problems.settled(&Matter::Store);
         }
         let mut problems = self.plan.problems.clone();
@@ -75,6 +85,7 @@ impl Engine {
             dns64: self.config.dns.dns64.filter(|_| self.config.dns.enabled).map(|prefix| prefix.to_string()),
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
+            dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
             neighbours: self.neighbours.counters(),
             firewall: counted,
@@ -150,6 +161,7 @@ impl Engine {
                 0
             },
             leases: self.server.leases().len_on(&lan.config.name) as u64,
+            ipv4: self.lan_view_v4(index),
             other_routers: lan.router.others().iter().map(|other| other.address.to_string()).collect(),
         })
     }
@@ -227,8 +239,9 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         resource: lease.resource.to_string(),
         lan: lease.link.to_string(),
         state: lease.state.to_string(),
-        duid: lease.duid.to_string(),
-        iaid: lease.iaid,
+        duid: Some(lease.duid.to_string()),
+        iaid: Some(lease.iaid),
+        client_id: None,
         hostname: lease.hostname.clone(),
         link_layer: lease
             .link_layer
@@ -240,7 +253,7 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
 }
 
 /// Seconds left; `None` is for ever.
-fn left(now: Duration, until: Duration) -> Option<u64> {
+pub(crate) fn left(now: Duration, until: Duration) -> Option<u64> {
     (until != Duration::MAX).then(|| until.saturating_sub(now).as_secs())
 }
 

@@ -24,6 +24,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     release(&mut engine, &mut incoming).await;
     let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
     problems.extend(engine.kernel.sweep(&mut engine.netlink));
+    problems.extend(engine.stop_v4());
     let restored = guard.restore(&mut engine.netlink);
     if restored.is_empty() {
         engine.set(before::SETTING, None);

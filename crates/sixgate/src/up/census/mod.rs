@@ -17,10 +17,10 @@ use book::Book;
 use judge::Verdict;
 use sixgate_dhcp::v4::census::{Census, CensusId, Limits, NeedKind, Sighting};
 use sixgate_dns::{Told, told};
-use sixgate_endpoint::Endpoint;
 use sixgate_endpoint::nat64::Prefix;
+use sixgate_endpoint::{Endpoint, Family};
 use sixgate_store::Change;
-use sixgate_wire::dhcpv4::{BOOTREQUEST, Hardware, Message};
+use sixgate_wire::dhcpv4::{BOOTREQUEST, Hardware, Message, MessageType};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub(crate) struct Observer {
     hosts: HashMap<(usize, IpAddr), Mac>,
     learnt: VecDeque<(usize, IpAddr)>,
     /// Messages from addresses that are nobody's yet.
-    pending: VecDeque<(usize, Ipv6Addr, Told)>,
+    pending: VecDeque<(usize, IpAddr, Told)>,
     /// The records that the store has.
     stored: BTreeSet<CensusId>,
     days: Vec<u8>,
@@ -295,12 +295,39 @@ impl Engine {
     }
 
     /// A DHCPv4 message of a client, or an answer to it.
-    pub(crate) fn census_heard(&mut self, now: Duration, message: &Message<'_>) {
+    pub(crate) fn census_heard(&mut self, now: Duration, lan: usize, message: &Message<'_>) {
         let Some(observer) = &mut self.census else { return };
-        if message.header().op == BOOTREQUEST {
+        let header = message.header();
+        if header.op == BOOTREQUEST {
             observer.core.message(now, message);
-        } else {
-            observer.core.answer(now, message);
+            return;
+        }
+        observer.core.answer(now, message);
+        // Whoever is given an address will ask from there.
+        if message.kind() == MessageType::ACK
+            && let Some(mac) = header.hardware.as_ethernet()
+        {
+            self.census_address(lan, header.yiaddr.into(), mac);
+        }
+    }
+
+    /// A host has this address: what was asked from there before that was known is its own.
+    fn census_address(&mut self, lan: usize, address: IpAddr, mac: Mac) {
+        let now = self.now();
+        let Some(observer) = &mut self.census else { return };
+        if observer.pending.iter().any(|(on, from, _)| (*on, *from) == (lan, address)) {
+            let pending = std::mem::take(&mut observer.pending);
+            let (theirs, others): (VecDeque<_>, VecDeque<_>) =
+                pending.into_iter().partition(|(on, from, _)| (*on, *from) == (lan, address));
+            observer.pending = others;
+            let prefix = prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64));
+            for (_, _, told) in theirs {
+                observer.hear(now, mac, &told, prefix);
+            }
+        }
+        // Of IPv6 ones it is known elsewhere.
+        if Endpoint::new(address).family() == Family::V4 {
+            observer.learn(lan, address, mac);
         }
     }
 
@@ -311,17 +338,7 @@ impl Engine {
         if !address.is_unicast_link_local() {
             observer.core.sighting_of(now, &Hardware::ethernet(mac), Sighting::Ipv6);
         }
-        // Whatever it asked before it was known who asks.
-        if observer.pending.iter().any(|(on, from, _)| (*on, *from) == (lan, address)) {
-            let pending = std::mem::take(&mut observer.pending);
-            let (theirs, others) =
-                pending.into_iter().partition(|(on, from, _)| (*on, *from) == (lan, address));
-            observer.pending = others;
-            let theirs: VecDeque<(usize, Ipv6Addr, Told)> = theirs;
-            for (_, _, told) in theirs {
-                observer.hear(now, mac, &told, prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64)));
-            }
-        }
+        self.census_address(lan, address.into(), mac);
     }
 
     /// A message of DNS came from a host on a LAN, or goes to it.
@@ -343,7 +360,7 @@ impl Engine {
             observer.pending.pop_front();
             observer.unknown = observer.unknown.saturating_add(1);
         }
-        observer.pending.push_back((lan, host, told));
+        observer.pending.push_back((lan, address, told));
     }
 
     /// Frames were seen on a LAN.
@@ -366,13 +383,13 @@ impl Engine {
                 Seen::Arp { mac, .. } | Seen::Flow { mac, .. } if own_mac == Some(mac) => {}
                 Seen::Arp { mac, sender, seeks } => {
                     let hardware = Hardware::ethernet(mac);
-                    observer.learn(lan, sender, mac);
                     observer.core.sighting_of(now, &hardware, Sighting::Arp);
                     let seeks = seeks.filter(|target| !ours.contains(target));
                     if let Some(target) = seeks.filter(|target| judge::is_neighbour(sender, *target)) {
                         let target = Endpoint::new(target).to_string();
                         observer.core.need_of(now, &hardware, NeedKind::Neighbour, &target);
                     }
+                    self.census_address(lan, sender, mac);
                 }
                 Seen::Flow { destination, .. } if ours.contains(&destination) => {}
                 Seen::Flow { mac, version, destination, port } => {
@@ -395,7 +412,8 @@ impl Engine {
 impl Engine {
     /// Our addresses that hosts reach us by over IPv4: what goes there is for us to serve over IPv6 as well.
     fn own_addresses(&self) -> Vec<IpAddr> {
-        Vec::new()
+        let ours = self.lans.iter().filter_map(|lan| lan.config.ipv4.as_ref());
+        ours.map(|ipv4| ipv4.address.addr().into()).collect()
     }
 }
 

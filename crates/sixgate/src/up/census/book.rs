@@ -190,7 +190,7 @@ mod tests {
     fn it_is_bounded_and_nobody_pushes_out_others_names_alone() {
         let mut book = Book::default();
         book.hear(secs(0), MAC, &reply("mine.example", 1, &["198.51.100.10"]), None);
-        for n in 0..100_000 {
+        for n in 0..5_000 {
             book.hear(secs(1), [2, 0, 0, 0, 9, 9], &reply(&format!("{n}.example"), 28, &[]), None);
         }
         assert_eq!(book.pages, MOST_OF_ONE + 1);

@@ -211,7 +211,7 @@ impl Layout {
 }
 
 /// The offset just past the name at `at` (RFC 1035 section 4.1.4).
-fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *wire.get(at)? {
             0 => return Some(at + 1),

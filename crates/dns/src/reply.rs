@@ -8,7 +8,7 @@ use crate::scan::OPT;
 use crate::{Client, Config, Transport};
 
 /// The UDP payload of a client that says nothing about it (RFC 1035 section 4.2.1).
-const PLAIN_UDP: u16 = 512;
+pub(crate) const PLAIN_UDP: u16 = 512;
 
 /// How an answer's TTLs are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

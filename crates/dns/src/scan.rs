@@ -1,6 +1,7 @@
 //! A query as nearly all are, read in place: one question, at most an OPT record, nothing else. What is not like that is
 //! left to [`question::read`](crate::question::read), which decodes whatever DNS has.
 
+use crate::cookie;
 use crate::question::{ClientEdns, HEADER};
 
 /// Octets of a name at most (RFC 1035 section 2.3.4).
@@ -68,13 +69,16 @@ fn opt(record: &[u8]) -> Option<(Option<ClientEdns>, &[u8])> {
     if options.len() != usize::from(u16::from_be_bytes([length_high, length_low])) {
         return None;
     }
-    let whole = Options(options).try_fold(0, |octets, (_, value)| Some(octets + 4 + value.len()))?;
+    let whole = Options(options).try_fold(0, |octets, (code, value)| {
+        let fine = code != cookie::OPTION || cookie::is_well_formed(value);
+        fine.then(|| octets + 4 + value.len())
+    })?;
     let edns = ClientEdns { payload: u16::from_be_bytes([high, low]), dnssec_ok: flags & 0x80 != 0 };
     (whole == options.len()).then_some((Some(edns), options))
 }
 
 /// The options of an OPT record (RFC 6891 section 6.1.2), up to the first that is cut short.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Options<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Options<'a> {
@@ -143,7 +147,7 @@ mod tests {
             assert_eq!(scan(&bytes), None, "octet {at} is {octet:#x}");
         }
         let edns = with_edns();
-        for (at, octet) in [(29, 1), (31, 40), (35, 1), (39, 1), (39, 13), (43, 9), (43, 7)] {
+        for (at, octet) in [(29, 1), (31, 40), (35, 1), (39, 2), (39, 13), (43, 9), (43, 7)] {
             let mut bytes = edns.clone();
             bytes[at] = octet;
             assert_eq!(scan(&bytes), None, "octet {at} is {octet:#x}");

@@ -284,7 +284,9 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         assert_eq!((got.destination, got.interface, *got.source.ip()), (group, b, ip("fe80::a")));
         assert_eq!((got.source.port(), got.source.scope_id()), (546, b));
         server.send(&[0; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
-        let payloads: Vec<[u8; 100]> = (1..5).map(|byte| [byte; 100]).collect();
+        // A run of equal ones with a shorter one behind it, and a longer one.
+        let payloads: Vec<Vec<u8>> =
+            [(1, 100), (2, 100), (3, 60), (4, 100)].map(|(byte, length)| vec![byte; length]).into();
         let to = got.source;
         let datagrams: Vec<Outgoing<'_>> =
             payloads.iter().map(|bytes| Outgoing { bytes, to, from: Some((ip("fe80::b"), b)) }).collect();
@@ -302,6 +304,7 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
                 let (datagram, received) = slot.datagram().unwrap();
                 assert_eq!(*received.source.ip(), ip("fe80::b"));
                 assert!(received.truncated && received.destination == ip("fe80::a") && datagram.len() == 10);
+                assert!(datagram.iter().all(|octet| *octet == datagram[0]));
                 bytes.push(datagram[0]);
             }
             assert!(slots[count..].iter().all(|slot| slot.datagram().is_none()));

@@ -282,6 +282,9 @@ pub(crate) struct DnsLoad {
     /// Questions under way at one time, at most 60,000.
     #[arg(long, default_value_t = 100)]
     pub(crate) window: usize,
+    /// Sockets to ask from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sockets: u16,
     /// Ask with EDNS.
     #[arg(long)]
     pub(crate) edns: bool,

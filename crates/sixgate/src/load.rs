@@ -63,9 +63,18 @@ fn slots() -> Vec<Slot> {
 }
 
 /// Waits until there is something to read; whether there is.
-fn readable(socket: &UdpSocket6, patience: Duration) -> io::Result<bool> {
+fn readable(sockets: &[UdpSocket6], patience: Duration) -> io::Result<bool> {
     let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-    Ok(poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
+    let mut all: Vec<_> = sockets.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)).collect();
+    Ok(poll(&mut all, timeout)? > 0)
+}
+
+/// Reads what is there; how many.
+fn receive(socket: &UdpSocket6, slots: &mut [Slot]) -> io::Result<usize> {
+    match socket.recv_batch(slots) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        received => received,
+    }
 }
 
 /// Sends all, waiting where the kernel has no room.
@@ -83,7 +92,8 @@ fn send(socket: &UdpSocket6, mut datagrams: &[Outgoing<'_>]) -> io::Result<()> {
 }
 
 fn run(arguments: &cli::DnsLoad) -> io::Result<Counts> {
-    let socket = open(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))?;
+    let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
+    let sockets = (0..arguments.sockets).map(|_| open(any)).collect::<io::Result<Vec<_>>>()?;
     let mut slots = slots();
     let mut counts = Counts::default();
     // Each ID in use once at most; the free ones wait in a queue, so that a late answer meets no newer question.
@@ -92,25 +102,27 @@ fn run(arguments: &cli::DnsLoad) -> io::Result<Counts> {
     let (mut sent, mut under_way) = (0_u64, 0_usize);
     let began = Instant::now();
     while counts.answered + counts.lost < arguments.queries {
-        let mut queries = Vec::with_capacity(BATCH);
-        while under_way < arguments.window && sent < arguments.queries && queries.len() < BATCH {
-            let Some(id) = free.pop_front() else { break };
-            queries.push(query(id, arguments.first + sent % arguments.names, arguments.edns));
-            if let Some(open) = open.get_mut(usize::from(id)) {
-                *open = true;
+        for socket in &sockets {
+            let share = (arguments.window / sockets.len()).clamp(1, BATCH);
+            let mut queries = Vec::with_capacity(share);
+            while under_way < arguments.window && sent < arguments.queries && queries.len() < share {
+                let Some(id) = free.pop_front() else { break };
+                queries.push(query(id, arguments.first + sent % arguments.names, arguments.edns));
+                if let Some(open) = open.get_mut(usize::from(id)) {
+                    *open = true;
+                }
+                (sent, under_way) = (sent + 1, under_way + 1);
             }
-            sent += 1;
-            under_way += 1;
+            counts.octets_sent += queries.iter().map(|query| query.len() as u64).sum::<u64>();
+            let to = arguments.server;
+            let datagrams: Vec<Outgoing<'_>> =
+                queries.iter().map(|bytes| Outgoing { bytes, to, from: None }).collect();
+            send(socket, &datagrams)?;
         }
-        counts.octets_sent += queries.iter().map(|query| query.len() as u64).sum::<u64>();
-        let to = arguments.server;
-        let datagrams: Vec<Outgoing<'_>> =
-            queries.iter().map(|bytes| Outgoing { bytes, to, from: None }).collect();
-        send(&socket, &datagrams)?;
         if under_way < arguments.window && sent < arguments.queries {
             continue;
         }
-        if !readable(&socket, PATIENCE)? {
+        if !readable(&sockets, PATIENCE)? {
             counts.lost += under_way as u64;
             under_way = 0;
             for (id, open) in open.iter_mut().enumerate().filter(|(_, open)| **open) {
@@ -119,23 +131,21 @@ fn run(arguments: &cli::DnsLoad) -> io::Result<Counts> {
             }
             continue;
         }
-        let count = match socket.recv_batch(&mut slots) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        };
-        for (bytes, _) in slots.iter().take(count).filter_map(Slot::datagram) {
-            let Some(&[high, low, flags, _, _, _, _, answers, ..]) = bytes.first_chunk::<HEADER>() else {
-                continue;
-            };
-            let id = u16::from_be_bytes([high, low]);
-            if let Some(open) = open.get_mut(usize::from(id)).filter(|open| **open) {
-                *open = false;
-                free.push_back(id);
-                under_way -= 1;
-                counts.answered += 1;
-                counts.octets_received += bytes.len() as u64;
-                counts.empty += u64::from(answers == 0 || flags & 0x02 != 0);
+        for socket in &sockets {
+            let count = receive(socket, &mut slots)?;
+            for (bytes, _) in slots.iter().take(count).filter_map(Slot::datagram) {
+                let Some(&[high, low, flags, _, _, _, _, answers, ..]) = bytes.first_chunk::<HEADER>() else {
+                    continue;
+                };
+                let id = u16::from_be_bytes([high, low]);
+                if let Some(open) = open.get_mut(usize::from(id)).filter(|open| **open) {
+                    *open = false;
+                    free.push_back(id);
+                    under_way -= 1;
+                    counts.answered += 1;
+                    counts.octets_received += bytes.len() as u64;
+                    counts.empty += u64::from(answers == 0 || flags & 0x02 != 0);
+                }
             }
         }
     }
@@ -162,16 +172,13 @@ fn query(id: u16, number: u64, edns: bool) -> Vec<u8> {
 }
 
 fn serve(address: SocketAddrV6) -> io::Result<std::convert::Infallible> {
-    let socket = open(address)?;
+    let sockets = [open(address)?];
+    let [socket] = &sockets;
     print("ready\n");
     let mut slots = slots();
     loop {
-        readable(&socket, Duration::from_hours(1))?;
-        let count = match socket.recv_batch(&mut slots) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        };
+        readable(&sockets, Duration::from_hours(1))?;
+        let count = receive(socket, &mut slots)?;
         let received = slots.iter().take(count).filter_map(Slot::datagram);
         let answers: Vec<_> = received
             .filter_map(|(bytes, from)| Some((answer_to(bytes)?, from.source, from.destination)))

@@ -110,6 +110,7 @@ pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
     pub(super) dns64: Option<Spanned<String>>,
+    pub(super) rate_limit: Option<bool>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

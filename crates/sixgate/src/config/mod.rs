@@ -14,7 +14,7 @@ mod v4;
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use nat64::Nat64;
-pub(crate) use v4::{Ipv4, Pilot};
+pub(crate) use v4::{LanIpv4, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -151,7 +151,7 @@ pub(crate) struct Lan {
     pub(crate) captive_portal: Option<String>,
     pub(crate) pref64: Option<Ipv6Net>,
     /// None: DHCPv4 is not served there.
-    pub(crate) ipv4: Option<Ipv4>,
+    pub(crate) ipv4: Option<LanIpv4>,
 }
 
 /// RFC 4191 section 2.1.
@@ -171,6 +171,8 @@ pub(crate) struct Dns {
     pub(crate) upstreams: Vec<Endpoint>,
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
+    /// Replies to addresses that have proved nothing are limited.
+    pub(crate) rate_limit: bool,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -392,7 +394,7 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
-        self.check_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
+        self.check_lan_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
         let pilot = self.pilot(file.pilot, &lans);
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
@@ -554,7 +556,7 @@ impl Reader<'_> {
                 fits
             })
         });
-        let ipv4 = self.ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
+        let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -619,7 +621,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, hosts }
+        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

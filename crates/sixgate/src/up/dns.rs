@@ -1,13 +1,14 @@
 //! The edge of the DNS forwarder: connections of clients, sockets to upstream resolvers.
 
 use super::event::{Event, Sender};
+use super::queries::Connection;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sixgate_dns::{Token, Transport};
+use sixgate_dns::{Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,9 +35,9 @@ const MOST_PIPELINED: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     /// A datagram came in on a LAN, for one of our addresses.
-    Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32 },
+    Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32, ticket: Ticket },
     /// A connection on a LAN, by its number.
-    Tcp { lan: usize, connection: u64 },
+    Tcp { lan: usize, connection: u64, ticket: Ticket },
 }
 
 /// Sockets to upstream resolvers, one for each question under way.
@@ -130,7 +131,7 @@ pub(crate) async fn serve(
 ) {
     let mut all: Vec<Served> = Vec::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors: accepting again at once would spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -148,8 +149,7 @@ pub(crate) async fn serve(
         let asked = Rc::new(Cell::new(Instant::now()));
         let heard = Rc::clone(&asked);
         let task = spawn_local(async move {
-            let peer = Peer::Tcp { lan, connection };
-            let _ = converse(stream, peer, connection, &heard, &events).await;
+            let _ = converse(stream, from.ip(), (lan, connection), &heard, &events).await;
             let _ = events.send(Event::DnsClosed { connection }).await;
         });
         all.push(Served { connection, task: task.abort_handle(), asked });
@@ -159,19 +159,20 @@ pub(crate) async fn serve(
 /// Reads queries and writes replies of one connection, each as it comes: a slow answer holds up no other.
 async fn converse(
     stream: TcpStream,
-    peer: Peer,
-    connection: u64,
+    source: IpAddr,
+    (lan, connection): (usize, u64),
     heard: &Cell<Instant>,
     events: &Sender,
 ) -> io::Result<()> {
     let (replies, mut waiting) = mpsc::channel(MOST_PIPELINED);
     let (mut reading, mut writing) = stream.into_split();
-    let _ = events.send(Event::DnsConnected { connection, replies }).await;
+    let client = Connection { source, replies };
+    let _ = events.send(Event::DnsConnected { lan, connection, client }).await;
     let read = async {
         loop {
             let bytes = tokio::time::timeout(IDLE, receive(&mut reading)).await??;
             heard.set(Instant::now());
-            let _ = events.send(Event::DnsQuery { peer, bytes }).await;
+            let _ = events.send(Event::DnsQuery { lan, connection, bytes }).await;
         }
     };
     let write = async {
@@ -179,6 +180,7 @@ async fn converse(
             let bytes: Vec<u8> = bytes;
             tokio::time::timeout(IDLE, send(&mut writing, &bytes)).await??;
         }
+        // The engine let the client go.
         Ok(())
     };
     tokio::select! { done = read => done, done = write => done }

@@ -10,6 +10,7 @@ use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
+use super::queries::{Connection, Queries};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
 use super::v4::{self, V4};
@@ -28,7 +29,6 @@ use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
 const SETTING: u64 = 1 << 63;
@@ -73,7 +73,8 @@ pub(crate) struct Engine {
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Observer>,
     pub(crate) upstreams: Upstreams,
-    pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
+    pub(crate) queries: Queries,
+    pub(crate) connections: HashMap<u64, Connection>,
     /// Sockets that were found in the kernel's table.
     pub(crate) listeners: Vec<String>,
     pub(crate) plan: Plan,
@@ -180,20 +181,10 @@ impl Engine {
                 self.server_actions(actions);
             }
             Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
-            Event::DnsQuery { peer, bytes } => {
-                let (transport, lan) = match peer {
-                    Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
-                    Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
-                };
-                if let Peer::Udp { source, .. } = peer {
-                    self.census_dns(lan, *source.ip(), &bytes);
-                }
-                let share = u32::try_from(lan).unwrap_or(u32::MAX);
-                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
-                let mut actions = Vec::new();
-                self.forwarder.handle_query(now, client, &bytes, &self.names, &mut actions);
-                self.dns_actions(actions);
+            Event::DnsReadable { lan, drained } => {
+                let _ = drained.send(self.read_queries(lan));
             }
+            Event::DnsQuery { lan, connection, bytes } => self.query_on(lan, connection, &bytes),
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
                 if let Some((from, bytes)) = answer {
@@ -204,9 +195,7 @@ impl Engine {
                 }
                 self.dns_actions(actions);
             }
-            Event::DnsConnected { connection, replies } => {
-                self.connections.insert(connection, replies);
-            }
+            Event::DnsConnected { lan, connection, client } => self.connected(lan, connection, client),
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
@@ -331,29 +320,6 @@ impl Engine {
                     self.delegated.remove(&prefix);
                     self.changed = true;
                 }
-            }
-        }
-    }
-
-    fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
-        for action in actions {
-            match action {
-                sixgate_dns::Action::Reply { client, bytes } => match client.peer {
-                    Peer::Udp { lan, source, destination, interface } => {
-                        self.census_dns(lan, *source.ip(), &bytes);
-                        self.sockets.send_dns(lan, source, (destination, interface), &bytes);
-                    }
-                    Peer::Tcp { connection, .. } => {
-                        // A connection that does not read its replies loses them; it has asked for too much.
-                        if let Some(replies) = self.connections.get(&connection) {
-                            let _ = replies.try_send(bytes);
-                        }
-                    }
-                },
-                sixgate_dns::Action::Query { token, upstream, transport, bytes } => {
-                    self.upstreams.query(token, upstream, transport, bytes);
-                }
-                sixgate_dns::Action::Done { token } => self.upstreams.done(token),
             }
         }
     }

@@ -16,6 +16,7 @@ mod permission;
 mod persist;
 mod plan;
 mod problems;
+mod queries;
 mod reload;
 mod resolv;
 mod sandbox;

@@ -43,6 +43,7 @@ impl Engine {
         self.set_dns64();
         self.set_census();
         self.reload_v4();
+        self.queries.set_limited(self.config.dns.rate_limit);
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
     }

@@ -72,6 +72,7 @@ impl Engine {
             self.server_actions(actions);
         }
         self.settle_names();
+        self.settle_queries();
         self.settle_firewall();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);

@@ -1,12 +1,13 @@
 //! Every socket of `up`: opened with what it needs and no more, read by a task each, verified in the kernel's table.
 
-use super::dns::{self, Peer};
+use super::dns;
 use super::event::{Event, Sender, Side};
 use super::v4::Edge;
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
-    self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6, icmp6, tcp_listener, udp6,
+    self, Icmp6Options, Icmp6Socket, Outgoing, Received, Slot, Udp6Options, UdpSocket6, icmp6, tcp_listener,
+    udp6,
 };
 use sixgate_wire::{dhcpv6, ndp};
 use std::io;
@@ -14,6 +15,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 /// Longest datagram that is read, in octets: jumbo frames fit. A longer one is cut, and then its parser refuses it.
@@ -33,6 +35,9 @@ pub(crate) enum SocketsError {
     #[error("cannot wait for a socket: {0}")]
     Register(#[from] io::Error),
 }
+
+/// A DNS reply: the LAN, to whom, from which address and interface, the message.
+pub(crate) type Reply = (usize, SocketAddrV6, (Ipv6Addr, u32), Vec<u8>);
 
 /// A socket that the runtime waits for.
 pub(crate) type Watched<S> = Rc<AsyncFd<S>>;
@@ -191,10 +196,33 @@ impl Sockets {
         }
     }
 
-    /// Sends a DNS reply from the address that was asked.
-    pub(crate) fn send_dns(&self, lan: usize, to: SocketAddrV6, from: (Ipv6Addr, u32), bytes: &[u8]) {
-        if let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) {
-            tell(udp.get_ref().send(bytes, to, Some(from)), "DNS", *to.ip());
+    /// Reads DNS queries that wait, as many as there are slots; how many there were.
+    pub(crate) fn receive_dns(&self, lan: usize, slots: &mut [Slot]) -> usize {
+        let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return 0 };
+        match udp.get_ref().recv_batch(slots) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            // An error that was pending on the socket (a link that went down): the next read is fine, and the reading
+            // task comes again.
+            Err(error) => {
+                tracing::debug!(%error, "a socket says");
+                0
+            }
+        }
+    }
+
+    /// Sends DNS replies, each from the address that was asked.
+    pub(crate) fn send_dns(&self, lan: usize, replies: &[Reply]) {
+        let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return };
+        let mut datagrams: &[Outgoing<'_>] = &(replies.iter())
+            .map(|(_, to, from, bytes)| Outgoing { bytes, to: *to, from: Some(*from) })
+            .collect::<Vec<_>>();
+        while let Some(first) = datagrams.first() {
+            let sent = udp.get_ref().send_batch(datagrams);
+            // Without room for one more, or a way to the first, that one is lost: its client asks again.
+            let count = *sent.as_ref().unwrap_or(&1);
+            tell(sent.map(|_| ()), "DNS", *first.to.ip());
+            datagrams = datagrams.get(count.max(1)..).unwrap_or_default();
         }
     }
 }
@@ -256,15 +284,7 @@ fn open_lan(
         // Clients over IPv4 have mapped addresses here.
         let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);
         let udp = Rc::new(watched(udp6(&options)?)?);
-        read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::DnsQuery {
-            peer: Peer::Udp {
-                lan: index,
-                source: received.source,
-                destination: received.destination,
-                interface: received.interface,
-            },
-            bytes,
-        });
+        watch_queries(Rc::clone(&udp), index, events.clone());
         let tcp = tcp_listener(any(DNS), Some(&interface.name), ipv4)?;
         let kept = tcp.as_fd().try_clone_to_owned()?;
         tcp.set_nonblocking(true)?;
@@ -326,6 +346,23 @@ pub(crate) fn read<S: AsRawFd + 'static>(
                     Ok(Err(error)) => tracing::debug!(%error, "a socket says"),
                     Err(_would_block) => break,
                 }
+            }
+        }
+    });
+}
+
+/// Tells the engine of queries that wait, and goes on when it has read them.
+fn watch_queries(socket: Watched<UdpSocket6>, lan: usize, events: Sender) {
+    spawn_local(async move {
+        while let Ok(mut ready) = socket.readable().await {
+            let (drained, answer) = oneshot::channel();
+            if events.send(Event::DnsReadable { lan, drained }).await.is_err() {
+                return;
+            }
+            match answer.await {
+                Ok(true) => ready.clear_ready(),
+                Ok(false) => {}
+                Err(_) => return,
             }
         }
     });

@@ -10,6 +10,7 @@ use super::lan::Lan;
 use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
+use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::v4::V4;
@@ -194,6 +195,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    // Not the same: whoever learns one must not know the other.
+    let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     let listener = control.take();
@@ -304,6 +307,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         neighbours: Neighbours::default(),
         census: None,
         upstreams: Upstreams::new(events.clone()),
+        queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
         listeners,
         plan: Plan::default(),

@@ -220,8 +220,10 @@ impl Engine {
             ("dns64-withheld", c.dns64_withheld),
             ("cached", c.cached),
         ]
+        .into_iter()
+        .chain(self.queries.counters())
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .collect()
     }
 }
 

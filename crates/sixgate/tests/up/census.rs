@@ -39,7 +39,7 @@ fn segment(name: &str) -> Segment {
     for host in [&laptop, &phone, &printer] {
         lan.attach(host, "eth0").unwrap();
     }
-    printer.sysctl("net.ipv6.conf.eth0.disable_ipv6", "1").unwrap();
+    printer.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1").unwrap();
     isp.add_address_nodad("cust0", net(&format!("{ISP}/64"))).unwrap();
     gw.set_accept_ra("wan0", sixgate_lab::AcceptRa::Never).unwrap();
     let arguments = [

@@ -20,7 +20,7 @@ const REMEDY: &str =
 
 /// IPv4 on a LAN.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ipv4 {
+pub(crate) struct LanIpv4 {
     /// Our address, with the subnet's length.
     pub(crate) address: Ipv4Net,
     /// First and last address to lease; `None` stands for all of the subnet's.
@@ -51,12 +51,12 @@ impl Default for Pilot {
 
 impl Reader<'_> {
     /// What a LAN's keys say of IPv4; `None` where it has none.
-    pub(super) fn ipv4(
+    pub(super) fn lan_ipv4(
         &mut self,
         address: Option<Spanned<String>>,
         range: Option<Spanned<String>>,
         lease: Option<Spanned<file::Seconds>>,
-    ) -> Option<Ipv4> {
+    ) -> Option<LanIpv4> {
         let Some(address) = address else {
             let alone =
                 [("lan.ipv4-range", range.map(|r| r.span())), ("lan.ipv4-lease", lease.map(|l| l.span()))];
@@ -76,7 +76,7 @@ impl Reader<'_> {
         let lease = self.seconds(lease, "lan.ipv4-lease", LEASE, SHORTEST_LEASE, u64::from(u32::MAX) - 1);
         let address = self.ipv4_address(&address)?;
         let range = range.and_then(|range| self.ipv4_range(&range, address));
-        Some(Ipv4 { address, range, lease })
+        Some(LanIpv4 { address, range, lease })
     }
 
     fn ipv4_address(&mut self, text: &Spanned<String>) -> Option<Ipv4Net> {
@@ -138,7 +138,7 @@ impl Reader<'_> {
     }
 
     /// No two LANs share a subnet, and the translator's pool is none of them.
-    pub(super) fn check_ipv4(&mut self, lans: &[(Lan, Range<usize>)], pool: Option<Ipv4Net>) {
+    pub(super) fn check_lan_ipv4(&mut self, lans: &[(Lan, Range<usize>)], pool: Option<Ipv4Net>) {
         let overlap = |a: Ipv4Net, b: Ipv4Net| a.contains(&b.network()) || b.contains(&a.network());
         let mut seen: Vec<(Ipv4Net, String)> =
             pool.map(|pool| (pool, "nat64.pool".to_owned())).into_iter().collect();

@@ -8,6 +8,7 @@ mod watch;
 
 pub(crate) use judge::Seen;
 
+use super::dns::Peer;
 use super::engine::Engine;
 use super::event::Sender;
 use super::neighbours::Mac;
@@ -342,14 +343,21 @@ impl Engine {
     }
 
     /// A message of DNS came from a host on a LAN, or goes to it.
-    pub(crate) fn census_dns(&mut self, lan: usize, host: Ipv6Addr, bytes: &[u8]) {
-        let now = self.now();
+    pub(crate) fn census_dns(&mut self, peer: Peer, bytes: &[u8]) {
         let Some(observer) = &mut self.census else { return };
+        let (lan, host) = match peer {
+            Peer::Udp { lan, source, .. } => (lan, Endpoint::new(*source.ip())),
+            Peer::Tcp { lan, connection, .. } => match self.connections.get(&connection) {
+                Some(client) => (lan, Endpoint::new(client.source)),
+                None => return,
+            },
+        };
         let Some(told) = told(bytes) else { return };
+        let now = self.clock.now();
         let prefix = prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64));
-        let address = Endpoint::new(host).address();
-        let mac = match self.neighbours.host(lan, host) {
-            Some(mac) => Some(mac),
+        let address = host.address();
+        let mac = match host.ipv6() {
+            Some(address) => self.neighbours.host(lan, address),
             None => observer.hosts.get(&(lan, address)).copied(),
         };
         if let Some(mac) = mac {

@@ -32,7 +32,7 @@ impl Edge {
         let udp = Rc::new(watched(udp6(&options(&interface.name))?)?);
         read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::Dhcp4 {
             lan,
-            source: received.source.ip().to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
+            source: *received.source.ip(),
             bytes,
         });
         Ok(Self { udp, frames: frames(&interface.name, interface.index)?, interface: interface.index })

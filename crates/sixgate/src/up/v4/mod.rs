@@ -27,7 +27,7 @@ use sixgate_linux::route::Netlink;
 use sixgate_store::{Change, Snapshot, Submit};
 use sixgate_wire::dhcpv4::{BOOTREQUEST, ClientId, Message};
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -165,8 +165,9 @@ impl Engine {
     }
 
     /// A datagram to port 67 came in on a LAN.
-    pub(crate) fn handle_v4(&mut self, lan: usize, source: Ipv4Addr, bytes: &[u8]) {
+    pub(crate) fn handle_v4(&mut self, lan: usize, source: Ipv6Addr, bytes: &[u8]) {
         let now = self.now();
+        let Some(source) = source.to_ipv4_mapped() else { return };
         let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
         let mut actions = Actions::new();
         self.v4.server.handle(now, &Datagram { link: &link, source, bytes }, &mut actions);

@@ -1,0 +1,208 @@
+//! DNS queries of the LANs, from the datagram or the connection to the reply.
+//!
+//! Datagrams are read, answered and sent in batches by the engine itself: the reading task only says that there are some,
+//! so that a query costs neither a copy nor a place in the queue of events, and waits in the kernel while others are busy.
+
+use super::dns::Peer;
+use super::engine::Engine;
+use super::lan::Lan;
+use ipnet::IpNet;
+use sixgate_dns::{Action, Client, Config, Gate, Ticket, Transport, limits, udp_limit};
+use sixgate_linux::socket::Slot;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Datagrams in one batch.
+const BATCH: usize = 32;
+/// Batches that are answered before it is somebody else's turn.
+const TURNS: usize = 4;
+/// Longest query that is read, in octets: what is longer is cut, and then its parser refuses it.
+const LONGEST: usize = 4096;
+
+/// A connection that replies go to.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) source: IpAddr,
+    pub(crate) replies: mpsc::Sender<Vec<u8>>,
+}
+
+/// What answering takes beside the forwarder and the names.
+pub(crate) struct Queries {
+    gate: Gate,
+    /// The networks of each LAN: who may ask there.
+    inside: Vec<Vec<IpNet>>,
+    /// Queries and connections from elsewhere.
+    outside: u64,
+    slots: Vec<Slot>,
+    replies: Vec<(Peer, Vec<u8>)>,
+}
+
+impl Queries {
+    /// `secret` is that of the cookies.
+    pub(crate) fn new(secret: [u8; 16], limited: bool) -> Self {
+        Self {
+            gate: Gate::new(secret, limited.then(limits)),
+            inside: Vec::new(),
+            outside: 0,
+            slots: (0..BATCH).map(|_| Slot::new(LONGEST)).collect(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// The configuration was read again.
+    pub(crate) fn set_limited(&mut self, limited: bool) {
+        self.gate.set_limits(limited.then(limits));
+    }
+
+    /// What was counted, by name.
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 4] {
+        let c = self.gate.counters();
+        [
+            ("outside", self.outside),
+            ("cookies", c.known),
+            ("limited-cut", c.slipped),
+            ("limited-dropped", c.limited),
+        ]
+    }
+
+    /// Whether `source` belongs to the LAN. An answer to anybody else is one for an attacker (RFC 5358).
+    fn admits(&mut self, lan: usize, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        let link_local = match source {
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+            _ => false,
+        };
+        let inside = link_local
+            || self.inside.get(lan).is_some_and(|networks| networks.iter().any(|net| net.contains(&source)));
+        self.outside += u64::from(!inside);
+        inside
+    }
+}
+
+impl Engine {
+    /// The networks of the LANs changed.
+    pub(crate) fn settle_queries(&mut self) {
+        let networks = |(index, lan): (usize, &Lan)| {
+            let shared = lan.share.prefixes.iter().map(|prefix| IpNet::from(prefix.net));
+            // Hosts keep deprecated addresses for a while.
+            let told = lan.router.advertised().into_iter().map(|told| IpNet::from(told.prefix));
+            let behind = self.delegated.iter().filter(|(_, (_, on))| *on == index);
+            let ipv4 = lan.config.ipv4.as_ref().map(|ipv4| IpNet::from(ipv4.address.trunc()));
+            shared.chain(told).chain(behind.map(|(prefix, _)| IpNet::from(*prefix))).chain(ipv4).collect()
+        };
+        self.queries.inside = self.lans.iter().enumerate().map(networks).collect();
+    }
+
+    /// Datagrams wait on a LAN's socket: answers a few batches of them. Whether none is left.
+    pub(crate) fn read_queries(&mut self, lan: usize) -> bool {
+        let now = self.now();
+        let mut slots = std::mem::take(&mut self.queries.slots);
+        let mut count = BATCH;
+        for _ in 0..TURNS {
+            count = self.sockets.receive_dns(lan, &mut slots);
+            for (bytes, received) in slots.iter().take(count).filter_map(Slot::datagram) {
+                let source = IpAddr::from(*received.source.ip());
+                if received.truncated || !self.queries.admits(lan, source) {
+                    continue;
+                }
+                let ticket = self.queries.gate.admit(now, source, Transport::Udp, bytes);
+                let peer = Peer::Udp {
+                    lan,
+                    source: received.source,
+                    destination: received.destination,
+                    interface: received.interface,
+                    ticket,
+                };
+                self.query(now, peer, &ticket, bytes);
+            }
+            self.send_replies();
+            if count < BATCH {
+                break;
+            }
+        }
+        self.queries.slots = slots;
+        count < BATCH
+    }
+
+    /// A client connected; whoever is not of the LAN is let go.
+    pub(crate) fn connected(&mut self, lan: usize, connection: u64, client: Connection) {
+        if self.queries.admits(lan, client.source) {
+            self.connections.insert(connection, client);
+        }
+    }
+
+    /// A query came on a connection.
+    pub(crate) fn query_on(&mut self, lan: usize, connection: u64, bytes: &[u8]) {
+        let Some(client) = self.connections.get(&connection) else { return };
+        let now = self.now();
+        let ticket = self.queries.gate.admit(now, client.source, Transport::Tcp, bytes);
+        self.query(now, Peer::Tcp { lan, connection, ticket }, &ticket, bytes);
+        self.send_replies();
+    }
+
+    fn query(&mut self, now: Duration, peer: Peer, ticket: &Ticket, bytes: &[u8]) {
+        self.census_dns(peer, bytes);
+        let (transport, lan) = match peer {
+            Peer::Udp { lan, .. } => (Transport::Udp, lan),
+            Peer::Tcp { lan, .. } => (Transport::Tcp, lan),
+        };
+        let share = u32::try_from(lan).unwrap_or(u32::MAX);
+        let client = Client { peer, transport, udp_limit: udp_limit(&Config::default(), ticket), share };
+        let mut actions = Vec::new();
+        self.forwarder.handle_query(now, client, bytes, &self.names, &mut actions);
+        self.carry_out(actions);
+    }
+
+    /// Does what the forwarder says.
+    pub(crate) fn dns_actions(&mut self, actions: Vec<Action<Peer>>) {
+        self.carry_out(actions);
+        self.send_replies();
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action<Peer>>) {
+        for action in actions {
+            match action {
+                Action::Reply { client, bytes } => {
+                    self.census_dns(client.peer, &bytes);
+                    self.queries.replies.push((client.peer, bytes));
+                }
+                Action::Query { token, upstream, transport, bytes } => {
+                    self.upstreams.query(token, upstream, transport, bytes);
+                }
+                Action::Done { token } => self.upstreams.done(token),
+            }
+        }
+    }
+
+    fn send_replies(&mut self) {
+        let now = self.now();
+        let mut replies = std::mem::take(&mut self.queries.replies);
+        let mut datagrams = Vec::with_capacity(replies.len());
+        for (peer, mut bytes) in replies.drain(..) {
+            match peer {
+                Peer::Udp { lan, source, destination, interface, ticket } => {
+                    if self.queries.gate.finish(now, (*source.ip()).into(), &ticket, &mut bytes) {
+                        datagrams.push((lan, source, (destination, interface), bytes));
+                    }
+                }
+                Peer::Tcp { connection, ticket, .. } => {
+                    // A connection that does not read its replies loses them; it has asked for too much.
+                    if let Some(client) = self.connections.get(&connection)
+                        && self.queries.gate.finish(now, client.source, &ticket, &mut bytes)
+                    {
+                        let _ = client.replies.try_send(bytes);
+                    }
+                }
+            }
+        }
+        self.queries.replies = replies;
+        // Those that can pass the kernel as one side by side.
+        datagrams.sort_by_key(|(lan, to, _, bytes)| (*lan, *to, std::cmp::Reverse(bytes.len())));
+        for of_one_lan in datagrams.chunk_by(|(lan, ..), (other, ..)| lan == other) {
+            if let Some((lan, ..)) = of_one_lan.first() {
+                self.sockets.send_dns(*lan, of_one_lan);
+            }
+        }
+    }
+}

@@ -248,7 +248,7 @@ fn forward(bytes: &[u8], dns64: Option<sixgate_dns::Dns64>) {
     forwarder.set_upstreams(&upstreams);
     let lan: Vec<_> = ["2001:db8:0:1::/64".parse().expect("a prefix")].into();
     let mut names = Names::new(&lan);
-    let _ = names.set(b"holder", "printer", &[Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9)]);
+    let _ = names.set(b"holder", "printer", &[Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9).into()]);
     let mut now = Duration::from_secs(START);
     let mut open: Vec<(Token, Endpoint, Vec<u8>)> = Vec::new();
     let mut script = Script { rest: bytes };

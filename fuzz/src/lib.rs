@@ -7,6 +7,7 @@ mod cores;
 mod kit;
 mod packets;
 mod server_v4;
+mod watched;
 mod xlat;
 
 pub use client::client;
@@ -15,6 +16,7 @@ pub use cores::{dns, server};
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
+pub use watched::watched;
 pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
@@ -32,4 +34,5 @@ pub const TARGETS: &[Target] = &[
     ("endpoint", endpoint),
     ("connect", connect),
     ("xlat", xlat),
+    ("watched", watched),
 ];

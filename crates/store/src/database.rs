@@ -12,6 +12,8 @@ use std::time::Duration;
 const LAYOUTS: [&str; 2] = [SCHEMA, crate::v4::SCHEMA];
 /// The latest: the number of the above.
 const LAYOUT: i64 = 2;
+/// How long a writer waits for others.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// "6gat": marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x3667_6174;
 
@@ -102,7 +104,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(lost)?;
     // A reader that recovers the log may hold it for a moment.
-    connection.busy_timeout(Duration::from_secs(5)).map_err(lost)?;
+    connection.busy_timeout(BUSY).map_err(lost)?;
     // Nothing is written before it is known to be whole: to close it would move the log into the damaged file, and
     // delete the log.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(lost)?;

@@ -1,5 +1,6 @@
 //! The thread that writes: it gathers what was submitted into transactions and tells what became of them.
 
+use crate::database::BUSY;
 use crate::{Change, Config, OnCommit, StoreError, Submission, Tally, history, rows};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::VecDeque;
@@ -138,8 +139,11 @@ impl Writer {
         if !self.tally.scrub.swap(false, Ordering::Relaxed) {
             return;
         }
+        // Not waited for: leases are next.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
         let busy =
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let _ = self.connection.busy_timeout(BUSY);
         if !matches!(busy, Ok(0)) {
             self.tally.scrub.store(true, Ordering::Relaxed);
         }

@@ -144,3 +144,115 @@ fn is_self_assigned(address: IpAddr) -> bool {
     // 169.254.0.0/16, mapped.
     matches!(Endpoint::new(address).octets(), [.., 0xff, 0xff, 169, 254, _, _])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sixgate_dns::Told;
+    use std::time::Duration;
+
+    const MAC: Mac = [2, 0, 0, 0, 0, 1];
+    const FAR: &str = "198.51.100.10";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn told(book: &mut Book, kind: u16, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|text| ip(text)).collect();
+        let told = Told { reply: true, exists: true, name: "name.example".to_owned(), kind, addresses };
+        book.hear(Duration::ZERO, MAC, &told, Some(Prefix::WELL_KNOWN));
+    }
+
+    fn over_ipv4(book: &Book, translated: bool, remembers: bool) -> Verdict {
+        flow(book, MAC, (4, ip(FAR), 80), (Some(Prefix::WELL_KNOWN), translated), remembers)
+    }
+
+    #[test]
+    fn what_ipv6_could_have_done_is_no_need() {
+        let name = || "name.example".to_owned();
+        let mut book = Book::default();
+        // A number.
+        assert_eq!(
+            over_ipv4(&book, true, true),
+            Verdict::Need(NeedKind::Address, "198.51.100.10:80".to_owned())
+        );
+        assert_eq!(over_ipv4(&book, true, false), Verdict::Nothing, "it may have been told before a restart");
+        // By A alone, whoever translates.
+        told(&mut book, 1, &[FAR]);
+        assert_eq!(over_ipv4(&book, true, true), Verdict::Need(NeedKind::NameByIpv4, name()));
+        // No IPv6 address: a need where nobody translates.
+        told(&mut book, 28, &[]);
+        assert_eq!(over_ipv4(&book, false, true), Verdict::Need(NeedKind::Name, name()));
+        assert_eq!(over_ipv4(&book, true, true), Verdict::Nothing);
+        // Both, or through a NAT64: it did not wait.
+        for address in ["2001:db8::1", "64:ff9b::c633:640a"] {
+            told(&mut book, 28, &[address]);
+            assert_eq!(over_ipv4(&book, false, true), Verdict::Nothing);
+        }
+    }
+
+    #[test]
+    fn who_makes_its_own_addresses_translates() {
+        let mut book = Book::default();
+        let through = |book: &Book, remembers| {
+            flow(book, MAC, (6, ip("64:ff9b::c633:640a"), 443), (Some(Prefix::WELL_KNOWN), true), remembers)
+        };
+        assert_eq!(through(&book, true), Verdict::Sighting(Sighting::Translated));
+        assert_eq!(through(&book, false), Verdict::Nothing);
+        // Of an A record, it is its own translation still.
+        told(&mut book, 1, &[FAR]);
+        assert_eq!(through(&book, true), Verdict::Sighting(Sighting::Translated));
+        told(&mut book, 28, &["64:ff9b::c633:640a"]);
+        assert_eq!(through(&book, true), Verdict::Sighting(Sighting::Reached));
+        let native = (6, ip("2001:db8::1"), 443);
+        assert_eq!(flow(&book, MAC, native, (Some(Prefix::WELL_KNOWN), true), true), Verdict::Nothing);
+        assert_eq!(flow(&book, MAC, native, (None, false), true), Verdict::Nothing);
+    }
+
+    #[test]
+    fn addresses_of_ones_own_making_are_no_neighbours() {
+        assert!(is_neighbour(ip("192.168.7.2"), ip("192.168.7.3")));
+        assert!(!is_neighbour(ip("169.254.1.1"), ip("192.168.7.3")));
+        assert!(!is_neighbour(ip("192.168.7.2"), ip("169.254.1.1")));
+    }
+
+    #[test]
+    fn names_tell_of_their_askers() {
+        for (text, said) in [
+            ("ipv4only.arpa", Some(Sighting::Discovers)),
+            ("_dns.resolver.arpa", Some(Sighting::Encrypts)),
+            ("captive.apple.com", Some(Sighting::Is(Family::Apple))),
+            ("www.example", None),
+        ] {
+            assert_eq!(name(text), said);
+        }
+    }
+
+    fn nd(kind: u8, source: &str, target: &str, hop_limit: u8) -> Option<Seen> {
+        let octets = |text: &str| match ip(text) {
+            IpAddr::V6(address) => address.octets(),
+            other => panic!("{other}"),
+        };
+        let mut message = vec![kind, 0, 0, 0, 0, 0, 0, 0];
+        if kind != 133 {
+            message.extend_from_slice(&octets(target));
+        }
+        let mut frame = [&[0xff; 6][..], &MAC, &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 24, 58, hop_limit]].concat();
+        frame.extend_from_slice(&octets(source));
+        frame.extend_from_slice(&octets("ff02::1"));
+        frame.extend_from_slice(&message);
+        read(&frame)
+    }
+
+    #[test]
+    fn neighbour_discovery_tells_whose_an_address_is() {
+        let has = |address: &str| Some(Seen::Address { mac: MAC, address: ip(address) });
+        assert_eq!(nd(135, "::", "2001:db8::7", 255), has("2001:db8::7"), "it only asks for it yet");
+        assert_eq!(nd(135, "2001:db8::7", "2001:db8::1", 255), has("2001:db8::7"));
+        assert_eq!(nd(136, "fe80::7", "2001:db8::7", 255), has("2001:db8::7"));
+        assert_eq!(nd(133, "fe80::7", "::", 255), has("fe80::7"));
+        assert_eq!(nd(133, "::", "::", 255), None);
+        assert_eq!(nd(136, "fe80::7", "2001:db8::7", 254), None, "a router passed it on");
+    }
+}

@@ -60,7 +60,8 @@ What it cannot show:
 - Watching is not trying. However long nothing but IPv6 was needed, no more than 90 % is said of it; only a client that was told
   to do without IPv4 (option 108) and did is believed more, and one that failed is believed less.
 - Names that are asked of another resolver, encrypted or not, are not seen: what is then reached over IPv4 counts as an
-  address by number. Traffic that does not pass this gateway is seen by its ARP alone.
+  address by number. Traffic that does not pass this gateway is seen by its ARP alone: where another machine routes IPv4, whoever
+  asks for that machine counts as needing a neighbour.
 - Of UDP over IPv4 one packet in 16 is looked at, of TCP the first of each connection.
 - FAMILY is a guess from how a client asks (DHCP options, vendor class, connectivity checks). It is not proof.
 - A hardware address that is made up (*) may be another tomorrow, and its client counted twice: the line for those whose address is

@@ -83,7 +83,7 @@ fn need(kind: &str) -> &str {
     match kind {
         "name" => "name without IPv6",
         "name-asked-by-ipv4" => "name asked for by IPv4 alone",
-        "address" => "address by number, or by another resolver",
+        "address" => "address by number",
         "neighbour" => "neighbour on the LAN",
         other => other,
     }

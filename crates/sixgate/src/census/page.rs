@@ -12,7 +12,7 @@ const STYLE: &str = "\
 font:1rem/1.5 system-ui,sans-serif}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}p.soft,small,figcaption{color:var(--soft)}\
 .big{font-size:1.8rem;font-weight:600}ul{padding-left:1.2rem}table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;padding:.3rem .5rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}\
-th{color:var(--soft);font-weight:600}figure{margin:0}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}\
+th{color:var(--soft);font-weight:600}figure{margin:0;max-width:36rem}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}\
 .bar{position:relative;height:.6rem;min-width:6rem;border:1px solid var(--line);border-radius:.3rem;overflow:hidden}\
 .bar i{position:absolute;top:0;bottom:0;background:var(--soft);opacity:.45}.bar b{position:absolute;top:0;bottom:0;width:2px;background:var(--fg)}\
 .ready{color:var(--good)}\
@@ -119,8 +119,8 @@ fn row(client: &Client) -> String {
 }
 
 /// Size of the picture, and what is left of it for the curve.
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 200.0;
+const WIDTH: f64 = 400.0;
+const HEIGHT: f64 = 180.0;
 const LEFT: f64 = 34.0;
 const BOTTOM: f64 = 22.0;
 const TOP: f64 = 8.0;

@@ -19,10 +19,16 @@ pub(super) fn table(census: &Census) -> String {
     let mut rows = vec![header.map(str::to_owned)];
     rows.extend(census.clients.iter().map(|client| row(client, census.now)));
     let mut out = columns(&rows);
+    if census.clients.iter().any(|client| client.randomised) {
+        let _ = writeln!(out, "  * its hardware address is made up: it may have been counted before");
+    }
     let report = &census.report;
     let _ = writeln!(out, "\nof {} could live without IPv4 today:", clients(report.ready.of));
     let _ = writeln!(out, "  {}", share(&report.ready));
-    let _ = writeln!(out, "  {} of those whose hardware address is not made up", share(&report.ready_stable));
+    if report.ready_stable.of > 0 {
+        let stable = share(&report.ready_stable);
+        let _ = writeln!(out, "  {stable} of those whose hardware address is not made up");
+    }
     for line in &report.lines {
         let _ = writeln!(out, "  {}", stands(line));
     }
@@ -179,11 +185,11 @@ pub(super) mod tests {
             "0123456789abcdef",
             "embedded *",
             "0 % to 79 %",
-            "address by number, or by another resolver (2)",
+            "address by number (2)",
+            "* its hardware address is made up",
             "of 2 clients could live without IPv4 today:",
             " 1 %: open",
             "10 %: could not yet",
-            "nobody to ask of those",
             "64 clients or more",
             "old.example",
             "9 frames came faster",

@@ -82,7 +82,7 @@ impl Fingerprint {
         let options = message.options();
         let requested: Vec<u8> = options.requested().iter().map(|code| code.0).take(MAX_CODES).collect();
         let vendor = options.text(OptionCode::VENDOR_CLASS).and_then(|text| {
-            let family: String = text.split(':').next()?.chars().take(MAX_VENDOR).collect();
+            let family: String = masked(text.split(':').next()?).chars().take(MAX_VENDOR).collect();
             (!family.is_empty()).then_some(family)
         });
         let host = options.text(OptionCode::HOST_NAME).unwrap_or_default().to_ascii_lowercase();
@@ -136,6 +136,21 @@ impl Fingerprint {
             },
         }
     }
+}
+
+/// Text without what may be a serial number or a hardware address: six or more hexadecimal digits in a row, one of
+/// them from 0 to 9.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(if end == 0 { first.len_utf8() } else { end });
+        let number = end >= 6 && run.bytes().any(|octet| octet.is_ascii_digit());
+        out.push_str(if number { "#" } else { run });
+        rest = after;
+    }
+    out
 }
 
 impl fmt::Display for Fingerprint {

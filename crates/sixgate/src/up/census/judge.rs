@@ -52,6 +52,8 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Seen> {
     if mac[0] & 1 != 0 {
         return None;
     }
+    // What is for everybody on the link is no flow: the gateway would carry it nowhere.
+    let to_us = frame.destination[0] & 1 == 0;
     match frame.payload {
         Payload::Arp(arp) => {
             let seeks = arp.seeks_a_neighbour().then_some(arp.target);
@@ -60,7 +62,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Seen> {
         Payload::Ip(packet) if packet.protocol == sixgate_wire::frame::ICMPV6 => {
             address(&packet).map(|address| Seen::Address { mac, address })
         }
-        Payload::Ip(packet) if packet.opens_connection() || packet.protocol == UDP => {
+        Payload::Ip(packet) if to_us && (packet.opens_connection() || packet.protocol == UDP) => {
             let port = packet.destination_port().filter(|port| !DHCP.contains(port))?;
             Some(Seen::Flow { mac, version: packet.version, destination: packet.destination, port })
         }
@@ -230,10 +232,7 @@ mod tests {
     }
 
     fn nd(kind: u8, source: &str, target: &str, hop_limit: u8) -> Option<Seen> {
-        let octets = |text: &str| match ip(text) {
-            IpAddr::V6(address) => address.octets(),
-            other => panic!("{other}"),
-        };
+        let octets = |text: &str| Endpoint::new(ip(text)).octets();
         let mut message = vec![kind, 0, 0, 0, 0, 0, 0, 0];
         if kind != 133 {
             message.extend_from_slice(&octets(target));
@@ -243,6 +242,21 @@ mod tests {
         frame.extend_from_slice(&octets("ff02::1"));
         frame.extend_from_slice(&message);
         read(&frame)
+    }
+
+    #[test]
+    fn a_flow_is_to_one_host_and_no_dhcp() {
+        let udp = |to: u8, port: u16| {
+            let mut header = [0; 28];
+            (header[0], header[9]) = (0x45, UDP);
+            header[12..20].copy_from_slice(&[192, 168, 7, 2, 192, 168, 7, 255]);
+            header[22..24].copy_from_slice(&port.to_be_bytes());
+            read(&[&[to; 6][..], &MAC, &[8, 0], &header].concat())
+        };
+        let flow = Seen::Flow { mac: MAC, version: 4, destination: ip("192.168.7.255"), port: 137 };
+        assert_eq!(udp(2, 137), Some(flow));
+        assert_eq!(udp(0xff, 137), None, "a broadcast");
+        assert_eq!(udp(2, 67), None);
     }
 
     #[test]

@@ -43,6 +43,8 @@ const MOST_RECORDS: usize = 2_048;
 const SETTLED: Duration = Duration::from_hours(1);
 /// Messages of DNS that wait until it is known whose they are.
 const MOST_PENDING: usize = 256;
+/// And for so long: the address may be another's then.
+const PENDING: Duration = Duration::from_secs(10);
 /// IPv4 addresses whose hosts are remembered; the one learnt first gives way.
 const MOST_ADDRESSES: usize = 4_096;
 
@@ -55,8 +57,7 @@ pub(crate) struct Observer {
     /// Which host on a LAN has which IPv4 address, and in which order that was learnt.
     hosts: HashMap<(usize, IpAddr), Mac>,
     learnt: VecDeque<(usize, IpAddr)>,
-    /// Messages from addresses that are nobody's yet.
-    pending: VecDeque<(usize, IpAddr, Told)>,
+    pending: VecDeque<Pending>,
     /// The records that the store has.
     stored: BTreeSet<CensusId>,
     days: Vec<u8>,
@@ -65,6 +66,15 @@ pub(crate) struct Observer {
     lost: u64,
     frames: u64,
     unknown: u64,
+}
+
+/// A message of DNS from, or to, an address that is nobody's yet.
+#[derive(Debug)]
+struct Pending {
+    came: Duration,
+    lan: usize,
+    address: IpAddr,
+    told: Told,
 }
 
 /// What of the store's settings is the census's.
@@ -197,7 +207,11 @@ impl Engine {
                 Look::open(index, device, prefix(lan.config.pref64), events.clone())
             });
             observer.looks.push(match look.transpose() {
-                Ok(look) => look,
+                Ok(look) => {
+                    let on = &lan.config.interface.value;
+                    self.listeners.extend(look.as_ref().map(|_| format!("a look at frames on {on}")));
+                    look
+                }
                 Err(error) => {
                     tracing::error!(%error, "the census sees less of a LAN");
                     self.problems.put(Matter::Census, format!("the census sees less: {error}"));
@@ -316,14 +330,18 @@ impl Engine {
     fn census_address(&mut self, lan: usize, address: IpAddr, mac: Mac) {
         let now = self.now();
         let Some(observer) = &mut self.census else { return };
-        if observer.pending.iter().any(|(on, from, _)| (*on, *from) == (lan, address)) {
+        while observer.pending.front().is_some_and(|first| first.came + PENDING < now) {
+            observer.pending.pop_front();
+            observer.unknown = observer.unknown.saturating_add(1);
+        }
+        let theirs = |message: &Pending| (message.lan, message.address) == (lan, address);
+        if observer.pending.iter().any(theirs) {
             let pending = std::mem::take(&mut observer.pending);
-            let (theirs, others): (VecDeque<_>, VecDeque<_>) =
-                pending.into_iter().partition(|(on, from, _)| (*on, *from) == (lan, address));
+            let (theirs, others): (VecDeque<_>, VecDeque<_>) = pending.into_iter().partition(theirs);
             observer.pending = others;
             let prefix = prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64));
-            for (_, _, told) in theirs {
-                observer.hear(now, mac, &told, prefix);
+            for message in theirs {
+                observer.hear(now, mac, &message.told, prefix);
             }
         }
         // Of IPv6 ones it is known elsewhere.
@@ -368,7 +386,7 @@ impl Engine {
             observer.pending.pop_front();
             observer.unknown = observer.unknown.saturating_add(1);
         }
-        observer.pending.push_back((lan, address, told));
+        observer.pending.push_back(Pending { came: now, lan, address, told });
     }
 
     /// Frames were seen on a LAN.

@@ -4,6 +4,7 @@ use super::judge::{self, Seen};
 use crate::up::event::{Event, Sender};
 use crate::up::sockets::watched;
 use sixgate_endpoint::nat64::Prefix;
+use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{WatchSocket, watch};
 use std::io;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Begins to look.
+    /// Begins to look, once the socket is found in the kernel's table.
     pub(super) fn open(
         lan: usize,
         (device, interface): (&str, u32),
@@ -34,6 +35,7 @@ impl Look {
         events: Sender,
     ) -> io::Result<Self> {
         let socket = watch(device, interface, words(prefix)).map_err(io::Error::other)?;
+        listeners::verify_socket(&socket, Protocol::Packet).map_err(io::Error::other)?;
         let socket = Rc::new(watched(socket)?);
         let reading = spawn_local(read(Rc::clone(&socket), lan, events)).abort_handle();
         Ok(Self { socket, reading })

@@ -299,17 +299,29 @@ fn names_are_kept_while_they_may_be_and_forgotten_on_disk_too() {
     wait_for("the record", PATIENCE, || found().contains(&mac) && found().contains("v4only")).unwrap();
 
     // A switch while it runs: gone from what is told, and from the files.
-    let reload = |text: &str| {
+    let reload = |gateway: &Sixgate, text: &str| {
         write_config(&segment.gw, text);
         gateway.process.signal(Signal::SIGHUP).unwrap();
     };
-    reload(&config("[census]\nprivacy = \"hashed\"\nretention = \"1h\"\n"));
+    let hashed = config("[census]\nprivacy = \"hashed\"\nretention = \"1h\"\n");
+    let gone = |what: &str| {
+        wait_for(what, PATIENCE, || found().is_empty()).unwrap_or_else(|e| panic!("{e}: {}", found()));
+    };
+    reload(&gateway, &hashed);
     wait_for("hashed", PATIENCE, || census(&gateway)["privacy"] == "hashed").unwrap();
     let all = census(&gateway);
     assert!(!all.to_string().contains(&mac) && !all.to_string().contains("v4only"), "{all:#}");
     assert_eq!(all["retention"], 3_600);
-    wait_for("nothing of it on disk", PATIENCE, || found().is_empty())
-        .unwrap_or_else(|e| panic!("{e}: {}", found()));
+    gone("nothing of it on disk");
+
+    // A switch while it does not run, after a kill that left all of it in the log.
+    reload(&gateway, &named);
+    wait_for("named", PATIENCE, || census(&gateway)["privacy"] == "named").unwrap();
+    connect(&segment.phone, "203.0.113.80");
+    wait_for("the record again", PATIENCE, || found().contains(&mac) && found().contains("v4only")).unwrap();
+    gateway.kill();
+    let gateway = Sixgate::start(&segment.gw, &hashed);
+    gone("nothing of it on disk after a restart");
 
     // By its hardware address, which only its owner and the asker have.
     let count = || census(&gateway)["clients"].as_array().unwrap().len();
@@ -323,14 +335,14 @@ fn names_are_kept_while_they_may_be_and_forgotten_on_disk_too() {
     assert!(before <= 2, "{before} clients are back");
 
     // Switched off, nothing of it stays; on again takes a restart.
-    reload(&config(""));
+    reload(&gateway, &config(""));
     let kept = || {
         let query = "select count(*) from setting where key like 'census.%'";
         output(&segment.gw, "sqlite3", &["-readonly", "/run/sixgate/state/leases.db", query])
     };
     wait_for("no record", PATIENCE, || kept().trim() == "0").unwrap();
     run(&segment.gw, SIXGATE, &["census"]).expect(1, &["there is no census", "[census]"]);
-    reload(&named);
+    reload(&gateway, &named);
     gateway.wait_status("the problem", |status| {
         let problems = status["problems"].as_array()?;
         let named = |problem: &Value| {

@@ -16,7 +16,7 @@ const DHCP: [u16; 2] = [67, 68];
 
 /// Names that systems ask for to find out whether they are connected. Browsers do so too, on all of them: theirs are not
 /// here.
-const CONNECTIVITY: [(&str, Family); 14] = [
+const CONNECTIVITY: [(&str, Family); 13] = [
     ("captive.apple.com", Family::Apple),
     ("gsp1.apple.com", Family::Apple),
     ("www.ibook.info", Family::Apple),
@@ -30,7 +30,6 @@ const CONNECTIVITY: [(&str, Family); 14] = [
     ("connectivity-check.ubuntu.com", Family::Linux),
     ("network-test.debian.org", Family::Linux),
     ("nmcheck.gnome.org", Family::Linux),
-    ("fedoraproject.org", Family::Linux),
 ];
 
 /// What a frame shows.

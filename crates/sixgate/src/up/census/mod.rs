@@ -37,6 +37,8 @@ const CLIENT: &str = "census.client.";
 const EVERY: Duration = Duration::from_mins(1);
 /// How soon where something is new: a crash then costs little.
 const SOON: Duration = Duration::from_secs(2);
+/// How often what was removed is taken from the disk's log, where nobody asked for it to be done at once.
+const SCRUBBED: Duration = Duration::from_hours(1);
 /// Records in one write: the store has room for more, and leases must not wait behind a flood of invented hosts.
 const MOST_RECORDS: usize = 2_048;
 /// After a restart it is not known what hosts were told before. By then they have asked again.
@@ -63,6 +65,7 @@ pub(crate) struct Observer {
     days: Vec<u8>,
     started: Duration,
     written: Duration,
+    scrubbed: Duration,
     lost: u64,
     frames: u64,
     unknown: u64,
@@ -109,6 +112,7 @@ impl Observer {
             days: Vec::new(),
             started: now,
             written: now,
+            scrubbed: now,
             lost: 0,
             frames: 0,
             unknown: 0,
@@ -220,6 +224,8 @@ impl Engine {
             });
         }
         self.census = Some(observer);
+        // What a run with another configuration kept, or what is too old by now, is gone before anything else is done.
+        self.write_census_at_once();
     }
 
     /// Takes over what the configuration says now.
@@ -236,7 +242,6 @@ impl Engine {
             self.erase(gone);
             return;
         };
-        let erases = observer.core.privacy() != config.privacy;
         observer.core.set_privacy(config.privacy);
         observer.core.set_retention(now, config.retention);
         for (lan, look) in self.lans.iter().zip(&observer.looks) {
@@ -244,9 +249,7 @@ impl Engine {
                 tracing::error!(%error, "the census sees less of a LAN");
             }
         }
-        if erases {
-            self.write_census_at_once();
-        }
+        self.write_census_at_once();
     }
 
     /// Writes all that changed, and has the store leave nothing of what it replaces.
@@ -291,6 +294,12 @@ impl Engine {
         let more = changes.len() >= MOST_RECORDS;
         if changes.is_empty() {
             return false;
+        }
+        // Retention is for the disk's log, too, but not at the price of a sync for each who is forgotten.
+        let removes = changes.iter().any(|change| matches!(change, Change::Setting { value: None, .. }));
+        if removes && now >= observer.scrubbed + SCRUBBED {
+            observer.scrubbed = now;
+            self.store.scrub();
         }
         let ids: Vec<CensusId> = (changes.iter())
             .filter_map(|change| match change {

@@ -61,11 +61,14 @@ impl Engine {
             observer.core.forget_all();
             observer.book = super::Book::default();
             observer.pending.clear();
+            observer.hosts.clear();
+            observer.learnt.clear();
             all
         } else {
             let id = match mac(who) {
                 Some(mac) => {
                     observer.book.forget(mac);
+                    observer.hosts.retain(|_, host| *host != mac);
                     observer.core.find(&Hardware::ethernet(mac))
                 }
                 None => u64::from_str_radix(who, 16).ok().filter(|_| who.len() == 16).or_else(|| {

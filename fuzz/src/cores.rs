@@ -45,6 +45,7 @@ fn link(name: &str, number: u16) -> Link {
     let net = |address: Ipv6Addr, length: u8| format!("{address}/{length}").parse().expect("a prefix");
     let reserved = Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 1);
     Link {
+        prefixes: vec![net(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0), 64)],
         addresses: vec![AddressPool {
             // Small, so that it runs out.
             prefix: net(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0), 125),

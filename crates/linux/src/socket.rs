@@ -90,6 +90,10 @@ fn remedy(source: &io::Error, owner: Option<&Owner>, socket: &Wanted) -> String 
                 .to_owned()
         }
         (Errno::EACCES | Errno::EPERM, _) => "; run as root, or give this process CAP_NET_RAW".to_owned(),
+        (Errno::EAFNOSUPPORT, _) if socket.protocol == Protocol::Packet => {
+            "; this kernel (or its sandbox) refuses packet sockets, without which hosts that have no address yet cannot be answered"
+                .to_owned()
+        }
         (Errno::EAFNOSUPPORT, _) => {
             "; this kernel (or its sandbox) refuses IPv6 sockets; sixgate serves IPv6 and cannot start without it"
                 .to_owned()

@@ -186,7 +186,7 @@ impl Server {
 
     fn is_capped(&self, asker: &Asker<'_>) -> bool {
         let limits = &self.limits;
-        self.table.len() >= limits.leases
+        self.table.len() - self.table.registered() >= limits.leases
             || self.table.len_on(&asker.link.name) >= limits.leases_per_link
             || self.table.held_by_client(asker.duid).count() >= limits.leases_per_client
     }

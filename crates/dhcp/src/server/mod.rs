@@ -20,6 +20,7 @@ mod config;
 mod counters;
 mod flight;
 mod message;
+mod register;
 mod reply;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
@@ -191,6 +192,9 @@ impl Server {
         let Packet::Message(message) = Packet::parse(datagram.bytes).map_err(|_| Discard::Malformed)? else {
             return Err(Discard::Relayed);
         };
+        if message.kind() == MessageType::ADDR_REG_INFORM {
+            return self.register(now, datagram, message, actions);
+        }
         // RFC 9915 section 13: clients on the link use their link-local address; it is also the next hop of routes.
         if !datagram.source.is_unicast_link_local() {
             return Err(Discard::Source);
@@ -465,6 +469,11 @@ impl Server {
             self.sync_route(resource, actions);
         }
     }
+}
+
+/// Counts one more.
+fn add(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 fn by_name(links: Vec<Link>) -> BTreeMap<LinkId, Arc<Link>> {

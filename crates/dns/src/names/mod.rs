@@ -82,6 +82,7 @@ pub struct Names {
     reverse: BTreeMap<IpAddr, String>,
     serial: u32,
     zones: u64,
+    translated: bool,
     refused: u64,
 }
 
@@ -103,6 +104,17 @@ impl Names {
     /// another name that the owner of the network wrote down. Hosts that come and go do not change it.
     pub fn zones(&self) -> u64 {
         self.zones
+    }
+
+    /// Says whether the NAT64, if there is one, leads to IPv4 hosts of ours: then DNS64 gives those that have IPv4 alone
+    /// addresses behind it. At first it does not: an address that leads nowhere is worse than none.
+    pub fn set_translated(&mut self, translated: bool) {
+        self.translated = translated;
+    }
+
+    /// See [`set_translated`](Self::set_translated).
+    pub(crate) fn are_translated(&self) -> bool {
+        self.translated
     }
 
     /// The addresses of `gateway.home.arpa.`, at most 16.

@@ -14,7 +14,7 @@ mod v4;
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use nat64::Nat64;
-pub(crate) use v4::{LanIpv4, Pilot};
+pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;

@@ -4,6 +4,7 @@
 use super::census::Observer;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
+use super::hosts::Hosts;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -68,10 +69,11 @@ pub(crate) struct Engine {
     pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
     pub(crate) forwarder: Forwarder<Peer>,
     pub(crate) names: Names,
+    pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
     /// Who could live without IPv4, where that is asked.
-    pub(crate) census: Option<Observer>,
+    pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -105,9 +107,15 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        let others =
-            [self.server.poll_timeout(), self.v4.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
-        uplink.chain(lans).chain(patience).chain(others).chain([self.census_due()]).flatten().min()
+        let others = [
+            self.server.poll_timeout(),
+            self.v4.poll_timeout(),
+            self.forwarder.poll_timeout(),
+            self.retry,
+            self.hosts.poll_timeout(),
+            self.census_due(),
+        ];
+        uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
     /// Lets every core do what is due.
@@ -175,8 +183,9 @@ impl Engine {
             Event::Dhcp6Server { lan, source, bytes } => {
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
                 let mut actions = Vec::new();
-                let datagram =
-                    server::Datagram { link: &link, source: *source.ip(), bytes: &bytes, link_layer: None };
+                let (source, mac) = (*source.ip(), self.neighbours.host(lan, *source.ip()));
+                let link_layer = mac.as_ref().map(|mac| &mac[..]);
+                let datagram = server::Datagram { link: &link, source, bytes: &bytes, link_layer };
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
@@ -383,44 +392,21 @@ impl Engine {
     pub(crate) fn name_change(&mut self, change: &LeaseChange) {
         match change {
             LeaseChange::Put(lease) => {
-                if lease.state == LeaseState::Bound
-                    && self.holders.insert(lease.resource, lease.duid.clone()).is_none()
+                let held = matches!(lease.state, LeaseState::Bound | LeaseState::Registered);
+                if held && self.holders.insert(lease.resource, lease.duid.clone()) != Some(lease.duid.clone())
                 {
+                    let what = if lease.state == LeaseState::Bound { "leased" } else { "registered" };
                     tracing::info!(lease = %lease.resource, lan = %lease.link, client = %lease.duid,
-                        name = lease.hostname.as_deref().unwrap_or("-"), "leased");
+                        name = lease.hostname.as_deref().unwrap_or("-"), "{what}");
                 }
-                self.name(&lease.duid.clone());
             }
             LeaseChange::Remove(resource) => {
                 if let Some(duid) = self.holders.remove(resource) {
                     tracing::info!(lease = %resource, client = %duid, "ended");
-                    self.name(&duid);
                 }
             }
         }
-    }
-
-    /// Gives a client the name that its leases carry, or takes it away with the last of them.
-    fn name(&mut self, duid: &Duid) {
-        let mut hostname = None;
-        let mut addresses = Vec::new();
-        for lease in
-            self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
-        {
-            if let Resource::Address(address) = lease.resource {
-                addresses.push(address.into());
-                hostname = hostname.or(lease.hostname.as_deref());
-            }
-        }
-        let Some(hostname) = hostname else {
-            self.names.remove(duid.as_bytes());
-            return;
-        };
-        let hostname = hostname.to_owned();
-        match self.names.set(duid.as_bytes(), &hostname, &addresses) {
-            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
-            Err(error) => tracing::info!(%error, "no name"),
-        }
+        self.host_of(change);
     }
 
     pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {

@@ -118,6 +118,7 @@ impl Lan {
             valid_until,
         };
         let mut link = Link::new(&lan.name);
+        link.prefixes = self.share.prefixes.iter().map(|prefix| prefix.net).collect();
         if lan.addresses {
             link.addresses = (self.share.prefixes.iter())
                 .map(|prefix| AddressPool {

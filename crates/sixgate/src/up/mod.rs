@@ -8,6 +8,7 @@ mod census;
 mod dns;
 mod engine;
 mod event;
+mod hosts;
 mod kernel;
 mod lan;
 mod links;

@@ -6,10 +6,10 @@
 use super::dns::Peer;
 use super::engine::Engine;
 use super::lan::Lan;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use sixgate_dns::{Action, Client, Config, Gate, Ticket, Transport, limits, udp_limit};
 use sixgate_linux::socket::Slot;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -19,6 +19,9 @@ const BATCH: usize = 32;
 const TURNS: usize = 4;
 /// Longest query that is read, in octets: what is longer is cut, and then its parser refuses it.
 const LONGEST: usize = 4096;
+
+/// RFC 4291 section 2.5.6.
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
 
 /// A connection that replies go to.
 #[derive(Debug)]
@@ -69,12 +72,8 @@ impl Queries {
     /// Whether `source` belongs to the LAN. An answer to anybody else is one for an attacker (RFC 5358).
     fn admits(&mut self, lan: usize, source: IpAddr) -> bool {
         let source = source.to_canonical();
-        let link_local = match source {
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-            _ => false,
-        };
-        let inside = link_local
-            || self.inside.get(lan).is_some_and(|networks| networks.iter().any(|net| net.contains(&source)));
+        let inside =
+            self.inside.get(lan).is_some_and(|networks| networks.iter().any(|net| net.contains(&source)));
         self.outside += u64::from(!inside);
         inside
     }
@@ -88,8 +87,9 @@ impl Engine {
             // Hosts keep deprecated addresses for a while.
             let told = lan.router.advertised().into_iter().map(|told| IpNet::from(told.prefix));
             let behind = self.delegated.iter().filter(|(_, (_, on))| *on == index);
-            let ipv4 = lan.config.ipv4.as_ref().map(|ipv4| IpNet::from(ipv4.address.trunc()));
-            shared.chain(told).chain(behind.map(|(prefix, _)| IpNet::from(*prefix))).chain(ipv4).collect()
+            let ipv4 = lan.config.ipv4.iter().map(|ipv4| IpNet::from(ipv4.address.trunc()));
+            let behind = behind.map(|(prefix, _)| IpNet::from(*prefix));
+            shared.chain(told).chain(behind).chain(ipv4).chain([LINK_LOCAL.into()]).collect()
         };
         self.queries.inside = self.lans.iter().enumerate().map(networks).collect();
     }

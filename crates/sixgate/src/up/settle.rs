@@ -22,6 +22,11 @@ const RETRY: Duration = Duration::from_secs(5);
 impl Engine {
     /// Makes prefixes, routes, rules, resolvers and names follow what changed. Cheap when nothing did.
     pub(crate) fn settle(&mut self) {
+        self.settle_changes();
+        self.settle_hosts();
+    }
+
+    fn settle_changes(&mut self) {
         // A change can bring another (a router records what it told): bounded, since each settles something.
         for _ in 0..4 {
             if !std::mem::take(&mut self.changed) {
@@ -132,6 +137,9 @@ impl Engine {
             gateway.into_iter().chain(ipv4().map(|net| IpAddr::from(net.addr()))).collect();
         self.names.set_prefixes(&prefixes);
         self.names.set_gateway(&gateway);
+        // The NAT64's packets to them, and theirs back, pass the LANs like any other.
+        self.names.set_translated(self.v4.forwards && self.nat64.is_some());
+        self.hosts.changed(self.now());
     }
 
     fn settle_resolvers(&mut self) {

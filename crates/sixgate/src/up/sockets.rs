@@ -87,20 +87,19 @@ impl Sockets {
         let client = config.uplink.iter().filter(|uplink| uplink.address || uplink.prefix);
         let mut ports: Vec<(&str, u16)> =
             client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
+        ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
+        for (device, port) in ports {
+            udp6(&Udp6Options::new(any(port)).device(device))?;
+        }
         for lan in &config.lans {
-            let device = lan.interface.value.as_str();
-            ports.push((device, dhcpv6::SERVER_PORT));
-            if lan.ipv4.is_some() {
+            let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
+            if ipv4 {
                 Edge::require(device)?;
             }
             if config.dns.enabled {
-                let ipv4 = lan.ipv4.is_some();
                 udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
                 tcp_listener(any(DNS), Some(device), ipv4)?;
             }
-        }
-        for (device, port) in ports {
-            udp6(&Udp6Options::new(any(port)).device(device))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::before::{self, Before};
 use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
+use super::hosts::Hosts;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -304,6 +305,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
+        hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         census: None,
         upstreams: Upstreams::new(events.clone()),

@@ -177,6 +177,7 @@ impl Engine {
             ("rebind", c.rebind),
             ("release", c.release),
             ("decline", c.decline),
+            ("addr-reg-inform", c.addr_reg_inform),
             ("information-request", c.information_request),
             ("advertise", c.advertise),
             ("reply", c.reply),
@@ -184,6 +185,9 @@ impl Engine {
             ("expired", c.expired),
             ("exhausted", c.exhausted),
             ("capped", c.capped),
+            ("registered", c.registered),
+            ("registrations-moved", c.registrations_moved),
+            ("registrations-evicted", c.registrations_evicted),
             ("commits-failed", c.commits_failed),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -219,6 +223,8 @@ impl Engine {
             ("dns64-excluded", c.dns64_excluded),
             ("dns64-withheld", c.dns64_withheld),
             ("cached", c.cached),
+            ("names", self.names.iter().count() as u64),
+            ("names-refused", self.names.refused()),
         ]
         .into_iter()
         .chain(self.queries.counters())

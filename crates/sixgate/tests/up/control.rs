@@ -47,6 +47,7 @@ fn views_show_every_field_as_table_and_as_json() {
             "firewall",
             "lans",
             "listeners",
+            "neighbours",
             "pid",
             "problems",
             "uplink",

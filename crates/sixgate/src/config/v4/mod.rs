@@ -13,6 +13,8 @@ use toml::Spanned;
 const LEASE: u64 = 3600;
 /// Clients stretch what is shorter, or ask again and again.
 const SHORTEST_LEASE: u64 = 60;
+/// Addresses that a LAN leases at most: whoever takes all of them on one leaves the others theirs.
+pub(crate) const MOST_LEASES: u32 = 4_000;
 /// Lengths of subnets: with fewer bits it is no LAN's, with more there is nobody to lease to.
 const LENGTHS: std::ops::RangeInclusive<u8> = 8..=30;
 const REMEDY: &str =
@@ -23,7 +25,7 @@ const REMEDY: &str =
 pub(crate) struct LanIpv4 {
     /// Our address, with the subnet's length.
     pub(crate) address: Ipv4Net,
-    /// First and last address to lease; `None` stands for all of the subnet's.
+    /// First and last address to lease; `None` stands for the first [`MOST_LEASES`] of the subnet.
     pub(crate) range: Option<(Ipv4Addr, Ipv4Addr)>,
     /// For how long.
     pub(crate) lease: Duration,
@@ -126,6 +128,12 @@ impl Reader<'_> {
             Err(error) => {
                 let remedy = format!("choose addresses of {}", address.trunc());
                 self.error(text.span(), "lan.ipv4-range", error.to_string(), remedy);
+                None
+            }
+            Ok(_) if u32::from(last) - u32::from(first) >= MOST_LEASES => {
+                let message =
+                    format!("a LAN leases {MOST_LEASES} addresses at most, and this range has more");
+                self.error(text.span(), "lan.ipv4-range", message, "end it earlier");
                 None
             }
             Ok(_) if first == last && first == address.addr() => {

@@ -51,6 +51,10 @@ fn mistakes_name_line_key_and_remedy() {
             "10:14 a pool from 10.0.0.9 to 10.0.1.9 does not lie within the addresses of hosts in 10.0.0.0/24",
         ),
         (
+            lan("ipv4 = \"10.0.0.1/8\"\nipv4-range = \"10.0.0.1-10.0.15.161\"\n"),
+            "10:14 a LAN leases 4000 addresses at most, and this range has more / end it earlier",
+        ),
+        (
             lan("ipv4 = \"10.0.0.1/24\"\nipv4-range = \"10.0.0.1-10.0.0.1\"\n"),
             "10:14 the gateway's own address is all",
         ),

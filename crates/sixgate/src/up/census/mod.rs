@@ -223,7 +223,7 @@ impl Engine {
                 }
             });
         }
-        self.census = Some(observer);
+        self.census = Some(Box::new(observer));
         // What a run with another configuration kept, or what is too old by now, is gone before anything else is done.
         self.write_census_at_once();
     }
@@ -272,7 +272,7 @@ impl Engine {
 
     /// When [`Engine::write_census_if_due`] has something to do.
     pub(crate) fn census_due(&self) -> Option<Duration> {
-        self.census.as_ref().map(Observer::due)
+        self.census.as_ref().map(|observer| observer.due())
     }
 
     /// Writes what changed, if it is time.

@@ -13,13 +13,13 @@ pub(crate) use view::lease_view;
 
 use super::engine::Engine;
 use super::lan::Lan;
-use crate::config::{self, Config};
+use crate::config::{self, Config, MOST_LEASES};
 use addresses::Addresses;
 use ipnet::Ipv4Net;
 use pilot::{Choice, Seen};
 use sixgate_dhcp::lease::LeaseState;
 use sixgate_dhcp::v4::{
-    Action, Actions, Datagram, Ipv6Mostly, LeaseChange, Link, Place, Roster, RosterChange, Server,
+    Action, Actions, Datagram, Ipv6Mostly, LeaseChange, Limits, Link, Place, Roster, RosterChange, Server,
     ServerConfig,
 };
 use sixgate_endpoint::Endpoint;
@@ -43,6 +43,8 @@ const DOMAIN: &str = "home.arpa";
 /// How often the NAT64 and our own addresses are looked at, beside the kernel's news: of routes that go with their
 /// interface it tells nothing.
 const LOOK: Duration = Duration::from_secs(5);
+/// And with news: routes can come by the thousand.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything about DHCPv4.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(crate) struct V4 {
     /// Changes of the roster that the store has not taken yet.
     roster: BTreeMap<Place, RosterChange>,
     records: u64,
+    /// Records that are on their way to the disk.
+    recording: usize,
     /// Who waits for a record to be on the disk.
     waiting: HashMap<u64, oneshot::Sender<String>>,
     choice: Choice,
@@ -68,6 +72,7 @@ pub(crate) struct V4 {
     /// Why nobody is told to do without IPv4 though LANs are IPv6-mostly; empty where the NAT64 works.
     nat64_problems: Vec<String>,
     look_at: Duration,
+    looked_at: Duration,
     /// Whether IPv4 packets of the LANs are forwarded: then hosts are told of a router.
     pub(crate) forwards: bool,
 }
@@ -99,7 +104,12 @@ impl V4 {
             rapid_commit: config.dhcp.rapid_commit,
             authoritative: true,
             hash_key,
-            limits: sixgate_dhcp::v4::Limits::default(),
+            limits: Limits {
+                leases: usize::try_from(MOST_LEASES)
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(config.lans.len().max(1)),
+                ..Limits::default()
+            },
             // What the roster belongs to; what holds now is set by `start_v4`.
             pilot: kept.pilot(pilot_key),
         };
@@ -113,11 +123,13 @@ impl V4 {
             holders,
             roster: BTreeMap::new(),
             records: 0,
+            recording: 0,
             waiting: HashMap::new(),
             choice,
             seen: BTreeMap::new(),
             nat64_problems: Vec::new(),
             look_at: Duration::ZERO,
+            looked_at: Duration::ZERO,
             forwards: false,
         }
     }
@@ -135,7 +147,7 @@ impl V4 {
 
     /// The kernel told of IPv4 addresses or routes: what depends on them is looked at.
     pub(crate) fn look_now(&mut self) {
-        self.look_at = Duration::ZERO;
+        self.look_at = self.look_at.min(self.looked_at.saturating_add(LOOK_AGAIN));
     }
 
     /// Whether nothing waits for the disk.
@@ -160,7 +172,7 @@ impl Engine {
         self.set(PILOT_KEY, Some(key.to_vec()));
         self.set_pilot(None);
         for lease in self.v4.server.leases().iter().cloned().collect::<Vec<_>>() {
-            self.name_v4(&lease.client);
+            self.host_of_v4(&LeaseChange::Put(lease));
         }
     }
 
@@ -184,7 +196,7 @@ impl Engine {
         self.v4.server.handle_timeout(now, &mut actions);
         self.actions_v4(actions);
         if !self.v4.links.is_empty() && now >= self.v4.look_at {
-            self.v4.look_at = now + LOOK;
+            (self.v4.looked_at, self.v4.look_at) = (now, now.saturating_add(LOOK));
             self.look_v4();
         }
     }
@@ -218,7 +230,10 @@ impl Engine {
                 }
                 Action::Roster(changes) => {
                     self.v4.keep(changes);
-                    self.record_v4(None, None);
+                    // One at a time: strangers with ever new addresses must not fill the store's queue, which leases need.
+                    if self.v4.recording == 0 {
+                        self.record_v4(None, None);
+                    }
                 }
             }
         }
@@ -228,6 +243,7 @@ impl Engine {
     pub(crate) fn stored_v4(&mut self, token: u64, outcome: &Result<(), String>) {
         let ticket = token & !TICKET;
         if ticket & RECORD != 0 {
+            self.v4.recording = self.v4.recording.saturating_sub(1);
             if let Some(answer) = self.v4.waiting.remove(&ticket) {
                 let said = match outcome {
                     Ok(()) => self.view("pilot"),
@@ -236,6 +252,9 @@ impl Engine {
                     )),
                 };
                 let _ = answer.send(said);
+            }
+            if outcome.is_ok() && self.v4.recording == 0 {
+                self.record_v4(None, None);
             }
             return;
         }
@@ -256,50 +275,21 @@ impl Engine {
 
     /// Lets names, and what is known to clients, follow a change that is on the disk.
     fn told_v4(&mut self, change: &LeaseChange) {
-        let client = match change {
+        match change {
             LeaseChange::Put(lease) if lease.state == LeaseState::Bound => {
                 let before = self.v4.holders.insert(lease.address, lease.client.clone());
                 if before.as_ref() != Some(&lease.client) {
                     tracing::info!(lease = %lease.address, lan = %lease.link, client = %lease.client,
                         name = lease.hostname.as_deref().unwrap_or("-"), "leased");
                 }
-                if let Some(before) = before.filter(|before| *before != lease.client) {
-                    self.name_v4(&before);
-                }
-                Some(lease.client.clone())
             }
             change => {
-                let client = self.v4.holders.remove(&change.address());
-                if let Some(client) = &client {
+                if let Some(client) = self.v4.holders.remove(&change.address()) {
                     tracing::info!(lease = %change.address(), %client, "ended");
                 }
-                client
             }
-        };
-        if let Some(client) = client {
-            self.name_v4(&client);
         }
-    }
-
-    /// Gives a client the name that its leases carry, or takes it away with the last of them.
-    fn name_v4(&mut self, client: &ClientId) {
-        let leases = self.v4.server.leases();
-        let held = self.lans.iter().filter_map(|lan| leases.held(&lan.config.name.as_str().into(), client));
-        let (mut hostname, mut addresses) = (None, Vec::<IpAddr>::new());
-        for lease in held.filter(|lease| self.v4.holders.contains_key(&lease.address)) {
-            addresses.push(lease.address.into());
-            hostname = hostname.or(lease.hostname.clone());
-        }
-        // An identifier could be another client's DUID, octet for octet.
-        let holder = [b"v4 ", client.as_bytes()].concat();
-        let Some(hostname) = hostname else {
-            self.names.remove(&holder);
-            return;
-        };
-        match self.names.set(&holder, &hostname, &addresses) {
-            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
-            Err(error) => tracing::info!(%error, "no name"),
-        }
+        self.host_of_v4(change);
     }
 
     /// Hands the store what it has not taken of the roster, with a new record of the pilot where there is one. All of it will be on
@@ -313,6 +303,7 @@ impl Engine {
             return;
         }
         self.v4.records += 1;
+        self.v4.recording += 1;
         let ticket = RECORD | self.v4.records;
         if let Some(answer) = answer {
             self.v4.waiting.insert(ticket, answer);
@@ -396,10 +387,11 @@ impl Engine {
     fn link_v4(&self, lan: &Lan) -> Option<Link> {
         let ipv4 = lan.config.ipv4.as_ref()?;
         let link = Link::new(&lan.config.name, ipv4.address).ok()?;
-        let link = match ipv4.range {
-            Some((first, last)) => link.with_pool(first, last).ok()?,
-            None => link,
-        };
+        let (first, last) = ipv4.range.unwrap_or_else(|| {
+            let (first, last) = (*link.pool.start(), *link.pool.end());
+            (first, last.min(u32::from(first).saturating_add(MOST_LEASES - 1).into()))
+        });
+        let link = link.with_pool(first, last).ok()?;
         let ours = self.config.dns.enabled;
         let others = || self.config.dns.upstreams.iter().map(Endpoint::address);
         let ipv4_of = |address: IpAddr| match address.to_canonical() {

@@ -8,6 +8,7 @@ mod http;
 mod kit;
 mod packets;
 mod server_v4;
+mod watched;
 mod xlat;
 
 pub use client::client;
@@ -17,6 +18,7 @@ pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
+pub use watched::watched;
 pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
@@ -35,4 +37,5 @@ pub const TARGETS: &[Target] = &[
     ("connect", connect),
     ("http", http),
     ("xlat", xlat),
+    ("watched", watched),
 ];

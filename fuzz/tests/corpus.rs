@@ -81,6 +81,11 @@ fn xlat() {
 }
 
 #[test]
+fn watched() {
+    replay("watched");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let folder = corpus("");
     let mut found: Vec<String> = fs::read_dir(folder)

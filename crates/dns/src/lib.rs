@@ -49,6 +49,7 @@ mod own;
 mod question;
 mod reply;
 mod scan;
+mod told;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
@@ -59,3 +60,4 @@ pub use forwarder::Forwarder;
 pub use gate::{Gate, GateCounters, Ticket, limits, udp_limit};
 pub use names::{NameError, Names};
 pub use own::{address_query, addresses};
+pub use told::{Told, told};

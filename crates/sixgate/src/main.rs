@@ -1,5 +1,6 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+mod census;
 mod check;
 mod cli;
 mod config;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
+        Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),

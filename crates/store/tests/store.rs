@@ -377,3 +377,44 @@ fn rows_that_no_sixgate_wrote_are_damage() {
         assert!(said.contains("is damaged"), "{set}: {said}");
     }
 }
+
+/// Small records that lie in a page with others, and long ones with pages of their own, which go when they do.
+#[test]
+fn what_is_scrubbed_is_in_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let (store, _, told) = open(&path);
+    let set = |key: &str, value: Option<Vec<u8>>| Change::Setting { key: key.into(), value };
+    let record = |n: usize| b"name of somebody. ".repeat(if n.is_multiple_of(10) { 700 } else { 1 });
+    let keys: Vec<String> = (0..100).map(|n| format!("record.{n}")).collect();
+    let written = keys.iter().enumerate().map(|(n, key)| set(key, Some(record(n)))).collect();
+    assert_eq!(store.submit(secs(1), written, 1), Submit::Queued);
+    committed(&told, 1);
+    let found = || {
+        let files =
+            fs::read_dir(folder.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        files.into_iter().any(|file| file.windows(16).any(|window| window == b"name of somebody"))
+    };
+    assert!(found());
+    // Some are overwritten, some removed.
+    let gone = keys.iter().enumerate().map(|(n, key)| set(key, (n < 50).then(|| vec![0; 8]))).collect();
+    assert_eq!(store.submit(secs(2), gone, 2), Submit::Queued);
+    committed(&told, 1);
+    assert!(found(), "the log has it still");
+    // With a reader in the way it is done after the next write without one.
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let rows: i64 = reader.query_row("SELECT count(*) FROM setting", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 50);
+    store.scrub();
+    assert_eq!(store.submit(secs(3), vec![set("other", Some(vec![1]))], 3), Submit::Queued);
+    committed(&told, 1);
+    assert!(found());
+    drop(reader);
+    assert_eq!(store.submit(secs(4), vec![set("other", Some(vec![2]))], 4), Submit::Queued);
+    committed(&told, 1);
+    assert!(!found());
+    let kept = Store::read_only(&path).unwrap().snapshot().unwrap().settings;
+    assert_eq!((kept.len(), kept.get("other")), (51, Some(&vec![2])));
+    store.stop().unwrap();
+}

@@ -22,7 +22,23 @@ pub(super) struct File {
     pub(super) nat64: Option<Nat64>,
     pub(super) health: Option<Health>,
     pub(super) web: Option<Web>,
+    pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Census {
+    pub(super) enabled: Option<bool>,
+    pub(super) privacy: Option<Privacy>,
+    pub(super) retention: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Privacy {
+    Hashed,
+    Named,
 }
 
 #[derive(Debug, Default, Deserialize)]

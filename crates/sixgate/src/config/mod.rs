@@ -4,6 +4,7 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod census;
 mod diagnostic;
 mod dns64;
 mod file;
@@ -12,6 +13,7 @@ mod nat64;
 mod v4;
 mod web;
 
+pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use nat64::Nat64;
@@ -68,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) health: Option<Health>,
     /// Port of the dashboard; none where it is off.
     pub(crate) web: Option<u16>,
+    /// None: nobody is watched, and nothing of it is kept.
+    pub(crate) census: Option<Census>,
     pub(crate) pilot: Pilot,
 }
 
@@ -307,6 +311,10 @@ impl Config {
         if self.web != new.web {
             keys.push("web");
         }
+        // A running sixgate has given up what it takes to look at a LAN.
+        if self.census.is_none() && new.census.is_some() {
+            keys.push("census.enabled");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -392,6 +400,7 @@ impl Reader<'_> {
         self.check_prefixes(&lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
+        let census = file.census.and_then(|census| self.census(census));
         // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
@@ -418,6 +427,7 @@ impl Reader<'_> {
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),
+            census,
             pilot,
         }
     }

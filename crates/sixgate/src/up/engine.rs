@@ -1,6 +1,7 @@
 //! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
+use super::census::Observer;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::health::Probing;
@@ -76,6 +77,8 @@ pub(crate) struct Engine {
     pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who could live without IPv4, where that is asked.
+    pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -117,6 +120,7 @@ impl Engine {
             self.retry,
             health,
             self.hosts.poll_timeout(),
+            self.census_due(),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -155,6 +159,7 @@ impl Engine {
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
         self.health_timeout();
+        self.write_census_if_due();
     }
 
     /// Takes what happened.
@@ -212,6 +217,7 @@ impl Engine {
                 self.connections.remove(&connection);
             }
             Event::Probed { id, outcome } => self.health_probed(id, outcome),
+            Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
                 for event in events {
                     self.kernel_event(event);
@@ -338,16 +344,18 @@ impl Engine {
 
     /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
     pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
+        let token = self.set_all(vec![Change::Setting { key: key.to_owned(), value }]);
+        if token.is_none() {
+            self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
+        }
+        token
+    }
+
+    /// Makes settings durable, all at once or none; as [`Engine::set`].
+    pub(crate) fn set_all(&mut self, settings: Vec<Change>) -> Option<u64> {
         self.settings += 1;
         let token = SETTING | self.settings;
-        let change = Change::Setting { key: key.to_owned(), value };
-        match self.store.submit(self.now(), vec![change], token) {
-            Submit::Queued => Some(token),
-            Submit::Refused(_) => {
-                self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
-                None
-            }
-        }
+        matches!(self.store.submit(self.now(), settings, token), Submit::Queued).then_some(token)
     }
 
     /// The store wrote a submission, or could not.

@@ -44,6 +44,8 @@ pub(crate) enum Event {
     DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
     /// A probe of a family's health ended: how long its answer took, or why there was none.
     Probed { id: u64, outcome: Result<std::time::Duration, String> },
+    /// Frames that tell how hosts on a LAN live.
+    Watched { lan: usize, seen: Vec<super::census::Seen> },
     /// The kernel changed links, addresses or routes.
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.

@@ -4,6 +4,7 @@
 //! [`stop`](stop::stop) takes everything away again.
 
 mod before;
+mod census;
 mod dns;
 mod engine;
 mod event;
@@ -77,7 +78,7 @@ async fn serve(config: Config) -> Outcome {
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (engine, guard) = match start::start(config, events) {
+    let (engine, guard) = match start::start(config, &events) {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };

@@ -150,6 +150,7 @@ impl Engine {
     }
 
     fn query(&mut self, now: Duration, peer: Peer, ticket: &Ticket, bytes: &[u8]) {
+        self.census_dns(peer, bytes);
         let (transport, lan) = match peer {
             Peer::Udp { lan, .. } => (Transport::Udp, lan),
             Peer::Tcp { lan, .. } => (Transport::Tcp, lan),
@@ -172,7 +173,10 @@ impl Engine {
     fn carry_out(&mut self, actions: Vec<Action<Peer>>) {
         for action in actions {
             match action {
-                Action::Reply { client, bytes } => self.queries.replies.push((client.peer, bytes)),
+                Action::Reply { client, bytes } => {
+                    self.census_dns(client.peer, &bytes);
+                    self.queries.replies.push((client.peer, bytes));
+                }
                 Action::Query { token, upstream, transport, bytes } => {
                     self.upstreams.query(token, upstream, transport, bytes);
                 }

@@ -49,6 +49,7 @@ impl Engine {
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         self.set_dns64();
+        self.set_census();
         self.reload_v4();
         self.queries.set_limited(self.config.dns.rate_limit);
         self.changed = true;

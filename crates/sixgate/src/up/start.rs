@@ -16,7 +16,7 @@ use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::v4::V4;
-use super::{DATABASE, permission, persist, resolv, sandbox};
+use super::{DATABASE, census, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
@@ -159,7 +159,7 @@ pub(crate) fn links() -> Result<Vec<String>, route::Error> {
 }
 
 /// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
-pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
+pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), StartError> {
     Sockets::require_ipv6()?;
     permission::require()?;
     let clock = Clock::new();
@@ -186,6 +186,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
     let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
+    let kept = census::kept(settings);
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
         None => None,
@@ -195,6 +196,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let fresh = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     let pilot_key = match V4::kept_key(&snapshot) {
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
@@ -216,7 +218,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     let mut guard =
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
-    let opened = open(&config, &mut netlink, &mut guard, &links, &events);
+    let opened = open(&config, &mut netlink, &mut guard, &links, events);
     let (firewall, nat64, sockets, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -313,7 +315,8 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
-        upstreams: Upstreams::new(events),
+        census: None,
+        upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
         listeners,
@@ -332,6 +335,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     }
     engine.set_hosts();
     engine.set_dns64();
+    engine.start_census(&kept, fresh, events);
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

@@ -23,12 +23,15 @@ impl Engine {
                 Err(error) => serde_json::json!({ "error": error }),
             }),
             "pilot" => serde_json::to_string(&self.pilot_view()),
+            "census" => refusing(self.census_view()),
             other => {
-                let other = other.escape_debug();
-                let error = format!(
-                    "there is no view `{other}`; there are: status, leases, pilot, web; and the command reload"
-                );
-                serde_json::to_string(&serde_json::json!({ "error": error }))
+                if let Some(who) = other.strip_prefix("census forget ") {
+                    refusing(self.census_forget(who.trim()))
+                } else {
+                    let views = "status, leases, pilot, census, web; and the command reload";
+                    let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
+                    refusing::<()>(Err(error))
+                }
             }
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
@@ -234,6 +237,14 @@ impl Engine {
         .chain(self.queries.counters())
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+    }
+}
+
+/// A view, or an object with `error` that says why there is none.
+fn refusing<T: serde::Serialize>(view: Result<T, String>) -> serde_json::Result<String> {
+    match view {
+        Ok(view) => serde_json::to_string(&view),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error })),
     }
 }
 

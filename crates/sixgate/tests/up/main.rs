@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod attack;
+mod census;
 mod clients;
 mod control;
 mod dns64;

@@ -1,8 +1,12 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod health;
 mod pilot;
+mod web;
 
-pub(crate) use pilot::{LanIpv4, Pilot, PilotClient};
+pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
+pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
+pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,12 +32,14 @@ pub(crate) struct Status {
     pub(crate) dhcpv4: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
-    /// None where nobody looks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) health: Option<Health>,
     /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
     #[serde(default)]
     pub(crate) neighbours: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv4: Option<Ipv4>,
+    /// None where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<Health>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -58,77 +64,27 @@ pub(crate) struct Nat64 {
     pub(crate) failed: Option<String>,
 }
 
-/// Where the dashboard is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Web {
-    pub(crate) enabled: bool,
-    pub(crate) places: Vec<Place>,
-    /// The file that holds the token.
-    pub(crate) token: String,
-}
-
-/// An address of the dashboard, and from where it can be reached.
+/// IPv4 of the LANs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Ipv4 {
+    /// `nat44`, `island` or `none`.
+    pub(crate) internet: String,
+    /// Prefix of the NAT64 behind which the island is.
+    pub(crate) plat: Option<String>,
+    pub(crate) lans: Vec<LanIpv4>,
+    /// Packets of the island since the start, by name; superpackets count as one.
+    pub(crate) counters: BTreeMap<String, u64>,
+    /// Packets discarded, by reason; those that never happened are left out.
+    pub(crate) discarded: BTreeMap<String, u64>,
+}
+
+/// A LAN's IPv4.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LanIpv4 {
     pub(crate) lan: String,
-    pub(crate) url: String,
-}
-
-impl Web {
-    pub(crate) fn table(&self) -> String {
-        let rows: Vec<[String; 2]> =
-            self.places.iter().map(|place| [place.url.clone(), format!("from {}", place.lan)]).collect();
-        columns(&rows) + &format!("token: {} (`sixgate web --token` prints it)\n", self.token)
-    }
-}
-
-/// Whether each family works.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Health {
-    pub(crate) ipv6: Way,
-    pub(crate) ipv4: Way,
-    /// None where there is no NAT64.
-    pub(crate) nat64: Option<Way>,
-    pub(crate) router: Option<FirstRouter>,
-    pub(crate) checks: Vec<Check>,
-    /// How often all were asked.
-    pub(crate) rounds: u64,
-}
-
-/// A way to the world.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Way {
-    /// unknown, ok, slow, broken, hidden (IPv6 is broken and IPv4 works), down (there is no way), none (and none is missed).
-    pub(crate) state: String,
-    pub(crate) why: String,
-    /// Until the nearest who was asked answers.
-    pub(crate) milliseconds: Option<f64>,
-}
-
-/// The first router for IPv6, and whether it answers Neighbor Solicitations.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FirstRouter {
-    pub(crate) address: String,
-    pub(crate) answers: Option<bool>,
-}
-
-/// Somebody who is probed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Check {
-    pub(crate) who: String,
-    pub(crate) ipv6: Option<Leg>,
-    pub(crate) ipv4: Option<Leg>,
-    pub(crate) nat64: Option<Leg>,
-    /// Why it is not probed.
-    pub(crate) note: Option<String>,
-}
-
-/// Somebody over one way; `state` as in [`Way`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Leg {
-    pub(crate) state: String,
-    pub(crate) milliseconds: Option<f64>,
-    pub(crate) error: Option<String>,
+    pub(crate) net: String,
+    /// The IPv6 addresses that its hosts have beyond the island.
+    pub(crate) outside: Option<String>,
 }
 
 /// Packets and octets that a firewall rule has seen.
@@ -160,7 +116,7 @@ pub(crate) struct Lan {
     pub(crate) router_lifetime: u64,
     pub(crate) leases: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ipv4: Option<LanIpv4>,
+    pub(crate) ipv4: Option<ServedIpv4>,
     /// Routers other than this one that advertise here.
     pub(crate) other_routers: Vec<String>,
 }
@@ -248,13 +204,16 @@ impl Status {
                 "\nnat64 {} pool {first} to {last} sessions {} hosts' links {}",
                 nat64.prefix, nat64.sessions, nat64.subscribers
             );
-            let discarded = nat64.discarded.iter().map(|(name, n)| (format!("discarded {name}"), *n));
-            let counted = nat64.counters.iter().map(|(name, n)| (name.clone(), *n)).filter(|(_, n)| *n > 0);
-            let shown: Vec<String> =
-                counted.chain(discarded).map(|(name, n)| format!("{name} {n}")).collect();
-            if !shown.is_empty() {
-                let _ = writeln!(out, "  {}", shown.join(", "));
+            shown(&mut out, &nat64.counters, &nat64.discarded);
+        }
+        if let Some(ipv4) = &self.ipv4 {
+            let plat = ipv4.plat.as_ref().map_or(String::new(), |plat| format!(" behind the NAT64 {plat}"));
+            let _ = writeln!(out, "\nipv4 {}{plat}", ipv4.internet);
+            for lan in &ipv4.lans {
+                let outside = lan.outside.as_ref().map_or(String::new(), |outside| format!(" as {outside}"));
+                let _ = writeln!(out, "  {} on {}{outside}", lan.net, lan.lan);
             }
+            shown(&mut out, &ipv4.counters, &ipv4.discarded);
         }
         if !self.firewall.is_empty() {
             let _ = writeln!(out, "\nfirewall");
@@ -269,30 +228,6 @@ impl Status {
             let _ = writeln!(out, "\nproblem: {problem}");
         }
         out
-    }
-}
-
-impl Health {
-    fn table(&self, out: &mut String) {
-        let ways = [("ipv6", Some(&self.ipv6)), ("ipv4", Some(&self.ipv4)), ("nat64", self.nat64.as_ref())];
-        let _ = writeln!(out, "\nhealth");
-        let rows: Vec<[String; 3]> = (ways.into_iter())
-            .filter_map(|(name, way)| Some([name.to_owned(), way?.state.clone(), way?.why.clone()]))
-            .collect();
-        *out += &columns(&rows);
-        let leg = |name: &str, leg: &Option<Leg>| match leg {
-            None => String::new(),
-            Some(Leg { state, milliseconds: Some(time), .. }) => format!("{name} {state} {time:.1} ms"),
-            Some(Leg { state, .. }) => format!("{name} {state}"),
-        };
-        let rows: Vec<[String; 5]> = (self.checks.iter())
-            .map(|check| {
-                let legs = [("ipv6", &check.ipv6), ("ipv4", &check.ipv4), ("nat64", &check.nat64)];
-                let [ipv6, ipv4, nat64] = legs.map(|(name, of)| leg(name, of));
-                [check.who.clone(), ipv6, ipv4, nat64, check.note.clone().unwrap_or_default()]
-            })
-            .collect();
-        *out += &columns(&rows);
     }
 }
 
@@ -317,6 +252,16 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
         }))
         .collect();
     columns(&rows)
+}
+
+/// What a translator counts, as far as it happened.
+fn shown(out: &mut String, counters: &BTreeMap<String, u64>, discarded: &BTreeMap<String, u64>) {
+    let discarded = discarded.iter().map(|(name, n)| format!("discarded {name} {n}"));
+    let counted = counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}"));
+    let shown: Vec<String> = counted.chain(discarded).collect();
+    if !shown.is_empty() {
+        let _ = writeln!(out, "  {}", shown.join(", "));
+    }
 }
 
 fn up(up: bool) -> &'static str {

@@ -6,6 +6,7 @@ use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::health::Probing;
 use super::hosts::Hosts;
+use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -53,6 +54,8 @@ pub(crate) struct Engine {
     pub(crate) nat64: Option<Translator>,
     pub(crate) health: Option<Probing>,
     pub(crate) web: Option<Rc<Site>>,
+    /// IPv4 of the LANs behind the ISP's NAT64.
+    pub(crate) island: Option<Island>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,

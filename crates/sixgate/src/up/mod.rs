@@ -10,6 +10,7 @@ mod engine;
 mod event;
 mod health;
 mod hosts;
+mod island;
 mod kernel;
 mod lan;
 mod links;
@@ -134,5 +135,5 @@ async fn run(
         }
         engine.settle();
     }
-    stop::stop(engine, guard, incoming).await
+    Box::pin(stop::stop(engine, guard, incoming)).await
 }

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::health::Probing;
 use super::hosts::Hosts;
+use super::island::{self, Island};
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -78,6 +79,8 @@ pub(crate) enum StartError {
     Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
+    #[error("[ipv4]: {0}")]
+    Island(#[from] crate::translator::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -219,7 +222,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, sockets, web, listeners) = match opened {
+    let (firewall, nat64, island, sockets, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -256,6 +259,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
                 up: false,
                 router,
                 share: Share::default(),
+                ipv4: Vec::new(),
             };
             if let Some(record) = settings.get(&persist::advertised_key(&lan.config.name)) {
                 lan.router.restore(now, persist::decode_advertised(record));
@@ -296,6 +300,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kernel,
         firewall,
         nat64,
+        island,
         rules: None,
         store,
         settings: 0,
@@ -349,7 +354,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Sockets, Option<Rc<Site>>, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Option<Rc<Site>>, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -374,8 +379,14 @@ fn open(
             uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
             delegated: Vec::new(),
             lans: (config.lans.iter())
-                .map(|lan| nft::LanRules { interface: lan.interface.value.clone(), prefixes: Vec::new() })
+                .map(|lan| nft::LanRules {
+                    interface: lan.interface.value.clone(),
+                    prefixes: Vec::new(),
+                    prefixes_v4: Vec::new(),
+                })
                 .collect(),
+            lan_ipv4: island::rules(config),
+            island: None,
         })?;
         firewall.verify()?;
         Some(firewall)
@@ -392,6 +403,7 @@ fn open(
         // It goes with the device.
         sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
     }
+    let island = island::open(config, netlink, sysctls)?;
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
@@ -427,7 +439,7 @@ fn open(
         web.site
     });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, sockets, web, listeners))
+    Ok((firewall, nat64, island, sockets, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -80,6 +80,7 @@ impl Engine {
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
         problems.extend(self.health_problems());
+        problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -95,6 +96,7 @@ impl Engine {
             nat64: self.nat64.as_ref().map(Translator::view),
             health: self.health_view(),
             neighbours: self.neighbours.counters(),
+            ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -68,7 +68,7 @@ impl Engine {
 
     /// Tells of the ways that there are now.
     pub(crate) fn settle_health(&mut self) {
-        let now = self.now();
+        let (now, plat) = (self.now(), self.plat());
         let (Some(health), Some(uplink)) = (&mut self.health, &self.uplink) else { return };
         let routers = uplink.host.iter().flat_map(|host| host.state().default_routers.iter());
         let own = self.config.nat64.as_ref().map(|nat64| nat64.prefix);
@@ -78,7 +78,8 @@ impl Engine {
             World {
                 router: routers.map(|router| router.address).next().filter(|_| uplink.up),
                 ipv4: health.ipv4,
-                nat64: own.or(self.config.dns.dns64),
+                // Ours, one that the file names, or the ISP's.
+                nat64: own.or(self.config.dns.dns64).or(plat),
                 resolvers: if written.is_empty() { Uplink::resolvers(uplink) } else { written.clone() },
             },
         );

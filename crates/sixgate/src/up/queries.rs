@@ -103,7 +103,7 @@ impl Engine {
             count = self.sockets.receive_dns(lan, &mut slots);
             for (bytes, received) in slots.iter().take(count).filter_map(Slot::datagram) {
                 let source = IpAddr::from(*received.source.ip());
-                if received.truncated || !self.queries.admits(lan, source) {
+                if !self.queries.admits(lan, source) {
                     continue;
                 }
                 let ticket = self.queries.gate.admit(now, source, Transport::Udp, bytes);

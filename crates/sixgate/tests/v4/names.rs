@@ -92,6 +92,13 @@ fn hosts_have_names_whatever_they_speak_and_keep_them_without_the_internet() {
     let lease = sixgate.leases().into_iter().find(|lease| lease["state"] == "registered").unwrap();
     assert_eq!((&lease["resource"], &lease["hostname"]), (&registered.to_string().into(), &"phone".into()));
 
+    // Nobody from elsewhere is answered over IPv4 either.
+    desktop.add_address("eth0", "10.9.9.9/32".parse::<ipnet::IpNet>().unwrap()).unwrap();
+    let forged = ["-b", "10.9.9.9", "+time=1", "+tries=1", "@192.168.7.1", "phone.home.arpa", "AAAA"];
+    let forged = desktop.spawn(&Command::new("dig").args(forged)).unwrap();
+    assert!(!forged.wait(PATIENCE).unwrap().success(), "{}", forged.output());
+    assert_eq!(sixgate.status()["dns"]["outside"], 1);
+
     // No Internet. Whatever is asked now and answered was answered here.
     segment.gw.set_up("wan0", false).unwrap();
     for host in [phone, desktop, printer] {

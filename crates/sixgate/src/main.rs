@@ -1,6 +1,7 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
 mod check;
+mod clat;
 mod cli;
 mod config;
 mod control;
@@ -12,6 +13,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod translator;
 mod up;
 mod view;
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -8,6 +8,7 @@ mod dns;
 mod engine;
 mod event;
 mod hosts;
+mod island;
 mod kernel;
 mod lan;
 mod links;

@@ -11,4 +11,5 @@ mod names;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod whole;
 mod world;

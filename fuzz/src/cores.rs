@@ -198,33 +198,35 @@ pub fn server(bytes: &[u8]) {
             }
         }
         assert!(flight.len() <= limits.commits);
-        // A lease that a client holds may be moved aside, never doubled.
-        assert!(server.leases().len() - server.leases().registered() <= limits.leases);
-        assert!(server.leases().registered() <= limits.registrations + limits.commits);
-        let leased = |lease: &&Lease| lease.state != LeaseState::Registered;
-        for lease in disk.leases.iter().filter(leased) {
-            assert_eq!(
-                disk.leases.overlaps(lease.resource.net()).filter(leased).count(),
-                1,
-                "{} on the disk",
-                lease.resource
-            );
-        }
-        for lease in server.leases().iter().filter(leased) {
-            match lease.resource {
-                Resource::Address(address) => {
-                    let segments = address.segments();
-                    assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
-                    assert!(
-                        matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1,
-                        "{address}"
-                    );
-                }
-                Resource::Prefix(prefix) => {
-                    assert_eq!(server.leases().overlaps(prefix).filter(leased).count(), 1, "{prefix}");
-                    assert_eq!(prefix.network().segments()[..3], [0x2001, 0xdb8, 1], "{prefix}");
-                    assert!((58..=64).contains(&prefix.prefix_len()), "{prefix}");
-                }
+        sound(&server, &disk, limits);
+    }
+}
+
+/// What holds of leases, in memory and on the disk.
+fn sound(server: &Server, disk: &Disk, limits: Limits) {
+    // A lease that a client holds may be moved aside, never doubled.
+    assert!(server.leases().len() - server.leases().registered() <= limits.leases);
+    assert!(server.leases().registered() <= limits.registrations + limits.commits);
+    let leased = |lease: &&Lease| lease.state != LeaseState::Registered;
+    for lease in disk.leases.iter().filter(leased) {
+        assert_eq!(
+            disk.leases.overlaps(lease.resource.net()).filter(leased).count(),
+            1,
+            "{} on the disk",
+            lease.resource
+        );
+    }
+    for lease in server.leases().iter().filter(leased) {
+        match lease.resource {
+            Resource::Address(address) => {
+                let segments = address.segments();
+                assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
+                assert!(matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1, "{address}");
+            }
+            Resource::Prefix(prefix) => {
+                assert_eq!(server.leases().overlaps(prefix).filter(leased).count(), 1, "{prefix}");
+                assert_eq!(prefix.network().segments()[..3], [0x2001, 0xdb8, 1], "{prefix}");
+                assert!((58..=64).contains(&prefix.prefix_len()), "{prefix}");
             }
         }
     }

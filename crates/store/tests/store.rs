@@ -94,11 +94,20 @@ fn what_was_kept_comes_back() {
         Lease {
             state: LeaseState::Retired, link: "büro/2".into(), ..lease("2001:db8:0:100::/56", 1, 5, 10)
         };
+    let registered = Lease { state: LeaseState::Registered, ..lease("2001:db8::5", 3, 5, 10) };
     let setting =
         |value: Option<&[u8]>| Change::Setting { key: "uplink".into(), value: value.map(Into::into) };
     for (token, changes) in [
         (7, vec![put(lease("2001:db8::1", 1, 5, 10)), setting(Some(b"\0\xff"))]),
-        (8, vec![put(for_ever.clone()), put(delegated.clone()), put(lease("2001:db8::3", 1, 5, 10))]),
+        (
+            8,
+            vec![
+                put(for_ever.clone()),
+                put(delegated.clone()),
+                put(lease("2001:db8::3", 1, 5, 10)),
+                put(registered.clone()),
+            ],
+        ),
         (9, vec![put(lease("2001:db8::1", 1, 5, 99)), remove("2001:db8::3"), remove("2001:db8::4")]),
         (10, vec![Change::Setting { key: "gone".into(), value: Some(vec![1]) }]),
         (11, vec![Change::Setting { key: "gone".into(), value: None }]),
@@ -108,7 +117,7 @@ fn what_was_kept_comes_back() {
     assert_eq!(committed(&told, 5), [7, 8, 9, 10, 11], "in the order of submission");
     store.stop().unwrap();
     let want = Snapshot {
-        leases: vec![lease("2001:db8::1", 1, 5, 99), for_ever, delegated],
+        leases: vec![lease("2001:db8::1", 1, 5, 99), for_ever, registered, delegated],
         settings: [("uplink".to_owned(), b"\0\xff".to_vec())].into(),
         ..Snapshot::default()
     };
@@ -200,8 +209,8 @@ fn history_tells_who_had_what() {
         (80, put(lease(address, 3, 80, 200))),
         (85, put(declined)),
         (210, remove(address)),
-        // Handed from one holder to the next without a removal.
-        (220, put(lease(address, 4, 220, 400))),
+        // Handed from one holder to the next without a removal; what is registered is had too.
+        (220, put(Lease { state: LeaseState::Registered, ..lease(address, 4, 220, 400) })),
         (230, put(lease(address, 5, 230, 500))),
     ]
     .into_iter()

@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::neighbours::Mac;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::v4;
+use sixgate_dns::NameError;
 use sixgate_wire::dhcpv4::ClientIdKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,6 +23,9 @@ use std::time::Duration;
 
 /// Least time between two times that all names are worked out because of what was seen. A lease has its name at once.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Where working them out takes longer than this, because thousands are known, it takes a tenth of the time at most: a
+/// flood of leases must not leave time for nothing else.
+const CHEAP: Duration = Duration::from_millis(3);
 /// Seen addresses that are told as a host's own, where it has no better; the last first.
 const TOLD: usize = 4;
 
@@ -75,6 +79,8 @@ pub(crate) struct Hosts {
     /// When names are to be worked out.
     due: Option<Duration>,
     last: Duration,
+    /// And not before.
+    rest: Duration,
 }
 
 impl Hosts {
@@ -91,12 +97,13 @@ impl Hosts {
             Some(fact) => self.facts.insert(address, fact),
             None => self.facts.remove(&address),
         };
-        self.due = Some(now);
+        self.due = Some(now.max(self.rest));
     }
 
     /// Somebody was seen, or the LANs' prefixes are others.
     pub(crate) fn changed(&mut self, now: Duration) {
-        self.due = self.due.or(Some(now.max(self.last.saturating_add(PAUSE))));
+        let earliest = now.max(self.rest).max(self.last.saturating_add(PAUSE));
+        self.due = self.due.or(Some(earliest));
     }
 }
 
@@ -219,7 +226,7 @@ impl Engine {
         if self.hosts.due.is_none_or(|due| due > now) {
             return;
         }
-        (self.hosts.due, self.hosts.last) = (None, now);
+        self.hosts.due = None;
         let told = |lan: usize, address: &Ipv6Addr| {
             let prefixes = self.lans.get(lan).map(|lan| &lan.share.prefixes);
             prefixes.is_some_and(|prefixes| prefixes.iter().any(|prefix| prefix.net.contains(address)))
@@ -243,11 +250,21 @@ impl Engine {
             }
             match self.names.set_with(&holder, &host.hostname, &host.addresses, &host.behind) {
                 Ok(label) => tracing::debug!(name = label, addresses = host.addresses.len(), "named"),
+                // There may be room the next time.
+                Err(error @ NameError::Full { .. }) => {
+                    tracing::debug!(%error, "no name");
+                    self.hosts.named.remove(&holder);
+                    continue;
+                }
+                // A name that is none is not tried again until something of its host changes.
                 Err(error) => tracing::info!(%error, "no name"),
             }
-            // One that has no name is not tried again until something of it changes.
             self.hosts.named.insert(holder, host);
         }
+        self.hosts.last = self.now();
+        let took = self.hosts.last.saturating_sub(now);
+        self.hosts.rest =
+            if took > CHEAP { self.hosts.last.saturating_add(took * 10) } else { Duration::ZERO };
     }
 }
 

@@ -17,6 +17,8 @@ use tokio::sync::mpsc;
 const BATCH: usize = 32;
 /// Batches that are answered before it is somebody else's turn.
 const TURNS: usize = 4;
+/// The log tells of limits this often at most.
+const TELL: Duration = Duration::from_mins(1);
 /// Longest query that is read, in octets: what is longer is cut, and then its parser refuses it.
 const LONGEST: usize = 4096;
 
@@ -39,6 +41,8 @@ pub(crate) struct Queries {
     outside: u64,
     slots: Vec<Slot>,
     replies: Vec<(Peer, Vec<u8>)>,
+    /// When the log said that somebody's replies are limited.
+    told: Option<Duration>,
 }
 
 impl Queries {
@@ -50,7 +54,21 @@ impl Queries {
             outside: 0,
             slots: (0..BATCH).map(|_| Slot::new(LONGEST)).collect(),
             replies: Vec::new(),
+            told: None,
         }
+    }
+
+    /// Makes a reply ready; whether it is to be sent. The log tells of limits, now and then.
+    fn finish(&mut self, now: Duration, source: IpAddr, ticket: &Ticket, bytes: &mut Vec<u8>) -> bool {
+        let before = self.gate.counters();
+        let send = self.gate.finish(now, source, ticket, bytes);
+        let limited = self.gate.counters() != before;
+        if limited && self.told.is_none_or(|told| now.saturating_sub(told) >= TELL) {
+            self.told = Some(now);
+            tracing::warn!(client = %source.to_canonical(), "DNS replies are limited: this address, or its network, gets more than \
+                it may without a proof that it is there (TCP, a DNS cookie); for load tests set dns.rate-limit = false");
+        }
+        send
     }
 
     /// The configuration was read again.
@@ -111,7 +129,7 @@ impl Engine {
             count = self.sockets.receive_dns(lan, &mut slots);
             for (bytes, received) in slots.iter().take(count).filter_map(Slot::datagram) {
                 let source = IpAddr::from(*received.source.ip());
-                if received.truncated || !self.queries.admits(lan, source) {
+                if !self.queries.admits(lan, source) {
                     continue;
                 }
                 let ticket = self.queries.gate.admit(now, source, Transport::Udp, bytes);
@@ -193,14 +211,14 @@ impl Engine {
         for (peer, mut bytes) in replies.drain(..) {
             match peer {
                 Peer::Udp { lan, source, destination, interface, ticket } => {
-                    if self.queries.gate.finish(now, (*source.ip()).into(), &ticket, &mut bytes) {
+                    if self.queries.finish(now, (*source.ip()).into(), &ticket, &mut bytes) {
                         datagrams.push((lan, source, (destination, interface), bytes));
                     }
                 }
                 Peer::Tcp { connection, ticket, .. } => {
                     // A connection that does not read its replies loses them; it has asked for too much.
                     if let Some(client) = self.connections.get(&connection)
-                        && self.queries.gate.finish(now, client.source, &ticket, &mut bytes)
+                        && self.queries.finish(now, client.source, &ticket, &mut bytes)
                     {
                         let _ = client.replies.try_send(bytes);
                     }

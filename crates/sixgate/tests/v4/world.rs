@@ -77,23 +77,35 @@ impl Segment {
     }
 
     /// All that the gateway said over DHCPv4 is well-formed to an independent dissector, checksums included.
-    pub fn end(self, sixgate: Sixgate) {
+    /// How many frames went to hosts without an address.
+    pub fn end(self, sixgate: Sixgate) -> usize {
         sixgate.stop();
         self.seen.stop().unwrap();
         let sent = self.seen.fields("udp.srcport == 67", &["dhcp.option.dhcp"]).unwrap();
         assert!(!sent.is_empty(), "{}", self.seen.summary());
         self.seen.assert_clean("udp.srcport == 67").unwrap();
-        let mut tshark = std::process::Command::new("tshark");
-        tshark.args(["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-n", "-r"]);
-        tshark.arg(self.seen.file());
-        // Frames are complete when they leave; what the kernel sends may have its checksum left to the device.
-        let wrong = "udp.srcport == 67 && ip.dst != 255.255.255.255 && (ip.checksum.status == \"Bad\" || udp.length < 200)";
-        let found = tshark.args(["-Y", wrong]).output().unwrap();
-        assert!(
-            found.status.success() && found.stdout.is_empty(),
-            "{}",
-            String::from_utf8_lossy(&found.stdout)
-        );
+        // Offers that are not broadcast are frames of ours, complete when they leave; of what the kernel sends the checksum may be left to
+        // the device.
+        let frames = "udp.srcport == 67 && ip.dst != 255.255.255.255 && dhcp.option.dhcp == 2";
+        let right = "ip.checksum.status == \"Good\" && udp.checksum.status == \"Good\"";
+        let count = |filter: &str| {
+            let mut tshark = std::process::Command::new("tshark");
+            tshark.args([
+                "-o",
+                "ip.check_checksum:TRUE",
+                "-o",
+                "udp.check_checksum:TRUE",
+                "-n",
+                "-Y",
+                filter,
+                "-r",
+            ]);
+            let found = tshark.arg(self.seen.file()).output().unwrap();
+            assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+            String::from_utf8_lossy(&found.stdout).lines().count()
+        };
+        assert_eq!(count(frames), count(&format!("{frames} && {right}")));
+        count(frames)
     }
 }
 

@@ -71,8 +71,18 @@ fn connect() {
 }
 
 #[test]
+fn http() {
+    replay("http");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
+}
+
+#[test]
+fn watched() {
+    replay("watched");
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Answer {
 
     /// The message again, with each TTL as `ttl` makes it of the stored one, for DNS64 to make another of.
     pub(crate) fn message(&self, ttl: impl Fn(u32) -> u32) -> Option<Message> {
-        Message::from_vec(&self.body(&[], 0, ttl)).ok()
+        Message::from_vec(&self.body(&[], ttl)).ok()
     }
 
     /// Whether DNS64 may look for A records (RFC 6147 sections 5.1.1 to 5.1.3): there is no such data, or an
@@ -162,9 +162,9 @@ impl Answer {
     }
 
     /// Records and question with `question` in place of its own, and each TTL as `ttl` makes it of the stored
-    /// one; with room for `more` octets behind.
-    pub(crate) fn body(&self, question: &[u8], more: usize, ttl: impl Fn(u32) -> u32) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.wire.len() + more);
+    /// one; with room for an OPT record behind.
+    pub(crate) fn body(&self, question: &[u8], ttl: impl Fn(u32) -> u32) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.wire.len() + 64);
         bytes.extend_from_slice(&self.wire);
         if let Some(own) = bytes.get_mut(HEADER..self.layout.end_of_question)
             && own.len() == question.len()

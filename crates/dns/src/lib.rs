@@ -46,9 +46,11 @@ mod forwarder;
 mod gate;
 mod lookup;
 mod names;
+mod own;
 mod question;
 mod reply;
 mod scan;
+mod told;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
@@ -58,3 +60,5 @@ pub use dns64::Dns64;
 pub use forwarder::Forwarder;
 pub use gate::{Gate, GateCounters, Ticket, limits, udp_limit};
 pub use names::{NameError, Names};
+pub use own::{address_query, addresses};
+pub use told::{Told, told};

@@ -62,7 +62,7 @@ pub(crate) fn reply<P>(
 ) -> Reply {
     let mut errors: Vec<&ExtendedError> = extra.into_iter().chain(&answer.errors).collect();
     let opt = |errors: &[&ExtendedError]| if asked.edns.is_some() { opt_octets(errors) } else { 0 };
-    let mut bytes = answer.body(&asked.question, opt(&errors), |stored| age.ttl(stored));
+    let mut bytes = answer.body(&asked.question, |stored| age.ttl(stored));
     let code = u16::from(answer.code);
     // AD goes to those who understand it (RFC 6840 section 5.8).
     let authentic = answer.authentic && (asked.authentic_data || asked.dnssec_ok());

@@ -45,6 +45,39 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Say where the dashboard is, and with --token the token that it asks for.
+    #[command(long_about = "\
+Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
+change, takes the token, which --token prints. It is off until the configuration says [web] enabled = true.
+
+The page is served by plain HTTP: on a LAN where others can listen, reach it through ssh -L 6464:[::1]:6464 GATEWAY, and
+open http://localhost:6464/.")]
+    Web(Web),
+    /// Show who on the LANs could live without IPv4 today, how sure that is, and what still needs it.
+    #[command(long_about = "\
+Show who on the LANs could live without IPv4 today: for each client its stage, its score, and what it needed IPv4 for;
+for the network, whether 1, 2, 5 and 10 % of its clients could. Asks a running sixgate whose configuration has a [census]
+section; the census survives restarts.
+
+SCORE is the chance that an hour goes well without IPv4, and beside it the interval in which that chance lies with 95 %
+confidence (Wilson's, over the hours in which the client was seen). An hour speaks against a client when it used IPv4 for
+something that it could not have had otherwise: an address that no name was asked for here, a name without IPv6 where nothing
+translates, a name that it asked for by IPv4 alone, a neighbour on its own LAN. READY is who reaches 80 % with the lower end.
+
+What it cannot show:
+- Watching is not trying. However long nothing but IPv6 was needed, no more than 90 % is said of it; only a client that was told
+  to do without IPv4 (option 108) and did is believed more, and one that failed is believed less.
+- Names that are asked of another resolver, encrypted or not, are not seen: what is then reached over IPv4 counts as an
+  address by number. Traffic that does not pass this gateway is seen by its ARP alone: where another machine routes IPv4, whoever
+  asks for that machine counts as needing a neighbour.
+- Of UDP over IPv4 one packet in 16 is looked at, of TCP the first of each connection.
+- FAMILY is a guess from how a client asks (DHCP options, vendor class, connectivity checks). It is not proof.
+- A hardware address that is made up (*) may be another tomorrow, and its client counted twice: the line for those whose address is
+  not made up gives the other count. Anybody on a LAN can pretend to be anybody.
+
+A client is shown by a keyed hash; with privacy = \"named\" by its name or hardware address, and with what it needed. Of names
+that were needed, hashed clients show only those that three of them have in common.")]
+    Census(Census),
     /// Show or change which clients are told to do without IPv4 (DHCPv4 option 108).
     #[command(long_about = "\
 Show, or change in the running sixgate, which clients do without IPv4.
@@ -223,6 +256,15 @@ pub(crate) struct View {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Web {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Print the token, and nothing else; reads it from the state folder.
+    #[arg(long, conflicts_with_all = ["json", "control"])]
+    pub(crate) token: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Leases {
     #[command(flatten)]
     pub(crate) view: View,
@@ -272,6 +314,18 @@ pub(crate) struct Wrap {
     /// The program and its arguments.
     #[arg(last = true, required_unless_present_any = ["list", "diff"], value_name = "PROGRAM")]
     pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Census {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Write one page that needs nothing else, with the curve of readiness over time.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) html: Option<PathBuf>,
+    /// Forget a client, on disk too: by its id, its name or its hardware address; or all.
+    #[arg(long, value_name = "CLIENT|all", conflicts_with = "html")]
+    pub(crate) forget: Option<String>,
 }
 
 #[derive(Debug, Args)]

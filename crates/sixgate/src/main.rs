@@ -1,5 +1,6 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+mod census;
 mod check;
 mod clat;
 mod cli;
@@ -16,6 +17,7 @@ mod pilot;
 mod translator;
 mod up;
 mod view;
+mod web;
 mod wrap;
 
 use clap::Parser as _;
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Web(arguments) => web::command(&arguments),
+        Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),

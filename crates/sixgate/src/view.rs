@@ -1,8 +1,12 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod health;
 mod pilot;
+mod web;
 
+pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
+pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +37,9 @@ pub(crate) struct Status {
     pub(crate) neighbours: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ipv4: Option<Ipv4>,
+    /// None where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<Health>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -156,6 +163,9 @@ impl Status {
             if !uplink.resolvers.is_empty() {
                 let _ = writeln!(out, "  resolver {}", uplink.resolvers.join(" "));
             }
+        }
+        if let Some(health) = &self.health {
+            health.table(&mut out);
         }
         for lan in &self.lans {
             let named = if lan.name == lan.interface { String::new() } else { format!(" ({})", lan.name) };

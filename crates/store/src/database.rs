@@ -12,6 +12,8 @@ use std::time::Duration;
 const LAYOUTS: [&str; 2] = [SCHEMA, crate::v4::SCHEMA];
 /// The latest: the number of the above.
 const LAYOUT: i64 = 2;
+/// How long a writer waits for others.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// "6gat": marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x3667_6174;
 
@@ -102,13 +104,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(lost)?;
     // A reader that recovers the log may hold it for a moment.
-    connection.busy_timeout(Duration::from_secs(5)).map_err(lost)?;
+    connection.busy_timeout(BUSY).map_err(lost)?;
     // Nothing is written before it is known to be whole: to close it would move the log into the damaged file, and
     // delete the log.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(lost)?;
     check(&connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(lost)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(lost)?;
+    // What is removed is overwritten: somebody who was forgotten is not to be found in free pages.
+    connection.pragma_update(None, "secure_delete", "ON").map_err(lost)?;
     // No temporary files: there may be no other directory that this process may write.
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(lost)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(lost)?;

@@ -132,6 +132,8 @@ struct Tally {
     failures: AtomicU64,
     refused: AtomicU64,
     unwritten: AtomicU64,
+    /// Set when what was overwritten or removed shall not be found on disk any more.
+    scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
     stopping: AtomicBool,
 }
@@ -194,6 +196,12 @@ impl Store {
                 Submit::Refused(submission.changes)
             }
         }
+    }
+
+    /// With the next submission, or the one that is being written, whatever was overwritten or removed up to it
+    /// leaves the files too, the log among them. (What a disk keeps of blocks that it took back is beyond us.)
+    pub fn scrub(&self) {
+        self.tally.scrub.store(true, Ordering::Relaxed);
     }
 
     /// What the store has done since it was opened.

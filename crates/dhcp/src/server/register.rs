@@ -14,9 +14,10 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time that a registration holds without being repeated. Clients repeat theirs every four hours at the latest
-/// (RFC 9686 section 4.6), whatever lifetime their address has.
-const LONGEST: Duration = Duration::from_hours(7 * 24);
+/// Longest time that a registration holds without being repeated. Clients repeat theirs every four hours at the latest,
+/// give or take a tenth (RFC 9686 section 4.6), whatever lifetime their address has; so whoever registers what it does not
+/// have blocks a place for a few hours and not for years.
+const LONGEST: Duration = Duration::from_hours(8);
 /// Octets of the longest reply: three options, one of which repeats what the client sent in one datagram.
 const ROOM: usize = 16 * 1024;
 

@@ -20,8 +20,42 @@ pub(super) struct File {
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
+    pub(super) health: Option<Health>,
+    pub(super) web: Option<Web>,
+    pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Census {
+    pub(super) enabled: Option<bool>,
+    pub(super) privacy: Option<Privacy>,
+    pub(super) retention: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Privacy {
+    Hashed,
+    Named,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Web {
+    pub(super) enabled: Option<bool>,
+    pub(super) port: Option<Spanned<u16>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Health {
+    pub(super) enabled: Option<bool>,
+    pub(super) targets: Option<Vec<Spanned<String>>>,
+    pub(super) interval: Option<Spanned<Seconds>>,
+    pub(super) slow_ms: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

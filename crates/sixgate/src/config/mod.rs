@@ -4,14 +4,19 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod census;
 mod diagnostic;
 mod dns64;
 mod file;
+mod health;
 mod ipv4;
 mod nat64;
 mod v4;
+mod web;
 
+pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
@@ -63,6 +68,12 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    /// None: nobody looks whether each family works.
+    pub(crate) health: Option<Health>,
+    /// Port of the dashboard; none where it is off.
+    pub(crate) web: Option<u16>,
+    /// None: nobody is watched, and nothing of it is kept.
+    pub(crate) census: Option<Census>,
     pub(crate) pilot: Pilot,
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
@@ -265,9 +276,10 @@ impl Config {
         Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
     }
 
-    /// Whether a resolver is asked over IPv4: the one reason to open such a socket.
+    /// Whether anybody is asked over IPv4, a resolver or a target of `[health]`: what such sockets are opened for.
     pub(crate) fn needs_ipv4(&self) -> bool {
-        self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
+        let probed = self.health.as_ref().is_some_and(|health| !health.targets.is_empty());
+        probed || self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
     }
 
     /// What in `new` cannot be taken over while running, as the keys that differ.
@@ -287,9 +299,9 @@ impl Config {
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
         }
-        // A running sixgate that asks no resolver over IPv4 has given up opening such sockets.
+        // A running sixgate that asks nobody over IPv4 has given up opening such sockets.
         if new.needs_ipv4() && !self.needs_ipv4() {
-            keys.push("dns.upstreams");
+            keys.push(if self.health == new.health { "dns.upstreams" } else { "health.targets" });
         }
         if self.dhcp != new.dhcp {
             keys.push("dhcp");
@@ -299,6 +311,13 @@ impl Config {
         }
         if self.nat64 != new.nat64 {
             keys.push("nat64");
+        }
+        if self.web != new.web {
+            keys.push("web");
+        }
+        // A running sixgate has given up what it takes to look at a LAN.
+        if self.census.is_none() && new.census.is_some() {
+            keys.push("census.enabled");
         }
         let internet = |config: &Self| config.ipv4.as_ref().map(|ipv4| ipv4.internet);
         if internet(self) != internet(new) {
@@ -389,6 +408,7 @@ impl Reader<'_> {
         self.check_prefixes(&lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
+        let census = file.census.and_then(|census| self.census(census));
         // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
@@ -414,6 +434,9 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            health: self.health(file.health.unwrap_or_default()),
+            web: self.web(file.web.unwrap_or_default()),
+            census,
             pilot,
             ipv4,
         }

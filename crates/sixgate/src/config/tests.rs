@@ -279,3 +279,15 @@ fn reload_says_what_needs_a_restart() {
     assert_eq!(a.needs_restart(&ipv4), ["dns.upstreams"]);
     assert!(ipv4.needs_restart(&a).is_empty());
 }
+
+#[test]
+fn hosts_may_have_addresses_of_both_families() {
+    let with = |hosts: &str| format!("{HOME}[dns]\nrate-limit = false\nhosts = {hosts}\n");
+    let dns = parse(&with("{ \"nas.example\" = [\"2001:db8:1::9\", \"192.168.7.9\"] }")).unwrap().config.dns;
+    assert_eq!(dns.hosts["nas.example"].len(), 2);
+    assert!(!dns.rate_limit && parse(HOME).unwrap().config.dns.rate_limit);
+    assert_eq!(
+        finding(&with("{ \"nas.example\" = [\"192.168.7\"] }")),
+        "11:28 `192.168.7` is not an IP address / write one, such as 2001:db8::80"
+    );
+}

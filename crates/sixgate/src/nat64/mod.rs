@@ -119,6 +119,13 @@ impl Translator {
         failed.into_iter().chain(lost).collect()
     }
 
+    /// Packets carried since the start: to IPv4, and back.
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let (counters, _) = self.running.counters();
+        let count = |name: &str| counters.get(name).copied().unwrap_or_default();
+        (count("to-ipv4"), count("to-ipv6"))
+    }
+
     /// What it does.
     pub(crate) fn view(&self) -> view::Nat64 {
         let (mut counters, discarded) = self.running.counters();

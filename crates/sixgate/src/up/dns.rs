@@ -39,6 +39,8 @@ pub(crate) enum Peer {
     Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32, ticket: Ticket },
     /// A connection on a LAN, by its number.
     Tcp { lan: usize, connection: u64, ticket: Ticket },
+    /// We ourselves, for the address of somebody to probe.
+    Health(super::health::Asked),
 }
 
 /// Sockets to upstream resolvers, one for each question under way.
@@ -53,6 +55,11 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     pub(crate) fn new(events: Sender) -> Self {
         Self { events, asking: HashMap::new(), most: most_sockets() }
+    }
+
+    /// Where what comes back goes.
+    pub(crate) fn events(&self) -> Sender {
+        self.events.clone()
     }
 
     /// Sends a question; what comes back is an [`Event::DnsAnswer`].

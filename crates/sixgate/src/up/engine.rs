@@ -1,8 +1,10 @@
 //! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
+use super::census::Observer;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
+use super::health::Probing;
 use super::hosts::Hosts;
 use super::island::Island;
 use super::kernel::Kernel;
@@ -17,6 +19,7 @@ use super::uplink::Uplink;
 use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
+use crate::web::Site;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::{client, server};
@@ -29,6 +32,7 @@ use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
@@ -48,6 +52,8 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
+    pub(crate) health: Option<Probing>,
+    pub(crate) web: Option<Rc<Site>>,
     /// IPv4 of the LANs behind the ISP's NAT64.
     pub(crate) island: Option<Island>,
     /// What the firewall was last told.
@@ -74,6 +80,8 @@ pub(crate) struct Engine {
     pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who could live without IPv4, where that is asked.
+    pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -107,12 +115,15 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
+        let health = self.health.as_ref().and_then(Probing::poll_timeout);
         let others = [
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
             self.forwarder.poll_timeout(),
             self.retry,
+            health,
             self.hosts.poll_timeout(),
+            self.census_due(),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -150,6 +161,8 @@ impl Engine {
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
+        self.health_timeout();
+        self.write_census_if_due();
     }
 
     /// Takes what happened.
@@ -206,6 +219,8 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::Probed { id, outcome } => self.health_probed(id, outcome),
+            Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
                 for event in events {
                     self.kernel_event(event);
@@ -332,16 +347,18 @@ impl Engine {
 
     /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
     pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
+        let token = self.set_all(vec![Change::Setting { key: key.to_owned(), value }]);
+        if token.is_none() {
+            self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
+        }
+        token
+    }
+
+    /// Makes settings durable, all at once or none; as [`Engine::set`].
+    pub(crate) fn set_all(&mut self, settings: Vec<Change>) -> Option<u64> {
         self.settings += 1;
         let token = SETTING | self.settings;
-        let change = Change::Setting { key: key.to_owned(), value };
-        match self.store.submit(self.now(), vec![change], token) {
-            Submit::Queued => Some(token),
-            Submit::Refused(_) => {
-                self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
-                None
-            }
-        }
+        matches!(self.store.submit(self.now(), settings, token), Submit::Queued).then_some(token)
     }
 
     /// The store wrote a submission, or could not.

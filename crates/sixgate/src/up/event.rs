@@ -42,6 +42,10 @@ pub(crate) enum Event {
     DnsClosed { connection: u64 },
     /// An upstream resolver's answer; `None` where it could not be asked.
     DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
+    /// A probe of a family's health ended: how long its answer took, or why there was none.
+    Probed { id: u64, outcome: Result<std::time::Duration, String> },
+    /// Frames that tell how hosts on a LAN live.
+    Watched { lan: usize, seen: Vec<super::census::Seen> },
     /// The kernel changed links, addresses or routes.
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.

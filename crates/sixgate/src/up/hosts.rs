@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::neighbours::Mac;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::v4;
+use sixgate_dns::NameError;
 use sixgate_wire::dhcpv4::ClientIdKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -249,9 +250,15 @@ impl Engine {
             }
             match self.names.set_with(&holder, &host.hostname, &host.addresses, &host.behind) {
                 Ok(label) => tracing::debug!(name = label, addresses = host.addresses.len(), "named"),
+                // There may be room the next time.
+                Err(error @ NameError::Full { .. }) => {
+                    tracing::debug!(%error, "no name");
+                    self.hosts.named.remove(&holder);
+                    continue;
+                }
+                // A name that is none is not tried again until something of its host changes.
                 Err(error) => tracing::info!(%error, "no name"),
             }
-            // One that has no name is not tried again until something of it changes.
             self.hosts.named.insert(holder, host);
         }
         self.hosts.last = self.now();

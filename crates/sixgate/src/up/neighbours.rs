@@ -162,6 +162,7 @@ impl Engine {
         }
         let news = self.neighbours.saw(now, lan, address, mac);
         tracing::trace!(lan, %address, news, "neighbour");
+        self.census_neighbour(lan, address, mac);
         if news {
             self.hosts.changed(now);
         }

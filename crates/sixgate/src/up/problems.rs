@@ -15,6 +15,7 @@ pub(crate) enum Matter {
     /// Addresses and routes.
     Kernel,
     Firewall,
+    Census,
     Counters,
     ResolvConf,
     Hosts,

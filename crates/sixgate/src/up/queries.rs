@@ -17,6 +17,8 @@ use tokio::sync::mpsc;
 const BATCH: usize = 32;
 /// Batches that are answered before it is somebody else's turn.
 const TURNS: usize = 4;
+/// The log tells of limits this often at most.
+const TELL: Duration = Duration::from_mins(1);
 /// Longest query that is read, in octets: what is longer is cut, and then its parser refuses it.
 const LONGEST: usize = 4096;
 
@@ -39,6 +41,8 @@ pub(crate) struct Queries {
     outside: u64,
     slots: Vec<Slot>,
     replies: Vec<(Peer, Vec<u8>)>,
+    /// When the log said that somebody's replies are limited.
+    told: Option<Duration>,
 }
 
 impl Queries {
@@ -50,7 +54,21 @@ impl Queries {
             outside: 0,
             slots: (0..BATCH).map(|_| Slot::new(LONGEST)).collect(),
             replies: Vec::new(),
+            told: None,
         }
+    }
+
+    /// Makes a reply ready; whether it is to be sent. The log tells of limits, now and then.
+    fn finish(&mut self, now: Duration, source: IpAddr, ticket: &Ticket, bytes: &mut Vec<u8>) -> bool {
+        let before = self.gate.counters();
+        let send = self.gate.finish(now, source, ticket, bytes);
+        let limited = self.gate.counters() != before;
+        if limited && self.told.is_none_or(|told| now.saturating_sub(told) >= TELL) {
+            self.told = Some(now);
+            tracing::warn!(client = %source.to_canonical(), "DNS replies are limited: this address, or its network, gets more than \
+                it may without a proof that it is there (TCP, a DNS cookie); for load tests set dns.rate-limit = false");
+        }
+        send
     }
 
     /// The configuration was read again.
@@ -71,12 +89,16 @@ impl Queries {
 
     /// Whether `source` belongs to the LAN. An answer to anybody else is one for an attacker (RFC 5358).
     fn admits(&mut self, lan: usize, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        let inside =
-            self.inside.get(lan).is_some_and(|networks| networks.iter().any(|net| net.contains(&source)));
+        let inside = is_inside(source, self.inside.get(lan).map_or(&[], Vec::as_slice));
         self.outside += u64::from(!inside);
         inside
     }
+}
+
+/// Whether a source belongs to a LAN that has these networks.
+pub(crate) fn is_inside(source: IpAddr, networks: &[IpNet]) -> bool {
+    let source = source.to_canonical();
+    networks.iter().any(|net| net.contains(&source))
 }
 
 impl Engine {
@@ -91,7 +113,11 @@ impl Engine {
             let behind = behind.map(|(prefix, _)| IpNet::from(*prefix));
             shared.chain(told).chain(behind).chain(ipv4).chain([LINK_LOCAL.into()]).collect()
         };
-        self.queries.inside = self.lans.iter().enumerate().map(networks).collect();
+        let inside: Vec<Vec<IpNet>> = self.lans.iter().enumerate().map(networks).collect();
+        if let Some(web) = &self.web {
+            web.set_inside(&inside);
+        }
+        self.queries.inside = inside;
     }
 
     /// Datagrams wait on a LAN's socket: answers a few batches of them. Whether none is left.
@@ -103,7 +129,7 @@ impl Engine {
             count = self.sockets.receive_dns(lan, &mut slots);
             for (bytes, received) in slots.iter().take(count).filter_map(Slot::datagram) {
                 let source = IpAddr::from(*received.source.ip());
-                if received.truncated || !self.queries.admits(lan, source) {
+                if !self.queries.admits(lan, source) {
                     continue;
                 }
                 let ticket = self.queries.gate.admit(now, source, Transport::Udp, bytes);
@@ -142,9 +168,12 @@ impl Engine {
     }
 
     fn query(&mut self, now: Duration, peer: Peer, ticket: &Ticket, bytes: &[u8]) {
+        self.census_dns(peer, bytes);
         let (transport, lan) = match peer {
             Peer::Udp { lan, .. } => (Transport::Udp, lan),
             Peer::Tcp { lan, .. } => (Transport::Tcp, lan),
+            // Asked by health itself, and by nobody's datagram.
+            Peer::Health(_) => return,
         };
         let share = u32::try_from(lan).unwrap_or(u32::MAX);
         let client = Client { peer, transport, udp_limit: udp_limit(&Config::default(), ticket), share };
@@ -162,7 +191,10 @@ impl Engine {
     fn carry_out(&mut self, actions: Vec<Action<Peer>>) {
         for action in actions {
             match action {
-                Action::Reply { client, bytes } => self.queries.replies.push((client.peer, bytes)),
+                Action::Reply { client, bytes } => {
+                    self.census_dns(client.peer, &bytes);
+                    self.queries.replies.push((client.peer, bytes));
+                }
                 Action::Query { token, upstream, transport, bytes } => {
                     self.upstreams.query(token, upstream, transport, bytes);
                 }
@@ -175,24 +207,29 @@ impl Engine {
         let now = self.now();
         let mut replies = std::mem::take(&mut self.queries.replies);
         let mut datagrams = Vec::with_capacity(replies.len());
+        let mut ours = Vec::new();
         for (peer, mut bytes) in replies.drain(..) {
             match peer {
                 Peer::Udp { lan, source, destination, interface, ticket } => {
-                    if self.queries.gate.finish(now, (*source.ip()).into(), &ticket, &mut bytes) {
+                    if self.queries.finish(now, (*source.ip()).into(), &ticket, &mut bytes) {
                         datagrams.push((lan, source, (destination, interface), bytes));
                     }
                 }
                 Peer::Tcp { connection, ticket, .. } => {
                     // A connection that does not read its replies loses them; it has asked for too much.
                     if let Some(client) = self.connections.get(&connection)
-                        && self.queries.gate.finish(now, client.source, &ticket, &mut bytes)
+                        && self.queries.finish(now, client.source, &ticket, &mut bytes)
                     {
                         let _ = client.replies.try_send(bytes);
                     }
                 }
+                Peer::Health(asked) => ours.push((asked, bytes)),
             }
         }
         self.queries.replies = replies;
+        for (asked, bytes) in ours {
+            self.health_resolved(asked, &bytes);
+        }
         // Those that can pass the kernel as one side by side.
         datagrams.sort_by_key(|(lan, to, _, bytes)| (*lan, *to, std::cmp::Reverse(bytes.len())));
         for of_one_lan in datagrams.chunk_by(|(lan, ..), (other, ..)| lan == other) {

@@ -102,6 +102,7 @@ impl Engine {
             self.recorded = record;
         }
         self.settle_resolvers();
+        self.settle_health();
         let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf, Matter::Island]
             .iter()
             .any(|m| !self.problems.about(m).is_empty());

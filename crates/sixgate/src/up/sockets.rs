@@ -198,16 +198,15 @@ impl Sockets {
     /// Reads DNS queries that wait, as many as there are slots; how many there were.
     pub(crate) fn receive_dns(&self, lan: usize, slots: &mut [Slot]) -> usize {
         let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return 0 };
-        match udp.get_ref().recv_batch(slots) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            // An error that was pending on the socket (a link that went down): the next read is fine, and the reading
-            // task comes again.
-            Err(error) => {
-                tracing::debug!(%error, "a socket says");
-                0
+        // An error that was pending on the socket (a link that went down) hides what waits behind it from one read only.
+        for _ in 0..2 {
+            match udp.get_ref().recv_batch(slots) {
+                Ok(count) => return count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
+                Err(error) => tracing::debug!(%error, "a socket says"),
             }
         }
+        0
     }
 
     /// Sends DNS replies, each from the address that was asked.

@@ -17,11 +17,21 @@ impl Engine {
         let json = match view {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
+            "web" => serde_json::to_string(&self.web_view()),
+            "reload" => serde_json::to_string(&match self.reload() {
+                Ok(()) => serde_json::json!({ "reloaded": true }),
+                Err(error) => serde_json::json!({ "error": error }),
+            }),
             "pilot" => serde_json::to_string(&self.pilot_view()),
+            "census" => refusing(self.census_view()),
             other => {
-                let error =
-                    format!("there is no view `{}`; there are: status, leases, pilot", other.escape_debug());
-                serde_json::to_string(&serde_json::json!({ "error": error }))
+                if let Some(who) = other.strip_prefix("census forget ") {
+                    refusing(self.census_forget(who.trim()))
+                } else {
+                    let views = "status, leases, pilot, census, web; and the command reload";
+                    let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
+                    refusing::<()>(Err(error))
+                }
             }
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
@@ -69,6 +79,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.health_problems());
         problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
@@ -83,6 +94,7 @@ impl Engine {
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            health: self.health_view(),
             neighbours: self.neighbours.counters(),
             ipv4: self.ipv4_view(),
             firewall: counted,
@@ -227,6 +239,14 @@ impl Engine {
         .chain(self.queries.counters())
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+    }
+}
+
+/// A view, or an object with `error` that says why there is none.
+fn refusing<T: serde::Serialize>(view: Result<T, String>) -> serde_json::Result<String> {
+    match view {
+        Ok(view) => serde_json::to_string(&view),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error })),
     }
 }
 

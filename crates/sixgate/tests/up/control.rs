@@ -45,6 +45,7 @@ fn views_show_every_field_as_table_and_as_json() {
             "dns64",
             "duid",
             "firewall",
+            "health",
             "lans",
             "listeners",
             "neighbours",

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod attack;
+mod census;
 mod clients;
 mod control;
 mod dns64;
 mod family;
+mod health;
 mod lifecycle;
 mod mistakes;
 mod network;
@@ -15,3 +17,4 @@ mod queries;
 mod served;
 mod uplinks;
 mod wan;
+mod web;

@@ -103,6 +103,8 @@ fn a_flood_is_cut_down_and_who_proves_itself_is_served() {
     let octets: Vec<u64> = flood.split_whitespace().map(|word| word.parse().unwrap()).collect();
     assert!(octets[1] < octets[0] && octets[2] > 1_000, "sent, received, cut: {flood}");
     assert!(count(&gateway, "limited-dropped") > 1_000, "{}", gateway.status());
+    let told = gateway.log().matches("DNS replies are limited").count();
+    assert!((1..3).contains(&told), "the log says so, and not for each: {}", gateway.log());
     let cookies = count(&gateway, "cookies");
 
     // While it goes on: a client that comes back over TCP, and one that has proved itself.

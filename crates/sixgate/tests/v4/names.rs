@@ -92,6 +92,13 @@ fn hosts_have_names_whatever_they_speak_and_keep_them_without_the_internet() {
     let lease = sixgate.leases().into_iter().find(|lease| lease["state"] == "registered").unwrap();
     assert_eq!((&lease["resource"], &lease["hostname"]), (&registered.to_string().into(), &"phone".into()));
 
+    // Nobody from elsewhere is answered over IPv4 either.
+    desktop.add_address("eth0", "10.9.9.9/32".parse::<ipnet::IpNet>().unwrap()).unwrap();
+    let forged = ["-b", "10.9.9.9", "+time=1", "+tries=1", "@192.168.7.1", "phone.home.arpa", "AAAA"];
+    let forged = desktop.spawn(&Command::new("dig").args(forged)).unwrap();
+    assert!(!forged.wait(PATIENCE).unwrap().success(), "{}", forged.output());
+    assert_eq!(sixgate.status()["dns"]["outside"], 1);
+
     // No Internet. Whatever is asked now and answered was answered here.
     segment.gw.set_up("wan0", false).unwrap();
     for host in [phone, desktop, printer] {
@@ -132,4 +139,28 @@ fn hosts_have_names_whatever_they_speak_and_keep_them_without_the_internet() {
     let count = |wanted: &str| types.iter().filter(|fields| fields[0] == wanted).count();
     assert!(count("36") >= 2 && count("37") == 2, "{types:?}");
     segment.seen.assert_clean("dhcpv6.msgtype == 37").unwrap();
+}
+
+/// By its name, through the NAT64: the laptop has no IPv4, and the printer nothing else.
+#[test]
+fn a_laptop_without_ipv4_reaches_a_printer_with_nothing_else() {
+    let segment = Segment::new("names-printer");
+    let (laptop, printer) = (&segment.new, &segment.third);
+    printer.sysctl("net/ipv6/conf/eth0/disable_ipv6", "1").unwrap();
+    let sixgate = segment.serve(&format!("{}[ipv4]\n", mostly()));
+    let _udhcpc = udhcpc(&segment.lab, printer);
+    let leased = wait_leased(&sixgate, printer);
+    output(printer, "ip", &["route", "replace", "default", "via", "192.168.7.1"]);
+    formed(laptop);
+    let [a, b, c, d]: [u8; 4] = leased.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let behind = format!("2001:db8:64::{a:02x}{b:02x}:{:x}", u16::from(c) << 8 | u16::from(d));
+    assert_eq!(dig(laptop, &["printer.home.arpa", "AAAA"]), [behind.as_str()]);
+    let back = dig(laptop, &["-x", &behind]);
+    assert_eq!(back.last().map(String::as_str), Some("printer.home.arpa."), "{back:?}");
+    let ping = Command::new("ping").args(["-c", "1", "-W", "1", &behind]);
+    let reached = || laptop.spawn(&ping).unwrap().wait(PATIENCE).unwrap().success();
+    laptop
+        .wait_for("an answer of the printer", PATIENCE, reached)
+        .unwrap_or_else(|error| panic!("{error}\n{}", sixgate.log()));
+    sixgate.stop();
 }

@@ -203,7 +203,8 @@ impl Engine {
 
     /// Every DHCPv4 message passes here: a client's when it came in and was considered, and each answer when it leaves
     /// ([`Message::header`]'s `op` tells which).
-    fn census_dhcp(&mut self, _now: Duration, lan: usize, message: &Message<'_>) {
+    fn census_dhcp(&mut self, now: Duration, lan: usize, message: &Message<'_>) {
+        self.census_heard(now, lan, message);
         if message.header().op == BOOTREQUEST {
             let Some(lan) = self.lans.get(lan) else { return };
             self.v4.note(&lan.config.name, message);

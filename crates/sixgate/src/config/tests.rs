@@ -232,3 +232,27 @@ fn reload_says_what_needs_a_restart() {
     assert_eq!(a.needs_restart(&ipv4), ["dns.upstreams"]);
     assert!(ipv4.needs_restart(&a).is_empty());
 }
+
+#[test]
+fn a_census_is_off_until_asked_for() {
+    use sixgate_dhcp::v4::census::Privacy;
+    let census = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config.census;
+    assert_eq!(census(""), None);
+    let default = census("[census]\n").unwrap();
+    assert_eq!((default.privacy, default.retention), (Privacy::Hashed, Duration::from_hours(14 * 24)));
+    assert_eq!(census("[census]\nenabled = false\nprivacy = \"named\"\n"), None);
+    let named = census("[census]\nprivacy = \"named\"\nretention = \"36h\"\n").unwrap();
+    assert_eq!((named.privacy, named.retention), (Privacy::Named, Duration::from_hours(36)));
+    for (section, message) in [
+        ("[census]\nretention = \"10m\"\n", "600 s is out of range / choose 3600 to 34560000 seconds"),
+        ("[census]\nprivacy = \"none\"\n", "unknown variant `none`, expected `hashed` or `named`"),
+    ] {
+        let found = finding(&format!("{HOME}{section}"));
+        assert!(found.contains(message), "{found}");
+    }
+    // What can change while it runs: everything but to begin.
+    let config = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config;
+    let (off, on, other) = (config(""), config("[census]\n"), config("[census]\nprivacy = \"named\"\n"));
+    assert!(on.needs_restart(&other).is_empty() && on.needs_restart(&off).is_empty());
+    assert_eq!(off.needs_restart(&on), ["census.enabled"]);
+}

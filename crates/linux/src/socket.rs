@@ -6,6 +6,7 @@
 // libc itself: std has neither pktinfo, nor ICMP6_FILTER, nor recvmmsg.
 #![allow(unsafe_code)]
 
+mod bypass;
 mod frame;
 mod icmp6;
 mod packet;
@@ -22,6 +23,7 @@ use nix::errno::Errno;
 
 use crate::listeners::{self, Owner, Protocol};
 
+pub use bypass::{Bypass, open_bypass};
 pub use frame::{FrameSocket, frames};
 pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use packet::{Outgoing, Received, Slot};

@@ -109,8 +109,41 @@ the interface to use it on (fe80::200:5eff:fe00:5301%eth0). Takes 3.5 seconds as
 A machine whose link-local address does not follow from its hardware address (RFC 7217) is found by the former only.
 Exit code 1 where it is on no link.")]
     Find(Find),
+    /// Give the programs of this host IPv4 on a network that has none (464XLAT), until SIGTERM or Ctrl-C.
+    #[command(long_about = "\
+Give the programs of this host IPv4 on a network that has none, until SIGTERM or Ctrl-C: the customer side of 464XLAT
+(RFC 6877). Where the network has a NAT64, names of IPv4-only servers work already, through DNS64; what does not is a
+program that opens IPv4 sockets or is given 198.51.100.10. For those this makes a device `clat` with an IPv4 address and
+a default route, and translates.
+
+The prefix of the NAT64 is what the router tells (PREF64, RFC 8781), else what DNS tells of ipv4only.arpa (RFC 7050),
+else --prefix. The translator has an IPv6 address of its own beside the host's. While the machine has an IPv4 default
+route of its own, the CLAT is off; it comes back when that goes. It follows a router that changes its prefix.
+
+The host stays a host: nothing is forwarded, no setting is changed. What it made goes with it, even after kill -9 (its
+address on the interface within half a minute). Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.
+
+  sixgate clat                         on the interface with the IPv6 default route
+  sixgate clat --interface wlan0       on this one
+  sixgate clat --json                  one JSON object a line whenever the state changes
+
+It has begun to work with the line `on: ...`. Exit code 3 where the system refuses what it needs.")]
+    Clat(Clat),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clat {
+    /// The interface to the network. Without it, the one with the best IPv6 default route, as that moves.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// The prefix of the network's NAT64, such as 64:ff9b::/96, instead of what router and DNS tell.
+    #[arg(short, long, value_name = "PREFIX", value_parser = crate::nat64::prefix)]
+    pub(crate) prefix: Option<sixgate_endpoint::nat64::Prefix>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -187,7 +187,7 @@ fn serve(address: SocketAddrV6) -> io::Result<std::convert::Infallible> {
             .iter()
             .map(|(bytes, to, from)| Outgoing { bytes, to: *to, from: Some((*from, 0)) })
             .collect();
-        send(&socket, &datagrams)?;
+        send(socket, &datagrams)?;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod census;
 mod check;
+mod clat;
 mod cli;
 mod config;
 mod control;
@@ -13,6 +14,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod translator;
 mod up;
 mod view;
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -90,7 +90,7 @@ impl Server {
             retry_at: Duration::ZERO,
         };
         for lease in snapshot {
-            if server.table.overlaps(lease.resource.net()).next().is_some() {
+            if server.table.overlaps(lease.resource.net()).any(|other| contradict(other, &lease)) {
                 server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
             } else {
                 server.table.put(lease);
@@ -469,6 +469,12 @@ impl Server {
             self.sync_route(resource, actions);
         }
     }
+}
+
+/// Whether not both leases can stand. A registered address lies in the prefix of its owner (RFC 9686 section 4.2.1).
+fn contradict(one: &Lease, other: &Lease) -> bool {
+    let registered = |lease: &Lease| lease.state == LeaseState::Registered;
+    one.resource == other.resource || !(registered(one) || registered(other))
 }
 
 /// Counts one more.

@@ -120,6 +120,16 @@ fn leases_are_not_registered_and_registrations_not_leased() {
     let inside = Ipv6Addr::from(u128::from(delegated.net().network()) | 7).to_string();
     assert_eq!(desk.register(5, &inside, 1_000), None);
     assert!(desk.register(4, &inside, 1_000).is_some());
+    // Whichever of the two is read first after a restart, both stand; and the prefix can go to another in time.
+    let mut snapshot: Vec<Lease> = desk.disk.iter().cloned().collect();
+    for _ in 0..2 {
+        let server = Server::new(config(vec![lan()]), snapshot.clone());
+        assert_eq!((server.leases().len(), server.counters().snapshot_conflicts), (snapshot.len(), 0));
+        snapshot.reverse();
+    }
+    desk.ask(&Ask::new(MessageType::RELEASE, 4).pd(1, &[&delegated.to_string()])).unwrap();
+    let wanted = Ask::new(MessageType::SOLICIT, 5).pd(1, &[&delegated.to_string()]);
+    assert_eq!(desk.bind(&wanted).only(), delegated);
 }
 
 #[test]

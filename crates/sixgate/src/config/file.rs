@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) nat64: Option<Nat64>,
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
+    pub(super) ipv4: Option<Spanned<Ipv4>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +47,13 @@ pub(super) struct Pilot {
     pub(super) only: Option<Vec<Spanned<String>>>,
     pub(super) except: Option<Vec<Spanned<String>>>,
     pub(super) wait: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ipv4 {
+    pub(super) internet: Option<Spanned<super::Internet>>,
+    pub(super) pref64: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

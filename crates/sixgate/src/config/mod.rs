@@ -8,11 +8,13 @@ mod census;
 mod diagnostic;
 mod dns64;
 mod file;
+mod ipv4;
 mod nat64;
 mod v4;
 
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
@@ -66,6 +68,8 @@ pub(crate) struct Config {
     /// None: nobody is watched, and nothing of it is kept.
     pub(crate) census: Option<Census>,
     pub(crate) pilot: Pilot,
+    /// None: IPv4 on the LANs is left alone.
+    pub(crate) ipv4: Option<Ipv4>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -304,6 +308,10 @@ impl Config {
         if self.census.is_none() && new.census.is_some() {
             keys.push("census.enabled");
         }
+        let internet = |config: &Self| config.ipv4.as_ref().map(|ipv4| ipv4.internet);
+        if internet(self) != internet(new) {
+            keys.push("ipv4.internet");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -394,8 +402,9 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        let ipv4 = file.ipv4.map(|ipv4| self.ipv4(ipv4, nat64.as_ref(), uplink.as_ref(), &lans, firewall));
         self.check_lan_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
-        let pilot = self.pilot(file.pilot, &lans);
+        let pilot = self.pilot(file.pilot, &lans, uplink.is_some());
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -416,6 +425,7 @@ impl Reader<'_> {
             nat64,
             census,
             pilot,
+            ipv4,
         }
     }
 

@@ -5,6 +5,7 @@ use super::queries::Connection;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sixgate_dns::{Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
@@ -89,14 +90,15 @@ fn most_sockets() -> usize {
     usize::try_from(granted / 2).map_or(MOST_SOCKETS, |half| half.clamp(FEWEST_SOCKETS, MOST_SOCKETS))
 }
 
-/// Asks from a socket of its own, with a port that the kernel chose at random, connected to the resolver (RFC 5452 section 9.2).
+/// Asks from a socket of its own, connected to the resolver, with a port that the kernel chooses at random when it connects
+/// (RFC 5452 section 9.2). The query leaves before the runtime hears of the socket: nothing need be waited for.
 async fn by_udp(token: Token, upstream: Endpoint, query: &[u8], events: &Sender) -> io::Result<()> {
     let to = upstream.socket_addr(53).map_err(io::Error::other)?;
-    let socket =
-        UdpSocket::bind(upstream.family().any_port().socket_addr(0).map_err(io::Error::other)?).await?;
-    socket.connect(to).await?;
-    socket.send(query).await?;
-    let mut buffer = vec![0; LONGEST_DATAGRAM];
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    socket.connect(&to.into())?;
+    socket.send(query)?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let mut buffer = [0; LONGEST_DATAGRAM];
     // More than one may come: a forged one must not keep the true one out. The forwarder closes us.
     loop {
         let length = socket.recv(&mut buffer).await?;

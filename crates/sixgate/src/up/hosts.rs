@@ -20,8 +20,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-/// Least time between two times that all names are worked out; the first change after a quiet time counts at once.
+/// Least time between two times that all names are worked out because of what was seen. A lease has its name at once.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Where working them out takes longer than this, because thousands are known, it takes a tenth of the time at most: a
+/// flood of leases must not leave time for nothing else.
+const CHEAP: Duration = Duration::from_millis(3);
 /// Seen addresses that are told as a host's own, where it has no better; the last first.
 const TOLD: usize = 4;
 
@@ -75,6 +78,8 @@ pub(crate) struct Hosts {
     /// When names are to be worked out.
     due: Option<Duration>,
     last: Duration,
+    /// And not before.
+    rest: Duration,
 }
 
 impl Hosts {
@@ -84,20 +89,25 @@ impl Hosts {
     }
 
     fn learn(&mut self, now: Duration, address: IpAddr, fact: Option<Fact>) {
-        let before = match fact.clone() {
+        if self.facts.get(&address) == fact.as_ref() {
+            return;
+        }
+        match fact {
             Some(fact) => self.facts.insert(address, fact),
             None => self.facts.remove(&address),
         };
-        if before != fact {
-            self.changed(now);
-        }
+        self.due = Some(now.max(self.rest));
     }
 
-    /// Something changed that names depend on.
+    /// Somebody was seen, or the LANs' prefixes are others.
     pub(crate) fn changed(&mut self, now: Duration) {
-        self.due = self.due.or(Some(now.max(self.last.saturating_add(PAUSE))));
+        let earliest = now.max(self.rest).max(self.last.saturating_add(PAUSE));
+        self.due = self.due.or(Some(earliest));
     }
 }
+
+/// What belongs together: its IDs, and what was told under them.
+type Group<'a> = (BTreeSet<Id>, Vec<(IpAddr, &'a Fact)>);
 
 /// Puts together what belongs together. `mac_of` tells who was seen with an address on a LAN, `seen` with which addresses
 /// somebody was seen, the last one last.
@@ -116,7 +126,7 @@ fn work_out(
         (*address, fact, ids)
     });
     // Each ID leads to a group; where a fact has IDs of several, these become one.
-    let mut groups: BTreeMap<usize, (BTreeSet<Id>, Vec<(IpAddr, &Fact)>)> = BTreeMap::new();
+    let mut groups: BTreeMap<usize, Group<'_>> = BTreeMap::new();
     let mut group_of: BTreeMap<Id, usize> = BTreeMap::new();
     for (number, (address, fact, ids)) in with_ids.enumerate() {
         let known: BTreeSet<usize> = ids.iter().filter_map(|id| group_of.get(id).copied()).collect();
@@ -215,7 +225,7 @@ impl Engine {
         if self.hosts.due.is_none_or(|due| due > now) {
             return;
         }
-        (self.hosts.due, self.hosts.last) = (None, now);
+        self.hosts.due = None;
         let told = |lan: usize, address: &Ipv6Addr| {
             let prefixes = self.lans.get(lan).map(|lan| &lan.share.prefixes);
             prefixes.is_some_and(|prefixes| prefixes.iter().any(|prefix| prefix.net.contains(address)))
@@ -244,6 +254,10 @@ impl Engine {
             // One that has no name is not tried again until something of it changes.
             self.hosts.named.insert(holder, host);
         }
+        self.hosts.last = self.now();
+        let took = self.hosts.last.saturating_sub(now);
+        self.hosts.rest =
+            if took > CHEAP { self.hosts.last.saturating_add(took * 10) } else { Duration::ZERO };
     }
 }
 

@@ -23,10 +23,11 @@ impl Engine {
                 self.v4.look_now();
                 self.resynchronise();
             }
-            monitor::Event::AddressV4Gone(_)
-            | monitor::Event::AddressV4(_)
-            | monitor::Event::RouteV4(_)
-            | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
+            monitor::Event::AddressV4(_) | monitor::Event::AddressV4Gone(_) => {
+                self.read_lan_ipv4();
+                self.v4.look_now();
+            }
+            monitor::Event::RouteV4(_) | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
             _ => {}
         }
     }
@@ -49,6 +50,7 @@ impl Engine {
                     self.address(&address);
                 }
                 self.read_neighbours();
+                self.read_lan_ipv4();
             }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "the kernel cannot be asked");

@@ -9,6 +9,7 @@ mod dns;
 mod engine;
 mod event;
 mod hosts;
+mod island;
 mod kernel;
 mod lan;
 mod links;

@@ -6,6 +6,7 @@ use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::hosts::Hosts;
+use super::island::{self, Island};
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
@@ -73,6 +74,8 @@ pub(crate) enum StartError {
     Sandbox(#[from] sixgate_linux::sandbox::Error),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
+    #[error("[ipv4]: {0}")]
+    Island(#[from] crate::translator::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -213,7 +216,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, sockets, listeners) = match opened {
+    let (firewall, nat64, island, sockets, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -250,6 +253,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
                 up: false,
                 router,
                 share: Share::default(),
+                ipv4: Vec::new(),
             };
             if let Some(record) = settings.get(&persist::advertised_key(&lan.config.name)) {
                 lan.router.restore(now, persist::decode_advertised(record));
@@ -290,6 +294,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kernel,
         firewall,
         nat64,
+        island,
         rules: None,
         store,
         settings: 0,
@@ -341,7 +346,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Sockets, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -366,8 +371,14 @@ fn open(
             uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
             delegated: Vec::new(),
             lans: (config.lans.iter())
-                .map(|lan| nft::LanRules { interface: lan.interface.value.clone(), prefixes: Vec::new() })
+                .map(|lan| nft::LanRules {
+                    interface: lan.interface.value.clone(),
+                    prefixes: Vec::new(),
+                    prefixes_v4: Vec::new(),
+                })
                 .collect(),
+            lan_ipv4: island::rules(config),
+            island: None,
         })?;
         firewall.verify()?;
         Some(firewall)
@@ -384,6 +395,7 @@ fn open(
         // It goes with the device.
         sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
     }
+    let island = island::open(config, netlink, sysctls)?;
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
@@ -415,7 +427,7 @@ fn open(
     let sockets = Sockets::open(config, uplink, lans, events)?;
     let listeners = sockets.verify()?;
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, sockets, listeners))
+    Ok((firewall, nat64, island, sockets, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -74,6 +74,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,6 +89,7 @@ impl Engine {
             dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
             neighbours: self.neighbours.counters(),
+            ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

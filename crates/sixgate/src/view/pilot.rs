@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// IPv4 on a LAN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LanIpv4 {
+pub(crate) struct ServedIpv4 {
     /// Our address, with the subnet's length.
     pub(crate) address: String,
     pub(crate) leases: u64,
@@ -17,7 +17,7 @@ pub(crate) struct LanIpv4 {
     pub(crate) why_not: Option<String>,
 }
 
-impl LanIpv4 {
+impl ServedIpv4 {
     /// Whether clients are told, as words.
     pub(super) fn told(&self) -> String {
         match (self.option_108, &self.why_not) {
@@ -48,7 +48,7 @@ pub(crate) struct Pilot {
     /// Those that do without IPv4 now, as they were told.
     pub(crate) waiting: u64,
     /// LANs with IPv4, by name.
-    pub(crate) lans: BTreeMap<String, LanIpv4>,
+    pub(crate) lans: BTreeMap<String, ServedIpv4>,
     pub(crate) clients: Vec<PilotClient>,
 }
 
@@ -136,7 +136,7 @@ mod tests {
             ipv4: ipv4.map(str::to_owned),
         };
         let lan =
-            LanIpv4 { address: "192.0.2.1/24".into(), leases: 1, option_108: Some(1800), why_not: None };
+            ServedIpv4 { address: "192.0.2.1/24".into(), leases: 1, option_108: Some(1800), why_not: None };
         let pilot = Pilot {
             percent: 5,
             only: Vec::new(),

@@ -12,6 +12,7 @@ mod family;
 mod lifecycle;
 mod mistakes;
 mod network;
+mod queries;
 mod served;
 mod uplinks;
 mod wan;

@@ -7,7 +7,9 @@
 mod accidents;
 mod clients;
 mod crowd;
+mod names;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod whole;
 mod world;

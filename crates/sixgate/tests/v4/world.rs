@@ -16,6 +16,7 @@ use std::os::unix::net::UnixStream;
 /// Only `wan0` has IPv4 before sixgate runs.
 pub struct Segment {
     pub gw: Host,
+    pub far: Host,
     pub new: Host,
     pub old: Host,
     pub third: Host,
@@ -54,7 +55,7 @@ impl Segment {
         lab.link(Link::between((&gw, "wan0"), (&far, "eth0"))).unwrap();
         far.add_address("eth0", net("198.51.100.2/24")).unwrap();
         gw.add_address("wan0", net("198.51.100.1/24")).unwrap();
-        let this = Self { seen: gw.capture("lan0").unwrap(), gw, new, old, third, lab };
+        let this = Self { seen: gw.capture("lan0").unwrap(), gw, far, new, old, third, lab };
         this.give_way_out();
         this
     }
@@ -175,7 +176,8 @@ pub fn dhclient(host: &Host) -> Process {
 /// udhcpc with a script that does what it is told.
 pub fn udhcpc(lab: &Lab, host: &Host) -> Process {
     let script = lab.folder().join(format!("{}-udhcpc.sh", host.name()));
-    let text = "#!/bin/sh\ncase $1 in\nbound | renew) ip addr replace $ip/$mask dev $interface ;;\n\
+    let text = "#!/bin/sh\ncase $1 in\nbound | renew) ip addr replace $ip/$mask dev $interface\n\
+                [ -z \"$router\" ] || ip route replace default via $router dev $interface ;;\n\
                 deconfig) ip -4 addr flush dev $interface ;;\nesac\n";
     std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();

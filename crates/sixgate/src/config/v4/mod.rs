@@ -167,11 +167,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads `[pilot]`; the LANs must know their `pref64` by now.
+    /// Reads `[pilot]`; the LANs must know their `pref64` by now. An uplink may tell of one later (`learns`).
     pub(super) fn pilot(
         &mut self,
         pilot: Option<Spanned<file::Pilot>>,
         lans: &[(Lan, Range<usize>)],
+        learns: bool,
     ) -> Pilot {
         let span = pilot.as_ref().map(Spanned::span);
         let pilot = pilot.map(Spanned::into_inner).unwrap_or_default();
@@ -189,7 +190,7 @@ impl Reader<'_> {
             })
         });
         // Where option 108 may be sent at all.
-        let mostly = lans.iter().filter(|(lan, _)| lan.pref64.is_some());
+        let mostly = lans.iter().filter(|(lan, _)| lan.pref64.is_some() || learns);
         let shortest = mostly
             .filter_map(|(lan, _)| Some((lan.ipv4.as_ref()?.lease.as_secs(), lan)))
             .min_by_key(|(lease, _)| *lease);
@@ -210,7 +211,7 @@ impl Reader<'_> {
     /// `V6ONLY_WAIT`: no longer than a lease, so that everybody has IPv4 again within one when the pilot ends.
     fn wait(&mut self, wait: Option<Spanned<file::Seconds>>, shortest: Option<(u64, &Lan)>) -> Duration {
         let least = u64::from(MIN_V6ONLY_WAIT);
-        if let Some((lease, lan)) = shortest.filter(|(lease, _)| *lease < least) {
+        if let Some((lease, lan)) = shortest.filter(|(lease, lan)| *lease < least && lan.pref64.is_some()) {
             let span = self.find(lan, "ipv4-lease");
             self.error(
                 span,

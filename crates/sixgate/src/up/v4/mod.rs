@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::lan::Lan;
 use crate::config::{self, Config, MOST_LEASES};
 use addresses::Addresses;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use pilot::{Choice, Seen};
 use sixgate_dhcp::lease::LeaseState;
 use sixgate_dhcp::v4::{
@@ -99,7 +99,7 @@ impl V4 {
         let leases = std::mem::take(&mut snapshot.leases_v4);
         let bound = leases.iter().filter(|lease| lease.state == LeaseState::Bound);
         let holders = bound.map(|lease| (lease.address, lease.client.clone())).collect();
-        let config = ServerConfig {
+        let server = ServerConfig {
             links: Vec::new(),
             rapid_commit: config.dhcp.rapid_commit,
             authoritative: true,
@@ -115,7 +115,7 @@ impl V4 {
         };
         let roster = Roster::restored(std::mem::take(&mut snapshot.roster));
         Self {
-            server: Server::new(config, leases, roster),
+            server: Server::new(server, leases, roster),
             links: Vec::new(),
             addresses,
             recorded: Vec::new(),
@@ -130,7 +130,7 @@ impl V4 {
             nat64_problems: Vec::new(),
             look_at: Duration::ZERO,
             looked_at: Duration::ZERO,
-            forwards: false,
+            forwards: config.ipv4.is_some(),
         }
     }
 
@@ -415,10 +415,18 @@ impl Engine {
     /// Whether clients of a LAN may be told to do without IPv4: only where they have IPv6, and a NAT64 that works leads them to IPv4
     /// (RFC 8925 section 4). Otherwise why not.
     fn mostly(&self, lan: &Lan) -> Result<Ipv6Mostly, String> {
-        let mostly =
-            Ipv6Mostly::new(lan.config.pref64, self.config.pilot.wait).map_err(|error| error.to_string())?;
+        // The ISP's, where there is no other.
+        let plat = || Some(Ipv6Net::new_assert(self.plat()?.address(), self.plat()?.length()));
+        let pref64 = lan.config.pref64.or_else(plat);
+        let wait = self.config.pilot.wait;
+        let mostly = Ipv6Mostly::new(pref64, wait).map_err(|error| error.to_string())?;
+        if lan.config.ipv4.as_ref().is_some_and(|ipv4| ipv4.lease < wait) {
+            return Err(
+                "leases are shorter than pilot.wait: the way back would take longer than one".to_owned()
+            );
+        }
         let own = self.config.nat64.as_ref().map(config::Nat64::net);
-        if own == lan.config.pref64
+        if own == pref64
             && let Some(why) = self.v4.nat64_problems.first()
         {
             return Err(why.clone());

@@ -86,11 +86,11 @@ impl V4 {
 
 impl Engine {
     /// IPv4 on a LAN; `None` where it is not served.
-    pub(crate) fn lan_view_v4(&self, index: usize) -> Option<view::LanIpv4> {
+    pub(crate) fn lan_view_v4(&self, index: usize) -> Option<view::ServedIpv4> {
         let lan = self.lans.get(index)?;
         let ipv4 = lan.config.ipv4.as_ref()?;
         let mostly = self.mostly(lan);
-        Some(view::LanIpv4 {
+        Some(view::ServedIpv4 {
             address: ipv4.address.to_string(),
             leases: self.v4.leases_on(&lan.config.name) as u64,
             option_108: mostly.as_ref().ok().map(Ipv6Mostly::wait),

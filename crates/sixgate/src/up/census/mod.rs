@@ -33,6 +33,9 @@ const KEY: &str = "census.key";
 const DAYS: &str = "census.days";
 const CLIENT: &str = "census.client.";
 
+/// How a look at a LAN is called among the listeners.
+const LOOK: &str = "a look at frames on";
+
 /// How often what changed is written.
 const EVERY: Duration = Duration::from_mins(1);
 /// How soon where something is new: a crash then costs little.
@@ -203,7 +206,7 @@ impl Engine {
             observer.looks.push(match look.transpose() {
                 Ok(look) => {
                     let on = &lan.config.interface.value;
-                    self.listeners.extend(look.as_ref().map(|_| format!("a look at frames on {on}")));
+                    self.listeners.extend(look.as_ref().map(|_| format!("{LOOK} {on}")));
                     look
                 }
                 Err(error) => {
@@ -227,6 +230,7 @@ impl Engine {
             let keys = keys.chain([KEY.to_owned(), DAYS.to_owned()]);
             let gone = keys.map(|key| Change::Setting { key, value: None }).collect();
             self.census = None;
+            self.listeners.retain(|listener| !listener.starts_with(LOOK));
             self.problems.settled(&Matter::Census);
             self.erase(gone);
             return;

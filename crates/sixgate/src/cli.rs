@@ -67,6 +67,8 @@ translates, a name that it asked for by IPv4 alone, a neighbour on its own LAN. 
 What it cannot show:
 - Watching is not trying. However long nothing but IPv6 was needed, no more than 90 % is said of it; only a client that was told
   to do without IPv4 (option 108) and did is believed more, and one that failed is believed less.
+- Hours of one client are not independent of each other: what it did not do so far, it may do on Monday. The interval is narrower
+  than the truth. It takes 16 hours without a need to be ready.
 - Names that are asked of another resolver, encrypted or not, are not seen: what is then reached over IPv4 counts as an
   address by number. Traffic that does not pass this gateway is seen by its ARP alone: where another machine routes IPv4, whoever
   asks for that machine counts as needing a neighbour.

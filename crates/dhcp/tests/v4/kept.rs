@@ -288,9 +288,28 @@ fn invented_hosts_do_not_push_out_those_that_were_there_for_hours() {
     let row = rows(&census, now).into_iter().find(|row| row.hardware == Some(hardware(1))).unwrap();
     assert_eq!(row.needs.len(), 4);
     // What was never written does not have to be removed.
-    let mut disk = Disk::default();
-    disk.write(&mut census);
-    assert_eq!(disk.clients.len(), 100);
+    let changes = census.changes(usize::MAX);
+    assert!(changes.len() == 100 && changes.iter().all(|(_, record)| record.is_some()));
+    assert_eq!(census.kept().len(), 100);
+}
+
+/// A card goes from one client to another: a restart does not give it back.
+#[test]
+fn a_card_stays_with_who_had_it_last() {
+    for order in [[1, 2], [2, 1]] {
+        let mut census = self::census(Privacy::Hashed);
+        for (n, iaid) in order.into_iter().enumerate() {
+            let duid = sixgate_wire::dhcpv6::Duid::link_layer([2, 0, 0, 0, 9, iaid]);
+            let id = sixgate_wire::dhcpv4::ClientId::duid(iaid.into(), &duid);
+            let now = START + HOUR * u32::try_from(n).unwrap();
+            hear(&mut census, now, &Ask::discover(1).capable().with(OptionCode::CLIENT_ID, id.as_bytes()));
+        }
+        let mut disk = Disk::default();
+        disk.write(&mut census);
+        let again = disk.restore(START + HOUR, Privacy::Hashed, Limits::default());
+        assert_eq!(again.len(), 2);
+        assert_eq!(again.find(&hardware(1)), census.find(&hardware(1)));
+    }
 }
 
 #[test]

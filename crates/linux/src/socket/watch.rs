@@ -59,6 +59,9 @@ pub fn watch(
     let socket = WatchSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
     socket.set_prefix(prefix).map_err(failed("SO_ATTACH_FILTER"))?;
     option(&socket.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER).map_err(failed("SO_RCVBUF"))?;
+    // The program leaves out what we send as well, but only after the kernel has copied each packet's head for it. Linux
+    // before 4.20 does not know it.
+    let _ = option(&socket.fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
     // Without it the interface drops what is sent to groups of other hosts, such as their search for duplicates.
     // `struct packet_mreq`: interface, type, length of an address, address.
     let mut request = [0; 16];

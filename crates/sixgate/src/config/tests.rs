@@ -291,3 +291,27 @@ fn hosts_may_have_addresses_of_both_families() {
         "11:28 `192.168.7` is not an IP address / write one, such as 2001:db8::80"
     );
 }
+
+#[test]
+fn a_census_is_off_until_asked_for() {
+    use sixgate_dhcp::v4::census::Privacy;
+    let census = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config.census;
+    assert_eq!(census(""), None);
+    let default = census("[census]\n").unwrap();
+    assert_eq!((default.privacy, default.retention), (Privacy::Hashed, Duration::from_hours(14 * 24)));
+    assert_eq!(census("[census]\nenabled = false\nprivacy = \"named\"\n"), None);
+    let named = census("[census]\nprivacy = \"named\"\nretention = \"36h\"\n").unwrap();
+    assert_eq!((named.privacy, named.retention), (Privacy::Named, Duration::from_hours(36)));
+    for (section, message) in [
+        ("[census]\nretention = \"10m\"\n", "600 s is out of range / choose 3600 to 34560000 seconds"),
+        ("[census]\nprivacy = \"none\"\n", "unknown variant `none`, expected `hashed` or `named`"),
+    ] {
+        let found = finding(&format!("{HOME}{section}"));
+        assert!(found.contains(message), "{found}");
+    }
+    // What can change while it runs: everything but to begin.
+    let config = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config;
+    let (off, on, other) = (config(""), config("[census]\n"), config("[census]\nprivacy = \"named\"\n"));
+    assert!(on.needs_restart(&other).is_empty() && on.needs_restart(&off).is_empty());
+    assert_eq!(off.needs_restart(&on), ["census.enabled"]);
+}

@@ -1,6 +1,7 @@
 //! Stopping: hosts are told, and what `up` set is taken away again.
 
 use super::before;
+use super::census;
 use super::engine::Engine;
 use super::event::{Event, Side};
 use super::kernel::Desired;
@@ -40,7 +41,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     {
         problems.push(error.to_string());
     }
-    while engine.write_census() {}
+    while engine.write_census(census::MOST_RECORDS) {}
     let Engine { store, .. } = engine;
     // The store tells what it wrote: with nobody to take it, a full queue would make both wait for ever.
     drop(incoming);

@@ -290,6 +290,7 @@ fn names_are_kept_while_they_may_be_and_forgotten_on_disk_too() {
     ask(&segment.phone, server, "v4only.example", "A");
     connect(&segment.phone, "203.0.113.80");
     let client = wait_client(&gateway, "the need", |client| needs(client, "name-asked-by-ipv4"));
+    assert!(gateway.status()["listeners"].to_string().contains("a look at frames on lan0"));
     assert_eq!(client["link_layer"], mac.as_str());
     assert_eq!(client["needs"][0]["what"], "v4only.example");
     assert_eq!(census(&gateway)["needs"][0]["what"], "v4only.example");
@@ -341,6 +342,7 @@ fn names_are_kept_while_they_may_be_and_forgotten_on_disk_too() {
         output(&segment.gw, "sqlite3", &["-readonly", "/run/sixgate/state/leases.db", query])
     };
     wait_for("no record", PATIENCE, || kept().trim() == "0").unwrap();
+    assert!(!gateway.status()["listeners"].to_string().contains("a look at"));
     run(&segment.gw, SIXGATE, &["census"]).expect(1, &["there is no census", "[census]"]);
     reload(&gateway, &named);
     gateway.wait_status("the problem", |status| {

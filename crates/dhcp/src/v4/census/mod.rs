@@ -10,6 +10,7 @@
 
 mod client;
 mod fingerprint;
+mod ledger;
 mod needs;
 mod record;
 mod report;
@@ -21,6 +22,7 @@ pub use report::{Day, MANY, Report, Row};
 pub use score::{LINES, Line, Score, Share, Stage, Tally, wilson};
 
 use client::{Client, Counted};
+use ledger::Ledger;
 use needs::CommonNeeds;
 
 use super::pilot::identity;
@@ -118,10 +120,8 @@ pub struct Census {
     common: CommonNeeds,
     days: BTreeMap<u64, Day>,
     evicted: u64,
-    /// Clients whose records are not as they were last told by [`Census::changes`].
-    changed: BTreeSet<CensusId>,
-    /// Something is among them that should not wait long.
-    news: bool,
+    /// What of it is to be kept on disk, and is not yet.
+    ledger: Ledger,
 }
 
 impl Census {
@@ -137,8 +137,7 @@ impl Census {
             common: CommonNeeds::default(),
             days: BTreeMap::new(),
             evicted: 0,
-            changed: BTreeSet::new(),
-            news: false,
+            ledger: Ledger::default(),
         }
     }
 
@@ -152,9 +151,9 @@ impl Census {
             for (id, client) in &mut self.clients {
                 (client.hostname, client.hardware) = (None, None);
                 client.needs.strip();
-                self.changed.insert(*id);
+                self.ledger.change(*id);
             }
-            self.news = true;
+            self.ledger.news = true;
         }
     }
 
@@ -195,7 +194,7 @@ impl Census {
             let fingerprint = Fingerprint::read(message);
             let news = client.fingerprint != fingerprint;
             client.fingerprint = fingerprint;
-            self.news |= news;
+            self.ledger.news |= news;
         }
     }
 
@@ -219,14 +218,14 @@ impl Census {
     pub fn sighting(&mut self, now: Duration, client: &ClientId, sighting: Sighting) {
         let id = identity(&self.key, client);
         let news = self.seen(now, id).counted.note(now, sighting);
-        self.news |= news;
+        self.ledger.news |= news;
     }
 
     /// Something seen of the host with this hardware address.
     pub fn sighting_of(&mut self, now: Duration, hardware: &Hardware, sighting: Sighting) {
         let id = self.host(now, hardware);
         let news = self.seen(now, id).counted.note(now, sighting);
-        self.news |= news;
+        self.ledger.news |= news;
     }
 
     /// The host with this hardware address used IPv4 for something that it could not have had otherwise: a
@@ -239,7 +238,7 @@ impl Census {
         client.counted.note(now, Sighting::NeedsIpv4);
         let kept = (privacy == Privacy::Named).then_some(what.as_str());
         let news = client.needs.count(now, kind, kept, most);
-        self.news |= news;
+        self.ledger.news |= news;
         self.common.count(now, id, kind, &what, self.limits.common);
     }
 
@@ -258,7 +257,7 @@ impl Census {
     pub fn forget(&mut self, id: CensusId) -> bool {
         let known = self.remove(id);
         self.common.forget(id);
-        self.news |= known;
+        self.ledger.news |= known;
         known
     }
 
@@ -269,7 +268,7 @@ impl Census {
             self.remove(id);
         }
         self.common = CommonNeeds::default();
-        self.news = true;
+        self.ledger.news = true;
     }
 
     /// Forgets who was not seen for too long, and what was not needed for as long.
@@ -292,14 +291,14 @@ impl Census {
         let Some(oldest) = now.checked_sub(self.limits.retention) else { return };
         for (id, client) in &mut self.clients {
             if client.needs.expire(oldest) {
-                self.changed.insert(*id);
+                self.ledger.change(*id);
             }
         }
     }
 
     /// Whether something changed that should be kept soon; the rest may wait.
     pub fn has_news(&self) -> bool {
-        self.news
+        self.ledger.news
     }
 
     /// What changed since this was last asked, at most `most` records: what to keep of each client, `None` where
@@ -307,27 +306,37 @@ impl Census {
     pub fn changes(&mut self, most: usize) -> Vec<(CensusId, Option<Vec<u8>>)> {
         let mut changes = Vec::new();
         while changes.len() < most
-            && let Some(id) = self.changed.pop_first()
+            && let Some((id, stays)) = self.ledger.take()
         {
-            changes.push((id, self.clients.get(&id).map(|client| record::encode(client, self.privacy))));
+            let client = self.clients.get(&id).filter(|_| stays);
+            changes.push((id, client.map(|client| record::encode(client, self.privacy))));
         }
-        self.news &= !self.changed.is_empty();
         changes
     }
 
     /// Tells of these again: what was told of them could not be kept.
     pub fn keep_again(&mut self, ids: impl IntoIterator<Item = CensusId>) {
-        self.changed.extend(ids);
+        for id in ids {
+            self.ledger.put_back(id, self.clients.contains_key(&id));
+        }
+    }
+
+    /// The clients of whom a record was told to be kept.
+    pub fn kept(&self) -> Vec<CensusId> {
+        self.ledger.all().collect()
     }
 
     /// Takes back what [`Census::changes`] told of a client before a restart. What cannot be read, or is too old, is
     /// told to be kept no longer.
     pub fn restore(&mut self, now: Duration, id: CensusId, record: &[u8]) {
         let read = record::decode(record).filter(|_| self.clients.len() < self.limits.clients);
+        self.ledger.has(id);
         let Some(mut client) = read.filter(|client| {
             client.counted.last.saturating_add(self.limits.retention) > now && !self.clients.contains_key(&id)
         }) else {
-            self.changed.insert(id);
+            if !self.clients.contains_key(&id) {
+                self.ledger.remove(id);
+            }
             return;
         };
         // A clock that was set back since: it was seen now.
@@ -340,8 +349,8 @@ impl Census {
         if self.privacy == Privacy::Hashed && named {
             (client.hostname, client.hardware) = (None, None);
             client.needs.strip();
-            self.changed.insert(id);
-            self.news = true;
+            self.ledger.change(id);
+            self.ledger.news = true;
         }
         client.needs.0.truncate(self.limits.needs);
         for need in &client.needs.0 {
@@ -349,7 +358,14 @@ impl Census {
                 self.common.count(need.last.min(now), id, need.kind, what, self.limits.common);
             }
         }
-        if let Some(card) = client.counted.card {
+        // A card may have gone from one client to another: the later one has it.
+        if let Some(card) = client.counted.card
+            && self
+                .cards
+                .get(&card)
+                .and_then(|other| self.clients.get(other))
+                .is_none_or(|other| other.counted.last <= client.counted.last)
+        {
             self.cards.insert(card, id);
         }
         self.idle.insert((client.counted.established(), client.counted.last, id));
@@ -400,9 +416,9 @@ impl Census {
     /// The client, which was seen now, with its hour up to date.
     fn seen(&mut self, now: Duration, id: CensusId) -> &mut Client {
         self.expire(now);
-        self.changed.insert(id);
+        self.ledger.change(id);
         if !self.clients.contains_key(&id) {
-            self.news = true;
+            self.ledger.news = true;
             while self.clients.len() >= self.limits.clients.max(1) {
                 let Some(&(_, _, oldest)) = self.idle.first() else { break };
                 self.remove(oldest);
@@ -427,7 +443,7 @@ impl Census {
         if let Some(card) = client.counted.card.filter(|card| self.cards.get(card) == Some(&id)) {
             self.cards.remove(&card);
         }
-        self.changed.insert(id);
+        self.ledger.remove(id);
         true
     }
 
@@ -449,8 +465,8 @@ impl Census {
             self.idle.remove(&(established, last, before));
             self.idle.insert((established, last, id));
             self.clients.insert(id, client);
-            self.changed.insert(before);
-            self.changed.insert(id);
+            self.ledger.remove(before);
+            self.ledger.change(id);
         }
     }
 }

@@ -22,7 +22,7 @@ use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use sixgate_store::Change;
 use sixgate_wire::dhcpv4::{BOOTREQUEST, Hardware, Message, MessageType};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use watch::Look;
@@ -33,14 +33,20 @@ const KEY: &str = "census.key";
 const DAYS: &str = "census.days";
 const CLIENT: &str = "census.client.";
 
+/// How a look at a LAN is called among the listeners.
+const LOOK: &str = "a look at frames on";
+
 /// How often what changed is written.
 const EVERY: Duration = Duration::from_mins(1);
 /// How soon where something is new: a crash then costs little.
 const SOON: Duration = Duration::from_secs(2);
 /// How often what was removed is taken from the disk's log, where nobody asked for it to be done at once.
 const SCRUBBED: Duration = Duration::from_hours(1);
-/// Records in one write: the store has room for more, and leases must not wait behind a flood of invented hosts.
-const MOST_RECORDS: usize = 2_048;
+/// Records in one write, every minute: all but those of the largest networks. The store has room for more, and leases must
+/// not wait long behind them.
+pub(crate) const MOST_RECORDS: usize = 4_096;
+/// And between, where something is new: a flood of invented hosts must not keep the disk busy.
+const FEW_RECORDS: usize = 256;
 /// After a restart it is not known what hosts were told before. By then they have asked again.
 const SETTLED: Duration = Duration::from_hours(1);
 /// Messages of DNS that wait until it is known whose they are.
@@ -60,11 +66,10 @@ pub(crate) struct Observer {
     hosts: HashMap<(usize, IpAddr), Mac>,
     learnt: VecDeque<(usize, IpAddr)>,
     pending: VecDeque<Pending>,
-    /// The records that the store has.
-    stored: BTreeSet<CensusId>,
     days: Vec<u8>,
     started: Duration,
     written: Duration,
+    swept: Duration,
     scrubbed: Duration,
     lost: u64,
     frames: u64,
@@ -90,13 +95,9 @@ impl Observer {
     fn new(now: Duration, config: &config::Census, key: [u8; 16], kept: &BTreeMap<String, Vec<u8>>) -> Self {
         let limits = Limits { retention: config.retention, ..Limits::default() };
         let mut core = Census::new(key, config.privacy, limits);
-        let mut stored = BTreeSet::new();
         for (name, record) in kept {
             match name.strip_prefix(CLIENT).map(|id| u64::from_str_radix(id, 16)) {
-                Some(Ok(id)) => {
-                    stored.insert(id);
-                    core.restore(now, id, record);
-                }
+                Some(Ok(id)) => core.restore(now, id, record),
                 _ if name == DAYS => core.restore_days(record),
                 _ => {}
             }
@@ -108,10 +109,10 @@ impl Observer {
             hosts: HashMap::new(),
             learnt: VecDeque::new(),
             pending: VecDeque::new(),
-            stored,
             days: Vec::new(),
             started: now,
             written: now,
+            swept: now,
             scrubbed: now,
             lost: 0,
             frames: 0,
@@ -121,7 +122,8 @@ impl Observer {
 
     /// When [`Engine::write_census`] is next due.
     fn due(&self) -> Duration {
-        self.written + if self.core.has_news() { SOON } else { EVERY }
+        let swept = self.swept + EVERY;
+        if self.core.has_news() { swept.min(self.written + SOON) } else { swept }
     }
 
     /// Whether all is known that a host was told since it first came.
@@ -161,21 +163,12 @@ impl Observer {
     }
 
     /// The changes to write, at most so many records of clients.
-    fn changes(&mut self, now: Duration) -> Vec<Change> {
+    fn changes(&mut self, now: Duration, most: usize) -> Vec<Change> {
         self.core.count_day(now);
         let mut changes = Vec::new();
         let mut set = |key: String, value| changes.push(Change::Setting { key, value });
-        for (id, record) in self.core.changes(MOST_RECORDS) {
-            let key = format!("{CLIENT}{id:016x}");
-            match record {
-                Some(record) => {
-                    self.stored.insert(id);
-                    set(key, Some(record));
-                }
-                // One that came and went between two writes is not there.
-                None if self.stored.remove(&id) => set(key, None),
-                None => {}
-            }
+        for (id, record) in self.core.changes(most) {
+            set(format!("{CLIENT}{id:016x}"), record);
         }
         let days = self.core.days_record();
         if days != self.days {
@@ -213,7 +206,7 @@ impl Engine {
             observer.looks.push(match look.transpose() {
                 Ok(look) => {
                     let on = &lan.config.interface.value;
-                    self.listeners.extend(look.as_ref().map(|_| format!("a look at frames on {on}")));
+                    self.listeners.extend(look.as_ref().map(|_| format!("{LOOK} {on}")));
                     look
                 }
                 Err(error) => {
@@ -233,11 +226,11 @@ impl Engine {
         let now = self.now();
         let Some(observer) = &mut self.census else { return };
         let Some(config) = &self.config.census else {
-            let ids = std::mem::take(&mut observer.stored);
-            let keys = ids.into_iter().map(|id| format!("{CLIENT}{id:016x}"));
+            let keys = observer.core.kept().into_iter().map(|id| format!("{CLIENT}{id:016x}"));
             let keys = keys.chain([KEY.to_owned(), DAYS.to_owned()]);
             let gone = keys.map(|key| Change::Setting { key, value: None }).collect();
             self.census = None;
+            self.listeners.retain(|listener| !listener.starts_with(LOOK));
             self.problems.settled(&Matter::Census);
             self.erase(gone);
             return;
@@ -256,7 +249,7 @@ impl Engine {
     fn write_census_at_once(&mut self) {
         loop {
             self.store.scrub();
-            if !self.write_census() {
+            if !self.write_census(MOST_RECORDS) {
                 return;
             }
         }
@@ -279,19 +272,22 @@ impl Engine {
     pub(crate) fn write_census_if_due(&mut self) {
         let now = self.now();
         let Some(observer) = self.census.as_mut().filter(|observer| now >= observer.due()) else { return };
-        if now >= observer.written + EVERY {
-            observer.core.expire_needs(now);
+        if now < observer.swept + EVERY {
+            self.write_census(FEW_RECORDS);
+            return;
         }
-        self.write_census();
+        observer.swept = now;
+        observer.core.expire_needs(now);
+        self.write_census(MOST_RECORDS);
     }
 
     /// Writes what changed; whether there is more.
-    pub(crate) fn write_census(&mut self) -> bool {
+    pub(crate) fn write_census(&mut self, most: usize) -> bool {
         let now = self.now();
         let Some(observer) = &mut self.census else { return false };
         observer.written = now;
-        let changes = observer.changes(now);
-        let more = changes.len() >= MOST_RECORDS;
+        let changes = observer.changes(now, most);
+        let more = changes.len() >= most;
         if changes.is_empty() {
             return false;
         }

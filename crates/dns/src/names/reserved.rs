@@ -1,5 +1,6 @@
 //! Names that must not leave the network, other than the network's own.
 
+use hickory_proto::rr::Name;
 use std::net::Ipv6Addr;
 
 /// What a reserved name gets.
@@ -13,6 +14,14 @@ pub(super) enum Reserved {
     NoName(usize),
     /// The name is there but has no data (RFC 9462 section 6.4); the zone has this many labels.
     NoData(usize),
+}
+
+/// Whether a name is for local use only, whoever serves it.
+pub(crate) fn is_reserved(name: &Name) -> bool {
+    let lower = name.to_lowercase();
+    let mut labels: Vec<&[u8]> = lower.iter().collect();
+    labels.reverse();
+    reserved(&labels).is_some()
 }
 
 /// Looks a name up by its lower-case labels, the top one first.

@@ -99,10 +99,10 @@ impl<P: Clone + PartialEq> Forwarder<P> {
     /// below an unsigned delegation that is as it should be, but such answers are rarely asked for.
     fn is_stripped(&mut self, lookup: &Lookup<P>, upstream: Endpoint, bytes: &[u8]) -> bool {
         let unsigned = Sections::read(bytes).is_none_or(|sections| sections.is_unsigned());
-        let anchor = dnssec::Name::from(&lookup.subject.name);
-        if lookup.subject.kind == RecordType::DNSKEY
-            && self.trust.as_ref().is_some_and(|trust| trust.anchors.has(&anchor))
-        {
+        // Whoever has an anchor signs: its keys, and what it says of DS.
+        let own = dnssec::Name::from(&lookup.subject.name);
+        let holder = if lookup.subject.kind == RecordType::DS { own.parent() } else { Some(own) };
+        if self.trust.as_ref().zip(holder).is_some_and(|(trust, holder)| trust.anchors.has(&holder)) {
             self.upstreams.set_stripping(upstream, unsigned);
         }
         let tried = [lookup.given_up.as_slice(), &[upstream]].concat();

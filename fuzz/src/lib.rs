@@ -4,6 +4,7 @@
 mod client;
 mod connect;
 mod cores;
+mod dnssec;
 mod kit;
 mod packets;
 mod server_v4;
@@ -12,6 +13,7 @@ mod xlat;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
+pub use dnssec::dnssec;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
@@ -29,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("server_v4", server_v4),
     ("client", client),
     ("dns", dns),
+    ("dnssec", dnssec),
     ("endpoint", endpoint),
     ("connect", connect),
     ("xlat", xlat),

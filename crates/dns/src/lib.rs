@@ -52,6 +52,8 @@ pub use action::{Action, Client, Token, Transport};
 pub use config::{Clock, Config, Dnssec, DnssecError};
 pub use counters::Counters;
 pub use dns64::Dns64;
+#[doc(hidden)]
+pub use dnssec::rehearse;
 pub use dnssec::{AnchorError, Anchors};
 pub use forwarder::Forwarder;
 pub use names::{NameError, Names};

@@ -24,6 +24,11 @@ impl Clock {
         }
     }
 
+    /// The wall clock as it is now, which may have been set since the start.
+    pub fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// Steady time since the Unix epoch.
     pub fn now(&self) -> Duration {
         self.epoch.saturating_add(boot_time().saturating_sub(self.started))

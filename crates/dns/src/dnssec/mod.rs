@@ -13,6 +13,7 @@ mod message;
 mod name;
 mod nsec3;
 mod rdata;
+mod rehearse;
 mod trust;
 mod verdict;
 mod verify;
@@ -21,6 +22,8 @@ pub use anchor::{AnchorError, Anchors};
 pub(crate) use judge::{Judgement, Step, Times};
 pub(crate) use message::Sections;
 pub(crate) use name::Name;
+#[doc(hidden)]
+pub use rehearse::rehearse;
 pub(crate) use trust::Trust;
 pub(crate) use verdict::{Fault, Verdict};
 

@@ -255,3 +255,26 @@ fn dns64_makes_nothing_of_what_is_bogus() {
     assert_eq!((told.code, told.errors()), (2, vec![6]));
     assert_eq!(sim.forwarder.counters().dns64_synthesised, 3);
 }
+
+/// Signs a tree and writes what is asked and answered as inputs of the fuzz target of this name. The keys are forgotten, so
+/// that the corpus is only ever replaced as a whole.
+#[test]
+#[ignore = "replaces fuzz/corpus/dnssec"]
+fn record_corpus() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/dnssec");
+    std::fs::create_dir_all(folder).unwrap();
+    for (name, kind, _) in CASES.iter().filter(|(name, ..)| !name.contains("large") && !name.contains("rsa"))
+    {
+        let mut sim = Sim::validating();
+        sim.ask(name, kind, DO);
+        let parts = [super::sim::TREE.anchor().into_bytes(), super::sim::query(name, kind, DO)];
+        let answers =
+            sim.asked.iter().map(|(_, query)| super::server::respond(&super::sim::TREE, query, false));
+        let mut bytes = Vec::new();
+        for part in parts.into_iter().chain(answers.flatten()) {
+            bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_be_bytes());
+            bytes.extend_from_slice(&part);
+        }
+        std::fs::write(format!("{folder}/{name}-{kind}").replace('*', "star"), bytes).unwrap();
+    }
+}

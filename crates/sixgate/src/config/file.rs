@@ -2,6 +2,7 @@
 
 use super::RouterPreference;
 use super::diagnostic::{Diagnostic, nearest};
+use super::dnssec;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,9 @@ pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
     pub(super) dns64: Option<Spanned<String>>,
+    pub(super) dnssec: Option<dnssec::Mode>,
+    pub(super) dnssec_except: Option<Vec<Spanned<String>>>,
+    pub(super) dnssec_anchors: Option<Spanned<String>>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

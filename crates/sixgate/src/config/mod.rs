@@ -6,6 +6,7 @@
 
 mod diagnostic;
 mod dns64;
+mod dnssec;
 mod file;
 mod nat64;
 
@@ -14,7 +15,7 @@ pub(crate) use nat64::Nat64;
 
 use file::File;
 use ipnet::Ipv6Net;
-use sixgate_dns::Names;
+use sixgate_dns::{Dnssec, Names};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
@@ -162,6 +163,8 @@ pub(crate) struct Dns {
     pub(crate) upstreams: Vec<Endpoint>,
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
+    /// How answers are judged; nothing where they are not.
+    pub(crate) dnssec: Option<Dnssec>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
 }
@@ -558,6 +561,7 @@ impl Reader<'_> {
 
     fn dns(&mut self, dns: file::Dns, lans: &[(Lan, Range<usize>)]) -> Dns {
         let enabled = dns.enabled.unwrap_or(true);
+        let dnssec = self.dnssec(&dns, enabled);
         let dns64 = dns.dns64.and_then(|text| self.dns64(&text, lans, enabled));
         let mut upstreams = Vec::new();
         for text in dns.upstreams.unwrap_or_default() {
@@ -595,7 +599,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, hosts }
+        Dns { enabled, upstreams, dns64, dnssec, hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

@@ -5,6 +5,7 @@
 
 mod before;
 mod dns;
+mod dnssec;
 mod engine;
 mod event;
 mod kernel;

@@ -41,6 +41,7 @@ impl Engine {
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         self.set_dns64();
+        self.set_dnssec();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
     }

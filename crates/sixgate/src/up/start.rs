@@ -3,6 +3,7 @@
 
 use super::before::{self, Before};
 use super::dns::Upstreams;
+use super::dnssec;
 use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::kernel::Kernel;
@@ -298,6 +299,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         problems: Problems::default(),
         epoch,
         recorded: Vec::new(),
+        seen: dnssec::seen(settings.get(dnssec::SEEN)),
         retry: None,
         changed: true,
         config,
@@ -309,6 +311,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     }
     engine.set_hosts();
     engine.set_dns64();
+    engine.set_dnssec();
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

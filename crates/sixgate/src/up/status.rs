@@ -58,6 +58,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.dnssec_problems());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -199,6 +200,14 @@ impl Engine {
             ("dns64-discoveries", c.dns64_discoveries),
             ("dns64-excluded", c.dns64_excluded),
             ("dns64-withheld", c.dns64_withheld),
+            ("dnssec-secure", c.dnssec_secure),
+            ("dnssec-insecure", c.dnssec_insecure),
+            ("dnssec-bogus", c.dnssec_bogus),
+            ("dnssec-indeterminate", c.dnssec_indeterminate),
+            ("dnssec-permitted", c.dnssec_permitted),
+            ("dnssec-untimed", c.dnssec_untimed),
+            ("dnssec-stripped", c.dnssec_stripped),
+            ("dnssec-zones", c.dnssec_zones),
             ("cached", c.cached),
         ]
         .map(|(name, value)| (name.to_owned(), value))

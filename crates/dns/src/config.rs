@@ -52,7 +52,7 @@ pub struct Dnssec {
     /// Where chains of signatures begin. They are taken as they are, and do not follow a rollover by themselves (RFC
     /// 5011 is not done): new ones come with the file of the system.
     pub anchors: Anchors,
-    /// Passes bogus answers on, without AD, and counts them.
+    /// Passes on, without AD, what is bogus or cannot be judged, and counts it.
     pub permissive: bool,
     /// Negative trust anchors (RFC 7646): these and what is below is not judged.
     except: Vec<Name>,

@@ -54,7 +54,7 @@ pub struct Counters {
     pub dnssec_bogus: u64,
     /// Answers that could not be judged, because DS or DNSKEY records could not be had.
     pub dnssec_indeterminate: u64,
-    /// Bogus answers passed on because [`Dnssec::permissive`](crate::Dnssec::permissive) says so.
+    /// Bogus and indeterminate answers passed on because [`Dnssec::permissive`](crate::Dnssec::permissive) says so.
     pub dnssec_permitted: u64,
     /// Answers judged without a clock: the times of their signatures do not count.
     pub dnssec_untimed: u64,

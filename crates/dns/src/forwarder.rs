@@ -188,6 +188,10 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 self.lookups.put(lookup);
             }
             _ => {
+                // A resolver that knows nothing of DNSSEC; one in trouble says SERVFAIL.
+                if code != ResponseCode::ServFail {
+                    self.note_signatures(&lookup, attempt.upstream, false);
+                }
                 lookup.errors = ExtendedError::read(&message);
                 self.try_another(now, lookup, attempt.upstream, actions);
             }

@@ -122,7 +122,7 @@ fn record(line: &str) -> Option<(Name, Ds)> {
     Some((owner, ds))
 }
 
-fn hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     let octet = |pair: &[u8]| match pair {
         [high, low] => {
             let digit = |octet: &u8| char::from(*octet).to_digit(16);
@@ -134,7 +134,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 4648 section 4.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let (mut bits, mut count) = (0_u32, 0);
     let mut octets = Vec::with_capacity(text.len() * 3 / 4);
     for digit in text.trim_end_matches('=').bytes() {

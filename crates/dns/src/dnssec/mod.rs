@@ -18,6 +18,9 @@ mod trust;
 mod verdict;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use anchor::{AnchorError, Anchors};
 pub(crate) use judge::{Judgement, Step, Times};
 pub(crate) use message::Sections;

@@ -154,7 +154,7 @@ impl<'a> Nsec3s<'a> {
 }
 
 /// RFC 4648 section 7, without padding.
-fn base32hex(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn base32hex(text: &[u8]) -> Option<Vec<u8>> {
     let (mut bits, mut count) = (0_u32, 0);
     let mut octets = Vec::with_capacity(text.len() * 5 / 8);
     for digit in text {

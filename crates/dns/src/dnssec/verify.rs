@@ -15,9 +15,9 @@ const MAX_KEYS: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     /// Signatures tried.
-    signatures: u32,
+    pub(super) signatures: u32,
     /// Rounds of SHA-1 for NSEC3.
-    rounds: u32,
+    pub(super) rounds: u32,
 }
 
 impl Default for Budget {

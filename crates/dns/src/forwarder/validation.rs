@@ -99,14 +99,20 @@ impl<P: Clone + PartialEq> Forwarder<P> {
     /// below an unsigned delegation that is as it should be, but such answers are rarely asked for.
     fn is_stripped(&mut self, lookup: &Lookup<P>, upstream: Endpoint, bytes: &[u8]) -> bool {
         let unsigned = Sections::read(bytes).is_none_or(|sections| sections.is_unsigned());
-        // Whoever has an anchor signs: its keys, and what it says of DS.
-        let own = dnssec::Name::from(&lookup.subject.name);
-        let holder = if lookup.subject.kind == RecordType::DS { own.parent() } else { Some(own) };
-        if self.trust.as_ref().zip(holder).is_some_and(|(trust, holder)| trust.anchors.has(&holder)) {
-            self.upstreams.set_stripping(upstream, unsigned);
-        }
+        self.note_signatures(lookup, upstream, !unsigned);
         let tried = [lookup.given_up.as_slice(), &[upstream]].concat();
         unsigned && lookup.sent < self.config.max_attempts && self.upstreams.has_other(&tried)
+    }
+
+    /// Notes whether an upstream passes signatures on, where a judgement asked it for some that exist: whoever has an
+    /// anchor signs its keys, and what it says of DS.
+    pub(super) fn note_signatures(&mut self, lookup: &Lookup<P>, upstream: Endpoint, signed: bool) {
+        let Some(trust) = self.trust.as_ref().filter(|_| !lookup.dependants.is_empty()) else { return };
+        let own = dnssec::Name::from(&lookup.subject.name);
+        let holder = if lookup.subject.kind == RecordType::DS { own.parent() } else { Some(own) };
+        if holder.is_some_and(|holder| trust.anchors.has(&holder)) {
+            self.upstreams.set_stripping(upstream, !signed);
+        }
     }
 
     /// Judges as far as it goes, and asks for what is missing.
@@ -217,6 +223,9 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             }
             Verdict::Indeterminate(fault) => {
                 self.counters.dnssec_indeterminate += 1;
+                if self.permits() {
+                    return self.permit(now, lookup, judged, &fault, actions);
+                }
                 lookup.errors = vec![fault.error()];
                 self.give_up(now, lookup, actions);
             }
@@ -230,9 +239,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 }
                 if self.permits() {
                     self.counters.dnssec_bogus += 1;
-                    self.counters.dnssec_permitted += 1;
-                    let remark = Some(fault.error());
-                    return self.complete(now, lookup, judged.message, Some(false), remark, actions);
+                    return self.permit(now, lookup, judged, &fault, actions);
                 }
                 lookup.given_up.push(judged.upstream);
                 let first = lookup.fault.is_none();
@@ -247,6 +254,19 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 self.lookups.put(lookup);
             }
         }
+    }
+
+    /// Passes on what did not stand the judgement, and says so.
+    fn permit(
+        &mut self,
+        now: Duration,
+        lookup: Lookup<P>,
+        judged: Judged,
+        fault: &Fault,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        self.counters.dnssec_permitted += 1;
+        self.complete(now, lookup, judged.message, Some(false), Some(fault.error()), actions);
     }
 
     fn permits(&self) -> bool {

@@ -7,6 +7,7 @@ mod attack;
 mod clients;
 mod control;
 mod dns64;
+mod dnssec;
 mod family;
 mod lifecycle;
 mod mistakes;

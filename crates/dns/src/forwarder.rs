@@ -12,7 +12,7 @@ use hickory_proto::rr::RecordType;
 
 use crate::answer::{Answer, ExtendedError, finish};
 use crate::cache::Cache;
-use crate::dnssec::Trust;
+use crate::dnssec::{Fault, Trust};
 use crate::lookup::{Lookup, Lookups, Rewrite, Subject, Waiter};
 use crate::question::{self, Asked, Query};
 use crate::reply::{self, Age};
@@ -438,6 +438,10 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
         let dependants = std::mem::take(&mut lookup.dependants);
         let mut errors = std::mem::take(&mut lookup.errors);
+        if lookup.judged.is_some() {
+            self.counters.dnssec_indeterminate += 1;
+            errors.push(ExtendedError::new(Fault::INDETERMINATE, "the chain of signatures took too long"));
+        }
         if errors.is_empty() {
             errors.push(match (lookup.heard, lookup.attempts.is_empty()) {
                 (true, _) => ExtendedError::new(

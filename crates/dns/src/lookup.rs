@@ -174,7 +174,6 @@ pub(crate) struct Lookup<P> {
 /// An answer that waits for the judgement on it.
 #[derive(Debug)]
 pub(crate) struct Judged {
-    pub(crate) message: Message,
     pub(crate) upstream: Endpoint,
     pub(crate) judgement: Judgement,
     /// What it waits for.

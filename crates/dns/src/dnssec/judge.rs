@@ -18,12 +18,19 @@ use super::verify::{Budget, Verified, verify};
 
 /// DS and DNSKEY record sets that one answer may take. A name below `ip6.arpa.` has 34 labels.
 const MAX_GATHERED: usize = 64;
+/// Octets of these together. Most are below 2,000.
+const MAX_OCTETS: usize = 64 << 10;
+/// Keys of one zone that are kept, and DS records.
+const MAX_KEYS: usize = 16;
 /// Aliases followed in one answer.
 const MAX_ALIASES: usize = 16;
 /// Entries of the trust table are kept for so long at most, and for a second at least.
 const LONGEST: u32 = 86_400;
 /// What denies something is kept for so long at most (RFC 2308 section 5).
 const LONGEST_DENIAL: u32 = 10_800;
+
+/// The response code of NXDOMAIN.
+const NO_SUCH_NAME: u8 = 3;
 
 /// Time, as a validator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,28 +71,37 @@ enum Status {
 /// Which set of an answer was verified, by the place of its first record.
 type Memory = HashMap<usize, Verified>;
 
-/// An answer on its way to a verdict.
+/// What one DS or DNSKEY question got.
+type Gathered<T> = Vec<((Name, u16), Option<T>)>;
+
+/// An answer on its way to a verdict. While it waits it is kept as it came: that takes the least room.
 #[derive(Debug)]
 pub(crate) struct Judgement {
     name: Name,
     kind: u16,
-    sections: Sections,
-    gathered: Vec<((Name, u16), Option<Sections>)>,
+    response: Box<[u8]>,
+    gathered: Gathered<Box<[u8]>>,
     budget: Budget,
     memory: Memory,
 }
 
 impl Judgement {
-    /// For a response to this question; nothing where it cannot be read.
-    pub(crate) fn new(name: Name, kind: u16, response: &[u8]) -> Option<Self> {
-        let sections = Sections::read(response)?;
+    /// For a response to this question.
+    pub(crate) fn new(name: Name, kind: u16, response: &[u8]) -> Self {
         let (gathered, memory) = (Vec::new(), Memory::new());
-        Some(Self { name, kind, sections, gathered, budget: Budget::default(), memory })
+        Self { name, kind, response: response.into(), gathered, budget: Budget::default(), memory }
+    }
+
+    /// The response.
+    pub(crate) fn response(&self) -> &[u8] {
+        &self.response
     }
 
     /// The answer to a question that it needs, or that there is none.
     pub(crate) fn learn(&mut self, name: Name, kind: u16, response: Option<&[u8]>) {
-        self.gathered.push(((name, kind), response.and_then(Sections::read)));
+        let taken: usize = self.gathered.iter().flat_map(|(_, bytes)| bytes).map(|bytes| bytes.len()).sum();
+        let response = response.filter(|bytes| taken + bytes.len() <= MAX_OCTETS);
+        self.gathered.push(((name, kind), response.map(Into::into)));
     }
 
     /// The questions whose answers it was given.
@@ -95,14 +111,15 @@ impl Judgement {
 
     /// Goes on as far as what is known leads.
     pub(crate) fn step(&mut self, trust: &mut Trust, times: Times) -> Step {
-        let mut judge = Judge {
-            trust,
-            times,
-            gathered: &self.gathered,
-            budget: &mut self.budget,
-            memory: &mut self.memory,
+        let Some(sections) = Sections::read(&self.response) else {
+            return Step::Done(Verdict::Bogus(Fault::new(Fault::BOGUS, "the answer cannot be read")));
         };
-        match judge.answer(&self.sections, &self.name, self.kind) {
+        let read = |bytes: &Option<Box<[u8]>>| bytes.as_ref().and_then(|bytes| Sections::read(bytes));
+        let gathered: Gathered<Sections> =
+            self.gathered.iter().map(|(question, bytes)| (question.clone(), read(bytes))).collect();
+        let (budget, memory) = (&mut self.budget, &mut self.memory);
+        let mut judge = Judge { trust, times, gathered: &gathered, budget, memory };
+        match judge.answer(&sections, &self.name, self.kind) {
             Ok(verdict) => Step::Done(verdict),
             Err(Stop::Needs(name, kind)) if self.gathered.len() >= MAX_GATHERED => {
                 let text =
@@ -119,7 +136,7 @@ impl Judgement {
 struct Judge<'a> {
     trust: &'a mut Trust,
     times: Times,
-    gathered: &'a [((Name, u16), Option<Sections>)],
+    gathered: &'a Gathered<Sections>,
     budget: &'a mut Budget,
     memory: &'a mut Memory,
 }
@@ -184,12 +201,17 @@ impl<'a> Judge<'a> {
         let mut current = name.clone();
         for _ in 0..MAX_ALIASES {
             if let Some(set) = sections.answer(&current, wanted) {
+                // The code is not signed, the data is: both cannot be true.
+                if sections.code == NO_SUCH_NAME {
+                    let fault = Fault::new(Fault::BOGUS, &format!("{current} is there, and said not to be"));
+                    return Err(fault.into());
+                }
                 self.positive(&mut found, sections, set)?;
                 return Ok(found.verdict());
             }
             let alias = sections.answer(&current, kind::CNAME);
             let Some((alias, target)) = alias.and_then(|set| Some((set, target(set)?))) else {
-                self.negative(&mut found, sections, &current, wanted)?;
+                self.negative(&mut found, sections, &current, wanted, current != *name)?;
                 return Ok(found.verdict());
             };
             match dname(sections, &current, &target).filter(|_| alias.signatures.is_empty()) {
@@ -232,9 +254,15 @@ impl<'a> Judge<'a> {
         sections: &Sections,
         name: &Name,
         wanted: u16,
+        aliased: bool,
     ) -> Result<(), Stop> {
-        let what =
-            || if sections.code == 3 { name.to_string() } else { format!("{} of {name}", type_name(wanted)) };
+        let what = || {
+            if sections.code == NO_SUCH_NAME {
+                name.to_string()
+            } else {
+                format!("{} of {name}", type_name(wanted))
+            }
+        };
         let missing =
             || Fault::new(Fault::NSEC_MISSING, &format!("nothing proves that there is no {}", what()));
         if self.excepted(name) {
@@ -254,13 +282,22 @@ impl<'a> Judge<'a> {
             }
             _ => return Err(missing().into()),
         };
-        let proof =
-            self.prove(found, &denial, &keys, |nsec, nsec3, budget| match (nsec3, sections.code) {
-                (Some(nsec3), 3) => nsec3.no_name(name, budget),
-                (Some(nsec3), _) => nsec3.no_data(name, wanted, budget),
-                (None, 3) => Ok(nsec.no_name(name)),
-                (None, _) => Ok(nsec.no_data(name, wanted)),
-            })?;
+        let proof = self.prove(found, &denial, &keys, |nsec, mut nsec3, budget| {
+            if sections.code != NO_SUCH_NAME {
+                let proof = match &mut nsec3 {
+                    Some(nsec3) => nsec3.no_data(name, wanted, budget)?,
+                    None => nsec.no_data(name, wanted),
+                };
+                // Of an alias, some say by the code that it is there (RFC 6604 section 3).
+                if proof != Proof::Fails || !aliased {
+                    return Ok(proof);
+                }
+            }
+            match nsec3 {
+                Some(nsec3) => nsec3.no_name(name, budget),
+                None => Ok(nsec.no_name(name)),
+            }
+        })?;
         if proof == Proof::Fails {
             // It may be the proof of another thing, such as a wildcard's on the way to an unsigned zone.
             let fault = self.unsigned(&holder(name, wanted), missing())?;
@@ -362,19 +399,26 @@ impl<'a> Judge<'a> {
         let Some(set) = answer.answer(name, kind::DNSKEY) else {
             return Err(Fault::new(Fault::DNSKEY_MISSING, &format!("{name} has no DNSKEY records")).into());
         };
-        let keys: Vec<Dnskey> = set.data.iter().filter_map(|data| Dnskey::read(data)).collect();
+        let keys: Vec<Dnskey> =
+            set.data.iter().filter_map(|data| Dnskey::read(data)).filter(Dnskey::signs_zones).collect();
         // RFC 4035 section 5.2: a key that the parent names signs them all.
-        let entry: Vec<Dnskey> = keys
-            .iter()
-            .filter(|key| key.signs_zones() && list.iter().any(|ds| names(ds, name, key)))
-            .cloned()
-            .collect();
+        let mut entry: Vec<Dnskey> = Vec::new();
+        for key in &keys {
+            let fitting = list.iter().filter(|ds| ds.tag == key.tag && ds.algorithm == key.algorithm);
+            for ds in fitting {
+                self.budget.signature()?;
+                if names(ds, name, key) {
+                    entry.push(key.clone());
+                    break;
+                }
+            }
+        }
         if entry.is_empty() {
             let text = format!("no key of {name} is the one that its parent names");
             return Err(Fault::new(Fault::DNSKEY_MISSING, &text).into());
         }
         let verified = verify(set, name, &entry, self.times.wall, self.budget)?;
-        let keys = keys.into_iter().filter(Dnskey::signs_zones).collect();
+        let keys = keys.into_iter().take(MAX_KEYS).collect();
         Ok(self.keep(name, Zone::Signed(keys), verified.ttl.min(LONGEST)))
     }
 
@@ -463,8 +507,8 @@ impl<'a> Judge<'a> {
     }
 
     fn get(&self, name: &Name, wanted: u16) -> Result<&'a Sections, Stop> {
-        let asked = |((known, kind), _): &&((Name, u16), Option<Sections>)| *kind == wanted && known == name;
-        match self.gathered.iter().find(asked) {
+        let asked = self.gathered.iter().find(|((known, kind), _)| *kind == wanted && known == name);
+        match asked {
             None => Err(Stop::Needs(name.clone(), wanted)),
             Some((_, Some(sections))) => Ok(sections),
             Some((_, None)) => {
@@ -539,6 +583,7 @@ fn delegated(name: &Name, set: &RrSet) -> Zone {
         list.retain(|ds| ds.digest_type != DIGEST_SHA1);
     }
     if !list.is_empty() {
+        list.truncate(MAX_KEYS);
         return Zone::Delegated(list.into());
     }
     let (code, what) = if all.iter().any(|ds| knows_algorithm(ds.algorithm)) {

@@ -253,13 +253,12 @@ fn many_keys_with_one_tag_cost_little() {
     let keys = vec![key(257, 13, vector.key); 500];
     let mut budget = Budget::default();
     let all = budget.signatures;
-    assert!(verify(&set, &name(vector.zone), &keys, None, &mut budget).is_err());
-    assert_eq!(all - budget.signatures, 8 * 4);
     // One answer has no more of it, whatever the number of its sets.
-    while verify(&set, &name(vector.zone), &keys, None, &mut budget)
-        .is_err_and(|fault| !fault.text.contains("more work"))
-    {}
-    assert_eq!(budget.signatures, 0);
+    for _ in 0..20 {
+        let told = verify(&set, &name(vector.zone), &keys, None, &mut budget).map_err(|fault| fault.text);
+        assert!(told.unwrap_err().contains("more work"));
+    }
+    assert_eq!((all - budget.signatures, budget.failures), (13 + 19, 0));
 }
 
 #[test]
@@ -315,7 +314,7 @@ fn a_chain_has_an_end() {
     // An upstream that denies each name's DS records, without a signature, makes nobody walk for ever.
     let labels = "a.".repeat(100);
     let mut message = vec![0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let mut judgement = Judgement::new(name(&labels), kind::SOA, &message).unwrap();
+    let mut judgement = Judgement::new(name(&labels), kind::SOA, &message);
     let mut trust = Trust::new(Anchors::default(), Vec::new());
     let times = Times { now: Duration::ZERO, wall: None };
     let mut steps = 0;

@@ -14,8 +14,10 @@ const MAX_KEYS: usize = 4;
 /// What one judgement may spend, however it is put together (CVE-2023-50387, CVE-2023-50868).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
-    /// Signatures tried.
+    /// Signatures tried, and digests of keys.
     pub(super) signatures: u32,
+    /// Of these, that may be wrong: an honest zone has such a one by chance only.
+    pub(super) failures: u32,
     /// Rounds of SHA-1 for NSEC3.
     pub(super) rounds: u32,
 }
@@ -24,13 +26,19 @@ impl Default for Budget {
     fn default() -> Self {
         // A chain of eight names, each in a zone of its own five deep, takes about 60; the longest name, with
         // 150 iterations, takes 127 * 151 rounds, and is rare enough to be refused.
-        Self { signatures: 96, rounds: 12_000 }
+        Self { signatures: 96, failures: 12, rounds: 12_000 }
     }
 }
 
 impl Budget {
-    fn signature(&mut self) -> Result<(), Fault> {
+    /// For one signature, or the digest of one key.
+    pub(super) fn signature(&mut self) -> Result<(), Fault> {
         self.signatures = self.signatures.checked_sub(1).ok_or_else(Self::spent)?;
+        Ok(())
+    }
+
+    fn failure(&mut self) -> Result<(), Fault> {
+        self.failures = self.failures.checked_sub(1).ok_or_else(Self::spent)?;
         Ok(())
     }
 
@@ -104,6 +112,7 @@ pub(crate) fn verify(
                     expanded: (expanded < labels).then_some(expanded),
                 });
             }
+            budget.failure()?;
         }
         fault = Fault::new(Fault::BOGUS, &format!("the signature of {} is wrong", what()));
     }

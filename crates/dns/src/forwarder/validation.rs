@@ -85,13 +85,11 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             return self.complete(now, lookup, message, None, None, actions);
         }
         let name = dnssec::Name::from(&lookup.subject.name);
-        let Some(judgement) = Judgement::new(name, lookup.subject.kind.into(), bytes) else {
-            return self.try_another(now, lookup, upstream, actions);
-        };
+        let judgement = Judgement::new(name, lookup.subject.kind.into(), bytes);
         close(&lookup, actions);
         lookup.attempts.clear();
         lookup.retry_at = Duration::MAX;
-        lookup.judged = Some(Box::new(Judged { message, upstream, judgement, needs: None }));
+        lookup.judged = Some(Box::new(Judged { upstream, judgement, needs: None }));
         self.go_on(now, lookup, actions);
     }
 
@@ -123,7 +121,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             let Some(mut judged) = lookup.judged.take() else { return self.give_up(now, lookup, actions) };
             let Some(trust) = &mut self.trust else {
                 // Validation was turned off meanwhile.
-                return self.complete(now, lookup, judged.message, Some(false), None, actions);
+                return self.conclude(now, lookup, &judged, Verdict::Insecure(None), actions);
             };
             let (name, kind) = match judged.judgement.step(trust, times) {
                 Step::Done(verdict) => break (judged, verdict),
@@ -141,7 +139,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             self.lookups.put(lookup);
             return self.ask_chain(now, subject, share, key, actions);
         };
-        self.conclude(now, lookup, *judged, verdict, actions);
+        self.conclude(now, lookup, &judged, verdict, actions);
     }
 
     /// What the cache has for a judgement: an answer, or that there was none a moment ago.
@@ -205,26 +203,30 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         &mut self,
         now: Duration,
         mut lookup: Lookup<P>,
-        mut judged: Judged,
+        judged: &Judged,
         verdict: Verdict,
         actions: &mut Vec<Action<P>>,
     ) {
+        // It was decoded before, and is kept as bytes for want of room.
+        let Ok(mut message) = Message::from_vec(judged.judgement.response()) else {
+            return self.give_up(now, lookup, actions);
+        };
         self.counters.dnssec_untimed += u64::from(self.wall(now).is_none());
         match verdict {
             Verdict::Secure { ttls } => {
                 self.counters.dnssec_secure += 1;
-                limit(&mut judged.message, &ttls);
-                self.complete(now, lookup, judged.message, Some(true), None, actions);
+                limit(&mut message, &ttls);
+                self.complete(now, lookup, message, Some(true), None, actions);
             }
             Verdict::Insecure(fault) => {
                 self.counters.dnssec_insecure += 1;
                 let remark = fault.as_ref().map(Fault::error);
-                self.complete(now, lookup, judged.message, Some(false), remark, actions);
+                self.complete(now, lookup, message, Some(false), remark, actions);
             }
             Verdict::Indeterminate(fault) => {
                 self.counters.dnssec_indeterminate += 1;
                 if self.permits() {
-                    return self.permit(now, lookup, judged, &fault, actions);
+                    return self.permit(now, lookup, message, &fault, actions);
                 }
                 lookup.errors = vec![fault.error()];
                 self.give_up(now, lookup, actions);
@@ -239,7 +241,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 }
                 if self.permits() {
                     self.counters.dnssec_bogus += 1;
-                    return self.permit(now, lookup, judged, &fault, actions);
+                    return self.permit(now, lookup, message, &fault, actions);
                 }
                 lookup.given_up.push(judged.upstream);
                 let first = lookup.fault.is_none();
@@ -261,12 +263,12 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         &mut self,
         now: Duration,
         lookup: Lookup<P>,
-        judged: Judged,
+        message: Message,
         fault: &Fault,
         actions: &mut Vec<Action<P>>,
     ) {
         self.counters.dnssec_permitted += 1;
-        self.complete(now, lookup, judged.message, Some(false), Some(fault.error()), actions);
+        self.complete(now, lookup, message, Some(false), Some(fault.error()), actions);
     }
 
     fn permits(&self) -> bool {

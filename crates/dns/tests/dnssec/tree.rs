@@ -54,6 +54,7 @@ fn plans() -> Vec<Plan> {
         ("none", "none.ecdsa256.tree"),
         ("nounsigned", "none.unsigned.tree"),
         ("nodata", "mail.ecdsa256.tree"),
+        ("code", "none.ecdsa256.tree"),
     ];
     let alias =
         alias.iter().fold(plan("alias.tree"), |plan, (owner, to)| with(plan, owner, CNAME, &name(to)));
@@ -87,7 +88,7 @@ fn plans() -> Vec<Plan> {
         plan("nokeysig.tree"),
         plan("badkeysig.tree"),
         plan("stripped.tree"),
-        plan("forged.tree"),
+        with(plan("forged.tree"), "code", A, &[192, 0, 2, 1]),
         Plan { denial: HASHED, ..plan("forged.hash") },
         with(unsigned("unsigned.tree"), "global", A, &[8, 8, 8, 8]),
         unsigned("unsigned.hash"),
@@ -135,6 +136,8 @@ pub(crate) const CASES: &[(&str, &str, &str)] = &[
     // Denials of what is there.
     ("www.forged.tree", "A", "bogus"), ("mail.forged.tree", "MX", "bogus"), ("www.forged.hash", "A", "bogus"),
     ("mail.forged.hash", "MX", "bogus"), ("none.forged.tree", "A", "bogus"), ("none.forged.hash", "A", "bogus"),
+    // The code is not signed: it says that a name is not there, beside its data, or says nothing.
+    ("code.forged.tree", "A", "bogus"), ("code.alias.tree", "A", "secure"),
     // Not signed, and proven so.
     ("www.unsigned.tree", "A", "insecure"), ("none.unsigned.tree", "A", "insecure"), ("www.unsigned.tree", "MX", "insecure"),
     ("www.unsigned.hash", "A", "insecure"), ("none.unsigned.hash", "A", "insecure"), ("www.unsigned.opt", "A", "insecure"),
@@ -332,6 +335,12 @@ impl Tree {
             for list in [&mut reply.answers, &mut reply.authorities] {
                 list.retain(|rr| !matches!(rr.kind, RRSIG | NSEC));
             }
+        }
+        if is("code.forged.tree") {
+            reply.code = 3;
+        }
+        if is("code.alias.tree") {
+            reply.code = 0;
         }
         for zone in ["forged.tree", "forged.hash"] {
             let of = |label: &str| format!("{label}.{zone}");

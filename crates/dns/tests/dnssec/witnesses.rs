@@ -37,6 +37,8 @@ const DELV: Differences = &[
 const DNSMASQ: Differences = &[
     ("none.opt", "A", "secure"),
     ("unsigned.opt", "DS", "secure"),
+    // The code is not signed: no such name, beside its signed data.
+    ("code.forged.tree", "A", "secure"),
     // SHA-1 does not count beside SHA-256 (RFC 4509 section 3).
     ("www.badtwods.tree", "A", "secure"),
     // The alias that a DNAME record makes has no signature of its own (RFC 6672 section 5.3.1).
@@ -139,7 +141,9 @@ fn unbound_comes_to_the_same_verdicts() {
     for ((name, kind, expected), line) in CASES.iter().zip(&theirs) {
         let told = ask(OURS, name, kind);
         let words: Vec<&str> = line.split(' ').collect();
-        let same_code = told.verdict() == "bogus" || words[4] == told.code.to_string();
+        // It follows an alias by itself, and so has a code of its own.
+        let own_code = told.verdict() == "bogus" || *name == "code.alias.tree";
+        let same_code = own_code || words[4] == told.code.to_string();
         if words[2] != meant(UNBOUND, name, kind, expected) || told.verdict() != *expected || !same_code {
             differ.push(format!(
                 "{line}; ours {} {} {:?}, meant {expected}",

@@ -36,7 +36,7 @@ pub struct Config {
     /// MTU and so is never fragmented.
     pub udp_payload: u16,
     /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to
-    /// them is secure (RFC 4035 section 4.9.3).
+    /// them is secure (RFC 4035 section 4.9.3). Of no account for what is judged here.
     pub trust_upstream_ad: bool,
     /// Gives IPv6 addresses to names that have IPv4 addresses only: see [`Dns64`]. Off by default: it takes a
     /// NAT64.

@@ -35,6 +35,17 @@ impl Clock {
     }
 }
 
+/// Whether the kernel was told, by an NTP client, that its clock is right (`STA_UNSYNC` of adjtimex(2)). A hint: such a
+/// client may have gone since, and where there is none, the clock may be right all the same.
+#[allow(unsafe_code, reason = "adjtimex")]
+pub fn is_synchronised() -> bool {
+    // SAFETY: timex is plain numbers, for which zeros are valid.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: with `modes` zero the kernel changes nothing, and writes to the one value that it is given.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    answer >= 0 && answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0
+}
+
 impl Default for Clock {
     fn default() -> Self {
         Self::new()
@@ -50,6 +61,12 @@ fn boot_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_knows_whether_it_was_told() {
+        // Whatever it is here, it can be asked by anybody, and says the same twice.
+        assert_eq!(is_synchronised(), is_synchronised());
+    }
 
     #[test]
     fn starts_at_the_wall_clock_and_advances() {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use proptest::collection::vec;
+use proptest::{prop_assert, prop_assert_eq, proptest};
+
 use super::anchor::{base64, hex};
 use super::crypto::{ds_of, names, nsec3_hash};
+use super::denial::{Cut, Nsecs, Proof};
 use super::message::RrSet;
 use super::nsec3::Nsec3s;
 use super::rdata::{Dnskey, Ds, Nsec, Nsec3, Rrsig, key_tag, kind};
@@ -194,6 +198,48 @@ fn canonical_order() {
         names.push(Name::read_plain(&octets).unwrap().0);
     }
     assert!(names.is_sorted_by(|one, two| one < two), "{names:?}");
+}
+
+proptest! {
+    #[test]
+    fn names_are_in_one_order(texts in vec("([a-c*]\\.){0,4}", 3)) {
+        let names: Vec<Name> = texts.iter().map(|text| name(&format!("{text}example."))).collect();
+        let (one, two) = (&names[0], &names[1]);
+        let common = one.common(two);
+        prop_assert!(one.is_within(&common) && two.is_within(&common) && common == two.common(one));
+        prop_assert_eq!(one.is_within(two), common == *two);
+        prop_assert_eq!(one.cmp(two), two.cmp(one).reverse());
+        // What is within a name follows it, and nothing else stands between.
+        if one.is_below(two) {
+            prop_assert!(two < one);
+            let between = *two < names[2] && names[2] < *one;
+            prop_assert!(!between || names[2].is_within(two));
+        }
+        prop_assert_eq!(Name::read_plain(one.octets()), Some((one.clone(), one.octets().len())));
+    }
+
+    /// Of the chain of a whole zone, each name is there, or its absence is proven, and never both.
+    #[test]
+    fn a_whole_chain_proves_one_thing(owners in vec("([a-c]\\.){1,3}", 1..8), asked in "([a-d]\\.){1,3}") {
+        let zone = name("example.");
+        let mut owners: Vec<Name> = owners.iter().map(|text| name(&format!("{text}example."))).collect();
+        owners.push(zone.clone());
+        owners.sort();
+        owners.dedup();
+        let types = |next: &Name| [next.octets(), b"\0\x01\x40"].concat();
+        let next = owners.iter().skip(1).chain([&zone]);
+        let list = owners.iter().zip(next).map(|(owner, next)| (owner, Nsec::read(&types(next)).unwrap()));
+        let nsecs = Nsecs { zone: &zone, list: list.collect() };
+        let asked = name(&format!("{asked}example."));
+        let there = owners.contains(&asked);
+        let empty = !there && owners.iter().any(|owner| owner.is_below(&asked));
+        let holds = |proof| proof == Proof::Holds;
+        prop_assert_eq!(holds(nsecs.no_name(&asked)), !there && !empty);
+        prop_assert_eq!(holds(nsecs.no_data(&asked, kind::SOA)), there || empty);
+        // All have A records.
+        prop_assert_eq!(holds(nsecs.no_data(&asked, 1)), empty);
+        prop_assert_eq!(nsecs.cut(&asked), Cut::None);
+    }
 }
 
 #[test]

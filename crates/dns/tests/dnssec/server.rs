@@ -1,4 +1,4 @@
-//! The tree behind sockets: UDP and TCP on one port of the IPv6 loopback.
+//! The tree behind sockets: UDP and TCP on one port.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -37,9 +37,9 @@ fn converse(tree: &Tree, mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-pub(crate) fn serve(tree: &Arc<Tree>, port: u16) {
-    let udp = UdpSocket::bind(("::1", port)).unwrap();
-    let tcp = TcpListener::bind(("::1", port)).unwrap();
+pub(crate) fn serve(tree: &Arc<Tree>, address: &str) {
+    let udp = UdpSocket::bind(address).unwrap();
+    let tcp = TcpListener::bind(address).unwrap();
     let own = Arc::clone(tree);
     thread::spawn(move || {
         let mut buffer = [0; 4096];

@@ -59,6 +59,14 @@ impl Told {
         [message.answers, message.authorities].concat()
     }
 
+    /// Owner and data of each record.
+    pub(crate) fn data(&self) -> Vec<String> {
+        self.records()
+            .iter()
+            .map(|record| format!("{} {}", record.name.to_lowercase(), record.data))
+            .collect()
+    }
+
     pub(crate) fn types(&self) -> Vec<u16> {
         self.records().iter().map(|record| record.record_type().into()).collect()
     }

@@ -69,7 +69,7 @@ fn wall() -> Duration {
 /// The tree behind its sockets.
 fn tree() -> Arc<Tree> {
     let tree = Arc::new(Tree::new(u32::try_from(wall().as_secs()).unwrap()));
-    serve(&tree, UPSTREAM);
+    serve(&tree, &format!("[::1]:{UPSTREAM}"));
     tree
 }
 

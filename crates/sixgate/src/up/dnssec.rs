@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use sixgate_dns::Clock;
+use sixgate_linux::clock;
 use std::time::Duration;
 
 /// Setting that holds the wall clock as it was last seen, in seconds since the Unix epoch, as text.
@@ -17,7 +18,8 @@ pub(crate) fn seen(setting: Option<&Vec<u8>>) -> Duration {
     text.and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_secs)
 }
 
-/// What a validator may make of a wall clock: nothing where it is earlier than it can be.
+/// What a validator may make of a wall clock: nothing where it is earlier than it can be. What was seen may have been wrong,
+/// and too late; it does not count where the kernel was told that its clock is right.
 fn judge(wall: Duration, now: Duration, seen: Duration) -> Clock {
     if wall < WRITTEN.max(seen) {
         return Clock::Unset;
@@ -39,6 +41,10 @@ impl Engine {
             return;
         }
         let wall = self.clock.wall();
+        let too_late = wall < self.seen && clock::is_synchronised();
+        if too_late {
+            self.seen = Duration::ZERO;
+        }
         let clock = judge(wall, self.now(), self.seen);
         self.forwarder.set_clock(clock);
         if clock != Clock::Unset && wall >= self.seen.saturating_add(EVERY) {

@@ -3,6 +3,9 @@
 use core::time::Duration;
 use std::sync::LazyLock;
 
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use hickory_proto::rr::{RData, Record};
 use sixgate_dns::{Action, Anchors, Client, Clock, Config, Dnssec, Forwarder, Names, Transport};
 use sixgate_endpoint::Endpoint;
 
@@ -54,17 +57,20 @@ impl Told {
         }
     }
 
-    fn records(&self) -> Vec<hickory_proto::rr::Record> {
-        let message = hickory_proto::op::Message::from_vec(&self.bytes).unwrap();
+    fn records(&self) -> Vec<Record> {
+        let message = Message::from_vec(&self.bytes).unwrap();
         [message.answers, message.authorities].concat()
     }
 
-    /// Owner and data of each record.
+    /// Owner and data of each record, in lower case: the case of names is not signed.
     pub(crate) fn data(&self) -> Vec<String> {
-        self.records()
-            .iter()
-            .map(|record| format!("{} {}", record.name.to_lowercase(), record.data))
-            .collect()
+        let line = |record: &Record| match &record.data {
+            RData::Unknown { rdata, .. } => {
+                format!("{} {:?}", record.name, rdata.anything.to_ascii_lowercase())
+            }
+            data => format!("{} {data}", record.name),
+        };
+        self.records().iter().map(|record| line(record).to_lowercase()).collect()
     }
 
     pub(crate) fn types(&self) -> Vec<u16> {
@@ -78,12 +84,11 @@ impl Told {
 
     /// The codes of its extended errors (RFC 8914).
     pub(crate) fn errors(&self) -> Vec<u16> {
-        let message = hickory_proto::op::Message::from_vec(&self.bytes).unwrap();
+        let message = Message::from_vec(&self.bytes).unwrap();
         let code = |(code, option): &(_, _)| match (code, option) {
-            (
-                hickory_proto::rr::rdata::opt::EdnsCode::Unknown(15),
-                hickory_proto::rr::rdata::opt::EdnsOption::Unknown(_, data),
-            ) => Some(u16::from_be_bytes(*data.first_chunk::<2>().unwrap())),
+            (EdnsCode::Unknown(15), EdnsOption::Unknown(_, data)) => {
+                Some(u16::from_be_bytes(*data.first_chunk::<2>().unwrap()))
+            }
             _ => None,
         };
         message.edns.iter().flat_map(|edns| edns.options().options.iter().filter_map(code)).collect()

@@ -1,16 +1,17 @@
 //! One answer, judged. It stops where it needs a DS or DNSKEY record set that is not known, and is taken up
 //! again with it: what was found before is remembered, so that no signature is tried twice.
 
+mod chain;
+
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::crypto::{DIGEST_SHA1, knows_algorithm, knows_digest, names};
-use super::denial::{Cut, Nsecs, Proof};
+use super::denial::{Nsecs, Proof};
 use super::message::{RrSet, Sections};
 use super::name::Name;
 use super::nsec3::Nsec3s;
-use super::rdata::{Dnskey, Ds, Nsec, Nsec3, kind};
+use super::rdata::{Dnskey, Nsec, Nsec3, kind};
 use super::trust::{Trust, Zone};
 use super::type_name;
 use super::verdict::{Fault, Verdict};
@@ -20,15 +21,8 @@ use super::verify::{Budget, Verified, verify};
 const MAX_GATHERED: usize = 64;
 /// Octets of these together. Most are below 2,000.
 const MAX_OCTETS: usize = 64 << 10;
-/// Keys of one zone that are kept, and DS records.
-const MAX_KEYS: usize = 16;
 /// Aliases followed in one answer.
 const MAX_ALIASES: usize = 16;
-/// Entries of the trust table are kept for so long at most, and for a second at least.
-const LONGEST: u32 = 86_400;
-/// What denies something is kept for so long at most (RFC 2308 section 5).
-const LONGEST_DENIAL: u32 = 10_800;
-
 /// The response code of NXDOMAIN.
 const NO_SUCH_NAME: u8 = 3;
 
@@ -148,6 +142,31 @@ struct Denial<'s> {
     sets: Vec<&'s RrSet>,
 }
 
+/// NSEC and NSEC3 records of one zone.
+#[derive(Default)]
+struct Records<'s> {
+    nsecs: Vec<(&'s Name, Nsec)>,
+    nsec3s: Vec<(&'s Name, Nsec3)>,
+}
+
+impl<'s> Records<'s> {
+    fn add(&mut self, set: &'s RrSet, verified: Verified) {
+        match (set.kind, set.data.as_slice()) {
+            // A denial made of a wildcard denies something else (RFC 4035 section 5.3.4).
+            _ if verified.expanded.is_some() => {}
+            (kind::NSEC, [data]) => self.nsecs.extend(Nsec::read(data).map(|nsec| (&set.owner, nsec))),
+            (kind::NSEC3, [data]) => self.nsec3s.extend(Nsec3::read(data).map(|nsec3| (&set.owner, nsec3))),
+            _ => {}
+        }
+    }
+
+    /// What proves; NSEC3 counts where there is any.
+    fn proofs(self, zone: &'s Name) -> (Nsecs<'s>, Option<Nsec3s<'s>>) {
+        let nsec3s = (!self.nsec3s.is_empty()).then(|| Nsec3s::new(zone, self.nsec3s));
+        (Nsecs { zone, list: self.nsecs }, nsec3s)
+    }
+}
+
 /// What an answer leaves when each part was judged.
 struct Found {
     ttls: Vec<Option<u32>>,
@@ -191,7 +210,7 @@ impl Found {
     }
 }
 
-impl<'a> Judge<'a> {
+impl Judge<'_> {
     fn answer(&mut self, sections: &Sections, name: &Name, wanted: u16) -> Result<Verdict, Stop> {
         // Signatures are not signed, and are no data of their own (RFC 4035 section 2.2).
         if wanted == kind::RRSIG {
@@ -314,25 +333,14 @@ impl<'a> Judge<'a> {
         keys: &Arc<[Dnskey]>,
         ask: impl FnOnce(&Nsecs<'_>, Option<&mut Nsec3s<'_>>, &mut Budget) -> Result<Proof, Fault>,
     ) -> Result<Proof, Stop> {
-        let (mut nsecs, mut nsec3s) = (Vec::new(), Vec::new());
+        let mut records = Records::default();
         for set in &denial.sets {
             let verified = self.verified(set, &denial.zone, keys)?;
             found.note(set, Status::Secure(verified));
-            // A denial made of a wildcard denies something else (RFC 4035 section 5.3.4).
-            if verified.expanded.is_some() {
-                continue;
-            }
-            match (set.kind, set.data.as_slice()) {
-                (kind::NSEC, [data]) => nsecs.extend(Nsec::read(data).map(|nsec| (&set.owner, nsec))),
-                (kind::NSEC3, [data]) => nsec3s.extend(Nsec3::read(data).map(|nsec3| (&set.owner, nsec3))),
-                _ => {}
-            }
+            records.add(set, verified);
         }
-        let nsecs = Nsecs { zone: &denial.zone, list: nsecs };
-        if nsec3s.is_empty() {
-            return Ok(ask(&nsecs, None, self.budget)?);
-        }
-        let mut nsec3s = Nsec3s::new(&denial.zone, nsec3s);
+        let (nsecs, nsec3s) = records.proofs(&denial.zone);
+        let Some(mut nsec3s) = nsec3s else { return Ok(ask(&nsecs, None, self.budget)?) };
         if nsec3s.is_costly() {
             found.weaken(Some(costly(&denial.zone)));
             return Ok(Proof::OptOut);
@@ -372,150 +380,6 @@ impl<'a> Judge<'a> {
         let verified = verify(set, zone, keys, self.times.wall, self.budget)?;
         self.memory.insert(place, verified);
         Ok(verified)
-    }
-
-    /// Looks for the unsigned delegation that explains why something at `name` is not signed: walks down from
-    /// the anchor (RFC 4035 section 5.2). Without one, that is `fault`.
-    fn unsigned(&mut self, name: &Name, fault: Fault) -> Result<Option<Fault>, Stop> {
-        if let Some(Zone::Insecure(fault)) = self.trust.insecure(name, self.times.now) {
-            return Ok(fault);
-        }
-        let Some(anchor) = self.trust.anchors.above(name) else { return Ok(None) };
-        for count in anchor.count()..=name.count() {
-            if let Zone::Insecure(fault) = self.zone(&name.last(count))? {
-                return Ok(fault);
-            }
-        }
-        Err(fault.into())
-    }
-
-    /// The keys of a zone, or that it has none that matter.
-    fn keys(&mut self, name: &Name) -> Result<Zone, Stop> {
-        let list = match self.zone(name)? {
-            Zone::Delegated(list) => list,
-            known => return Ok(known),
-        };
-        let answer = self.get(name, kind::DNSKEY)?;
-        let Some(set) = answer.answer(name, kind::DNSKEY) else {
-            return Err(Fault::new(Fault::DNSKEY_MISSING, &format!("{name} has no DNSKEY records")).into());
-        };
-        let keys: Vec<Dnskey> =
-            set.data.iter().filter_map(|data| Dnskey::read(data)).filter(Dnskey::signs_zones).collect();
-        // RFC 4035 section 5.2: a key that the parent names signs them all.
-        let mut entry: Vec<Dnskey> = Vec::new();
-        for key in &keys {
-            let fitting = list.iter().filter(|ds| ds.tag == key.tag && ds.algorithm == key.algorithm);
-            for ds in fitting {
-                self.budget.signature()?;
-                if names(ds, name, key) {
-                    entry.push(key.clone());
-                    break;
-                }
-            }
-        }
-        if entry.is_empty() {
-            let text = format!("no key of {name} is the one that its parent names");
-            return Err(Fault::new(Fault::DNSKEY_MISSING, &text).into());
-        }
-        let verified = verify(set, name, &entry, self.times.wall, self.budget)?;
-        let keys = keys.into_iter().take(MAX_KEYS).collect();
-        Ok(self.keep(name, Zone::Signed(keys), verified.ttl.min(LONGEST)))
-    }
-
-    /// What is known of a name as a zone, or is to be found out by its DS records (RFC 4035 section 5.2).
-    fn zone(&mut self, name: &Name) -> Result<Zone, Stop> {
-        if let Some(zone) = self.trust.get(name, self.times.now) {
-            return Ok(zone);
-        }
-        if let Some(anchors) = self.trust.anchors.of(name) {
-            return Ok(Zone::Delegated(anchors.into()));
-        }
-        if self.trust.anchors.above(name).is_none() || self.excepted(name) {
-            return Ok(Zone::Insecure(None));
-        }
-        if let Some(zone) = self.trust.insecure(name, self.times.now) {
-            return Ok(zone);
-        }
-        let Some(parent) = name.parent() else { return Ok(Zone::Insecure(None)) };
-        let answer = self.get(name, kind::DS)?;
-        if let Some(set) = answer.answer(name, kind::DS).or_else(|| answer.answer(name, kind::CNAME)) {
-            return self.zone_by(name, &parent, set);
-        }
-        let missing =
-            || Fault::new(Fault::NSEC_MISSING, &format!("nothing proves that {name} has no DS records"));
-        let Some(denial) = denial(answer, |zone| parent.is_within(zone)) else {
-            let fault = self.unsigned(&parent, missing())?;
-            return Ok(Zone::Insecure(fault));
-        };
-        let keys = match self.keys(&denial.zone)? {
-            Zone::Signed(keys) => keys,
-            Zone::Insecure(fault) => return Ok(Zone::Insecure(fault)),
-            _ => return Err(no_zone(&denial.zone)),
-        };
-        let (mut nsecs, mut nsec3s, mut ttl) = (Vec::new(), Vec::new(), LONGEST_DENIAL);
-        for set in &denial.sets {
-            let verified = verify(set, &denial.zone, &keys, self.times.wall, self.budget)?;
-            ttl = ttl.min(verified.ttl);
-            match (set.kind, set.data.as_slice()) {
-                _ if verified.expanded.is_some() => {}
-                (kind::NSEC, [data]) => nsecs.extend(Nsec::read(data).map(|nsec| (&set.owner, nsec))),
-                (kind::NSEC3, [data]) => nsec3s.extend(Nsec3::read(data).map(|nsec3| (&set.owner, nsec3))),
-                _ => {}
-            }
-        }
-        let cut = if nsec3s.is_empty() {
-            Nsecs { zone: &denial.zone, list: nsecs }.cut(name)
-        } else {
-            let mut nsec3s = Nsec3s::new(&denial.zone, nsec3s);
-            if nsec3s.is_costly() {
-                return Ok(self.keep(name, Zone::Insecure(Some(costly(&denial.zone))), ttl));
-            }
-            nsec3s.cut(name, self.budget)?
-        };
-        match cut {
-            Cut::Unproven => Err(missing().into()),
-            Cut::Unsigned => Ok(self.keep(name, Zone::Insecure(None), ttl)),
-            Cut::None => Ok(self.keep(name, Zone::Inside, ttl)),
-        }
-    }
-
-    /// The same where there are DS records, or an alias: then it is no zone.
-    fn zone_by(&mut self, name: &Name, parent: &Name, set: &RrSet) -> Result<Zone, Stop> {
-        let Some(signer) = signer(set, parent) else {
-            let text = format!("{} of {name} has no signature", type_name(set.kind));
-            let fault = self.unsigned(parent, Fault::new(Fault::RRSIGS_MISSING, &text))?;
-            return Ok(Zone::Insecure(fault));
-        };
-        let keys = match self.keys(signer)? {
-            Zone::Signed(keys) => keys,
-            Zone::Insecure(fault) => return Ok(Zone::Insecure(fault)),
-            _ => return Err(no_zone(signer)),
-        };
-        let verified = verify(set, signer, &keys, self.times.wall, self.budget)?;
-        if verified.expanded.is_some() && set.kind == kind::DS {
-            let text = format!("a wildcard stands for DS records of {name}");
-            return Err(Fault::new(Fault::BOGUS, &text).into());
-        }
-        let zone = if set.kind == kind::CNAME { Zone::Inside } else { delegated(name, set) };
-        Ok(self.keep(name, zone, verified.ttl.min(LONGEST)))
-    }
-
-    fn keep(&mut self, name: &Name, zone: Zone, ttl: u32) -> Zone {
-        let expires = self.times.now.saturating_add(Duration::from_secs(ttl.max(1).into()));
-        self.trust.keep(name, zone.clone(), expires);
-        zone
-    }
-
-    fn get(&self, name: &Name, wanted: u16) -> Result<&'a Sections, Stop> {
-        let asked = self.gathered.iter().find(|((known, kind), _)| *kind == wanted && known == name);
-        match asked {
-            None => Err(Stop::Needs(name.clone(), wanted)),
-            Some((_, Some(sections))) => Ok(sections),
-            Some((_, None)) => {
-                let text = format!("no upstream resolver gives {} of {name}", type_name(wanted));
-                Err(Stop::Indeterminate(Fault::new(Fault::INDETERMINATE, &text)))
-            }
-        }
     }
 
     fn excepted(&self, name: &Name) -> bool {
@@ -570,28 +434,6 @@ fn dname<'s>(sections: &'s Sections, name: &Name, target: &Name) -> Option<&'s R
             && name.is_below(&set.owner)
             && self::target(set).and_then(|to| name.substituted(&set.owner, &to)).as_ref() == Some(target)
     })
-}
-
-/// What DS records say: which keys, or that nothing of it is supported (RFC 4035 section 5.2).
-fn delegated(name: &Name, set: &RrSet) -> Zone {
-    let all: Vec<Ds> = set.data.iter().filter_map(|data| Ds::read(data)).collect();
-    let known = |ds: &&Ds| knows_algorithm(ds.algorithm);
-    let mut list: Vec<Ds> =
-        all.iter().filter(known).filter(|ds| knows_digest(ds.digest_type)).cloned().collect();
-    // RFC 4509 section 3: where there is a better digest, SHA-1 does not count.
-    if list.iter().any(|ds| ds.digest_type != DIGEST_SHA1) {
-        list.retain(|ds| ds.digest_type != DIGEST_SHA1);
-    }
-    if !list.is_empty() {
-        list.truncate(MAX_KEYS);
-        return Zone::Delegated(list.into());
-    }
-    let (code, what) = if all.iter().any(|ds| knows_algorithm(ds.algorithm)) {
-        (Fault::UNKNOWN_DIGEST, "digest")
-    } else {
-        (Fault::UNKNOWN_ALGORITHM, "algorithm")
-    };
-    Zone::Insecure(Some(Fault::new(code, &format!("no DS record of {name} has a known {what}"))))
 }
 
 fn no_zone(name: &Name) -> Stop {

@@ -93,7 +93,7 @@ impl Dnssec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Clock {
     /// It cannot be right, such as before this program was built: the times of signatures are not judged, all
-    /// else is. So a machine without a clock finds the servers that tell it the time.
+    /// else is, and nothing gets AD. So a machine without a clock finds the servers that tell it the time.
     Unset,
     /// It is `now`.
     #[default]

@@ -211,12 +211,14 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         let Ok(mut message) = Message::from_vec(judged.judgement.response()) else {
             return self.give_up(now, lookup, actions);
         };
-        self.counters.dnssec_untimed += u64::from(self.wall(now).is_none());
+        let timed = self.wall(now).is_some();
+        self.counters.dnssec_untimed += u64::from(!timed);
         match verdict {
             Verdict::Secure { ttls } => {
                 self.counters.dnssec_secure += 1;
                 limit(&mut message, &ttls);
-                self.complete(now, lookup, message, Some(true), None, actions);
+                // What may be out of date is given, and not vouched for.
+                self.complete(now, lookup, message, Some(timed), None, actions);
             }
             Verdict::Insecure(fault) => {
                 self.counters.dnssec_insecure += 1;

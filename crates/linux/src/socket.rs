@@ -5,6 +5,7 @@
 // libc itself: std has neither pktinfo, nor ICMP6_FILTER, nor recvmmsg.
 #![allow(unsafe_code)]
 
+mod bypass;
 mod icmp6;
 mod packet;
 mod tcp;
@@ -19,6 +20,7 @@ use nix::errno::Errno;
 
 use crate::listeners::{self, Owner, Protocol};
 
+pub use bypass::{Bypass, open_bypass};
 pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use packet::{Received, Slot};
 pub use tcp::tcp6_listener;

@@ -12,7 +12,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
 use sixgate_linux::listeners::{self, Expected, Protocol};
 use sixgate_linux::monitor::{Event, Monitor};
-use sixgate_linux::route::{AddressConfig, FOREVER, Netlink, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
+use sixgate_linux::route::{
+    AddressConfig, FOREVER, Netlink, Route, RouteKind, RouteV4, SIXGATE_PROTOCOL, TABLE_MAIN,
+};
 use sixgate_linux::socket::{Icmp6Options, Slot, Udp6Options, icmp6, tcp6_listener, udp6};
 use sixgate_linux::sysctl::{self, Key, Saved};
 
@@ -173,6 +175,92 @@ fn addresses_routes_neighbours_and_what_the_monitor_tells() {
             }
         }
         netlink.neighbours(None).unwrap();
+    });
+}
+
+/// IPv4, as far as hosts need it that have nothing else; iproute2 is the witness.
+#[test]
+fn ipv4_addresses_and_routes() {
+    let ip = |line: &str| {
+        let output = std::process::Command::new("ip").args(line.split(' ')).output().unwrap();
+        assert!(output.status.success(), "ip {line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    isolated(move || {
+        let mut monitor = Monitor::new().unwrap();
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let net: ipnet::Ipv4Net = "192.168.7.1/24".parse().unwrap();
+        let alone: ipnet::Ipv4Net = "192.0.0.1/32".parse().unwrap();
+        for net in [net, alone, net] {
+            netlink.set_address_v4(a, net).unwrap();
+        }
+        let nets = |netlink: &mut Netlink, on| {
+            netlink
+                .addresses_v4(on)
+                .unwrap()
+                .iter()
+                .map(|found| (found.interface, found.net))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(nets(&mut netlink, Some(a)), [(a, net), (a, alone)]);
+        assert_eq!(nets(&mut netlink, None), [(a, net), (a, alone)]);
+        assert_eq!(nets(&mut netlink, Some(b)), []);
+        let shown = ip("-4 -o address show dev a");
+        assert!(
+            shown.contains("inet 192.168.7.1/24 brd 192.168.7.255") && shown.contains("inet 192.0.0.1/32 "),
+            "{shown}"
+        );
+
+        assert!(!netlink.has_default_route_v4().unwrap());
+        let near = RouteV4::to(RouteV4::DEFAULT).via("192.168.7.254".parse().unwrap(), a).metric(100);
+        let far = RouteV4 { source: Some(alone.addr()), ..RouteV4::to(RouteV4::DEFAULT).on(a).metric(2048) };
+        let lost = RouteV4 { kind: RouteKind::Unreachable, ..RouteV4::to("10.0.0.0/8".parse().unwrap()) };
+        netlink.add_route_v4(&near).unwrap();
+        assert_eq!(netlink.add_route_v4(&near).unwrap_err().errno(), Some(nix::errno::Errno::EEXIST));
+        netlink.replace_route_v4(&near).unwrap();
+        netlink.add_route_v4(&far).unwrap();
+        netlink.add_route_v4(&lost).unwrap();
+        let ours = netlink.routes_v4(TABLE_MAIN, Some(SIXGATE_PROTOCOL)).unwrap();
+        assert_eq!(ours.len(), 3, "{ours:?}");
+        for route in [&near, &far, &lost] {
+            // The kernel puts unreachable routes on the loopback device, or on none.
+            let like =
+                |found: &&RouteV4| RouteV4 { interface: route.interface, ..(*found).clone() } == *route;
+            assert!(ours.iter().any(|found| like(&found)), "{route} in {ours:?}");
+        }
+        let shown = ip("-4 route");
+        assert!(shown.contains("default via 192.168.7.254 dev a proto 86 metric 100"), "{shown}");
+        assert!(shown.contains("default dev a proto 86 scope link src 192.0.0.1 metric 2048"), "{shown}");
+        // Equals, as another program might have them: a route for each.
+        ip("route add 203.0.113.0/24 nexthop via 192.168.7.2 dev a nexthop via 192.168.7.3 dev a");
+        let all = netlink.routes_v4(TABLE_MAIN, None).unwrap();
+        let hops = all.iter().filter(|route| route.destination.to_string() == "203.0.113.0/24");
+        assert_eq!(hops.filter_map(|route| route.gateway).count(), 2, "{all:?}");
+        assert!(all.iter().any(|route| route.destination == net.trunc() && route.protocol == 2), "{all:?}");
+
+        assert!(netlink.has_default_route_v4().unwrap());
+        for route in [&near, &far, &lost] {
+            assert!(netlink.remove_route_v4(route).unwrap(), "{route}");
+            assert!(!netlink.remove_route_v4(route).unwrap(), "{route}");
+        }
+        assert!(!netlink.has_default_route_v4().unwrap());
+        for net in [net, alone] {
+            assert!(netlink.remove_address_v4(a, net).unwrap());
+            assert!(!netlink.remove_address_v4(a, net).unwrap());
+        }
+        let mut told = [false; 4];
+        let until = Instant::now() + PATIENCE;
+        while told != [true; 4] {
+            wait_readable(&monitor, until);
+            for event in monitor.read().unwrap() {
+                told[0] |=
+                    matches!(&event, Event::AddressV4(found) if found.net == net && found.interface == a);
+                told[1] |= matches!(&event, Event::AddressV4Gone(found) if found.net == alone);
+                told[2] |= matches!(&event, Event::RouteV4(found) if *found == near);
+                told[3] |= matches!(&event, Event::RouteV4Gone(found) if *found == far);
+            }
+        }
     });
 }
 

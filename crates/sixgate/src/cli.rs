@@ -62,8 +62,62 @@ the interface to use it on (fe80::200:5eff:fe00:5301%eth0). Takes 3.5 seconds as
 A machine whose link-local address does not follow from its hardware address (RFC 7217) is found by the former only.
 Exit code 1 where it is on no link.")]
     Find(Find),
+    /// Run a program in networks without IPv4, without IPv6, and with a broken one, and say whether it is IPv6 ready.
+    #[command(long_about = "\
+Run a program in several worlds, each a network inside namespaces of its own (this machine's is not touched), and say
+whether it is IPv6 ready or only seems so. The program's system calls for the network are traced, those of its children
+and of static programs too; what it listens on is visited as a client would; the resolver of the worlds knows every name.
+
+Far away, every name has the same two servers: 2001:db8:f::10 and 198.51.100.10, with web pages and the like at the usual
+ports. Names that begin with `v4only.` have IPv4 alone, `v6only.` IPv6 alone, `nowhere.` nothing, and of `eight.` seven
+addresses of eight are dead. `--list` tells the worlds.
+
+A world of your own is a file: name = \"mine\", and ipv4 and ipv6 each \"works\", \"absent\", \"refused\", \"lost\",
+\"link-local\" or \"slow\" (the last three for IPv6), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
+
+Exit code 0 where every surface works and no finding is as bad as --fail-on; 1 where not, or where nothing could be tested.
+Needs root, or a kernel that allows user namespaces.
+
+Examples:
+  sixgate wrap -- curl -sS http://www.example.com/
+  sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080
+  sixgate wrap --json -- ./server > known.json; sixgate wrap --baseline known.json -- ./server")]
+    Wrap(Wrap),
+    /// Give the programs of this host IPv4 on a network that has none (464XLAT), until SIGTERM or Ctrl-C.
+    #[command(long_about = "\
+Give the programs of this host IPv4 on a network that has none, until SIGTERM or Ctrl-C: the customer side of 464XLAT
+(RFC 6877). Where the network has a NAT64, names of IPv4-only servers work already, through DNS64; what does not is a
+program that opens IPv4 sockets or is given 198.51.100.10. For those this makes a device `clat` with an IPv4 address and
+a default route, and translates.
+
+The prefix of the NAT64 is what the router tells (PREF64, RFC 8781), else what DNS tells of ipv4only.arpa (RFC 7050),
+else --prefix. The translator has an IPv6 address of its own beside the host's. While the machine has an IPv4 default
+route of its own, the CLAT is off; it comes back when that goes. It follows a router that changes its prefix.
+
+The host stays a host: nothing is forwarded, no setting is changed. What it made goes with it, even after kill -9 (its
+address on the interface within half a minute). Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.
+
+  sixgate clat                         on the interface with the IPv6 default route
+  sixgate clat --interface wlan0       on this one
+  sixgate clat --json                  one JSON object a line whenever the state changes
+
+It has begun to work with the line `on: ...`. Exit code 3 where the system refuses what it needs.")]
+    Clat(Clat),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clat {
+    /// The interface to the network. Without it, the one with the best IPv6 default route, as that moves.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// The prefix of the network's NAT64, such as 64:ff9b::/96, instead of what router and DNS tell.
+    #[arg(short, long, value_name = "PREFIX", value_parser = crate::nat64::prefix)]
+    pub(crate) prefix: Option<sixgate_endpoint::nat64::Prefix>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +209,49 @@ pub(crate) struct Leases {
     /// Read the leases on disk without asking a running sixgate.
     #[arg(long)]
     pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wrap {
+    /// The worlds to try, by name or file, in this order; seven unless told.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) worlds: Vec<String>,
+    /// Tell the worlds, and do nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// How long the program may take to listen, or to end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub(crate) patience: u64,
+    /// Exit with 1 for findings as bad as this.
+    #[arg(long, value_enum, default_value_t = crate::wrap::Severity::Error)]
+    pub(crate) fail_on: crate::wrap::Severity,
+    /// Show all findings, not only the first.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print JSON, with every call of the program.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the surfaces as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write the findings as SARIF.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Fail only for what is worse than in this report, which an earlier --json wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Compare two reports, and run nothing; exit code 1 where the second is worse.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub(crate) diff: Vec<PathBuf>,
+    /// The program and its arguments.
+    #[arg(last = true, required_unless_present_any = ["list", "diff"], value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, Args)]

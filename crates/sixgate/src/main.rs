@@ -1,6 +1,7 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
 mod check;
+mod clat;
 mod cli;
 mod config;
 mod control;
@@ -10,8 +11,10 @@ mod find;
 mod leases;
 mod log;
 mod nat64;
+mod translator;
 mod up;
 mod view;
+mod wrap;
 
 use clap::Parser as _;
 use cli::{Cli, Command, LabCommand};
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        Command::Wrap(arguments) => wrap::command(&arguments),
+        Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -21,6 +21,8 @@ pub(crate) struct Status {
     pub(crate) dhcp: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv4: Option<Ipv4>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -43,6 +45,29 @@ pub(crate) struct Nat64 {
     pub(crate) discarded: BTreeMap<String, u64>,
     /// Why it no longer translates.
     pub(crate) failed: Option<String>,
+}
+
+/// IPv4 of the LANs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ipv4 {
+    /// `nat44`, `island` or `none`.
+    pub(crate) internet: String,
+    /// Prefix of the NAT64 behind which the island is.
+    pub(crate) plat: Option<String>,
+    pub(crate) lans: Vec<LanIpv4>,
+    /// Packets of the island since the start, by name; superpackets count as one.
+    pub(crate) counters: BTreeMap<String, u64>,
+    /// Packets discarded, by reason; those that never happened are left out.
+    pub(crate) discarded: BTreeMap<String, u64>,
+}
+
+/// A LAN's IPv4.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LanIpv4 {
+    pub(crate) lan: String,
+    pub(crate) net: String,
+    /// The IPv6 addresses that its hosts have beyond the island.
+    pub(crate) outside: Option<String>,
 }
 
 /// Packets and octets that a firewall rule has seen.
@@ -149,13 +174,16 @@ impl Status {
                 "\nnat64 {} pool {first} to {last} sessions {} hosts' links {}",
                 nat64.prefix, nat64.sessions, nat64.subscribers
             );
-            let discarded = nat64.discarded.iter().map(|(name, n)| (format!("discarded {name}"), *n));
-            let counted = nat64.counters.iter().map(|(name, n)| (name.clone(), *n)).filter(|(_, n)| *n > 0);
-            let shown: Vec<String> =
-                counted.chain(discarded).map(|(name, n)| format!("{name} {n}")).collect();
-            if !shown.is_empty() {
-                let _ = writeln!(out, "  {}", shown.join(", "));
+            shown(&mut out, &nat64.counters, &nat64.discarded);
+        }
+        if let Some(ipv4) = &self.ipv4 {
+            let plat = ipv4.plat.as_ref().map_or(String::new(), |plat| format!(" behind the NAT64 {plat}"));
+            let _ = writeln!(out, "\nipv4 {}{plat}", ipv4.internet);
+            for lan in &ipv4.lans {
+                let outside = lan.outside.as_ref().map_or(String::new(), |outside| format!(" as {outside}"));
+                let _ = writeln!(out, "  {} on {}{outside}", lan.net, lan.lan);
             }
+            shown(&mut out, &ipv4.counters, &ipv4.discarded);
         }
         if !self.firewall.is_empty() {
             let _ = writeln!(out, "\nfirewall");
@@ -193,6 +221,16 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
         }))
         .collect();
     columns(&rows)
+}
+
+/// What a translator counts, as far as it happened.
+fn shown(out: &mut String, counters: &BTreeMap<String, u64>, discarded: &BTreeMap<String, u64>) {
+    let discarded = discarded.iter().map(|(name, n)| format!("discarded {name} {n}"));
+    let counted = counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}"));
+    let shown: Vec<String> = counted.chain(discarded).collect();
+    if !shown.is_empty() {
+        let _ = writeln!(out, "  {}", shown.join(", "));
+    }
 }
 
 fn up(up: bool) -> &'static str {

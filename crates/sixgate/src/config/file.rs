@@ -21,6 +21,14 @@ pub(super) struct File {
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
+    pub(super) ipv4: Option<Spanned<Ipv4>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ipv4 {
+    pub(super) internet: Option<Spanned<super::Internet>>,
+    pub(super) pref64: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,9 +8,11 @@ mod diagnostic;
 mod dns64;
 mod dnssec;
 mod file;
+mod ipv4;
 mod nat64;
 
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 
 use file::File;
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    /// None: IPv4 on the LANs is left alone.
+    pub(crate) ipv4: Option<Ipv4>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -292,6 +296,10 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        let internet = |config: &Self| config.ipv4.as_ref().map(|ipv4| ipv4.internet);
+        if internet(self) != internet(new) {
+            keys.push("ipv4.internet");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
@@ -377,6 +385,7 @@ impl Reader<'_> {
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        let ipv4 = file.ipv4.map(|ipv4| self.ipv4(ipv4, nat64.as_ref(), uplink.as_ref(), &lans, firewall));
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -395,6 +404,7 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            ipv4,
         }
     }
 

@@ -171,6 +171,53 @@ fn nat64_has_defaults_and_tells_the_lans() {
 }
 
 #[test]
+fn ipv4_is_an_island_unless_the_uplink_has_it() {
+    let with = |rest: &str| parse(&format!("{HOME}{rest}")).unwrap();
+    assert_eq!(with("").config.ipv4, None);
+    let internet = |rest: &str| {
+        let checked = with(rest);
+        assert!(checked.warnings.is_empty(), "{:#?}", checked.warnings);
+        checked.config.ipv4.unwrap().internet
+    };
+    assert_eq!(internet("[ipv4]\n"), Internet::Island);
+    assert_eq!(internet("[nat64]\n[ipv4]\n"), Internet::Nat44);
+    assert_eq!(internet("[ipv4]\ninternet = \"none\"\n"), Internet::None);
+    let told = with("[ipv4]\npref64 = \"2001:db8:64::/96\"\n").config;
+    assert_eq!(told.ipv4.as_ref().unwrap().pref64.unwrap().to_string(), "2001:db8:64::/96");
+    // The prefix may change while it runs; what it is made of may not.
+    assert!(told.needs_restart(&with("[ipv4]\n").config).is_empty());
+    assert_eq!(told.needs_restart(&with("").config), ["ipv4.internet"]);
+    for (text, expected) in [
+        (
+            "[ipv4]\ninternet = \"nat\"\n",
+            "10:12 unknown variant `nat`, expected one of `nat44`, `island`, `none`",
+        ),
+        (
+            "[ipv4]\npref64 = \"64:ff9b::/95\"\n",
+            "10:10 a NAT64 prefix has 32, 40, 48, 56, 64 or 96 bits, not 95",
+        ),
+    ] {
+        let found = finding(&format!("{HOME}{text}"));
+        assert!(found.starts_with(expected), "{found}");
+    }
+    for (text, expected) in [
+        (format!("firewall = false\n{HOME}[ipv4]\ninternet = \"nat44\"\n"), "firewall is off"),
+        (
+            format!("{HOME}[nat64]\n[ipv4]\ninternet = \"island\"\n"),
+            "an island is for an uplink without IPv4",
+        ),
+        (
+            "[[lan]]\ninterface = \"a\"\nprefixes = [\"2001:db8::/64\"]\n[ipv4]\n".to_owned(),
+            "island leads nowhere",
+        ),
+        ("[uplink]\ninterface = \"a\"\n[ipv4]\n".to_owned(), "there is no LAN"),
+    ] {
+        let warnings = parse(&text).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].message.contains(expected), "{warnings:#?}");
+    }
+}
+
+#[test]
 fn dns64_without_a_nat64_is_doubted() {
     let with =
         |lan: &str, dns: &str| parse(&format!("{HOME}{lan}[dns]\ndns64 = \"64:ff9b::/96\"\n{dns}")).unwrap();

@@ -3,6 +3,7 @@
 
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
+use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::persist;
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
+    /// IPv4 of the LANs behind the ISP's NAT64.
+    pub(crate) island: Option<Island>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,

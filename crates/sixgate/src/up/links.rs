@@ -18,6 +18,7 @@ impl Engine {
                 self.kernel.address_gone(address.interface, address.address);
                 self.changed = true;
             }
+            monitor::Event::AddressV4(_) | monitor::Event::AddressV4Gone(_) => self.read_lan_ipv4(),
             monitor::Event::Overrun => self.resynchronise(),
             _ => {}
         }
@@ -40,6 +41,7 @@ impl Engine {
                 for address in addresses {
                     self.address(&address);
                 }
+                self.read_lan_ipv4();
             }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "the kernel cannot be asked");

@@ -8,6 +8,7 @@ mod dns;
 mod dnssec;
 mod engine;
 mod event;
+mod island;
 mod kernel;
 mod lan;
 mod links;

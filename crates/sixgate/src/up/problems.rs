@@ -18,6 +18,8 @@ pub(crate) enum Matter {
     Counters,
     ResolvConf,
     Hosts,
+    /// What the kernel refuses of the island.
+    Island,
     Interface(String),
     Address(Ipv6Addr),
 }

@@ -2,6 +2,7 @@
 
 use super::before;
 use super::engine::{Engine, ROUTER_PATIENCE};
+use super::island;
 use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey, To};
 use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
@@ -42,9 +43,12 @@ impl Engine {
         let dns = self.dns();
         let behind: Vec<Ipv6Net> = (delegated.iter().map(|from| from.prefix))
             .chain(self.lans.iter().flat_map(|lan| lan.config.prefixes.iter().copied()))
+            // IPv4 hosts of the LANs are there, with or without an ISP.
+            .chain(self.config.nat64.iter().filter(|_| self.config.ipv4.is_some()).map(Nat64::net))
             .collect();
         // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
         let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        let plat = self.plat().map(|plat| Ipv6Net::new_assert(plat.address(), plat.length()));
         for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
             if lan.share != *share {
                 for prefix in &share.prefixes {
@@ -55,7 +59,7 @@ impl Engine {
                 lan.share = share.clone();
             }
             let advertised = lan.advertised();
-            lan.router.set_config(now, lan.router_config(&dns, &behind));
+            lan.router.set_config(now, lan.router_config(&dns, &behind, plat));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
             let complete = default_route && !lan.share.prefixes.is_empty();
@@ -73,6 +77,7 @@ impl Engine {
         }
         self.settle_names();
         self.settle_firewall();
+        self.settle_island();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
         // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
@@ -90,7 +95,7 @@ impl Engine {
             self.recorded = record;
         }
         self.settle_resolvers();
-        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf]
+        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf, Matter::Island]
             .iter()
             .any(|m| !self.problems.about(m).is_empty());
         self.retry = refused.then(|| now + RETRY);
@@ -171,8 +176,11 @@ impl Engine {
                         .collect::<std::collections::BTreeSet<_>>()
                         .into_iter()
                         .collect(),
+                    prefixes_v4: lan.ipv4.clone(),
                 })
                 .collect(),
+            lan_ipv4: island::rules(&self.config),
+            island: self.island.as_ref().map(|_| crate::clat::DEVICE.to_owned()),
         };
         if self.rules.as_ref() == Some(&rules) {
             return;
@@ -216,6 +224,9 @@ impl Engine {
             for pool in lan.config.delegate_from.iter().filter(|_| lan.config.delegate) {
                 desired.routes.insert(RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 });
             }
+        }
+        if let Some(island) = &self.island {
+            desired.routes.extend(island.routes());
         }
         for (prefix, (via, lan)) in &self.delegated {
             if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {

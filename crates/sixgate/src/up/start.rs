@@ -6,6 +6,7 @@ use super::dns::Upstreams;
 use super::dnssec;
 use super::engine::Engine;
 use super::event::{Event, Sender};
+use super::island::{self, Island};
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::plan::{Plan, Share};
@@ -70,6 +71,8 @@ pub(crate) enum StartError {
     Sandbox(#[from] sixgate_linux::sandbox::Error),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
+    #[error("[ipv4]: {0}")]
+    Island(#[from] crate::translator::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -202,7 +205,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, &events);
-    let (firewall, nat64, sockets, listeners) = match opened {
+    let (firewall, nat64, island, sockets, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -239,6 +242,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
                 up: false,
                 router,
                 share: Share::default(),
+                ipv4: Vec::new(),
             };
             if let Some(record) = settings.get(&persist::advertised_key(&lan.config.name)) {
                 lan.router.restore(now, persist::decode_advertised(record));
@@ -278,6 +282,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         kernel,
         firewall,
         nat64,
+        island,
         rules: None,
         store,
         settings: 0,
@@ -324,7 +329,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Sockets, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -349,8 +354,14 @@ fn open(
             uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
             delegated: Vec::new(),
             lans: (config.lans.iter())
-                .map(|lan| nft::LanRules { interface: lan.interface.value.clone(), prefixes: Vec::new() })
+                .map(|lan| nft::LanRules {
+                    interface: lan.interface.value.clone(),
+                    prefixes: Vec::new(),
+                    prefixes_v4: Vec::new(),
+                })
                 .collect(),
+            lan_ipv4: island::rules(config),
+            island: None,
         })?;
         firewall.verify()?;
         Some(firewall)
@@ -367,6 +378,7 @@ fn open(
         // It goes with the device.
         sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
     }
+    let island = island::open(config, netlink, sysctls)?;
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
@@ -398,7 +410,7 @@ fn open(
     let sockets = Sockets::open(config, uplink, lans, events)?;
     let listeners = sockets.verify()?;
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, sockets, listeners))
+    Ok((firewall, nat64, island, sockets, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -59,6 +59,7 @@ impl Engine {
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
         problems.extend(self.dnssec_problems());
+        problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,6 +72,7 @@ impl Engine {
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -31,8 +31,8 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
         engine.set(before::ADDRESSES, None);
     }
     problems.extend(restored);
-    // Its device goes, and the routes into it.
-    drop(engine.nat64.take());
+    // Their devices go, and the routes into them.
+    drop((engine.nat64.take(), engine.island.take()));
     // The rules stand for as long as anything is forwarded.
     if let Some(firewall) = &mut engine.firewall
         && let Err(error) = firewall.remove()

@@ -126,6 +126,15 @@ fn exceptions_are_not_judged() {
 }
 
 #[test]
+fn hosts_can_still_discover_a_nat64() {
+    // The upstream's DNS64 makes this answer up, for those who do not set DO and CD alone.
+    let mut sim = Sim::validating();
+    sim.ask("ipv4only.arpa", "AAAA", PLAIN);
+    let [(_, query)] = sim.asked.as_slice() else { panic!("one question, and no chain") };
+    assert!(query[3] & 0x10 == 0 && !super::sim::dnssec_ok(query));
+}
+
+#[test]
 fn permissive_passes_on_what_is_bogus() {
     let mut dnssec = dnssec();
     dnssec.permissive = true;

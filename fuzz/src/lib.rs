@@ -4,6 +4,7 @@
 mod client;
 mod connect;
 mod cores;
+mod dnssec;
 mod http;
 mod kit;
 mod packets;
@@ -14,6 +15,7 @@ mod xlat;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
+pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
@@ -33,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("server_v4", server_v4),
     ("client", client),
     ("dns", dns),
+    ("dnssec", dnssec),
     ("endpoint", endpoint),
     ("connect", connect),
     ("http", http),

@@ -61,6 +61,11 @@ fn dns() {
 }
 
 #[test]
+fn dnssec() {
+    replay("dnssec");
+}
+
+#[test]
 fn endpoint() {
     replay("endpoint");
 }

@@ -1,0 +1,3 @@
+//! What a packet costs in the queue, and in the shaper: nanoseconds, each beside its target.
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! Flat latency.
+
+pub mod classify;
+pub mod codel;
+pub mod fq;
+mod ip;
+mod packet;
+mod queues;
+mod rate;
+pub mod shape;
+mod time;
+
+pub use ip::IpPacket;
+pub use packet::{Packet, Secret};
+pub use rate::Rate;
+pub use time::Stamp;

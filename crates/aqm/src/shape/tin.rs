@@ -1,0 +1,233 @@
+//! One tin: flows that are served in turn by what they and their hosts have had.
+//!
+//! New flows come first, for a quantum, as in FQ-CoDel. The others are served by start-time fair queuing (Goyal
+//! and others, 1996): a flow's tag grows by the octets that it sends, times the number of busy flows that its
+//! host has; the flow with the lowest tag is next. Rounds with small quanta (CAKE divides the quantum by the
+//! host's flows) would come to the same shares, but cost a visit of each flow of a host with a thousand for
+//! every packet of theirs; this costs the logarithm of the flows.
+
+use super::hosts::{Ends, Hosts};
+use super::{Counters, Fairness, Framed, Packet};
+use crate::codel::Limits;
+use crate::packet::{Secret, place};
+use crate::queues::{Links, List, Queues, Toll};
+use crate::rate::Clock;
+use crate::time::Stamp;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Places of a set in which a flow finds its own queue before it has to share one.
+const WAYS: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Idle,
+    New,
+    /// Among those that are served by their tags, with packets or without.
+    Old,
+}
+
+/// What a flow has had.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    hash: u64,
+    ends: Ends,
+    turn: Turn,
+    /// Whether it has sent more than a quantum in one go and counts for its host.
+    busy: bool,
+    /// Pure acknowledgements of one connection at its end, each superseding the one before; two at most.
+    acks: u8,
+    /// What it may send as a new flow.
+    credit: i64,
+    /// What the tin has served when it is this flow's turn.
+    tag: u64,
+}
+
+pub(super) struct Room {
+    /// The first of its queues.
+    first: u32,
+    shares: Box<[Share]>,
+    new: List,
+    links: Links,
+    old: BinaryHeap<Reverse<(u64, u32)>>,
+    /// The tag that was served last.
+    served: u64,
+    busy: u32,
+    hosts: Hosts,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    /// Nanoseconds that a full packet takes at the tin's rate.
+    pub(super) packet_time: u64,
+    pub(super) quantum: i64,
+    pub(super) packets: u32,
+    pub(super) counters: Counters,
+}
+
+impl Room {
+    pub(super) fn new(first: u32, flows: usize, fairness: Fairness, clock: Clock, limits: Limits) -> Self {
+        let share = Share {
+            hash: 0,
+            ends: Ends::default(),
+            turn: Turn::Idle,
+            busy: false,
+            acks: 0,
+            credit: 0,
+            tag: 0,
+        };
+        Self {
+            first,
+            shares: vec![share; flows].into(),
+            new: List::EMPTY,
+            links: Links::new(flows),
+            old: BinaryHeap::with_capacity(flows),
+            served: 0,
+            busy: 0,
+            hosts: Hosts::new(fairness),
+            clock,
+            limits,
+            packet_time: 0,
+            quantum: 0,
+            packets: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The place of a flow: its own; else one that is idle, in a set of eight; else it shares one.
+    fn place(&self, hash: u64) -> usize {
+        let sets = self.shares.len().div_ceil(WAYS);
+        let start = place(hash, sets) * WAYS;
+        let set = &self.shares[start..self.shares.len().min(start + WAYS)];
+        let own = set.iter().position(|share| share.turn != Turn::Idle && share.hash == hash);
+        let idle = || set.iter().position(|share| share.turn == Turn::Idle);
+        start + own.or_else(idle).unwrap_or((hash as usize) % set.len())
+    }
+
+    pub(super) fn enqueue<P: Packet>(
+        &mut self,
+        now: Stamp,
+        queues: &mut Queues<Framed<P>>,
+        packet: Framed<P>,
+        secret: Secret,
+        filter: bool,
+    ) {
+        let hash = secret.hash(&packet.packet.flow());
+        let place = self.place(hash);
+        let queue = self.first + place as u32;
+        self.counters.enqueued += 1;
+        let share = &mut self.shares[place];
+        let mut acks = 0;
+        if filter && let Some(ack) = packet.packet.pure_ack() {
+            acks = 1;
+            let before = queues.last(queue).filter(|before| before.packet.flow() == packet.packet.flow());
+            if before
+                .and_then(|before| before.packet.pure_ack())
+                .is_some_and(|before| ack.supersedes(&before))
+            {
+                acks = share.acks.min(queues.flows[queue as usize].packets as u8) + 1;
+            }
+        }
+        // The first of a row stays, and the newest: a sender that counts acknowledgements sees two.
+        if acks > 2 {
+            queues.replace_last(queue, packet);
+            self.counters.acks += 1;
+            return;
+        }
+        share.acks = acks;
+        if share.turn == Turn::Idle {
+            share.ends = self.hosts.ends(&packet.packet, secret);
+            (share.hash, share.turn) = (hash, Turn::New);
+            (share.credit, share.tag) = (self.quantum, self.served);
+            self.new.push(&mut self.links, place as u32);
+            self.counters.new_flows += 1;
+        }
+        match queues.push(now, queue, packet) {
+            Ok(()) => self.packets += 1,
+            // Cannot be: room is made after each packet for the next one.
+            Err(_) => self.counters.overflowed += 1,
+        }
+    }
+
+    /// The next packet, and the octets of those that were dropped before it.
+    pub(super) fn take<P: Packet>(
+        &mut self,
+        now: Stamp,
+        queues: &mut Queues<Framed<P>>,
+    ) -> (Option<Framed<P>>, u64) {
+        let mut dropped = 0;
+        loop {
+            let (place, is_new) = if let Some(place) = self.new.first() {
+                if self.shares[place as usize].credit <= 0 {
+                    self.new.pop(&self.links);
+                    self.make_old(place, true);
+                    continue;
+                }
+                (place, true)
+            } else if let Some(Reverse((tag, place))) = self.old.pop() {
+                self.served = self.served.max(tag);
+                (place, false)
+            } else {
+                self.served = 0;
+                return (None, dropped);
+            };
+            let limits = Limits { target: self.target(), ..self.limits };
+            let (packet, toll) = queues.take(now, self.first + place, &limits);
+            self.count(&toll);
+            dropped += toll.dropped_octets;
+            let share = &mut self.shares[place as usize];
+            let Some(packet) = packet else {
+                if is_new {
+                    // Not new again before those that take turns have had what it had.
+                    self.new.pop(&self.links);
+                    self.make_old(place, false);
+                } else {
+                    share.turn = Turn::Idle;
+                    if std::mem::take(&mut share.busy) {
+                        self.busy -= 1;
+                        self.hosts.count(share.ends, false);
+                    }
+                }
+                continue;
+            };
+            share.tag += u64::from(packet.charge) * self.hosts.load(share.ends);
+            if is_new {
+                share.credit -= i64::from(packet.charge);
+            } else {
+                self.make_old(place, true);
+            }
+            self.packets -= 1;
+            self.counters.dequeued += 1;
+            self.counters.octets += u64::from(packet.charge);
+            self.counters.delay(now.since(toll.came));
+            return (Some(packet), dropped);
+        }
+    }
+
+    fn make_old(&mut self, place: u32, busy: bool) {
+        let share = &mut self.shares[place as usize];
+        share.turn = Turn::Old;
+        if busy && !share.busy {
+            share.busy = true;
+            self.busy += 1;
+            self.hosts.count(share.ends, true);
+        }
+        self.old.push(Reverse((share.tag, place)));
+    }
+
+    /// CoDel's target: with many busy flows on a slow link each waits for the others' packets, which is no
+    /// queue of its own making (as in CAKE: two packets' time for each busy flow, four at least).
+    fn target(&self) -> u64 {
+        self.limits.target.max(self.packet_time * u64::from((2 * self.busy).max(4)))
+    }
+
+    fn count(&mut self, toll: &Toll) {
+        self.packets -= toll.dropped;
+        self.counters.dropped += u64::from(toll.dropped);
+        self.counters.marked += u64::from(toll.marked + toll.marked_late);
+    }
+
+    /// Flows that have packets or are in a list, and those of them that are busy.
+    pub(super) fn flows(&self) -> (u32, u32) {
+        let new = self.new.iter(&self.links).count();
+        ((new + self.old.len()) as u32, self.busy)
+    }
+}

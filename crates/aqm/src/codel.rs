@@ -247,7 +247,8 @@ impl Codel {
         // Where the queue was good for a short time only, the pace that controlled it last time is a better
         // start than the slowest one. After that, `drop_next` lies at most an interval behind the last drop.
         let delta = self.count.saturating_sub(self.last_count);
-        let recently = now.since(self.drop_next) < 16 * limits.interval;
+        // `last_count` is 0 where it never dropped: then `drop_next` means nothing, wherever the clock began.
+        let recently = self.last_count > 0 && now.since(self.drop_next) < 16 * limits.interval;
         self.count = if delta > 1 && recently { delta } else { 1 };
         self.last_count = self.count;
         self.drop_next = now.plus(gap(limits.interval, self.count));

@@ -5,8 +5,10 @@ pub mod codel;
 pub mod fq;
 mod ip;
 mod packet;
+pub mod pie;
 mod queues;
 mod rate;
+pub mod request;
 pub mod shape;
 mod time;
 

@@ -229,8 +229,8 @@ pub struct Shaper<P> {
     clock: Clock,
     /// What is sent, drops not counted, at two thirds of the rate.
     failsafe: Stamp,
-    /// What the caller's clock showed last.
-    now: Duration,
+    /// What the caller's clock showed last; `None` before it showed anything.
+    now: Option<Duration>,
 }
 
 /// How late the caller may be without the rate falling: what was missed longer ago than this is lost, for it
@@ -263,7 +263,7 @@ impl<P: Packet> Shaper<P> {
             tins: (0..tins.len()).map(room).collect(),
             clock: Clock::new(config.rate),
             failsafe: Stamp::default(),
-            now: Duration::ZERO,
+            now: None,
         };
         shaper.set_rates();
         shaper
@@ -283,10 +283,19 @@ impl<P: Packet> Shaper<P> {
         }
     }
 
+    /// Takes note of the caller's clock. At the first time all of ours begin there.
+    fn see(&mut self, now: Duration) -> Stamp {
+        let moment = Stamp::of(now);
+        if self.now.replace(now).is_none() {
+            (self.clock.next, self.failsafe) = (moment, moment);
+            self.tins.iter_mut().for_each(|room| room.clock.next = moment);
+        }
+        moment
+    }
+
     /// From `now` on another rate; what waits, waits accordingly shorter or longer.
     pub fn set_rate(&mut self, now: Duration, rate: Rate) {
-        let moment = Stamp::of(now);
-        self.now = now;
+        let moment = self.see(now);
         let old = std::mem::replace(&mut self.config.rate, rate);
         let scaled = |next: Stamp| {
             let left =
@@ -315,8 +324,7 @@ impl<P: Packet> Shaper<P> {
 
     /// Takes a packet in, and returns how many were dropped to make room.
     pub fn enqueue(&mut self, now: Duration, packet: P) -> u32 {
-        self.now = now;
-        let moment = Stamp::of(now);
+        let moment = self.see(now);
         let tin = self.config.tins.index(packet.dscp());
         let framing = self.config.framing;
         let charge = match packet.segments() {
@@ -389,8 +397,7 @@ impl<P: Packet> Shaper<P> {
     /// The next packet, or when there will be one. To be called at that time: the later, the more packets it
     /// has at once; after more than 10 ms the rate falls.
     pub fn dequeue(&mut self, now: Duration) -> Next<P> {
-        self.now = now;
-        let moment = Stamp::of(now);
+        let moment = self.see(now);
         while self.queues.packets > 0 {
             if !self.clock.next.has_come(moment) && !self.failsafe.has_come(moment) {
                 return Next::Wait(self.next().reading(now));
@@ -435,7 +442,8 @@ impl<P: Packet> Shaper<P> {
 
     /// When [`Shaper::dequeue`] has a packet again; `None` where nothing waits. A time that is past means now.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        (self.queues.packets > 0).then(|| self.next().reading(self.now))
+        let now = self.now.filter(|_| self.queues.packets > 0)?;
+        Some(self.next().reading(now))
     }
 
     /// Packets that wait.

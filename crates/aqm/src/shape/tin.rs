@@ -18,6 +18,8 @@ use std::collections::BinaryHeap;
 
 /// Places of a set in which a flow finds its own queue before it has to share one.
 const WAYS: usize = 8;
+/// Octets beyond a quantum that make a flow a busy one: a full packet.
+const BUSY: i64 = 1500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -33,11 +35,12 @@ struct Share {
     hash: u64,
     ends: Ends,
     turn: Turn,
-    /// Whether it has sent more than a quantum in one go and counts for its host.
+    /// Whether it has sent more than a quantum and a packet in one go: only then it counts for its host. Streams
+    /// of acknowledgements or of a call do not.
     busy: bool,
     /// Pure acknowledgements of one connection at its end, each superseding the one before; two at most.
     acks: u8,
-    /// What it may send as a new flow.
+    /// What it may send as a new flow; below zero what it sent beyond.
     credit: i64,
     /// What the tin has served when it is this flow's turn.
     tag: u64,
@@ -82,7 +85,7 @@ impl Room {
             old: BinaryHeap::with_capacity(flows),
             served: 0,
             busy: 0,
-            hosts: Hosts::new(fairness),
+            hosts: Hosts::new(fairness, flows),
             clock,
             limits,
             packet_time: 0,
@@ -92,14 +95,20 @@ impl Room {
         }
     }
 
-    /// The place of a flow: its own; else one that is idle, in a set of eight; else it shares one.
-    fn place(&self, hash: u64) -> usize {
+    /// The place of a flow: its own; else one that is idle, in a set of eight; else it shares one. That it
+    /// also does where its host has many already.
+    fn place<P: Packet>(&self, hash: u64, packet: &P, secret: Secret) -> (usize, Option<Ends>) {
         let sets = self.shares.len().div_ceil(WAYS);
         let start = place(hash, sets) * WAYS;
         let set = &self.shares[start..self.shares.len().min(start + WAYS)];
-        let own = set.iter().position(|share| share.turn != Turn::Idle && share.hash == hash);
-        let idle = || set.iter().position(|share| share.turn == Turn::Idle);
-        start + own.or_else(idle).unwrap_or((hash as usize) % set.len())
+        let taken = |share: &Share| share.turn != Turn::Idle;
+        if let Some(own) = set.iter().position(|share| share.hash == hash && taken(share)) {
+            return (start + own, None);
+        }
+        let ends = self.hosts.ends(packet, secret);
+        let shared = set.iter().position(|share| taken(share) && self.hosts.should_share(ends, share.ends));
+        let idle = || set.iter().position(|share| !taken(share));
+        (start + shared.or_else(idle).unwrap_or((hash as usize) % set.len()), Some(ends))
     }
 
     pub(super) fn enqueue<P: Packet>(
@@ -111,7 +120,7 @@ impl Room {
         filter: bool,
     ) {
         let hash = secret.hash(&packet.packet.flow());
-        let place = self.place(hash);
+        let (place, ends) = self.place(hash, &packet.packet, secret);
         let queue = self.first + place as u32;
         self.counters.enqueued += 1;
         let share = &mut self.shares[place];
@@ -134,8 +143,9 @@ impl Room {
         }
         share.acks = acks;
         if share.turn == Turn::Idle {
-            share.ends = self.hosts.ends(&packet.packet, secret);
             (share.hash, share.turn) = (hash, Turn::New);
+            share.ends = ends.unwrap_or_default();
+            self.hosts.count_queue(share.ends, true);
             (share.credit, share.tag) = (self.quantum, self.served);
             self.new.push(&mut self.links, place as u32);
             self.counters.new_flows += 1;
@@ -158,7 +168,7 @@ impl Room {
             let (place, is_new) = if let Some(place) = self.new.first() {
                 if self.shares[place as usize].credit <= 0 {
                     self.new.pop(&self.links);
-                    self.make_old(place, true);
+                    self.make_old(place);
                     continue;
                 }
                 (place, true)
@@ -178,21 +188,26 @@ impl Room {
                 if is_new {
                     // Not new again before those that take turns have had what it had.
                     self.new.pop(&self.links);
-                    self.make_old(place, false);
+                    self.make_old(place);
                 } else {
                     share.turn = Turn::Idle;
+                    self.hosts.count_queue(share.ends, false);
                     if std::mem::take(&mut share.busy) {
                         self.busy -= 1;
-                        self.hosts.count(share.ends, false);
+                        self.hosts.count_busy(share.ends, false);
                     }
                 }
                 continue;
             };
             share.tag += u64::from(packet.charge) * self.hosts.load(share.ends);
-            if is_new {
-                share.credit -= i64::from(packet.charge);
-            } else {
-                self.make_old(place, true);
+            share.credit -= i64::from(packet.charge);
+            if share.credit <= -BUSY && !share.busy {
+                share.busy = true;
+                self.busy += 1;
+                self.hosts.count_busy(share.ends, true);
+            }
+            if !is_new {
+                self.make_old(place);
             }
             self.packets -= 1;
             self.counters.dequeued += 1;
@@ -202,14 +217,9 @@ impl Room {
         }
     }
 
-    fn make_old(&mut self, place: u32, busy: bool) {
+    fn make_old(&mut self, place: u32) {
         let share = &mut self.shares[place as usize];
         share.turn = Turn::Old;
-        if busy && !share.busy {
-            share.busy = true;
-            self.busy += 1;
-            self.hosts.count(share.ends, true);
-        }
         self.old.push(Reverse((share.tag, place)));
     }
 

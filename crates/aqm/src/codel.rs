@@ -1,6 +1,6 @@
 //! CoDel (RFC 8289): which packets of one queue to drop or mark so that it does not stand.
 //!
-//! [`Codel`] is the state that a queue has, 40 octets; [`Parameters`] may be shared by many. The queue itself
+//! [`Codel`] is the state that a queue has, 32 octets; [`Parameters`] may be shared by many. The queue itself
 //! is the caller's, behind the trait [`Queue`]: it knows its packets' lengths, when each came, and how to mark
 //! one.
 //!
@@ -10,7 +10,7 @@
 //!   up to a few per cent of a gap earlier or later.
 //! - *At the very moment.* Dropping may begin at `first_above_time` (the RFC's `>=`); Linux waits until after
 //!   it (`>`).
-//! - *No sentinel.* "Below the target" is `None` here; where it is a time of 0, a clock that wraps meets it.
+//! - *No sentinel.* "Below the target" is a flag here; where it is a time of 0, a clock that wraps meets it.
 //! - *ECN* and `ce_threshold` are Linux's: a mark takes the place of a drop, ends the round, and the packet is
 //!   delivered.
 
@@ -151,14 +151,15 @@ pub trait Queue {
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Codel {
-    /// When the delay will have been above the target for an interval; `None` while it is below.
-    first_above: Option<Stamp>,
+    /// When the delay will have been above the target for an interval; only while it is `above`.
+    first_above: Stamp,
     /// When to drop next, while dropping.
     drop_next: Stamp,
     /// Drops since dropping began, which sets their pace.
     count: u32,
     /// `count` when dropping began.
     last_count: u32,
+    above: bool,
     dropping: bool,
 }
 
@@ -260,17 +261,18 @@ impl Codel {
     #[inline]
     fn head<Q: Queue>(&mut self, now: Stamp, limits: &Limits, queue: &mut Q) -> Option<Head<Q::Packet>> {
         let Some((packet, came)) = queue.pop() else {
-            self.first_above = None;
+            self.above = false;
             return None;
         };
         let sojourn = now.since(came);
         let mut ok_to_drop = false;
         if sojourn < limits.target || queue.backlog() <= limits.mtu {
-            self.first_above = None;
-        } else if let Some(first_above) = self.first_above {
-            ok_to_drop = first_above.has_come(now);
+            self.above = false;
+        } else if self.above {
+            ok_to_drop = self.first_above.has_come(now);
         } else {
-            self.first_above = Some(now.plus(limits.interval));
+            self.above = true;
+            self.first_above = now.plus(limits.interval);
         }
         Some(Head { packet, sojourn, ok_to_drop })
     }
@@ -327,6 +329,6 @@ mod tests {
 
     #[test]
     fn state_is_small() {
-        assert_eq!(size_of::<Codel>(), 40);
+        assert_eq!(size_of::<Codel>(), 32);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::codel::{Limits, Parameters};
 use crate::packet::{Packet, Secret, place};
-use crate::queues::{Links, List, Queues};
+use crate::queues::{FlowCounts, List, Queues};
 use crate::time::Stamp;
 use std::time::Duration;
 
@@ -61,8 +61,9 @@ pub struct Counters {
 }
 
 /// Where a flow stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Turn {
+    #[default]
     /// It has nothing to send and is in no list.
     Idle,
     /// Among those that are served first.
@@ -86,18 +87,22 @@ pub struct FlowView {
     pub deficit: i64,
     /// Whether its CoDel is dropping.
     pub dropping: bool,
-    /// Packets of this queue dropped so far, for whatever reason.
+    /// Packets dropped since it was new, for whatever reason; 65,535 is that or more.
     pub dropped: u32,
-    /// Packets of this queue marked so far.
+    /// Packets marked since it was new; likewise.
     pub marked: u32,
 }
 
 /// Turns of a queue.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Line {
-    deficit: i64,
+    /// Quanta and packets are at most [`LONGEST`].
+    deficit: i32,
     turn: Turn,
 }
+
+/// Octets that a packet or a quantum counts at most.
+const LONGEST: u32 = 1 << 29;
 
 /// The queue. After it is made it takes no memory for a packet, whatever comes.
 ///
@@ -119,9 +124,7 @@ struct Line {
 /// assert_eq!(fq.dequeue(now).map(|letter| letter.text), Some("long ago"));
 /// ```
 pub struct Fq<P> {
-    queues: Queues<P>,
-    lines: Box<[Line]>,
-    links: Links,
+    queues: Queues<P, Line>,
     new: List,
     old: List,
     limits: Limits,
@@ -136,7 +139,7 @@ impl<P: Packet> Fq<P> {
         let config = Config {
             flows: config.flows.clamp(1, 1 << 20),
             packets: config.packets.clamp(1, 1 << 24),
-            quantum: config.quantum.max(256),
+            quantum: config.quantum.clamp(256, LONGEST),
             batch: config.batch.max(1),
             ..config
         };
@@ -144,8 +147,6 @@ impl<P: Packet> Fq<P> {
         Self {
             // One more than may stay: a packet is taken in before room is made.
             queues: Queues::new(flows, config.packets as usize + 1),
-            lines: vec![Line { deficit: 0, turn: Turn::Idle }; flows].into(),
-            links: Links::new(flows),
             new: List::EMPTY,
             old: List::EMPTY,
             limits: config.codel.limits(),
@@ -157,7 +158,7 @@ impl<P: Packet> Fq<P> {
 
     /// The queue that a flow's packets go to.
     pub fn queue_of(&self, flow: &P::Flow) -> u32 {
-        place(self.secret.hash(flow), self.lines.len()) as u32
+        place(self.secret.hash(flow), self.config.flows as usize) as u32
     }
 
     /// Takes a packet in (RFC 8290 section 4.1), and returns how many were dropped to make room: from the head
@@ -170,10 +171,11 @@ impl<P: Packet> Fq<P> {
             self.counters.overflowed += 1;
             return 1;
         }
-        let line = &mut self.lines[queue as usize];
+        let line = self.queues.state(queue);
         if line.turn == Turn::Idle {
-            *line = Line { deficit: self.config.quantum.into(), turn: Turn::New };
-            self.new.push(&mut self.links, queue);
+            *line = Line { deficit: self.config.quantum.cast_signed(), turn: Turn::New };
+            self.queues.flows[queue as usize].counts = FlowCounts::default();
+            self.new.push(&mut self.queues.flows, queue);
             self.counters.new_flows += 1;
         }
         if self.queues.packets > self.config.packets || self.queues.memory > self.config.memory {
@@ -203,9 +205,9 @@ impl<P: Packet> Fq<P> {
         loop {
             let from_new = !self.new.is_empty();
             let queue = if from_new { self.new.first() } else { self.old.first() }?;
-            let line = &mut self.lines[queue as usize];
+            let line = self.queues.state(queue);
             if line.deficit <= 0 {
-                line.deficit += i64::from(self.config.quantum);
+                line.deficit += self.config.quantum.cast_signed();
                 self.put_last(queue, from_new);
                 continue;
             }
@@ -214,7 +216,7 @@ impl<P: Packet> Fq<P> {
             self.counters.marked += u64::from(toll.marked);
             self.counters.marked_late += u64::from(toll.marked_late);
             if let Some(packet) = packet {
-                self.lines[queue as usize].deficit -= i64::from(packet.octets());
+                self.queues.state(queue).deficit -= packet.octets().min(LONGEST).cast_signed();
                 self.counters.dequeued += 1;
                 return Some(packet);
             }
@@ -224,17 +226,17 @@ impl<P: Packet> Fq<P> {
                 self.put_last(queue, true);
             } else {
                 let list = if from_new { &mut self.new } else { &mut self.old };
-                list.pop(&self.links);
-                self.lines[queue as usize].turn = Turn::Idle;
+                list.pop(&self.queues.flows);
+                self.queues.state(queue).turn = Turn::Idle;
             }
         }
     }
 
     fn put_last(&mut self, queue: u32, from_new: bool) {
         let list = if from_new { &mut self.new } else { &mut self.old };
-        list.pop(&self.links);
-        self.old.push(&mut self.links, queue);
-        self.lines[queue as usize].turn = Turn::Old;
+        list.pop(&self.queues.flows);
+        self.old.push(&mut self.queues.flows, queue);
+        self.queues.state(queue).turn = Turn::Old;
     }
 
     /// Packets that wait.
@@ -264,20 +266,23 @@ impl<P: Packet> Fq<P> {
 
     /// The flows that are in a list: new ones, then old ones, in the order of their turns.
     pub fn flows(&self) -> impl Iterator<Item = FlowView> + '_ {
-        self.new.iter(&self.links).chain(self.old.iter(&self.links)).map(|queue| self.flow(queue))
+        self.new
+            .iter(&self.queues.flows)
+            .chain(self.old.iter(&self.queues.flows))
+            .map(|queue| self.flow(queue))
     }
 
     fn flow(&self, queue: u32) -> FlowView {
-        let (flow, line) = (&self.queues.flows[queue as usize], &self.lines[queue as usize]);
+        let flow = &self.queues.flows[queue as usize];
         FlowView {
             queue,
-            turn: line.turn,
+            turn: flow.state.turn,
             packets: flow.packets,
-            octets: self.queues.backlog(queue),
-            deficit: line.deficit,
+            octets: flow.octets.into(),
+            deficit: flow.state.deficit.into(),
             dropping: flow.codel.is_dropping(),
-            dropped: flow.counts.dropped,
-            marked: flow.counts.marked,
+            dropped: flow.counts.dropped.into(),
+            marked: flow.counts.marked.into(),
         }
     }
 }

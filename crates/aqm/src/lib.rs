@@ -1,5 +1,6 @@
 //! Flat latency.
 
+pub mod autorate;
 pub mod classify;
 pub mod codel;
 pub mod fq;

@@ -8,7 +8,7 @@ use crate::Packet;
 use crate::codel::{Codel, Limits, Mark, Queue};
 use crate::time::Stamp;
 use fattest::Fattest;
-pub(crate) use list::{Links, List};
+pub(crate) use list::List;
 
 /// No packet, no queue.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -19,26 +19,37 @@ struct Node<P> {
     came: Stamp,
     octets: u32,
     memory: u32,
-    /// The packet behind it, or the next free place.
-    next: u32,
 }
 
-/// One queue.
+/// One queue, with the state that its scheduler has for it: all in one line of the processor's cache, for with
+/// many flows it is what is not in the cache that costs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Flow {
+#[repr(align(64))]
+pub(crate) struct Flow<S> {
     head: u32,
     tail: u32,
     pub(crate) packets: u32,
+    pub(crate) octets: u32,
+    /// The queue behind it in its list.
+    next: u32,
     pub(crate) codel: Codel,
+    pub(crate) state: S,
     pub(crate) counts: FlowCounts,
 }
 
-/// What happened to a queue's packets since it was last empty and idle, or before: queues are shared by
-/// whatever flows are hashed into them.
+/// What happened to a queue's packets since a flow began there; no further than this counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FlowCounts {
-    pub(crate) dropped: u32,
-    pub(crate) marked: u32,
+    pub(crate) dropped: u16,
+    pub(crate) marked: u16,
+}
+
+impl FlowCounts {
+    fn add(&mut self, dropped: u32, marked: u32) {
+        let sum =
+            |count: u16, more: u32| u16::try_from(u32::from(count).saturating_add(more)).unwrap_or(u16::MAX);
+        *self = Self { dropped: sum(self.dropped, dropped), marked: sum(self.marked, marked) };
+    }
 }
 
 /// What CoDel did with a queue's packets while one was taken out.
@@ -52,37 +63,38 @@ pub(crate) struct Toll {
     pub(crate) came: Stamp,
 }
 
-pub(crate) struct Queues<P> {
+pub(crate) struct Queues<P, S> {
     nodes: Box<[Node<P>]>,
+    /// The packet behind each, or the next free place: apart, for it is changed where the packet is not wanted.
+    next: Box<[u32]>,
     free: u32,
-    pub(crate) flows: Box<[Flow]>,
+    pub(crate) flows: Box<[Flow<S>]>,
     fattest: Fattest,
     pub(crate) packets: u32,
     pub(crate) octets: u64,
     pub(crate) memory: u64,
 }
 
-impl<P: Packet> Queues<P> {
+impl<P: Packet, S: Copy + Default> Queues<P, S> {
     /// Room for `packets` packets in `flows` queues.
     pub(crate) fn new(flows: usize, packets: usize) -> Self {
         let flows = flows.clamp(1, NONE as usize - 1);
         let packets = packets.clamp(1, NONE as usize - 1) as u32;
-        let node = |index| Node {
-            packet: None,
-            came: Stamp::default(),
-            octets: 0,
-            memory: 0,
-            next: if index + 1 < packets { index + 1 } else { NONE },
-        };
+        let node = |_| Node { packet: None, came: Stamp::default(), octets: 0, memory: 0 };
+        let next = |index| if index + 1 < packets { index + 1 } else { NONE };
         let flow = Flow {
             head: NONE,
             tail: NONE,
             packets: 0,
+            octets: 0,
+            next: NONE,
+            state: S::default(),
             codel: Codel::default(),
             counts: FlowCounts::default(),
         };
         Self {
             nodes: (0..packets).map(node).collect(),
+            next: (0..packets).map(next).collect(),
             free: 0,
             flows: vec![flow; flows].into(),
             fattest: Fattest::new(flows),
@@ -92,31 +104,34 @@ impl<P: Packet> Queues<P> {
         }
     }
 
-    /// Octets that wait in a queue.
-    pub(crate) fn backlog(&self, flow: u32) -> u64 {
-        self.fattest.octets(flow)
+    /// What the scheduler has for a queue.
+    #[inline]
+    pub(crate) fn state(&mut self, queue: u32) -> &mut S {
+        &mut self.flows[queue as usize].state
     }
 
-    /// Puts a packet at a queue's end. Gives it back where there is no room at all: the owner drops others
-    /// before it comes to that.
+    /// Puts a packet at a queue's end. Gives it back where there is no room at all: no place (the owner drops
+    /// others before it comes to that), or 4 GiB in one queue.
     pub(crate) fn push(&mut self, now: Stamp, flow: u32, packet: P) -> Result<(), P> {
         let place = self.free;
         let Some(node) = self.nodes.get_mut(place as usize) else { return Err(packet) };
-        self.free = node.next;
-        let (octets, memory) = (packet.octets(), packet.memory());
-        *node = Node { packet: Some(packet), came: now, octets, memory, next: NONE };
         let line = &mut self.flows[flow as usize];
+        let Some(sum) = line.octets.checked_add(packet.octets()) else { return Err(packet) };
+        self.free = std::mem::replace(&mut self.next[place as usize], NONE);
+        let (octets, memory) = (packet.octets(), packet.memory());
+        *node = Node { packet: Some(packet), came: now, octets, memory };
         let tail = std::mem::replace(&mut line.tail, place);
+        line.octets = sum;
         line.packets += 1;
         if tail == NONE {
             line.head = place;
         } else {
-            self.nodes[tail as usize].next = place;
+            self.next[tail as usize] = place;
         }
         self.packets += 1;
         self.octets += u64::from(octets);
         self.memory += u64::from(memory);
-        self.fattest.add(flow, octets.into());
+        self.fattest.change(flow);
         Ok(())
     }
 
@@ -126,18 +141,18 @@ impl<P: Packet> Queues<P> {
         let place = line.head;
         let node = self.nodes.get_mut(place as usize)?;
         let packet = node.packet.take()?;
-        line.head = node.next;
+        line.head = std::mem::replace(&mut self.next[place as usize], self.free);
         line.packets -= 1;
+        line.octets -= node.octets;
         if line.head == NONE {
             line.tail = NONE;
         }
-        node.next = self.free;
         self.free = place;
         self.packets -= 1;
         self.octets -= u64::from(node.octets);
         self.memory -= u64::from(node.memory);
         let (came, octets) = (node.came, node.octets);
-        self.fattest.subtract(flow, octets.into());
+        self.fattest.change(flow);
         Some((packet, came, octets))
     }
 
@@ -149,12 +164,13 @@ impl<P: Packet> Queues<P> {
     /// Puts a packet into the place of the newest one of a queue, which is returned. It inherits when that one
     /// came: it is the queue's delay that counts.
     pub(crate) fn replace_last(&mut self, flow: u32, packet: P) -> Option<P> {
-        let node = self.nodes.get_mut(self.flows[flow as usize].tail as usize)?;
+        let line = &mut self.flows[flow as usize];
+        let node = self.nodes.get_mut(line.tail as usize)?;
         let (octets, memory) = (packet.octets(), packet.memory());
+        line.octets = (line.octets - node.octets).checked_add(octets)?;
         self.octets = self.octets + u64::from(octets) - u64::from(node.octets);
         self.memory = self.memory + u64::from(memory) - u64::from(node.memory);
-        self.fattest.add(flow, octets.into());
-        self.fattest.subtract(flow, node.octets.into());
+        self.fattest.change(flow);
         (node.octets, node.memory) = (octets, memory);
         node.packet.replace(packet)
     }
@@ -168,8 +184,9 @@ impl<P: Packet> Queues<P> {
         let toll = lane.toll;
         let flow = &mut self.flows[flow as usize];
         flow.codel = codel;
-        flow.counts.dropped = flow.counts.dropped.saturating_add(toll.dropped);
-        flow.counts.marked = flow.counts.marked.saturating_add(toll.marked + toll.marked_late);
+        if toll.dropped + toll.marked + toll.marked_late > 0 {
+            flow.counts.add(toll.dropped, toll.marked + toll.marked_late);
+        }
         (packet, toll)
     }
 
@@ -177,8 +194,8 @@ impl<P: Packet> Queues<P> {
     /// Returns which queue, how many packets, and their octets.
     #[cold]
     pub(crate) fn drop_from_fattest(&mut self, batch: u32) -> Option<(u32, u32, u64)> {
-        let flow = self.fattest.find()?;
-        let half = self.backlog(flow) / 2;
+        let flow = self.fattest.find(&self.flows, |flow| flow.octets)?;
+        let half = u64::from(self.flows[flow as usize].octets / 2);
         let (mut packets, mut octets) = (0, 0);
         while packets < batch.max(1) {
             let Some((_, _, length)) = self.pop(flow) else { break };
@@ -190,19 +207,19 @@ impl<P: Packet> Queues<P> {
         }
         let line = &mut self.flows[flow as usize];
         line.codel.dropped_for_room(packets);
-        line.counts.dropped = line.counts.dropped.saturating_add(packets);
+        line.counts.add(packets, 0);
         Some((flow, packets, octets))
     }
 }
 
 /// One queue as CoDel sees it.
-struct Lane<'a, P> {
-    queues: &'a mut Queues<P>,
+struct Lane<'a, P, S> {
+    queues: &'a mut Queues<P, S>,
     flow: u32,
     toll: Toll,
 }
 
-impl<P: Packet> Queue for Lane<'_, P> {
+impl<P: Packet, S: Copy + Default> Queue for Lane<'_, P, S> {
     type Packet = P;
 
     #[inline]
@@ -229,5 +246,15 @@ impl<P: Packet> Queue for Lane<'_, P> {
     fn discard(&mut self, packet: P) {
         self.toll.dropped += 1;
         self.toll.dropped_octets += u64::from(packet.octets());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_fills_a_line_of_the_cache() {
+        assert_eq!(size_of::<Flow<(i32, u8)>>(), 64);
     }
 }

@@ -70,7 +70,7 @@ fn compare(start: Duration, config: Config, trace: &[(Duration, Event)]) -> [usi
 }
 
 fn config(choice: usize) -> Config {
-    let codel = Parameters { ecn: choice % 2 == 0, ..Parameters::default() };
+    let codel = Parameters { ecn: choice.is_multiple_of(2), ..Parameters::default() };
     match choice {
         0 | 1 => Config { flows: 8, packets: 60, quantum: 1514, codel, ..Config::default() },
         2 => Config { flows: 3, memory: 30_000, quantum: 300, batch: 4, codel, ..Config::default() },

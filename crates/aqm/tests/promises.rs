@@ -51,7 +51,7 @@ fn add(sim: &mut Sim, path: usize, kind: &str) {
         "pie" => sim.stage(path, Pie::new(pie::Config::default(), fastrand::Rng::with_seed(1)), rate),
         "fq_codel" => sim.stage(path, Fq::new(fq_config(rate), SECRET), rate),
         "shaper" => drop(shaped(sim, path, Config::new(rate))),
-        other => panic!("{other}"),
+        other => unreachable!("{other}"),
     }
 }
 

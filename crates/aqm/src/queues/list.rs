@@ -1,16 +1,6 @@
-//! Lists of queues: in at the tail, out at the head. A queue is in at most one of those that share [`Links`].
+//! Lists of queues: in at the tail, out at the head. A queue is in at most one at a time.
 
-use super::NONE;
-
-/// What follows each queue in its list.
-#[derive(Debug, Clone)]
-pub(crate) struct Links(Box<[u32]>);
-
-impl Links {
-    pub(crate) fn new(queues: usize) -> Self {
-        Self(vec![NONE; queues].into())
-    }
-}
+use super::{Flow, NONE};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct List {
@@ -32,20 +22,20 @@ impl List {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, links: &mut Links, queue: u32) {
-        links.0[queue as usize] = NONE;
+    pub(crate) fn push<S>(&mut self, flows: &mut [Flow<S>], queue: u32) {
+        flows[queue as usize].next = NONE;
         let tail = std::mem::replace(&mut self.tail, queue);
         if tail == NONE {
             self.head = queue;
         } else {
-            links.0[tail as usize] = queue;
+            flows[tail as usize].next = queue;
         }
     }
 
     #[inline]
-    pub(crate) fn pop(&mut self, links: &Links) -> Option<u32> {
+    pub(crate) fn pop<S>(&mut self, flows: &[Flow<S>]) -> Option<u32> {
         let queue = self.first()?;
-        self.head = links.0[queue as usize];
+        self.head = flows[queue as usize].next;
         if self.head == NONE {
             self.tail = NONE;
         }
@@ -53,11 +43,11 @@ impl List {
     }
 
     /// The queues from head to tail.
-    pub(crate) fn iter(self, links: &Links) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn iter<S>(self, flows: &[Flow<S>]) -> impl Iterator<Item = u32> + '_ {
         let mut next = self.head;
         std::iter::from_fn(move || {
             let queue = (next != NONE).then_some(next)?;
-            next = links.0[queue as usize];
+            next = flows[queue as usize].next;
             Some(queue)
         })
     }

@@ -20,7 +20,7 @@ use crate::queues::Queues;
 use crate::rate::{Clock, Rate};
 use crate::time::{Stamp, nanoseconds};
 use std::time::Duration;
-use tin::Room;
+use tin::{Room, Share};
 
 /// A packet that a shaper can hold.
 pub trait Packet: crate::Packet<Flow = Flow> {
@@ -224,7 +224,7 @@ impl<P: Packet> crate::Packet for Framed<P> {
 pub struct Shaper<P> {
     config: Config,
     secret: Secret,
-    queues: Queues<Framed<P>>,
+    queues: Queues<Framed<P>, Share>,
     tins: Box<[Room]>,
     clock: Clock,
     /// What is sent, drops not counted, at two thirds of the rate.
@@ -469,7 +469,7 @@ impl<P: Packet> Shaper<P> {
     /// The tins as they are.
     pub fn tins(&self) -> impl Iterator<Item = TinView> + '_ {
         self.tins.iter().zip(self.config.tins.list()).map(|(room, &tin)| {
-            let (flows, busy_flows) = room.flows();
+            let (flows, busy_flows) = room.flows(&self.queues);
             TinView {
                 tin,
                 rate: room.clock.rate,

@@ -10,7 +10,7 @@ use super::hosts::{Ends, Hosts};
 use super::{Counters, Fairness, Framed, Packet};
 use crate::codel::Limits;
 use crate::packet::{Secret, place};
-use crate::queues::{Links, List, Queues, Toll};
+use crate::queues::{List, Queues, Toll};
 use crate::rate::Clock;
 use crate::time::Stamp;
 use std::cmp::Reverse;
@@ -21,8 +21,9 @@ const WAYS: usize = 8;
 /// Octets beyond a quantum that make a flow a busy one: a full packet.
 const BUSY: i64 = 1500;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Turn {
+    #[default]
     Idle,
     New,
     /// Among those that are served by their tags, with packets or without.
@@ -30,8 +31,8 @@ enum Turn {
 }
 
 /// What a flow has had.
-#[derive(Debug, Clone, Copy)]
-struct Share {
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
     hash: u64,
     ends: Ends,
     turn: Turn,
@@ -49,9 +50,8 @@ struct Share {
 pub(super) struct Room {
     /// The first of its queues.
     first: u32,
-    shares: Box<[Share]>,
+    queues: u32,
     new: List,
-    links: Links,
     old: BinaryHeap<Reverse<(u64, u32)>>,
     /// The tag that was served last.
     served: u64,
@@ -68,20 +68,10 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(first: u32, flows: usize, fairness: Fairness, clock: Clock, limits: Limits) -> Self {
-        let share = Share {
-            hash: 0,
-            ends: Ends::default(),
-            turn: Turn::Idle,
-            busy: false,
-            acks: 0,
-            credit: 0,
-            tag: 0,
-        };
         Self {
             first,
-            shares: vec![share; flows].into(),
+            queues: flows as u32,
             new: List::EMPTY,
-            links: Links::new(flows),
             old: BinaryHeap::with_capacity(flows),
             served: 0,
             busy: 0,
@@ -97,33 +87,39 @@ impl Room {
 
     /// The place of a flow: its own; else one that is idle, in a set of eight; else it shares one. That it
     /// also does where its host has many already.
-    fn place<P: Packet>(&self, hash: u64, packet: &P, secret: Secret) -> (usize, Option<Ends>) {
-        let sets = self.shares.len().div_ceil(WAYS);
-        let start = place(hash, sets) * WAYS;
-        let set = &self.shares[start..self.shares.len().min(start + WAYS)];
+    fn place<P: Packet>(
+        &self,
+        queues: &Queues<Framed<P>, Share>,
+        hash: u64,
+        packet: &P,
+        secret: Secret,
+    ) -> (u32, Option<Ends>) {
+        let mine = &queues.flows[self.first as usize..][..self.queues as usize];
+        let start = place(hash, mine.len().div_ceil(WAYS)) * WAYS;
+        let set = &mine[start..mine.len().min(start + WAYS)];
+        let at = |within: usize| self.first + (start + within) as u32;
         let taken = |share: &Share| share.turn != Turn::Idle;
-        if let Some(own) = set.iter().position(|share| share.hash == hash && taken(share)) {
-            return (start + own, None);
+        if let Some(own) = set.iter().position(|flow| flow.state.hash == hash && taken(&flow.state)) {
+            return (at(own), None);
         }
         let ends = self.hosts.ends(packet, secret);
-        let shared = set.iter().position(|share| taken(share) && self.hosts.should_share(ends, share.ends));
-        let idle = || set.iter().position(|share| !taken(share));
-        (start + shared.or_else(idle).unwrap_or((hash as usize) % set.len()), Some(ends))
+        let shared =
+            set.iter().position(|flow| taken(&flow.state) && self.hosts.should_share(ends, flow.state.ends));
+        let idle = || set.iter().position(|flow| !taken(&flow.state));
+        (at(shared.or_else(idle).unwrap_or((hash as usize) % set.len())), Some(ends))
     }
 
     pub(super) fn enqueue<P: Packet>(
         &mut self,
         now: Stamp,
-        queues: &mut Queues<Framed<P>>,
+        queues: &mut Queues<Framed<P>, Share>,
         packet: Framed<P>,
         secret: Secret,
         filter: bool,
     ) {
         let hash = secret.hash(&packet.packet.flow());
-        let (place, ends) = self.place(hash, &packet.packet, secret);
-        let queue = self.first + place as u32;
+        let (queue, ends) = self.place(queues, hash, &packet.packet, secret);
         self.counters.enqueued += 1;
-        let share = &mut self.shares[place];
         let mut acks = 0;
         if filter && let Some(ack) = packet.packet.pure_ack() {
             acks = 1;
@@ -132,7 +128,8 @@ impl Room {
                 .and_then(|before| before.packet.pure_ack())
                 .is_some_and(|before| ack.supersedes(&before))
             {
-                acks = share.acks.min(queues.flows[queue as usize].packets as u8) + 1;
+                let flow = &queues.flows[queue as usize];
+                acks = flow.packets.min(flow.state.acks.into()) as u8 + 1;
             }
         }
         // The first of a row stays, and the newest: a sender that counts acknowledgements sees two.
@@ -141,13 +138,14 @@ impl Room {
             self.counters.acks += 1;
             return;
         }
+        let share = queues.state(queue);
         share.acks = acks;
         if share.turn == Turn::Idle {
             (share.hash, share.turn) = (hash, Turn::New);
             share.ends = ends.unwrap_or_default();
             self.hosts.count_queue(share.ends, true);
             (share.credit, share.tag) = (self.quantum, self.served);
-            self.new.push(&mut self.links, place as u32);
+            self.new.push(&mut queues.flows, queue);
             self.counters.new_flows += 1;
         }
         match queues.push(now, queue, packet) {
@@ -161,35 +159,36 @@ impl Room {
     pub(super) fn take<P: Packet>(
         &mut self,
         now: Stamp,
-        queues: &mut Queues<Framed<P>>,
+        queues: &mut Queues<Framed<P>, Share>,
     ) -> (Option<Framed<P>>, u64) {
         let mut dropped = 0;
         loop {
-            let (place, is_new) = if let Some(place) = self.new.first() {
-                if self.shares[place as usize].credit <= 0 {
-                    self.new.pop(&self.links);
-                    self.make_old(place);
+            let (queue, is_new) = if let Some(queue) = self.new.first() {
+                if queues.state(queue).credit <= 0 {
+                    self.new.pop(&queues.flows);
+                    self.make_old(queues, queue);
                     continue;
                 }
-                (place, true)
-            } else if let Some(Reverse((tag, place))) = self.old.pop() {
+                (queue, true)
+            } else if let Some(&Reverse((tag, queue))) = self.old.peek() {
                 self.served = self.served.max(tag);
-                (place, false)
+                (queue, false)
             } else {
                 self.served = 0;
                 return (None, dropped);
             };
             let limits = Limits { target: self.target(), ..self.limits };
-            let (packet, toll) = queues.take(now, self.first + place, &limits);
+            let (packet, toll) = queues.take(now, queue, &limits);
             self.count(&toll);
             dropped += toll.dropped_octets;
-            let share = &mut self.shares[place as usize];
+            let share = queues.state(queue);
             let Some(packet) = packet else {
                 if is_new {
                     // Not new again before those that take turns have had what it had.
-                    self.new.pop(&self.links);
-                    self.make_old(place);
+                    self.new.pop(&queues.flows);
+                    self.make_old(queues, queue);
                 } else {
+                    self.old.pop();
                     share.turn = Turn::Idle;
                     self.hosts.count_queue(share.ends, false);
                     if std::mem::take(&mut share.busy) {
@@ -206,8 +205,8 @@ impl Room {
                 self.busy += 1;
                 self.hosts.count_busy(share.ends, true);
             }
-            if !is_new {
-                self.make_old(place);
+            if !is_new && let Some(mut first) = self.old.peek_mut() {
+                *first = Reverse((share.tag, queue));
             }
             self.packets -= 1;
             self.counters.dequeued += 1;
@@ -217,10 +216,10 @@ impl Room {
         }
     }
 
-    fn make_old(&mut self, place: u32) {
-        let share = &mut self.shares[place as usize];
+    fn make_old<P: Packet>(&mut self, queues: &mut Queues<Framed<P>, Share>, queue: u32) {
+        let share = queues.state(queue);
         share.turn = Turn::Old;
-        self.old.push(Reverse((share.tag, place)));
+        self.old.push(Reverse((share.tag, queue)));
     }
 
     /// CoDel's target: with many busy flows on a slow link each waits for the others' packets, which is no
@@ -236,8 +235,8 @@ impl Room {
     }
 
     /// Flows that have packets or are in a list, and those of them that are busy.
-    pub(super) fn flows(&self) -> (u32, u32) {
-        let new = self.new.iter(&self.links).count();
+    pub(super) fn flows<P: Packet>(&self, queues: &Queues<Framed<P>, Share>) -> (u32, u32) {
+        let new = self.new.iter(&queues.flows).count();
         ((new + self.old.len()) as u32, self.busy)
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Constants {
     pub(crate) ce_threshold: Option<u64>,
 }
 
+#[allow(clippy::struct_field_names)]
 /// codel_queue_t's members that are not its packets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CodelState {

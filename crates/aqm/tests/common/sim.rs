@@ -275,6 +275,7 @@ impl Tcp {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Event {
     /// A packet comes to a stage of a path.
     Arrive(usize, usize, Wire),

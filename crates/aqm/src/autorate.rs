@@ -44,6 +44,41 @@ pub struct Config {
     pub late: Duration,
 }
 
+impl Direction {
+    /// What part of the measured rate is used. Less where senders have first to hear of it.
+    fn margin(self) -> f64 {
+        match self {
+            Self::Up => 0.94,
+            Self::Down => 0.9,
+        }
+    }
+
+    /// How fast it is tried whether the link takes more than was measured: for part of what was, a second.
+    fn pace(self, part: f64, settled: bool) -> f64 {
+        match (self, part) {
+            (_, part) if part < 0.88 => 0.5,
+            (Self::Up, part) if part < 1.05 => {
+                if settled {
+                    0.08
+                } else {
+                    0.03
+                }
+            }
+            (Self::Down, part) if part < 1.05 => {
+                if settled {
+                    0.04
+                } else {
+                    0.02
+                }
+            }
+            (Self::Up, part) if part < 1.2 => 0.2,
+            (Self::Down, part) if part < 1.2 => 0.1,
+            // Clearly it takes more.
+            _ => 0.6,
+        }
+    }
+}
+
 impl Config {
     /// The usual: a fifth of `base` to twice of it, 15 ms.
     pub fn new(direction: Direction, base: Rate) -> Self {
@@ -66,8 +101,6 @@ const GROWTH: Duration = Duration::from_millis(300);
 const CARRIED: Duration = Duration::from_secs(2);
 /// In which time a queue shall be gone.
 const DRAINED: f64 = 0.5;
-/// What part of the measured rate is used.
-const MARGIN: f64 = 0.94;
 
 #[derive(Debug, Clone, Copy)]
 struct Probe {
@@ -321,7 +354,8 @@ impl Autorate {
                 let waited = now.saturating_sub(since);
                 if gone || waited > Duration::from_secs(2) {
                     self.state = State::Follow { since: now };
-                    self.rate = self.bounded(self.known.unwrap_or(self.rate).times(MARGIN));
+                    self.rate =
+                        self.bounded(self.known.unwrap_or(self.rate).times(self.config.direction.margin()));
                     self.grown = now;
                 } else if busy
                     && self.hears(now)
@@ -358,7 +392,7 @@ impl Autorate {
 
     /// Sends so much less that what stands now is gone soon, but at least a third of what the link takes.
     fn drain(&mut self, now: Duration) {
-        let factor = (MARGIN - self.standing(now).as_secs_f64() / DRAINED).max(0.33);
+        let factor = (self.config.direction.margin() - self.standing(now).as_secs_f64() / DRAINED).max(0.33);
         self.rate = self.bounded(self.known.unwrap_or(self.rate).times(factor));
     }
 
@@ -401,20 +435,7 @@ impl Autorate {
             #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
             let part = self.known.map_or(2.0, |known| self.rate.as_bits() as f64 / known.as_bits() as f64);
             let settled = now.saturating_sub(since) > Duration::from_secs(1);
-            // Near what the link is known to take, slowly; beyond, the link must have more than was known.
-            let pace = match part {
-                part if part < 0.9 => 0.5,
-                part if part < 1.05 => {
-                    if settled {
-                        0.08
-                    } else {
-                        0.03
-                    }
-                }
-                part if part < 1.2 => 0.2,
-                _ => 0.6,
-            };
-            1.0 + pace * step
+            1.0 + self.config.direction.pace(part, settled) * step
         } else if load > 0.75 && uneasy {
             1.0 - 0.5 * step
         } else if load < 0.4 {

@@ -10,8 +10,8 @@
 //! - *A probe that is overdue counts at once*; its answer would come only after the queue.
 //! - *What was sent before a cut does not ask for another.*
 //! - *Silence proves nothing.* Reflectors stop answering (they treat ICMP as they please). Overdue probes count
-//!   only while some reflector still answers, or has within a second, and while enough is carried to be to
-//!   blame: half the least rate. (Not half of the present one: TCP sends no faster than its packets arrive, so
+//!   only while some reflector still answers, or has within two seconds (after that the rate is as it was
+//!   before), and while enough is carried to be to blame: half the least rate. (Not half of the present one: TCP sends no faster than its packets arrive, so
 //!   where the link has become slow little is carried.) Without load the rate goes back to the configured one, never to the least
 //!   (cake-autorate issue 326).
 //! - *One reflector is not believed alone*: three of the last six probes must be late.
@@ -49,7 +49,7 @@ impl Direction {
     fn margin(self) -> f64 {
         match self {
             Self::Up => 0.94,
-            Self::Down => 0.9,
+            Self::Down => 0.92,
         }
     }
 
@@ -66,13 +66,13 @@ impl Direction {
             }
             (Self::Down, part) if part < 1.05 => {
                 if settled {
-                    0.04
+                    0.08
                 } else {
-                    0.02
+                    0.03
                 }
             }
             (Self::Up, part) if part < 1.2 => 0.2,
-            (Self::Down, part) if part < 1.2 => 0.1,
+            (Self::Down, part) if part < 1.2 => 0.12,
             // Clearly it takes more.
             _ => 0.6,
         }
@@ -99,6 +99,8 @@ const RECENT: Duration = Duration::from_millis(150);
 const GROWTH: Duration = Duration::from_millis(300);
 /// How long what was carried is remembered.
 const CARRIED: Duration = Duration::from_secs(2);
+/// What has not been answered for so long, by anybody, is no queue.
+const SILENCE: Duration = Duration::from_secs(2);
 /// In which time a queue shall be gone.
 const DRAINED: f64 = 0.5;
 
@@ -150,6 +152,8 @@ pub struct Autorate {
     cut: Duration,
     /// The delay that stood then.
     stood: Duration,
+    /// The rate before, and what was known.
+    before: (Rate, Option<Rate>),
     probes: VecDeque<Probe>,
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
@@ -168,6 +172,7 @@ impl Autorate {
             state: State::Follow { since: now },
             cut: Duration::ZERO,
             stood: Duration::ZERO,
+            before: (config.base, None),
             probes: VecDeque::with_capacity(PROBES),
             reflectors: Vec::with_capacity(REFLECTORS),
             carried: VecDeque::with_capacity(128),
@@ -270,7 +275,7 @@ impl Autorate {
 
     /// Whether any reflector still answers: else what is overdue says nothing about the link.
     fn hears(&self, now: Duration) -> bool {
-        self.reflectors.iter().any(|reflector| now.saturating_sub(reflector.heard) < Duration::from_secs(1))
+        self.reflectors.iter().any(|reflector| now.saturating_sub(reflector.heard) < SILENCE)
     }
 
     /// Bits a second that were carried between two times; `None` where too little is known.
@@ -346,6 +351,12 @@ impl Autorate {
                     self.follow(now, since, load, &recent);
                 }
             }
+            State::Drain { since } if !self.hears(now) => {
+                // It was no queue, or is one that no rate of ours will mend.
+                (self.rate, self.known) = self.before;
+                self.state = State::Follow { since };
+                self.probes.retain(|probe| probe.took.is_some());
+            }
             State::Drain { since } => {
                 // What was sent before the cut and is answered only now tells the slope better than before.
                 self.refine(now);
@@ -379,6 +390,9 @@ impl Autorate {
             Direction::Up => self.measured(now, now.saturating_sub(GROWTH)..now).unwrap_or(carried),
         };
         self.stood = self.standing(now);
+        if matches!(self.state, State::Follow { .. }) {
+            self.before = (self.rate, self.known);
+        }
         self.know(estimate);
         self.cut = now;
         self.state = State::Drain { since: now };
@@ -436,17 +450,21 @@ impl Autorate {
             let part = self.known.map_or(2.0, |known| self.rate.as_bits() as f64 / known.as_bits() as f64);
             let settled = now.saturating_sub(since) > Duration::from_secs(1);
             1.0 + self.config.direction.pace(part, settled) * step
-        } else if load > 0.75 && uneasy {
+        } else if load > 0.75 && uneasy && self.hears(now) {
             1.0 - 0.5 * step
         } else if load < 0.4 {
-            let down = self.rate > self.config.base;
-            1.0 + if down { -0.05 } else { 0.05 } * step
+            // Nothing is known of the link now.
+            let (base, step) = (self.config.base, 0.05 * step);
+            self.rate = if self.rate > base {
+                self.rate.times(1.0 - step).max(base)
+            } else {
+                self.rate.times(1.0 + step).min(base)
+            };
+            return;
         } else {
             1.0
         };
-        let rate = self.rate.times(factor);
-        let passes = (self.rate < self.config.base) != (rate < self.config.base) && load < 0.4;
-        self.rate = if passes { self.config.base } else { self.bounded(rate) };
+        self.rate = self.bounded(self.rate.times(factor));
     }
 
     fn bounded(&self, rate: Rate) -> Rate {

@@ -180,7 +180,10 @@ fn marks_change_the_header_of_ipv4_and_its_checksum() {
         six[1] |= tos << 4;
         assert_eq!((dscp(&six), mark(&mut six)), (tos >> 2, tos & 3 != 0));
         assert_eq!((dscp(&six), usual(&six)), (tos >> 2, of_v6(17, PORTS)));
-        assert_eq!(six[1..4], [tos << 4 | if tos.trailing_zeros() >= 2 { 0 } else { 0x30 } | 0xf, 0xff, 0xff]);
+        assert_eq!(
+            six[1..4],
+            [tos << 4 | if tos.trailing_zeros() >= 2 { 0 } else { 0x30 } | 0xf, 0xff, 0xff]
+        );
     }
 }
 

@@ -229,3 +229,81 @@ impl<P: Packet> Pie<P> {
 fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Plain(bool);
+
+    impl Packet for Plain {
+        type Flow = ();
+
+        fn flow(&self) {}
+
+        fn octets(&self) -> u32 {
+            1500
+        }
+
+        fn mark(&mut self) -> bool {
+            self.0
+        }
+    }
+
+    /// A packet a millisecond leaves, `load` of them come; returns the average delay of the second half.
+    fn run(pie: &mut Pie<Plain>, start: Duration, milliseconds: u32, load: f64, ect: bool) -> f64 {
+        let (mut owed, mut now, mut sum) = (0.0, start, 0.0);
+        for tick in 0..milliseconds {
+            now += Duration::from_millis(1);
+            owed += load;
+            while owed >= 1.0 {
+                owed -= 1.0;
+                pie.enqueue(now, Plain(ect));
+            }
+            pie.dequeue(now);
+            sum += if tick >= milliseconds / 2 { pie.delay } else { 0.0 };
+        }
+        sum * 2.0 / f64::from(milliseconds)
+    }
+
+    #[test]
+    fn an_overload_that_does_not_yield_is_held_near_the_target() {
+        let mut pie = Pie::new(Config::default(), fastrand::Rng::with_seed(1));
+        let delay = run(&mut pie, Duration::from_secs(1), 120_000, 1.05, false);
+        assert!((0.005..0.03).contains(&delay), "{delay}");
+    }
+
+    #[test]
+    fn a_burst_passes_and_a_load_below_the_rate_loses_nothing() {
+        let mut pie = Pie::new(Config::default(), fastrand::Rng::with_seed(1));
+        for _ in 0..100 {
+            pie.enqueue(Duration::from_secs(1), Plain(false));
+        }
+        run(&mut pie, Duration::from_secs(1), 20_000, 0.3, false);
+        assert_eq!(pie.counters().dropped, 0);
+    }
+
+    #[test]
+    fn marks_take_the_place_of_drops_while_few_are_needed() {
+        let mut pie = Pie::new(Config::default(), fastrand::Rng::with_seed(1));
+        run(&mut pie, Duration::from_secs(1), 20_000, 1.05, true);
+        let counters = pie.counters();
+        assert!(counters.marked > 100, "{counters:?}");
+        assert_eq!(counters.enqueued, counters.dequeued + counters.dropped + pie.packets() as u64);
+    }
+
+    #[test]
+    fn a_long_pause_and_the_end_of_time_are_borne() {
+        let mut pie = Pie::new(Config::default(), fastrand::Rng::with_seed(1));
+        run(&mut pie, Duration::from_secs(1), 5_000, 2.0, false);
+        while pie.dequeue(Duration::from_secs(7)).is_some() {}
+        let year = Duration::from_hours(24 * 365);
+        assert!(pie.enqueue(year, Plain(false)));
+        assert!(pie.probability() <= 0.0);
+        let mut late = Pie::new(Config::default(), fastrand::Rng::with_seed(1));
+        for _ in 0..3 {
+            late.enqueue(Duration::MAX, Plain(false));
+        }
+        assert!(late.dequeue(Duration::MAX).is_some());
+    }
+}

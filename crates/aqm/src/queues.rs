@@ -194,7 +194,9 @@ impl<P: Packet, S: Copy + Default> Queues<P, S> {
     /// Returns which queue, how many packets, and their octets.
     #[cold]
     pub(crate) fn drop_from_fattest(&mut self, batch: u32) -> Option<(u32, u32, u64)> {
-        let flow = self.fattest.find(&self.flows, |flow| flow.octets)?;
+        // Packets that count nothing take room all the same.
+        let weight = |flow: &Flow<S>| flow.octets.max(flow.packets.min(1));
+        let flow = self.fattest.find(&self.flows, weight)?;
         let half = u64::from(self.flows[flow as usize].octets / 2);
         let (mut packets, mut octets) = (0, 0);
         while packets < batch.max(1) {

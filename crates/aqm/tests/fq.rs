@@ -373,3 +373,14 @@ fn one_big_packet_makes_room_for_itself_among_many_small_ones() {
     tiny.enqueue(now, Heavy(0));
     assert_eq!((tiny.packets(), tiny.memory()), (0, 0));
 }
+
+#[test]
+fn packets_without_octets_take_room_too() {
+    let mut fq = Fq::new(Config { packets: 10, ..Config::default() }, SECRET);
+    let now = Duration::from_secs(1);
+    for number in 0..1000 {
+        fq.enqueue(now, plain(number, number, 0));
+        assert!(fq.packets() <= 10);
+    }
+    assert_eq!(fq.counters().overflowed, 990);
+}

@@ -39,17 +39,17 @@ pub fn aqm(bytes: &[u8]) {
     let mut requests =
         Requests::new(request::Config { classes: 3, capacity: 5, ..request::Config::default() });
     let mut now = Duration::from_secs(START);
-    let (mut taken, mut shaped, mut served, mut turned_away) = (0, 0, 0, 0);
+    let (mut sent, mut released, mut served, mut turned_away) = (0, 0, 0, 0);
     let mut script = Script { rest: bytes };
     while let Some((what, how)) = script.event() {
         match what % 8 {
             7 => now += Duration::from_micros(u64::from(how) * u64::from(how) * u64::from(how)),
             6 => shaper.set_rate(now, Rate::bits(u64::from(how) * 100_000)),
             3..6 => {
-                taken += u64::from(fq.dequeue(now).is_some());
+                sent += u64::from(fq.dequeue(now).is_some());
                 pie.dequeue(now);
                 match shaper.dequeue(now) {
-                    Next::Packet(_) => shaped += 1,
+                    Next::Packet(_) => released += 1,
                     Next::Wait(until) => assert!(until > now && shaper.poll_timeout() == Some(until)),
                     Next::Empty => assert_eq!((shaper.packets(), shaper.octets()), (0, 0)),
                 }
@@ -73,10 +73,10 @@ pub fn aqm(bytes: &[u8]) {
     }
     let counters = fq.counters();
     let gone = counters.dropped + counters.overflowed;
-    assert_eq!((counters.dequeued, counters.enqueued), (taken, taken + gone + u64::from(fq.packets())));
+    assert_eq!((counters.dequeued, counters.enqueued), (sent, sent + gone + u64::from(fq.packets())));
     let sum = |of: fn(&shape::Counters) -> u64| shaper.tins().map(|tin| of(&tin.counters)).sum::<u64>();
     let gone = sum(|counters| counters.dropped + counters.overflowed + counters.acks);
-    assert_eq!(sum(|counters| counters.enqueued), shaped + gone + u64::from(shaper.packets()));
+    assert_eq!(sum(|counters| counters.enqueued), released + gone + u64::from(shaper.packets()));
     let counters = requests.counters();
     assert_eq!((counters.served, counters.refused), (served, turned_away));
     assert_eq!(counters.pushed, served + turned_away + counters.stale + requests.len() as u64);

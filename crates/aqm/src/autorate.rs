@@ -229,7 +229,9 @@ impl Autorate {
 
     /// When an unanswered probe becomes late, and [`Autorate::handle_timeout`] has something to do.
     pub fn poll_timeout(&self, now: Duration) -> Option<Duration> {
-        let due = |probe: &Probe| Some(probe.sent + self.usual(probe.reflector)? + self.config.late);
+        let due = |probe: &Probe| {
+            Some(probe.sent.saturating_add(self.usual(probe.reflector)?).saturating_add(self.config.late))
+        };
         self.probes.iter().filter(|probe| probe.took.is_none()).filter_map(due).filter(|due| *due > now).min()
     }
 
@@ -248,7 +250,7 @@ impl Autorate {
         if let Some(known) = self.reflectors.iter_mut().find(|reflector| reflector.name == name) {
             known.heard = now;
             known.usual = if took < known.usual {
-                known.usual.saturating_sub((known.usual.saturating_sub(took)) * 9 / 10)
+                took + known.usual.saturating_sub(took) / 10
             } else {
                 known.usual + (took.saturating_sub(known.usual)) / 1000
             };
@@ -289,7 +291,7 @@ impl Autorate {
                 && at > from
                 && before < to
             {
-                octets += more;
+                octets = u64::saturating_add(octets, more);
                 time += at.saturating_sub(before);
             }
         }
@@ -370,8 +372,12 @@ impl Autorate {
                     self.grown = now;
                 } else if busy
                     && self.hears(now)
-                    && waited > self.stood.max(Duration::from_millis(200)) + Duration::from_millis(100)
-                    && self.standing(now) > self.config.late.max(self.stood * 4 / 5)
+                    && waited
+                        > self
+                            .stood
+                            .max(Duration::from_millis(200))
+                            .saturating_add(Duration::from_millis(100))
+                    && self.standing(now) > self.config.late.max(self.stood / 5 * 4)
                 {
                     // The cut has had the time to be seen, and is not.
                     self.cut(now, carried);

@@ -118,7 +118,7 @@ const LONGEST: u32 = 1 << 29;
 ///     fn octets(&self) -> u32 { self.text.len() as u32 }
 /// }
 ///
-/// let mut fq = fq::Fq::new(fq::Config::default(), Secret([1, 2])); // a secret of the system's generator
+/// let mut fq = fq::Fq::new(fq::Config::default(), Secret::random());
 /// let now = Duration::from_secs(1);
 /// fq.enqueue(now, Letter { to: 7, text: "long ago" });
 /// assert_eq!(fq.dequeue(now).map(|letter| letter.text), Some("long ago"));

@@ -22,7 +22,7 @@
 //! use std::time::Duration;
 //!
 //! // The secret is drawn at each start: strangers shall not know who shares a queue with whom.
-//! let secret = Secret::new(&mut fastrand::Rng::new());
+//! let secret = Secret::random();
 //! let config = Config { framing: Framing::ETHERNET_FRAME, ..Config::new(Rate::mbit(19)) };
 //! let mut shaper = Shaper::new(config, secret);
 //!

@@ -2,7 +2,7 @@
 
 use siphasher::sip::SipHasher13;
 use std::fmt;
-use std::hash::{Hash, Hasher as _};
+use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
 
 /// A packet that a queue can hold. Dropping a packet drops the value: who wants its buffer back implements
 /// [`Drop`].
@@ -29,14 +29,15 @@ pub trait Packet {
 }
 
 /// The secret of a table's hash. Strangers choose addresses and ports; without a secret they would choose with
-/// whom they share a queue. To be drawn at random at each start, from the system's generator.
+/// whom they share a queue. To be drawn at random at each start ([`Secret::random`]); a known one is for tests.
 #[derive(Clone, Copy)]
 pub struct Secret(pub [u64; 2]);
 
 impl Secret {
-    /// One from a generator, which must be seeded from the system's.
-    pub fn new(random: &mut fastrand::Rng) -> Self {
-        Self([random.u64(..), random.u64(..)])
+    /// One from the system's random numbers.
+    pub fn random() -> Self {
+        let source = RandomState::new();
+        Self([source.hash_one(0), source.hash_one(1)])
     }
 
     pub(crate) fn hash(self, value: &impl Hash) -> u64 {

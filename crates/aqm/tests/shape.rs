@@ -297,6 +297,26 @@ fn ingress_counts_what_is_dropped() {
 }
 
 #[test]
+fn a_flood_is_not_felt_long_after_its_end() {
+    let mut shaper = shaper(Config { ingress: true, memory: 30_000, ..Config::new(Rate::mbit(12)) });
+    let mut now = START;
+    for number in 0..100_000 {
+        shaper.enqueue(now, of(number, (1, 2), 3));
+    }
+    while shaper.packets() > 0 {
+        now += ms(1);
+        let _ = shaper.dequeue(now);
+    }
+    now += ms(200);
+    for number in 0..10 {
+        shaper.enqueue(now, of(number, (1, 2), 4));
+    }
+    let begin = now;
+    let sent = drain(&mut shaper, &mut now, begin + ms(100), || Duration::ZERO, |_, _| None);
+    assert_eq!((sent.len(), now), (10, begin + ms(9)));
+}
+
+#[test]
 fn another_rate_holds_at_once() {
     let mut shaper = shaper(Config::new(Rate::bits(8_000)));
     let mut now = START;

@@ -83,7 +83,7 @@ pub struct Config {
     pub ecn: bool,
     /// A usual round trip of what is sent: CoDel's interval.
     pub round_trip: Duration,
-    /// Queues of each tin, from 8 to 2^16. Flows share one only where all eight places of a set are taken.
+    /// Queues of each tin, from 8 to 2^15. Flows share one only where all eight places of a set are taken.
     pub flows: u32,
     /// Packets held at most, from 1 to 2^24.
     pub packets: u32,
@@ -208,7 +208,7 @@ impl<P: Packet> crate::Packet for Framed<P> {
 /// use sixgate_aqm::shape::{Config, Next, Shaper};
 /// use std::time::Duration;
 ///
-/// let mut shaper = Shaper::new(Config::new(Rate::mbit(1)), Secret([1, 2])); // of the system's generator
+/// let mut shaper = Shaper::new(Config::new(Rate::mbit(1)), Secret::random());
 /// let now = Duration::from_secs(1);
 /// for _ in 0..2 {
 ///     shaper.enqueue(now, IpPacket::new(vec![0x45; 1250]));
@@ -247,7 +247,7 @@ impl<P: Packet> Shaper<P> {
     /// An empty shaper. What is outside the bounds of [`Config`] becomes the nearest that is not.
     pub fn new(config: Config, secret: Secret) -> Self {
         let config = Config {
-            flows: config.flows.clamp(8, 1 << 16),
+            flows: config.flows.clamp(8, 1 << 15),
             packets: config.packets.clamp(1, 1 << 24),
             ..config
         };
@@ -361,9 +361,7 @@ impl<P: Packet> Shaper<P> {
                 room.packets -= packets;
                 room.counters.overflowed += u64::from(packets);
             }
-            if self.config.ingress {
-                self.charge(now, tin, octets);
-            }
+            self.charge_dropped(now, tin, octets);
             all += packets;
         }
         all
@@ -394,6 +392,20 @@ impl<P: Packet> Shaper<P> {
         time
     }
 
+    /// Counts what was dropped where the bottleneck has carried it already; but no further than a round trip
+    /// ahead, or a flood would be felt long after its end.
+    fn charge_dropped(&mut self, now: Stamp, tin: usize, octets: u64) {
+        if !self.config.ingress || octets == 0 {
+            return;
+        }
+        let before = self.clock.next;
+        self.charge(now, tin, octets);
+        let latest = now.plus(nanoseconds(self.config.round_trip).min(CATCH_UP * 1000));
+        if !self.clock.next.has_come(latest) {
+            self.clock.next = if before.has_come(latest) { latest } else { before };
+        }
+    }
+
     /// The next packet, or when there will be one. To be called at that time: the later, the more packets it
     /// has at once; after more than 10 ms the rate falls.
     pub fn dequeue(&mut self, now: Duration) -> Next<P> {
@@ -411,9 +423,7 @@ impl<P: Packet> Shaper<P> {
             let Some(tin) = self.choose(moment) else { break };
             let Some(room) = self.tins.get_mut(tin) else { break };
             let (packet, dropped) = room.take(moment, &mut self.queues);
-            if self.config.ingress && dropped > 0 {
-                self.charge(moment, tin, dropped);
-            }
+            self.charge_dropped(moment, tin, dropped);
             if let Some(Framed { packet, charge }) = packet {
                 let time = self.charge(moment, tin, charge.into());
                 self.failsafe = self.failsafe.plus(time + time / 2);

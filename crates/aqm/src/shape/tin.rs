@@ -86,7 +86,8 @@ impl Room {
     }
 
     /// The place of a flow: its own; else one that is idle, in a set of eight; else it shares one. That it
-    /// also does where its host has many already.
+    /// also does where its host has many already. One that shares and then finds an idle place may overtake itself
+    /// once.
     fn place<P: Packet>(
         &self,
         queues: &Queues<Framed<P>, Share>,
@@ -198,7 +199,7 @@ impl Room {
                 }
                 continue;
             };
-            share.tag += u64::from(packet.charge) * self.hosts.load(share.ends);
+            share.tag = share.tag.saturating_add(u64::from(packet.charge) * self.hosts.load(share.ends));
             share.credit -= i64::from(packet.charge);
             if share.credit <= -BUSY && !share.busy {
                 share.busy = true;

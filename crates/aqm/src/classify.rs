@@ -30,5 +30,5 @@ pub enum FlowLabel {
 /// - of tunnels that can be seen through (IPv4 and IPv6 in each other and in themselves: 6in4, DS-Lite, IPIP)
 ///   what is within, to a depth of two. Fragments of a tunnel's packets count as the tunnel's.
 pub fn flow(packet: &[u8], label: FlowLabel) -> Flow {
-    walk::flow(packet, label, walk::TUNNELS)
+    walk::flow(packet, label, walk::TUNNELS).unwrap_or_default()
 }

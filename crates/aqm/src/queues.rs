@@ -19,6 +19,8 @@ struct Node<P> {
     came: Stamp,
     octets: u32,
     memory: u32,
+    /// The packet behind it, or the next free place.
+    next: u32,
 }
 
 /// One queue, with the state that its scheduler has for it: all in one line of the processor's cache, for with
@@ -65,8 +67,6 @@ pub(crate) struct Toll {
 
 pub(crate) struct Queues<P, S> {
     nodes: Box<[Node<P>]>,
-    /// The packet behind each, or the next free place: apart, for it is changed where the packet is not wanted.
-    next: Box<[u32]>,
     free: u32,
     pub(crate) flows: Box<[Flow<S>]>,
     fattest: Fattest,
@@ -80,8 +80,13 @@ impl<P: Packet, S: Copy + Default> Queues<P, S> {
     pub(crate) fn new(flows: usize, packets: usize) -> Self {
         let flows = flows.clamp(1, NONE as usize - 1);
         let packets = packets.clamp(1, NONE as usize - 1) as u32;
-        let node = |_| Node { packet: None, came: Stamp::default(), octets: 0, memory: 0 };
-        let next = |index| if index + 1 < packets { index + 1 } else { NONE };
+        let node = |index| Node {
+            packet: None,
+            came: Stamp::default(),
+            octets: 0,
+            memory: 0,
+            next: if index + 1 < packets { index + 1 } else { NONE },
+        };
         let flow = Flow {
             head: NONE,
             tail: NONE,
@@ -94,7 +99,6 @@ impl<P: Packet, S: Copy + Default> Queues<P, S> {
         };
         Self {
             nodes: (0..packets).map(node).collect(),
-            next: (0..packets).map(next).collect(),
             free: 0,
             flows: vec![flow; flows].into(),
             fattest: Fattest::new(flows),
@@ -117,16 +121,16 @@ impl<P: Packet, S: Copy + Default> Queues<P, S> {
         let Some(node) = self.nodes.get_mut(place as usize) else { return Err(packet) };
         let line = &mut self.flows[flow as usize];
         let Some(sum) = line.octets.checked_add(packet.octets()) else { return Err(packet) };
-        self.free = std::mem::replace(&mut self.next[place as usize], NONE);
+        self.free = node.next;
         let (octets, memory) = (packet.octets(), packet.memory());
-        *node = Node { packet: Some(packet), came: now, octets, memory };
+        *node = Node { packet: Some(packet), came: now, octets, memory, next: NONE };
         let tail = std::mem::replace(&mut line.tail, place);
         line.octets = sum;
         line.packets += 1;
         if tail == NONE {
             line.head = place;
         } else {
-            self.next[tail as usize] = place;
+            self.nodes[tail as usize].next = place;
         }
         self.packets += 1;
         self.octets += u64::from(octets);
@@ -141,7 +145,7 @@ impl<P: Packet, S: Copy + Default> Queues<P, S> {
         let place = line.head;
         let node = self.nodes.get_mut(place as usize)?;
         let packet = node.packet.take()?;
-        line.head = std::mem::replace(&mut self.next[place as usize], self.free);
+        line.head = std::mem::replace(&mut node.next, self.free);
         line.packets -= 1;
         line.octets -= node.octets;
         if line.head == NONE {

@@ -53,8 +53,9 @@ impl Hash for Flow {
     }
 }
 
-pub(super) fn flow(packet: &[u8], label: FlowLabel, tunnels: u8) -> Flow {
-    let Some(headers) = Headers::read(packet) else { return Flow::default() };
+/// `None` of what is no IP packet.
+pub(super) fn flow(packet: &[u8], label: FlowLabel, tunnels: u8) -> Option<Flow> {
+    let headers = Headers::read(packet)?;
     let mut flow = Flow {
         source: headers.source,
         destination: headers.destination,
@@ -63,15 +64,15 @@ pub(super) fn flow(packet: &[u8], label: FlowLabel, tunnels: u8) -> Flow {
     };
     if headers.label != 0 && label == FlowLabel::Always {
         flow.ports = headers.label;
-        return flow;
+        return Some(flow);
     }
     let inside = match headers.protocol {
         protocol::IPIP | protocol::IPV6 if tunnels > 0 && !headers.fragment => {
             self::flow(headers.payload, label, tunnels - 1)
         }
-        _ => Flow::default(),
+        _ => None,
     };
-    if inside != Flow::default() {
+    if inside.is_some() {
         return inside;
     }
     match headers.ports() {
@@ -79,7 +80,7 @@ pub(super) fn flow(packet: &[u8], label: FlowLabel, tunnels: u8) -> Flow {
         None if label == FlowLabel::WherePortsAreHidden => flow.ports = headers.label,
         None => {}
     }
-    flow
+    Some(flow)
 }
 
 /// The headers of a packet up to its transport header.

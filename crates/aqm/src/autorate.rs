@@ -9,11 +9,11 @@
 //!   rate. So one cut does, and a further one while the queue that has built up drains.
 //! - *A probe that is overdue counts at once*; its answer would come only after the queue.
 //! - *What was sent before a cut does not ask for another.*
-//! - *Silence proves nothing.* Reflectors stop answering (they treat ICMP as they please). Overdue probes count
-//!   only while some reflector still answers, or has within two seconds (after that the rate is as it was
-//!   before), and while enough is carried to be to blame: half the least rate. (Not half of the present one: TCP sends no faster than its packets arrive, so
-//!   where the link has become slow little is carried.) Without load the rate goes back to the configured one, never to the least
-//!   (cake-autorate issue 326).
+//! - *Silence proves nothing.* Reflectors stop answering (they treat ICMP as they please). Overdue probes
+//!   count only while some reflector answers, or has within two seconds; after that the rate is as it was
+//!   before. And only while enough is carried to be to blame: half the least rate. (Not half of the present
+//!   one: TCP sends no faster than its packets arrive, so where a link has become slow little is carried.)
+//!   Without load the rate goes back to the configured one, never to the least (cake-autorate issue 326).
 //! - *One reflector is not believed alone*: three of the last six probes must be late.
 
 use crate::Rate;

@@ -1,6 +1,7 @@
 //! Fuzz targets as plain functions, so that `make test` can replay their corpus without a fuzzer. Each takes any bytes;
 //! each asserts what has to hold for all of them.
 
+mod aqm;
 mod client;
 mod connect;
 mod cores;
@@ -12,6 +13,7 @@ mod server_v4;
 mod watched;
 mod xlat;
 
+pub use aqm::{aqm, classify};
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
@@ -41,4 +43,6 @@ pub const TARGETS: &[Target] = &[
     ("http", http),
     ("xlat", xlat),
     ("watched", watched),
+    ("aqm", aqm),
+    ("classify", classify),
 ];

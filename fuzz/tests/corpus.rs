@@ -91,6 +91,16 @@ fn watched() {
 }
 
 #[test]
+fn aqm() {
+    replay("aqm");
+}
+
+#[test]
+fn classify() {
+    replay("classify");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let folder = corpus("");
     let mut found: Vec<String> = fs::read_dir(folder)

@@ -5,6 +5,7 @@ use super::health::Probing;
 use super::problems::Matter;
 use crate::config::Config;
 use sixgate_dns::Dns64;
+use sixgate_endpoint::nat64::Prefix;
 
 impl Engine {
     /// Reads the configuration again and takes it over, or says why not and goes on with the old one.
@@ -58,9 +59,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives the NAT64's prefix to DNS.
+    /// The NAT64's prefix in which names get addresses: what is written, else the ISP's. Its own DNS64 makes none for one who
+    /// validates (RFC 6147 section 5.5).
+    pub(crate) fn dns64(&self) -> Option<Prefix> {
+        self.config.dns.dns64.or_else(|| self.plat())
+    }
+
+    /// Gives that prefix to DNS.
     pub(crate) fn set_dns64(&mut self) {
-        self.forwarder.set_dns64(self.config.dns.dns64.map(Dns64::new));
+        let prefix = self.dns64();
+        // A cable that is out takes no NAT64 away, and another prefix would cost all that the cache holds.
+        if prefix.is_none() && self.uplink.as_ref().is_some_and(|uplink| !uplink.up) {
+            return;
+        }
+        self.forwarder.set_dns64(prefix.map(Dns64::new));
     }
 
     /// Gives the names that the configuration writes down to DNS.

@@ -53,6 +53,7 @@ impl Engine {
             .collect();
         // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
         let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        self.set_dns64();
         let plat = self.plat().map(|plat| Ipv6Net::new_assert(plat.address(), plat.length()));
         for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
             if lan.share != *share {

@@ -80,6 +80,8 @@ fn an_island_reaches_ipv4_without_any() {
     run(&home.gw, "ip address add 192.168.1.1/24 dev lan0");
     wait_for("the server to answer", PATIENCE, || reaches(&home.printer, "198.51.100.10")).unwrap();
     assert_eq!(problems(), "[]");
+    // What the ISP's router tells holds for names, too: its own DNS64 makes nothing for one who validates.
+    assert_eq!(up.status()["dns64"], "2001:db8:64::/96");
 
     server::http(&home.server);
     python(&home.server, 8080);

@@ -1,5 +1,7 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+#[cfg(feature = "audit")]
+mod audit;
 mod check;
 mod cli;
 mod config;
@@ -50,6 +52,10 @@ fn main() -> ExitCode {
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        #[cfg(feature = "audit")]
+        Command::Audit(arguments) => audit::command(&arguments),
+        #[cfg(feature = "audit")]
+        Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

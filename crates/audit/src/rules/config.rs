@@ -1,0 +1,87 @@
+//! Configuration files, line by line: addresses to listen on, addresses at all.
+
+use crate::finding::Collector;
+use crate::literal::{self, Purpose};
+use crate::rule;
+use crate::source::Source;
+use crate::{Confidence, words};
+
+pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
+    let lines = source.lexed.lines.len() as u32;
+    let mut comments = source.lexed.comments.iter().peekable();
+    for line in 0..lines {
+        let start = source.lexed.lines[line as usize] as usize;
+        let end = source.lexed.lines.get(line as usize + 1).map_or(source.text.len(), |end| *end as usize);
+        // Comments end a line; one that spans lines hides those too.
+        let mut code = start..end;
+        while let Some(comment) = comments.peek() {
+            if comment.end as usize <= start {
+                comments.next();
+                continue;
+            }
+            if (comment.start as usize) < end {
+                code.end = (comment.start as usize).clamp(start, end);
+            }
+            break;
+        }
+        if let Some(text) = source.text.get(code).filter(|text| text.len() < 2000) {
+            one(source, line, text, out);
+        }
+    }
+}
+
+fn one(source: &Source<'_>, line: u32, text: &str, out: &mut Collector<'_, '_>) {
+    if !text.contains('.') {
+        return;
+    }
+    let found = literal::find(text);
+    let Some(first) = found.first() else { return };
+    let key = &text[..first.start];
+    if words::is_version(key) || words::is_test_path(source.path) && first.purpose() == Purpose::Other {
+        return;
+    }
+    // The twin may stand a few lines further on, under the same key.
+    if source.six_near(line, 3) {
+        return;
+    }
+    let listens = words::each(key, |word| {
+        matches!(
+            word,
+            "listen"
+                | "listenaddress"
+                | "listenstream"
+                | "listendatagram"
+                | "bind"
+                | "bindaddress"
+                | "address"
+                | "addr"
+                | "host"
+                | "server"
+                | "interface"
+                | "interfaces"
+                | "listener"
+                | "hostip"
+                | "expose"
+                | "ports"
+                | "port"
+                | "endpoint"
+                | "http"
+                | "inet"
+                | "local"
+                | "ip"
+                | "addresses"
+        )
+    });
+    let (rule, confidence) = match first.purpose() {
+        Purpose::Example | Purpose::Mask => return,
+        Purpose::Any if text[first.end..].starts_with("/0") => (&rule::LITERAL, Confidence::Medium),
+        Purpose::Any | Purpose::Loopback if listens => (&rule::CONFIG_LISTEN, Confidence::High),
+        Purpose::Any => (&rule::BIND_ANY, Confidence::Medium),
+        Purpose::Loopback => (&rule::LOOPBACK, Confidence::Medium),
+        Purpose::Resolver => (&rule::LITERAL, Confidence::Medium),
+        Purpose::Other if first.is_versionlike() && !listens => return,
+        Purpose::Other => (&rule::LITERAL, Confidence::Medium),
+    };
+    let column = first.start as u32;
+    out.place(rule, line, column, confidence, text.trim());
+}

@@ -80,7 +80,9 @@ impl Language {
         let line = &line[..line.iter().position(|octet| *octet == b'\n').unwrap_or(line.len()).min(100)];
         let line = std::str::from_utf8(line).ok()?;
         let program = line.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
-        let program = program.into_iter().find(|word| *word != "env" && !word.starts_with('-'))?;
+        let program = program
+            .into_iter()
+            .find(|word| *word != "env" && *word != "busybox" && !word.starts_with('-'))?;
         Some(match program {
             "sh" | "bash" | "dash" | "ksh" | "zsh" | "ash" => Self::Shell,
             "node" | "nodejs" | "deno" | "bun" => Self::JavaScript,

@@ -19,8 +19,12 @@ pub(crate) struct Source<'a> {
     six: Vec<u32>,
     /// Lines on which a word stands that some rule asks for, in order.
     marked: HashMap<&'a str, Vec<u32>>,
+    /// Lines on which a string puts brackets around an address, in order.
+    brackets: Vec<u32>,
     /// Lines of test code inside this file, as ranges.
     tests: Vec<(u32, u32)>,
+    /// Its path says that IPv4 is its trade.
+    pub(crate) of_four: bool,
     /// The whole file is test code.
     pub(crate) test_file: bool,
 }
@@ -37,7 +41,9 @@ impl<'a> Source<'a> {
             partners: Vec::new(),
             six: Vec::new(),
             marked: HashMap::new(),
+            brackets: Vec::new(),
             tests: Vec::new(),
+            of_four: words::is_path_of_four(path),
             test_file: words::is_test_path(path),
             lexed,
         };
@@ -76,6 +82,12 @@ impl<'a> Source<'a> {
     }
 
     fn index(&mut self) {
+        if self.language == Language::Config {
+            // There an address stands without quotes.
+            let lines = self.text.split('\n').enumerate();
+            self.six.extend(lines.filter(|(_, line)| words::text_speaks_of_six(line)).map(|(at, _)| at as u32));
+            return;
+        }
         for token in &self.lexed.tokens {
             let text = self.text.get(token.start as usize..token.end as usize).unwrap_or("");
             let six = match token.kind {
@@ -88,6 +100,11 @@ impl<'a> Source<'a> {
                 Kind::Text | Kind::Pattern => words::text_speaks_of_six(text),
                 Kind::Number | Kind::Mark => false,
             };
+            if matches!(token.kind, Kind::Text) && words::has_bracket(text)
+                || matches!(text, "JoinHostPort" | "SplitHostPort" | "to_canonical" | "isIPv6" | "is_ipv6")
+            {
+                self.brackets.push(token.line);
+            }
             if six && self.six.last() != Some(&token.line) {
                 self.six.push(token.line);
             }
@@ -198,6 +215,11 @@ impl<'a> Source<'a> {
     /// Whether IPv6 is spoken of within so many lines.
     pub(crate) fn six_near(&self, line: u32, radius: u32) -> bool {
         near(&self.six, line, radius, radius)
+    }
+
+    /// Whether brackets are put around addresses within some lines.
+    pub(crate) fn bracketed_near(&self, line: u32) -> bool {
+        near(&self.brackets, line, 8, 5)
     }
 
     /// Whether IPv6 is spoken of anywhere.

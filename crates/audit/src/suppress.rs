@@ -16,6 +16,10 @@ pub(crate) fn apply(source: &Source<'_>, mut out: Collector<'_, '_>) -> Audited 
     for comment in &source.lexed.comments {
         let text = source.text.get(comment.start as usize..comment.end as usize).unwrap_or("");
         let Some(at) = text.find(MARK) else { continue };
+        // Where it does not begin the comment, somebody writes about it.
+        if text[..at].contains(char::is_alphanumeric) {
+            continue;
+        }
         let directive = text[at + MARK.len()..].lines().next().unwrap_or("").trim();
         let (whole, rest) = if let Some(rest) = directive.strip_prefix("allow-file ") {
             (true, rest)

@@ -165,6 +165,8 @@ pub(crate) fn is_address(identifier: &str) -> bool {
                 | "remoteaddr"
                 | "remoteaddress"
                 | "localaddr"
+                | "localhost"
+                | "remotehost"
                 | "connect"
                 | "dial"
                 | "backend"
@@ -187,7 +189,21 @@ pub(crate) fn is_ip_or_address(identifier: &str) -> bool {
 /// An identifier that names a port.
 pub(crate) fn is_port(identifier: &str) -> bool {
     each(identifier, |word| {
-        matches!(word, "port" | "portno" | "portnum" | "nport" | "lport" | "rport" | "ports" | "serv")
+        matches!(
+            word,
+            "port"
+                | "portno"
+                | "portnum"
+                | "nport"
+                | "lport"
+                | "rport"
+                | "ports"
+                | "serv"
+                | "localport"
+                | "remoteport"
+                | "destport"
+                | "dport"
+        )
     }) && !is_other(identifier)
 }
 
@@ -256,11 +272,16 @@ pub(crate) fn speaks_of_four(word: &str) -> bool {
     each(word, |word| matches!(word, "ip4" | "ipv4" | "inet4" | "v4"))
 }
 
+/// Whether a string puts brackets around an address, or looks for them.
+pub(crate) fn has_bracket(text: &str) -> bool {
+    matches!(text, "[" | "]" | "]:") || ["[%s]", "[{", "[${", "[%v]"].iter().any(|form| text.contains(form))
+}
+
 /// Whether an identifier speaks of IPv6.
 pub(crate) fn speaks_of_six(word: &str) -> bool {
     if matches!(
         word,
-        "sockaddr_storage"
+        "-6" | "sockaddr_storage"
             | "AF_UNSPEC"
             | "PF_UNSPEC"
             | "in6addr_any"
@@ -300,6 +321,16 @@ pub(crate) fn text_speaks_of_six(text: &str) -> bool {
         || text.contains("a-f:")
         || text.contains("0-9a-f:")
         || (text.len() < 60 && (text.contains('6') && speaks_of_six(text)))
+}
+
+/// Whether a path says that IPv4 is the trade of what is in it: `v4/`, `ipv4.c`, `sock_inet4.go`.
+pub(crate) fn is_path_of_four(path: &str) -> bool {
+    path.split('/').any(|part| {
+        let stem = part.split('.').next().unwrap_or("");
+        each(stem, |word| {
+            matches!(word, "v4" | "ipv4" | "ip4" | "inet4" | "dhcpv4" | "tcp4" | "udp4" | "nat44")
+        })
+    })
 }
 
 /// Whether a path names test code.

@@ -31,6 +31,10 @@ fn is_branch(source: &Source<'_>, at: usize) -> bool {
 pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let word = source.get(at);
     let line = source.line(at);
+    // The other family's twin is in a file of its own.
+    if source.of_four {
+        return;
+    }
     match word {
         "AF_INET" | "PF_INET" => {
             if defines(source, at) || converts(source, at) || handled(source, line) {
@@ -61,6 +65,14 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
             }
         }
         "Ipv4Addr" | "SocketAddrV4" if source.language == Language::Rust => rust(source, at, out),
+        "UNSPECIFIED" | "LOCALHOST" if source.language == Language::Rust => {
+            let four = at >= 3 && source.is_before(at, ":") && source.is(at - 3, "Ipv4Addr");
+            if four && !source.six_near(line, 10) {
+                let rule = if word == "LOCALHOST" { &rule::LOOPBACK } else { &rule::BIND_ANY };
+                out.token(rule, at, one_sided(source), &format!("Ipv4Addr::{word}"));
+            }
+        }
+        "from" | "new" if source.language == Language::Rust => octets(source, at, out),
         "IPV4" if source.language == Language::Rust => {
             let domain = source.is_before(at, ":") && at >= 3 && source.is(at - 3, "Domain");
             if domain && !handled(source, line) {
@@ -75,7 +87,10 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
             }
         }
         "isIPv4" | "resolve4" if source.language == Language::JavaScript => {
-            if source.is(at + 1, "(") && !handled(source, line) {
+            // `if (isIPv4(x)) ... else`: which of them is it; `!isIPv4(x)`: refused.
+            let refuses = word == "resolve4"
+                || (at.saturating_sub(3)..at).any(|at| source.is(at, "!") || source.is(at, "return"));
+            if source.is(at + 1, "(") && refuses && !handled(source, line) {
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), word);
             }
         }
@@ -121,6 +136,13 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), text);
             }
         }
+        "AF_INET" if source.language == Language::Python => {
+            let chosen = ["=", "return", "["].iter().any(|before| source.is_before(at, before));
+            let compared = at >= 2 && matches!(source.get(at - 2), "=" | "!");
+            if chosen && !compared && !handled(source, line) {
+                out.token(&rule::EXPLICIT_FAMILY, at, Confidence::Medium, text);
+            }
+        }
         "/proc/net/tcp" | "/proc/net/udp" | "/proc/net/raw" | "/proc/net/route" | "/proc/net/arp" => {
             if !source.six_near(line, 60) {
                 out.token(&rule::OLD_INTERFACES, at, one_sided(source), text);
@@ -164,6 +186,31 @@ fn sockaddr(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     if !used {
         out.token(&rule::SOCKADDR_IN, at, one_sided(source), "sockaddr_in");
     }
+}
+
+/// `SocketAddr::from(([127, 0, 0, 1], port))`, `Ipv4Addr::new(0, 0, 0, 0)`.
+fn octets(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
+    let of = at.checked_sub(3).map_or("", |at| source.get(at));
+    let first = match of {
+        "SocketAddr" => at + 4,
+        "IpAddr" if source.is(at, "from") => at + 3,
+        "Ipv4Addr" if source.is(at, "new") => at + 2,
+        "Ipv4Addr" => at + 3,
+        _ => return,
+    };
+    let number = |at: usize| source.get(at).parse::<u8>().ok();
+    let [Some(a), Some(b), Some(c), Some(d)] = [0, 2, 4, 6].map(|after| number(first + after)) else {
+        return;
+    };
+    if source.six_near(source.line(at), 10) {
+        return;
+    }
+    let rule = match [a, b, c, d] {
+        [0, 0, 0, 0] => &rule::BIND_ANY,
+        [127, ..] => &rule::LOOPBACK,
+        _ => return,
+    };
+    out.token(rule, at, one_sided(source), &format!("{a}.{b}.{c}.{d}"));
 }
 
 /// `Ipv4Addr` where no type that holds either family is in the file.

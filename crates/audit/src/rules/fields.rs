@@ -96,11 +96,14 @@ fn integer(source: &Source<'_>, at: usize, kind: &str, out: &mut Collector<'_, '
         Language::Rust if kind == "u32" && at >= 2 && source.is_before(at, ":") => source.get(at - 2),
         _ => return,
     };
+    if source.kind(at + 1) == Some(Kind::Mark) && source.language.is_c() {
+        return;
+    }
     let c = source.language.is_c();
     let network =
         ["sockaddr_in", "in_addr", "AF_INET", "inet_ntoa", "inet_ntop", "inet_pton", "netinet", "sockaddr"];
     let fits = kind == "in_addr_t" && c
-        || is_number_of_address(name, c && !network.iter().any(|word| source.has(word)));
+        || is_number_of_address(name, !c || !network.iter().any(|word| source.has(word)));
     let function = source.is(at + 2, "(") && c;
     // A type's name is no variable: `typedef uint32_t in_addr_t;`.
     if !fits || function || source.is_before(at, "typedef") || source.six_near(line, 6) || name.is_empty() {

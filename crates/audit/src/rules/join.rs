@@ -8,7 +8,7 @@ use crate::{Confidence, Language, words};
 
 pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let text = source.get(at);
-    if text.len() > 400 || bracketed_near(source, at) {
+    if text.len() > 400 || source.bracketed_near(source.line(at)) {
         return;
     }
     if text == ":" {
@@ -20,14 +20,17 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         return;
     };
     let (before, after) = (placeholder_before(text, colon), placeholder_after(text, colon + 1));
+    // user:password@
+    let user = text[colon..].contains('@');
     let named = match (before, after) {
+        _ if user => false,
         // f"{host}:{port}": the names say it.
         (Some(host), Some(port))
             if port.chars().any(char::is_alphabetic) && host.chars().any(char::is_alphabetic) =>
         {
             words::is_port(port)
         }
-        (Some(_), Some(_)) => arguments_name_a_port(source, at),
+        (Some(_), Some(_)) => arguments_name_a_port(source, at) || pair_is_an_address(source, at),
         _ => false,
     };
     if !named && !url {
@@ -90,21 +93,48 @@ fn placeholder_after(text: &str, start: usize) -> Option<&str> {
 fn arguments_name_a_port(source: &Source<'_>, at: usize) -> bool {
     let mut depth = 0_i32;
     for next in at + 1..(at + REACH).min(source.len()) {
+        if source.line(next) > source.line(at) + 6 {
+            return false;
+        }
         match (source.kind(next), source.get(next)) {
             (Some(Kind::Mark), "(") => depth += 1,
             (Some(Kind::Mark), ")") => {
                 depth -= 1;
-                // `format!("...").x(port)`, `"..." % (host, port)`, `"...".format(host, port)`.
-                if depth < -1 || (depth < 0 && source.language != Language::Python) {
+                // `"..." % (host, port)` and `"...".format(host, port)` end here.
+                let goes_on = matches!(source.get(next + 1), "," | "%" | "." | ")");
+                if depth < 0 && source.language != Language::Python
+                    || depth < -1
+                    || (depth == 0 && !goes_on && source.language == Language::Python)
+                {
                     return false;
                 }
             }
             (Some(Kind::Mark), ";" | "{") => return false,
             (Some(Kind::Word), word) if is_port_value(word) => return true,
+            (Some(Kind::Text), name) if name.len() < 20 && words::is_port(name) => return true,
             _ => {}
         }
     }
     false
+}
+
+/// `"%s:%d" % self.addr`.
+fn pair_is_an_address(source: &Source<'_>, at: usize) -> bool {
+    source.language == Language::Python
+        && source.is(at + 1, "%")
+        && !source.is(at + 2, "(")
+        && (at + 2..at + 6).take_while(|next| source.line(*next) == source.line(at)).any(|at| {
+            matches!(
+                source.get(at),
+                "addr"
+                    | "address"
+                    | "client_address"
+                    | "server_address"
+                    | "peer"
+                    | "getpeername"
+                    | "getsockname"
+            )
+        })
 }
 
 fn is_port_value(word: &str) -> bool {
@@ -114,7 +144,12 @@ fn is_port_value(word: &str) -> bool {
 /// `host + ":" + port`.
 fn concatenation(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let plus = |at: usize| source.is(at, "+") || source.is(at, "<") || source.is(at, ",");
-    let joined = source.is_before(at, "+") && source.is(at + 1, "+")
+    let listed = source.is_before(at, ",") && source.is(at + 1, ",");
+    // `url += ":" + port`.
+    let added = source.is_before(at, "=") && at >= 2 && source.is(at - 2, "+") && source.is(at + 1, "+");
+    let joined = listed
+        || added
+        || source.is_before(at, "+") && source.is(at + 1, "+")
         || source.is_before(at, "<") && source.is(at + 1, "<");
     if !joined || !plus(at + 1) {
         return;
@@ -125,7 +160,7 @@ fn concatenation(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
             && source.line(*at) <= source.line(at.saturating_sub(1)) + 1
     });
     let port =
-        after.into_iter().any(|at| source.kind(at) == Some(Kind::Word) && words::is_port(source.get(at)));
+        after.into_iter().any(|at| source.kind(at) != Some(Kind::Mark) && words::is_port(source.get(at)));
     if port {
         let url = source.on_line(at).any(|at| source.string(at).is_some_and(|text| text.ends_with("://")));
         let rule = if url { &rule::URL } else { &rule::JOIN };
@@ -154,26 +189,4 @@ fn url_prefix(source: &Source<'_>, at: usize, text: &str, out: &mut Collector<'_
     if named {
         out.token(&rule::URL, at, Confidence::Medium, text);
     }
-}
-
-/// Brackets are put around addresses near by.
-pub(crate) fn bracketed_near(source: &Source<'_>, at: usize) -> bool {
-    source.within(at, 4, 4).any(|at| {
-        let bracket = source.kind(at) == Some(Kind::Text) && {
-            let text = source.get(at);
-            text == "["
-                || text == "]"
-                || text.contains("[%s]")
-                || text.contains("[{")
-                || text.contains("[${")
-                || text == "]:"
-                || text.contains("[%v]")
-                || text.contains("[\" ")
-        };
-        bracket
-            || matches!(
-                source.get(at),
-                "JoinHostPort" | "SplitHostPort" | "to_canonical" | "isIPv6" | "is_ipv6"
-            )
-    })
 }

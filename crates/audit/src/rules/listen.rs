@@ -38,7 +38,7 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         "IPV6" if source.language == Language::Rust => {
             let domain = source.is_before(at, ":") && at >= 3 && source.is(at - 3, "Domain");
             let set = V6ONLY.iter().any(|word| source.has(word));
-            if domain && source.has("bind") && !set {
+            if domain && source.has("bind") && source.has("listen") && !set {
                 out.token(&rule::V6ONLY, at, Confidence::Medium, "Domain::IPV6, bind, no set_only_v6");
             }
         }

@@ -33,8 +33,11 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         | "inet_lnaof" => {
             let foreign = matches!(source.language, Language::Go | Language::Java | Language::JavaScript);
             if call && !foreign && !declares(source, at) && !defines(source, at) {
-                let confidence = if handled(source, line) { Confidence::Low } else { Confidence::High };
-                out.token(&rule::OLD_CONVERSION, at, confidence, word);
+                // An alternative to what does both.
+                if !source.six_near(line, 12) {
+                    let confidence = if handled(source, line) { Confidence::Low } else { Confidence::High };
+                    out.token(&rule::OLD_CONVERSION, at, confidence, word);
+                }
             }
         }
         "inet_pton" | "inet_ntop" if call && !declares(source, at) => {
@@ -226,6 +229,11 @@ fn indexed_later(source: &Source<'_>, at: usize, close: usize) -> bool {
                 return false;
             }
             indexed |= source.is(next + 1, "[") && source.is(next + 2, "0") && source.is(next + 3, "]");
+            // next(iter(x))
+            indexed |= next >= 4
+                && source.is_before(next, "(")
+                && source.is(next - 2, "iter")
+                && source.is(next - 4, "next");
         }
         next += 1;
     }

@@ -27,6 +27,7 @@ pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
                     tool(source, at, verb, out);
                     command = false;
                 }
+                super::family::text(source, at, out);
                 literals(source, at, verb, out);
                 expansion(source, at, text, out);
             }
@@ -82,7 +83,7 @@ fn tool(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, '_>)
         "netstat" => has(&["-rn", "-r", "-nr"]) && !has(&["-6", "inet6"]) && !source.has("ip"),
         "hostname" => has(&["-i"]),
         "ping" => has(&["-4"]) && !source.six_near(source.line(at), 10),
-        "ip" => has(&["-4"]) && !source.six_near(source.line(at), 30) && !has(&["-6"]),
+        "ip" => has(&["-4"]) && !source.six_at_all(),
         "curl" | "wget" | "ssh" | "nc" => {
             (has(&["-4"]) || has(&["--ipv4"])) && !source.six_near(source.line(at), 30)
         }
@@ -107,6 +108,7 @@ fn literals(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, 
         let (rule, confidence) = match found.purpose() {
             _ if prose => continue,
             Purpose::Example | Purpose::Mask => continue,
+            Purpose::Any if text[found.end..].starts_with("/0") => continue,
             Purpose::Any => (&rule::BIND_ANY, Confidence::Medium),
             Purpose::Loopback if matches!(verb, "[" | "[[" | "test" | "grep" | "case") => {
                 (&rule::LOOPBACK_COMPARE, Confidence::Medium)
@@ -145,11 +147,7 @@ fn expansion(source: &Source<'_>, at: usize, text: &str, out: &mut Collector<'_,
             inner.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or("");
         let operator = inner.get(name.len()..).unwrap_or("");
         let first = operator.starts_with("%%:*") || operator.starts_with("#*:");
-        if first
-            && words::is_address(name)
-            && !super::join::bracketed_near(source, at)
-            && !source.six_near(line, 6)
-        {
+        if first && words::is_address(name) && !source.bracketed_near(line) && !source.six_near(line, 6) {
             out.token(&rule::SPLIT, at, Confidence::High, text);
         }
     }

@@ -1,6 +1,5 @@
 //! Address and port taken apart at a colon: `colon-split`; four numbers taken apart at their dots: `uint32-address`, `ipv4-pattern`.
 
-use super::join::bracketed_near;
 use crate::finding::Collector;
 use crate::lexer::Kind;
 use crate::rule;
@@ -55,13 +54,20 @@ fn colon(
     out: &mut Collector<'_, '_>,
 ) {
     let line = source.line(at);
-    if bracketed_near(source, at) || source.six_near(line, 6) {
+    if source.bracketed_near(line) || source.six_near(line, 6) {
         return;
     }
     let direct = concerns(source, at, &arguments, words::is_address);
     let is_port = |at: usize| source.kind(at) == Some(Kind::Word) && words::is_port(source.get(at));
     // `host, port = x.split(":")`: what it becomes says what it was.
-    let becomes = source.within(at, 0, 3).any(is_port);
+    let becomes = source.within(at, 0, 5).any(is_port);
+    // `x.find(":") == x.rfind(":")`: exactly one colon, so no IPv6 address.
+    let counted = source.within(at, 1, 1).fold((false, false), |(first, last), at| {
+        (first || source.is(at, "find"), last || source.is(at, "rfind"))
+    });
+    if counted == (true, true) {
+        return;
+    }
     let other = concerns(source, at, &arguments, is_other);
     if other || !(direct || becomes) {
         return;
@@ -104,6 +110,7 @@ fn is_other(word: &str) -> bool {
                 | "volume"
                 | "digest"
                 | "tag"
+                | "data"
         )
     })
 }

@@ -1,6 +1,7 @@
 //! Fuzz targets as plain functions, so that `make test` can replay their corpus without a fuzzer. Each takes any bytes;
 //! each asserts what has to hold for all of them.
 
+mod audit;
 mod client;
 mod connect;
 mod cores;
@@ -9,6 +10,7 @@ mod packets;
 mod server_v4;
 mod xlat;
 
+pub use audit::audit;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
@@ -32,4 +34,5 @@ pub const TARGETS: &[Target] = &[
     ("endpoint", endpoint),
     ("connect", connect),
     ("xlat", xlat),
+    ("audit", audit),
 ];

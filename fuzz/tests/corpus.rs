@@ -76,6 +76,11 @@ fn xlat() {
 }
 
 #[test]
+fn audit() {
+    replay("audit");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let folder = corpus("");
     let mut found: Vec<String> = fs::read_dir(folder)

@@ -134,9 +134,23 @@ impl<'s, 'a> Collector<'s, 'a> {
     /// Reports a token.
     pub(crate) fn token(&mut self, rule: &'static Rule, at: usize, confidence: Confidence, what: &str) {
         let Some(token) = self.source.lexed.tokens.get(at) else { return };
+        if self.is_reported(rule, token.line) {
+            return;
+        }
         let line = self.source.lexed.lines.get(token.line as usize).copied().unwrap_or(0);
         let before = self.source.text.get(line as usize..token.start as usize).unwrap_or("");
         self.place(rule, token.line, before.chars().count() as u32, confidence, what);
+    }
+
+    /// One line, one finding of a rule; and no more than there is room for.
+    fn is_reported(&mut self, rule: &'static Rule, line: u32) -> bool {
+        let mut last = self.findings.iter().rev().take(RULES.len());
+        if last.any(|found| found.rule.id == rule.id && found.line == line + 1) {
+            return true;
+        }
+        let full = self.findings.len() >= MAX_FINDINGS;
+        self.dropped = self.dropped.saturating_add(u32::from(full));
+        full
     }
 
     /// Reports a place; line and column from 0.
@@ -148,13 +162,7 @@ impl<'s, 'a> Collector<'s, 'a> {
         confidence: Confidence,
         what: &str,
     ) {
-        // One line, one finding of a rule.
-        let last = self.findings.iter().rev().take(RULES.len());
-        if last.into_iter().any(|found| found.rule.id == rule.id && found.line == line + 1) {
-            return;
-        }
-        if self.findings.len() >= MAX_FINDINGS {
-            self.dropped = self.dropped.saturating_add(1);
+        if self.is_reported(rule, line) {
             return;
         }
         self.findings.push(Finding {

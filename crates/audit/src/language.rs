@@ -14,7 +14,7 @@ pub enum Language {
     Rust,
     /// Python.
     Python,
-    /// Java and Kotlin's cousins that read alike are not taken for Java: Java only.
+    /// Java.
     Java,
     /// JavaScript and TypeScript.
     JavaScript,

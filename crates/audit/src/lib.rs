@@ -73,6 +73,6 @@ pub fn audit_as(language: Language, path: &str, bytes: &[u8]) -> Result<Audited,
 
 /// Lines that no person wrote or reads.
 fn is_minified(bytes: &[u8]) -> bool {
-    let lines = bytes.iter().filter(|octet| **octet == b'\n').count() + 1;
+    let lines = bytes.split(|octet| *octet == b'\n').count();
     bytes.len() > 4096 && bytes.len() / lines > 400
 }

@@ -1,5 +1,7 @@
 //! IPv4 addresses in text, and what they are.
 
+// ipv6-audit: allow-file explicit-family because IPv4 addresses are what it looks for
+
 use std::net::Ipv4Addr;
 
 /// An IPv4 address in a text.

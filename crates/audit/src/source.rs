@@ -85,7 +85,8 @@ impl<'a> Source<'a> {
         if self.language == Language::Config {
             // There an address stands without quotes.
             let lines = self.text.split('\n').enumerate();
-            self.six.extend(lines.filter(|(_, line)| words::text_speaks_of_six(line)).map(|(at, _)| at as u32));
+            self.six
+                .extend(lines.filter(|(_, line)| words::text_speaks_of_six(line)).map(|(at, _)| at as u32));
             return;
         }
         for token in &self.lexed.tokens {

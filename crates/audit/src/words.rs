@@ -314,8 +314,13 @@ pub(crate) fn speaks_of_six(word: &str) -> bool {
 /// Whether a string speaks of IPv6: an address, a network's name, a pattern that takes hexadecimal digits and colons.
 pub(crate) fn text_speaks_of_six(text: &str) -> bool {
     let text = text.get(..text.len().min(400)).unwrap_or(text);
-    text.contains("::")
-        && !text.contains(|letter: char| letter.is_ascii_alphabetic() && !letter.is_ascii_hexdigit())
+    // `::`, `::1`, `fe80::1%eth0`, `::/0`: a piece of nothing but what addresses are made of, to its zone.
+    let is_address = |piece: &str| {
+        let address = piece.split('%').next().unwrap_or("");
+        address.contains("::")
+            && address.bytes().all(|octet| octet.is_ascii_hexdigit() || b":./".contains(&octet))
+    };
+    text.split([' ', '\t', '"', '\'', '=', ',', ';', '[', ']', '(', ')']).any(is_address)
         || text.contains("[::")
         || text.contains("a-fA-F:")
         || text.contains("a-f:")
@@ -328,7 +333,10 @@ pub(crate) fn is_path_of_four(path: &str) -> bool {
     path.split('/').any(|part| {
         let stem = part.split('.').next().unwrap_or("");
         each(stem, |word| {
-            matches!(word, "v4" | "ipv4" | "ip4" | "inet4" | "dhcpv4" | "tcp4" | "udp4" | "nat44")
+            matches!(
+                word,
+                "v4" | "ipv4" | "ip4" | "inet4" | "dhcpv4" | "tcp4" | "udp4" | "nat44" | "nat64" | "clat"
+            )
         })
     })
 }

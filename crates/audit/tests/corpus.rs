@@ -9,9 +9,13 @@
 //! - `unsure`: two people would differ (SOCKS 4, which is IPv4's; placeholders): neither counted for nor against.
 //!
 //! Every finding in such a file that is on none of these lines counts as noise too: labels are complete for their files.
-//! Files of the set `held-out` were labelled before the audit first ran over them; `tuned` are those that rules were made with.
-//! What is missing: known bugs of public projects at the commit before their fix, which need the network to fetch; and Java
-//! and C programs, of which the machine has few.
+//! The set `tuned` was labelled before the audit first ran over it, and then used to mend rules: the first run found 84 % with 36 % noise.
+//! That run also showed four real places that the search had not listed, or that had been read wrongly: their labels were corrected.
+//! The set `blind` was labelled after that, and run once: 93 % found, 16 % noise. Two rules were mended for it since (names of a library's
+//! own like `dns.ipv4.inet_aton`, functions that say in their name that they are IPv4's); no label was changed.
+//!
+//! What is missing: nearly all of it is Python; Java is not in it at all, C and Go hardly. Known bugs of public projects, at the commit
+//! before their fix, would be the better corpus; they need the network to fetch.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -54,12 +58,13 @@ fn recall_and_noise_on_source_that_we_did_not_write() {
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     for file in &corpus.file {
         // Another version of the package: the lines would be others.
-        let here = std::fs::metadata(&file.path).is_ok_and(|kind| kind.len() == file.octets);
+        let path = file.path.replacen('~', &std::env::var("HOME").unwrap_or_default(), 1);
+        let here = std::fs::metadata(&path).is_ok_and(|kind| kind.len() == file.octets);
         if !here {
             println!("not here in this version: {} of {}", file.path, file.package);
             continue;
         }
-        let bytes = std::fs::read(&file.path).expect("a file");
+        let bytes = std::fs::read(&path).expect("a file");
         let name = Path::new(&file.path).file_name().and_then(|name| name.to_str()).expect("a name");
         let audited = sixgate_audit::audit(name, &bytes).expect("a known language");
         let score = scores.entry(&file.set).or_default();

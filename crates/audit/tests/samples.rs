@@ -1,6 +1,7 @@
 //! For each rule and language a faulty sample and its mended twin: `samples/RULE/faulty.EXTENSION` and `mended.EXTENSION`. The
 //! rule finds something in the faulty one, and no rule finds anything in the mended.
 
+use sixgate_audit::checklist::ITEMS;
 use sixgate_audit::{Audited, Language, RULES, audit};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,4 +64,19 @@ fn every_rule_and_every_language_has_samples() {
         languages.extend(files.iter().filter_map(|path| Language::by_name(&path.to_string_lossy())));
     }
     assert_eq!(languages.into_iter().collect::<Vec<_>>(), Language::ALL);
+}
+
+#[test]
+fn every_rule_serves_an_item_of_the_checklist() {
+    assert!(ITEMS.is_sorted_by_key(|item| item.row));
+    for rule in RULES {
+        assert!(!rule.rows.is_empty(), "{}", rule.id);
+        for row in rule.rows {
+            assert!(ITEMS.iter().any(|item| item.row == *row), "{}: R{row} is not in the checklist", rule.id);
+        }
+        assert!(RULES.iter().filter(|other| other.id == rule.id).count() == 1, "{} twice", rule.id);
+        for text in [rule.title, rule.why, rule.mend] {
+            assert!(!text.is_empty() && !text.contains("  "), "{}: {text}", rule.id);
+        }
+    }
 }

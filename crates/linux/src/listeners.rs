@@ -115,6 +115,7 @@ fn parse(protocol: Protocol, line: &str) -> Option<Entry> {
     /// `TCP_LISTEN` of the kernel's `tcp_states.h`.
     const LISTEN: &str = "0A";
     let mut words = line.split_ascii_whitespace().skip(1);
+    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
     let (address, port) = words.next()?.split_once(':')?;
     let state = words.nth(1)?;
     if protocol == Protocol::Tcp && state != LISTEN {

@@ -78,9 +78,8 @@ fn one(source: &Source<'_>, line: u32, text: &str, out: &mut Collector<'_, '_>) 
         Purpose::Any | Purpose::Loopback if listens => (&rule::CONFIG_LISTEN, Confidence::High),
         Purpose::Any => (&rule::BIND_ANY, Confidence::Medium),
         Purpose::Loopback => (&rule::LOOPBACK, Confidence::Medium),
-        Purpose::Resolver => (&rule::LITERAL, Confidence::Medium),
         Purpose::Other if first.is_versionlike() && !listens => return,
-        Purpose::Other => (&rule::LITERAL, Confidence::Medium),
+        Purpose::Resolver | Purpose::Other => (&rule::LITERAL, Confidence::Medium),
     };
     let column = first.start as u32;
     out.place(rule, line, column, confidence, text.trim());

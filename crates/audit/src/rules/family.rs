@@ -1,9 +1,10 @@
 //! Families named one by one: `explicit-family`, `sockaddr-in`, `ipv4-option`, `old-interfaces`.
 
+// ipv6-audit: allow-file old-interfaces because it looks for these paths
 use crate::finding::Collector;
 use crate::rule;
-use crate::source::Source;
-use crate::{Confidence, Language};
+use crate::source::{REACH, Source};
+use crate::{Confidence, Language, words};
 
 /// Lines within which the other family counts as handled.
 const NEAR: u32 = 30;
@@ -37,7 +38,11 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     }
     match word {
         "AF_INET" | "PF_INET" => {
-            if defines(source, at) || converts(source, at) || handled(source, line) {
+            if defines(source, at)
+                || converts(source, at)
+                || handled(source, line)
+                || in_function_of_four(source, at)
+            {
                 return;
             }
             if is_branch(source, at) && source.six_at_all() {
@@ -66,8 +71,21 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         }
         "Ipv4Addr" | "SocketAddrV4" if source.language == Language::Rust => rust(source, at, out),
         "UNSPECIFIED" | "LOCALHOST" if source.language == Language::Rust => {
+            // A record of DNS or a placeholder is no address to listen on.
+            let used = source.on_line(at).any(|at| {
+                matches!(
+                    source.get(at),
+                    "bind"
+                        | "connect"
+                        | "listen"
+                        | "serve"
+                        | "SocketAddr"
+                        | "SocketAddrV4"
+                        | "connect_timeout"
+                )
+            });
             let four = at >= 3 && source.is_before(at, ":") && source.is(at - 3, "Ipv4Addr");
-            if four && !source.six_near(line, 10) {
+            if four && used && !handled(source, line) && !in_function_of_four(source, at) {
                 let rule = if word == "LOCALHOST" { &rule::LOOPBACK } else { &rule::BIND_ANY };
                 out.token(rule, at, one_sided(source), &format!("Ipv4Addr::{word}"));
             }
@@ -75,14 +93,18 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         "from" | "new" if source.language == Language::Rust => octets(source, at, out),
         "IPV4" if source.language == Language::Rust => {
             let domain = source.is_before(at, ":") && at >= 3 && source.is(at - 3, "Domain");
-            if domain && !handled(source, line) {
+            if domain && !handled(source, line) && !in_function_of_four(source, at) {
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "Domain::IPV4");
             }
         }
         "To4" if source.language == Language::Go => {
             // `x := ip.To4()` with nothing said of what is not IPv4; `ip.To4() == nil` asks which family it is.
             let asks = source.within(at, 0, 3).any(|at| source.is(at, "nil"));
-            if source.is_before(at, ".") && !asks && !handled(source, line) {
+            if source.is_before(at, ".")
+                && !asks
+                && !handled(source, line)
+                && !in_function_of_four(source, at)
+            {
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "To4() without the other case");
             }
         }
@@ -94,34 +116,50 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), word);
             }
         }
-        "family" if source.language == Language::JavaScript => {
-            if source.is(at + 1, ":") && source.is(at + 2, "4") && !handled(source, line) {
-                out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "family: 4");
-            }
+        "family"
+            if source.language == Language::JavaScript
+                && (source.is(at + 1, ":") && source.is(at + 2, "4"))
+                && !handled(source, line) =>
+        {
+            out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "family: 4");
         }
         "sockaddr_in" if source.language.is_c() || source.language == Language::Rust => {
             sockaddr(source, at, out);
         }
         "IP_ADD_MEMBERSHIP" | "IP_MULTICAST_IF" | "IP_MULTICAST_TTL" | "IP_MULTICAST_LOOP" | "IP_TOS"
         | "IP_TTL" | "IP_PKTINFO" | "IP_RECVDSTADDR" => {
-            if !defines(source, at) && !handled(source, line) && source.language != Language::JavaScript {
+            let elsewhere = source.language == Language::JavaScript || in_function_of_four(source, at);
+            if !defines(source, at) && !handled(source, line) && !elsewhere {
                 out.token(&rule::SOCKET_OPTION, at, one_sided(source), word);
             }
         }
         "join_multicast_v4" | "set_multicast_ttl_v4" | "set_multicast_if_v4"
             if source.language == Language::Rust =>
         {
-            if !source.is_before(at, "fn") && !handled(source, line) {
+            let declared = source.is_before(at, "fn");
+            if !declared && !handled(source, line) {
                 out.token(&rule::SOCKET_OPTION, at, one_sided(source), word);
             }
         }
         "SIOCGIFCONF" | "SIOCGIFADDR" | "SIOCGIFNETMASK" | "SIOCGIFBRDADDR" => {
-            if !defines(source, at) && !source.six_near(line, 60) {
+            let defined = defines(source, at);
+            if !defined && !source.six_near(line, 60) {
                 out.token(&rule::OLD_INTERFACES, at, one_sided(source), word);
             }
         }
         _ => {}
     }
+}
+
+/// Whether the function around a token says in its name that IPv4 is its trade: its twin is another function.
+pub(crate) fn in_function_of_four(source: &Source<'_>, at: usize) -> bool {
+    let begin =
+        (at.saturating_sub(2 * REACH)..at).rev().find(|at| matches!(source.get(*at), "fn" | "func" | "def"));
+    begin.is_some_and(|begin| {
+        (begin + 1..begin + 8)
+            .take_while(|next| !source.is(*next, "{"))
+            .any(|next| words::speaks_of_four(source.get(next)))
+    })
 }
 
 pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
@@ -144,7 +182,8 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
             }
         }
         "/proc/net/tcp" | "/proc/net/udp" | "/proc/net/raw" | "/proc/net/route" | "/proc/net/arp" => {
-            if !source.six_near(line, 60) {
+            let twin = source.six_near(line, 60);
+            if !twin {
                 out.token(&rule::OLD_INTERFACES, at, one_sided(source), text);
             }
         }

@@ -17,7 +17,8 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     let line = source.line(at);
     match word {
         "INET_ADDRSTRLEN" => {
-            if !defines(source, at) && !handled(source, line) {
+            let defined = defines(source, at);
+            if !defined && !handled(source, line) {
                 out.token(&rule::SHORT_FIELD, at, one_sided(source), word);
             }
         }
@@ -209,7 +210,7 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         let size = &lower[found + 5..];
         let column = lower[..found]
             .trim_end_matches("var")
-            .trim_end_matches("n")
+            .trim_end_matches('n')
             .split_whitespace()
             .next_back()
             .unwrap_or("");

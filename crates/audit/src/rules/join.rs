@@ -28,7 +28,7 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         (Some(host), Some(port))
             if port.chars().any(char::is_alphabetic) && host.chars().any(char::is_alphabetic) =>
         {
-            words::is_port(port)
+            words::is_port(port) && (words::is_address(host) || matches!(host, "h"))
         }
         (Some(_), Some(_)) => arguments_name_a_port(source, at) || pair_is_an_address(source, at),
         _ => false,

@@ -17,6 +17,10 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         return;
     }
     let line = source.line(at);
+    // A table of them is one finding.
+    if out.findings.last().is_some_and(|last| last.line == line + 1 && last.rule.id == rule::LITERAL.id) {
+        return;
+    }
     if source.is_test(line) && text.len() > 64 {
         return;
     }

@@ -12,27 +12,27 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     let call = source.is(at + 1, "(");
     match word {
         "gethostbyname" | "gethostbyname_r" | "gethostbyname_ex" | "gethostbyaddr" | "gethostbyaddr_r" => {
-            if (call || source.language.is_c()) && !declares(source, at) && !defines(source, at) {
-                // gethostbyaddr does IPv6 where it is told so.
-                let told = word.starts_with("gethostbyaddr") && handled(source, line);
-                let own = matches!(source.language, Language::C | Language::Cpp | Language::Python);
-                if !told && call && own && !is_own_name(source, at) {
-                    out.token(&rule::OLD_RESOLVER, at, Confidence::High, word);
-                }
+            // gethostbyaddr does IPv6 where it is told so.
+            let told = word.starts_with("gethostbyaddr") && handled(source, line);
+            let known = matches!(source.language, Language::C | Language::Cpp | Language::Python);
+            let called = call && known && !declares(source, at) && !defines(source, at);
+            if called && !told && !is_own_name(source, at) {
+                out.token(&rule::OLD_RESOLVER, at, Confidence::High, word);
             }
         }
         "gethostbyname2" if call && !declares(source, at) && !handled(source, line) => {
             out.token(&rule::OLD_RESOLVER, at, Confidence::High, word);
         }
         "ResolveIPAddr" if source.language == Language::Go => {
-            if source.string(at + 2) == Some("ip4") && !handled(source, line) {
+            let four = source.string(at + 2) == Some("ip4");
+            if four && !handled(source, line) {
                 out.token(&rule::OLD_RESOLVER, at, Confidence::High, "ResolveIPAddr(\"ip4\", ...)");
             }
         }
         "inet_addr" | "inet_aton" | "inet_ntoa" | "inet_network" | "inet_makeaddr" | "inet_netof"
         | "inet_lnaof" => {
             let foreign = matches!(source.language, Language::Go | Language::Java | Language::JavaScript);
-            if call && !foreign && !declares(source, at) && !defines(source, at) {
+            if call && !foreign && !declares(source, at) && !defines(source, at) && !is_own_name(source, at) {
                 // An alternative to what does both.
                 if !source.six_near(line, 12) {
                     let confidence = if handled(source, line) { Confidence::Low } else { Confidence::High };

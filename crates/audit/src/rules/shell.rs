@@ -119,13 +119,12 @@ fn literals(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, 
             {
                 (&rule::ONLINE, Confidence::High)
             }
-            Purpose::Resolver => (&rule::LITERAL, Confidence::Medium),
             Purpose::Other
                 if found.is_versionlike() || words::is_version(text) || named_version(source, at) =>
             {
                 continue;
             }
-            Purpose::Other => (&rule::LITERAL, Confidence::Medium),
+            Purpose::Resolver | Purpose::Other => (&rule::LITERAL, Confidence::Medium),
         };
         // 0.0.0.0/0 beside ::/0, and whatever has its twin close by.
         if !source.six_near(line, 4) {

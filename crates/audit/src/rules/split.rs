@@ -74,8 +74,7 @@ fn colon(
     }
     let confidence = match (direct, becomes, last) {
         (true, true, false) => Confidence::High,
-        (true, true, true) | (false, true, false) => Confidence::Medium,
-        (true, false, false) => Confidence::Medium,
+        (true, true, true) | (false, true, false) | (true, false, false) => Confidence::Medium,
         _ => Confidence::Low,
     };
     out.token(&rule::SPLIT, at, confidence, &format!("{}(... \":\")", source.get(at)));

@@ -77,7 +77,7 @@ fn one_screen(audit: &Audit, colour: bool) -> String {
     for group in groups.iter().take(most) {
         let first = group[0];
         let more = if group.len() > 1 { format!(" +{}", group.len() - 1) } else { String::new() };
-        let place = format!("{}:{}{more}", printable(&first.path), first.finding.line);
+        let place = format!("{}:{}{more}", printable(&first.shown), first.finding.line);
         let line = format!("{:<18} {place:<38} {}", first.finding.rule.id, first.finding.what);
         let severity = first.finding.rule.severity;
         let _ = writeln!(out, "{} {}", painted(severity, colour), cut(&line, WIDTH - 8));
@@ -118,7 +118,7 @@ fn every_place(audit: &Audit, colour: bool) -> String {
             let _ = writeln!(
                 out,
                 "  {}:{}:{} ({}) {}",
-                printable(&place.path),
+                printable(&place.shown),
                 found.line,
                 found.column,
                 found.confidence.name(),
@@ -165,7 +165,7 @@ pub(super) fn json(audit: &Audit) -> String {
             let found = &place.finding;
             serde_json::json!({
                 "rule": found.rule.id, "severity": found.rule.severity.name(), "confidence": found.confidence.name(),
-                "path": place.path, "line": found.line, "column": found.column, "language": place.language.name(),
+                "path": place.shown, "line": found.line, "column": found.column, "language": place.language.name(),
                 "what": found.what, "text": found.text, "test": found.test,
                 "rows": found.rule.rows.iter().map(|row| format!("R{row}")).collect::<Vec<_>>(),
                 "title": found.rule.title, "why": found.rule.why, "mend": found.rule.mend(place.language),

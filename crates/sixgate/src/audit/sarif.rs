@@ -20,7 +20,7 @@ pub(super) fn sarif(audit: &Audit) -> String {
                 "rank": f64::from(found.rank()) / 81.0 * 100.0,
                 "message": { "text": format!("{}: {}. {}", found.rule.title, found.what, found.rule.mend(place.language)) },
                 "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": uri(&place.path), "uriBaseId": "SRCROOT" },
+                    "artifactLocation": location(&place.shown),
                     "region": { "startLine": found.line, "startColumn": found.column, "snippet": { "text": found.text } },
                 } }],
                 // The line's text, not its number: it may move.
@@ -64,7 +64,16 @@ fn descriptor(rule: &Rule) -> Value {
     })
 }
 
-/// A relative path as a URI reference (RFC 3986 section 4.2).
+/// Where a file is: relative to the folder that the command was called in, as code hosts want it, or absolute.
+fn location(path: &str) -> Value {
+    if path.starts_with('/') {
+        json!({ "uri": format!("file://{}", uri(path)) })
+    } else {
+        json!({ "uri": uri(path), "uriBaseId": "SRCROOT" })
+    }
+}
+
+/// A path as a URI reference (RFC 3986 section 4.2).
 fn uri(path: &str) -> String {
     let mut out = String::new();
     for octet in path.bytes() {

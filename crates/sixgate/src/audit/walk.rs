@@ -20,8 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// One finding and the file that it is in.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// Relative to what was audited, with `/`.
+    /// Relative to what was audited, with `/`: the same wherever it is called from.
     pub(super) path: String,
+    /// As an editor finds it from where the command was called.
+    pub(super) shown: String,
     pub(super) language: Language,
     pub(super) finding: Finding,
 }
@@ -89,7 +91,8 @@ pub(super) fn audit(root: &Path, vendored: bool) -> Result<Audit, String> {
     } else {
         return Err(format!("cannot audit {}: neither a folder nor a file", root.display()));
     }
-    read(&files, begin, &mut audit);
+    let root = if kind.is_file() { root.parent().unwrap_or(Path::new("")) } else { root };
+    read(&files, root, begin, &mut audit);
     audit.took = begin.elapsed();
     Ok(audit)
 }
@@ -152,7 +155,13 @@ fn one(path: &Path, name: &str) -> Outcome {
     read().unwrap_or_else(Outcome::Failed)
 }
 
-fn read(files: &[(PathBuf, String)], begin: Instant, audit: &mut Audit) {
+/// A file's path as the user would type it.
+fn shown(root: &Path, name: &str) -> String {
+    let root = root.strip_prefix(".").unwrap_or(root);
+    root.join(name).to_string_lossy().into_owned()
+}
+
+fn read(files: &[(PathBuf, String)], root: &Path, begin: Instant, audit: &mut Audit) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     let next = AtomicUsize::new(0);
     let (sender, results) = mpsc::sync_channel(1024);
@@ -179,7 +188,12 @@ fn read(files: &[(PathBuf, String)], begin: Instant, audit: &mut Audit) {
                     audit.dropped += audited.dropped as usize;
                     let language = audited.language;
                     let places = audited.findings.into_iter();
-                    audit.found.extend(places.map(|finding| Place { path: name.clone(), language, finding }));
+                    audit.found.extend(places.map(|finding| Place {
+                        path: name.clone(),
+                        shown: shown(root, name),
+                        language,
+                        finding,
+                    }));
                 }
                 Outcome::Skipped(reason) => audit.skip(name.clone(), reason.name(), None),
                 Outcome::Failed(error) => audit.skip(name.clone(), "unreadable", Some(error.to_string())),

@@ -2,7 +2,8 @@
 
 use sixgate_audit::{Language, MAX_FINDINGS, MAX_TEXT, audit_as};
 
-/// Nothing panics; findings are within the file, in order, of bounded size and number, and may be printed on a terminal.
+/// Nothing panics; findings are within the file, in order, of bounded size and number, and may be printed on
+/// a terminal.
 pub fn audit(bytes: &[u8]) {
     let lines = bytes.split(|octet| *octet == b'\n').count();
     for language in Language::ALL {

@@ -47,7 +47,8 @@ items! {
     6 "does more over IPv6 than listen" "grade: listens only"
     9 "stays ready: a baseline fails the build that loses it" "regression gate"
     13 "usable where IPv6 resolves and then goes nowhere" "outcome in the world with flaky IPv6"
-    14 "works where IPv6 is forbidden; IPv4 only is a choice, not a default" "outcome in the world without IPv6"
+    14 "works where IPv6 is forbidden; IPv4 only is a choice, not a default" "outcome in the world without \
+     IPv6"
     15 "compiles and runs where AF_INET6 does not exist" "socket(AF_INET6) refused"
     16 "makes no socket that it does not use" "sockets made and never used"
     17 "lives with a family whose sockets can't be made" "socket(AF_INET6) refused"
@@ -57,7 +58,8 @@ items! {
     21 "does not carry two families side by side" ""
     22 "has one type for addresses, large enough for both" ""
     23 "gives the length of the socket address that belongs to its family" "wrong length of a socket address"
-    24 "leaves nothing in sin6_flowinfo and sin6_scope_id that it did not put there" "flow information not zero"
+    24 "leaves nothing in sin6_flowinfo and sin6_scope_id that it did not put there" "flow information not \
+     zero"
     26 "takes fe80::1%eth0 wherever it takes an address" "connects to link-local addresses"
     27 "keeps zones out of URLs" ""
     29 "does not guess where an address ends and a port begins" ""
@@ -80,7 +82,8 @@ items! {
     54 "assumes IPv4 nowhere in its source" "IPv4 literals"
     55 "starts where IPv4 was taken away" "outcome in the world without IPv4"
     56 "starts where IPv6 was taken away" "outcome in the worlds without IPv6"
-    61 "says how it listens, and leaves nothing to the system's default" "listening as the system's default has it"
+    61 "says how it listens, and leaves nothing to the system's default" "listening as the system's default \
+     has it"
     63 "does not resolve by what returns one family" "lookups for A alone; one of eight addresses alive"
     70 "one family does not hide that the other is broken" "fallbacks that hid a fault"
     76 "reaches servers that have IPv4 only from an IPv6-only host" "outcome in the world with NAT64"

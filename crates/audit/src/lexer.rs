@@ -1,5 +1,5 @@
-//! One lexer for all languages: words, numbers, strings, marks; comments apart. It need not be exact about what a
-//! compiler would refuse; it is total, and each octet is looked at a bounded number of times.
+//! One lexer for all languages: words, numbers, strings, marks; comments apart. It need not be exact about
+//! what a compiler would refuse; it is total, and each octet is looked at a bounded number of times.
 
 use crate::Language;
 
@@ -217,8 +217,8 @@ impl Lexer<'_> {
         self.peek(1) != b'\\' && wordy(self.peek(1)) && self.peek(1) < 0x80 && self.peek(2) != b'\''
     }
 
-    /// A string whose opening is `opening` octets long and that `close` ends, or the end of the line where it may not span
-    /// lines.
+    /// A string whose opening is `opening` octets long and that `close` ends, or the end of the line where it
+    /// may not span lines.
     fn string(&mut self, opening: usize, close: &[u8], escapes: bool, lines: bool) {
         let (start, line) = (self.at + opening, self.line());
         let mut at = start;

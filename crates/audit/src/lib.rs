@@ -1,14 +1,16 @@
 //! Finds the places in a program's source that assume IPv4, without building it.
 //!
-//! The core is [`audit`]: a path and octets in, findings out; no I/O. [`rules`] are what it looks for, each with a severity,
-//! the rows of the [checklist] that it serves, why it matters, and how to mend it in each language.
+//! The core is [`audit`]: a path and octets in, findings out; no I/O. [`RULES`] is what it looks for, each
+//! with a severity, the rows of the [checklist] that it serves, why it matters, and how to mend it in each
+//! language.
 //!
 //! # How it reads, and why not with a grammar
-//! One small lexer knows, for each language, what is comment, string and code; rules look at a few tokens around a name.
-//! A grammar would know more (types, scopes), and cost more: a parser for each of ten languages, and whatever such a parser does
-//! not understand, which in C starts with the first macro. Nearly every assumption shows in a name or a string (`gethostbyname`,
-//! `sockaddr_in`, `"%s:%d"`) and what stands near it. What a lexer can't see: through which variable a value came, and whether
-//! the code that handles the other family is elsewhere. So each finding has a [`Confidence`].
+//! One small lexer knows, for each language, what is comment, string and code; rules look at a few tokens
+//! around a name. A grammar would know more (types, scopes), and cost more: a parser for each of ten
+//! languages, and whatever such a parser does not understand, which in C starts with the first macro. Nearly
+//! every assumption shows in a name or a string (`gethostbyname`, `sockaddr_in`, `"%s:%d"`) and what stands
+//! near it. What a lexer can't see: through which variable a value came, and whether the code that handles
+//! the other family is elsewhere. So each finding has a [`Confidence`].
 //!
 //! "Near" is measured in lines: where IPv6 is handled within some lines of a place, it is not reported.
 //!
@@ -39,8 +41,8 @@ pub const MAX_FILE: usize = 2 << 20;
 /// Most findings in one file; more are counted only.
 pub const MAX_FINDINGS: usize = 1000;
 
-/// Audits one file. `path` is relative to what is audited, with `/` between its parts: whether a file is test code is read from
-/// it, and its language.
+/// Audits one file. `path` is relative to what is audited, with `/` between its parts: whether a file is test
+/// code is read from it, and its language.
 ///
 /// # Errors
 /// Why the file was not read: [`Skipped`].

@@ -55,15 +55,18 @@ macro_rules! rules {
 rules! {
     EXPLICIT_FAMILY "explicit-family" Error [15, 17, 21, 54]
         "IPv4 named, and nothing near it that does IPv6"
-        "The program works over IPv4 alone: on an IPv6-only network it has no connection, however well the rest is written."
+        "The program works over IPv4 alone: on an IPv6-only network it has no connection, however well the \
+         rest is written."
         "take the family from the address that the resolver gives, and name none"
         [
             C "getaddrinfo with ai_family = AF_UNSPEC, then socket(ai->ai_family, ...) for each result"
             Go "\"tcp\", \"udp\", \"ip\" instead of \"tcp4\", \"udp4\", \"ip4\"; netip.Addr instead of To4()"
             Rust "IpAddr and SocketAddr instead of Ipv4Addr and SocketAddrV4; or sixgate_endpoint::Endpoint"
-            Python "socket.create_connection, socket.create_server(..., family=AF_INET6, dualstack_ipv6=True), ipaddress.ip_address"
+            Python "socket.create_connection, socket.create_server(..., family=AF_INET6, \
+             dualstack_ipv6=True), ipaddress.ip_address"
             Java "InetAddress instead of Inet4Address"
-            JavaScript "leave out `family: 4`; net.isIP instead of net.isIPv4; resolve6 beside resolve4; udp6 beside udp4"
+            JavaScript "leave out `family: 4`; net.isIP instead of net.isIPv4; resolve6 beside resolve4; \
+             udp6 beside udp4"
         ]
     SOCKADDR_IN "sockaddr-in" Error [22, 23]
         "sockaddr_in alone: it has no room for an IPv6 address"
@@ -72,7 +75,8 @@ rules! {
         [ Rust "SocketAddr, or socket2::SockAddr for the system call" ]
     OLD_RESOLVER "old-resolver" Error [36, 63]
         "a resolver of old: it knows IPv4 only, or one family at a time"
-        "gethostbyname returns IPv4 addresses alone: a name that has IPv6 addresses only does not exist for it."
+        "gethostbyname returns IPv4 addresses alone: a name that has IPv6 addresses only does not exist for \
+         it."
         "resolve with getaddrinfo, or what the language has over it, and try each result"
         [
             C "getaddrinfo and getnameinfo"
@@ -82,16 +86,19 @@ rules! {
         ]
     OLD_CONVERSION "old-conversion" Error [26, 36]
         "converts IPv4 addresses only"
-        "inet_addr, inet_aton and inet_ntoa know no IPv6; nor do inet_pton and inet_ntop know zones (fe80::1%eth0)."
+        "inet_addr, inet_aton and inet_ntoa know no IPv6; nor do inet_pton and inet_ntop know zones \
+         (fe80::1%eth0)."
         "one conversion for both families, zones included"
         [
             C "getaddrinfo with AI_NUMERICHOST to read, getnameinfo with NI_NUMERICHOST to print"
-            Python "ipaddress.ip_address to read, str() to print; socket.inet_pton with the address's own family for octets"
+            Python "ipaddress.ip_address to read, str() to print; socket.inet_pton with the address's own \
+             family for octets"
             Rust "str::parse::<IpAddr>, or sixgate_endpoint::Endpoint, which knows zones"
         ]
     OLD_INTERFACES "old-interfaces" Warning [21, 54]
         "asks the system for IPv4 only"
-        "SIOCGIFCONF and its kin, and the files without a 6 in /proc/net, show IPv4 alone: IPv6 addresses and peers stay unseen."
+        "SIOCGIFCONF and its kin, and the files without a 6 in /proc/net, show IPv4 alone: IPv6 addresses \
+         and peers stay unseen."
         "ask for both families"
         [
             C "getifaddrs; NETLINK_ROUTE for routes and neighbours"
@@ -100,7 +107,8 @@ rules! {
         ]
     SOCKET_OPTION "ipv4-option" Warning [21, 49]
         "an IPv4 socket option without its IPv6 twin"
-        "Options of IPPROTO_IP do nothing for traffic over IPv6: multicast is not joined, the traffic class is not set."
+        "Options of IPPROTO_IP do nothing for traffic over IPv6: multicast is not joined, the traffic class \
+         is not set."
         "set the twin on IPv6 sockets: IPV6_JOIN_GROUP, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_RECVPKTINFO"
         [
             Java "NetworkInterface and joinGroup(SocketAddress, NetworkInterface), which serve both"
@@ -109,9 +117,11 @@ rules! {
     BIND_ANY "bind-ipv4-any" Error [18, 61]
         "listens on the IPv4 any address only"
         "Nobody reaches the program over IPv6, and nothing says so."
-        "listen on both 0.0.0.0 and [::], two sockets with IPV6_V6ONLY set, or leave the address to the configuration"
+        "listen on both 0.0.0.0 and [::], two sockets with IPV6_V6ONLY set, or leave the address to the \
+         configuration"
         [
-            C "getaddrinfo(NULL, port, AI_PASSIVE): a socket for each result, with IPV6_V6ONLY set on the IPv6 one"
+            C "getaddrinfo(NULL, port, AI_PASSIVE): a socket for each result, with IPV6_V6ONLY set on the \
+             IPv6 one"
             Go "net.Listen(\"tcp\", \":8080\"): without an address it listens on both"
             Rust "sixgate_endpoint::listen with Policy::Both"
             Python "socket.create_server((\"\", port), family=socket.AF_INET6, dualstack_ipv6=True)"
@@ -122,7 +132,8 @@ rules! {
         ]
     LOOPBACK "loopback-literal" Warning [54, 55]
         "127.0.0.1 to listen or connect"
-        "On a host without IPv4 there may be no 127.0.0.1: what listens on it does not start, and what connects to it never \
+        "On a host without IPv4 there may be no 127.0.0.1: what listens on it does not start, and what \
+         connects to it never \
          meets a server on ::1."
         "the name localhost, and each address that it has"
         [
@@ -132,7 +143,8 @@ rules! {
         ]
     LOOPBACK_COMPARE "loopback-compare" Warning [45, 47]
         "asks \"is it this machine?\" by comparing with 127.0.0.1"
-        "A local peer over IPv6 is ::1, over a socket for both families ::ffff:127.0.0.1: the comparison misses both."
+        "A local peer over IPv6 is ::1, over a socket for both families ::ffff:127.0.0.1: the comparison \
+         misses both."
         "ask the address whether it is a loopback address, after unmapping it"
         [
             C "IN6_IS_ADDR_LOOPBACK, and IN6_IS_ADDR_V4MAPPED first"
@@ -167,7 +179,8 @@ rules! {
         ]
     SHORT_FIELD "short-field" Error [22, 31]
         "too short for an IPv6 address"
-        "Text of IPv6 needs 45 characters, and a zone after it; what was made for 15 cuts it off, or overflows."
+        "Text of IPv6 needs 45 characters, and a zone after it; what was made for 15 cuts it off, or \
+         overflows."
         "room for 45 characters and a zone: 64 octets serve"
         [
             C "char text[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE], or NI_MAXHOST with getnameinfo"
@@ -196,7 +209,8 @@ rules! {
             Python "urllib.parse.urlsplit(\"//\" + text): .hostname and .port"
             Java "new URI(\"x://\" + text): getHost and getPort; or Guava's HostAndPort"
             JavaScript "new URL(\"x://\" + text): .hostname and .port"
-            Shell "${x%:*} and ${x##*:}, then strip the brackets; a text without a port needs a case of its own"
+            Shell "${x%:*} and ${x##*:}, then strip the brackets; a text without a port needs a case of its \
+             own"
         ]
     JOIN "colon-join" Warning [30, 33]
         "address and port joined by a colon, without brackets"
@@ -221,19 +235,22 @@ rules! {
         ]
     EAI "eai-as-errno" Error [37]
         "an error of the resolver read as errno"
-        "getaddrinfo returns codes of its own: errno says something else (\"Success\"), and on Linux its codes are negative, \
+        "getaddrinfo returns codes of its own: errno says something else (\"Success\"), and on Linux its \
+         codes are negative, \
          elsewhere positive."
         "compare with 0, print with gai_strerror; errno only where the code is EAI_SYSTEM"
         [ Rust "sixgate_endpoint::resolve, whose errors say each in words" ]
     HINTS "hints-misuse" Warning [19, 61]
         "hints for getaddrinfo that contradict each other"
-        "AI_ADDRCONFIG with AI_PASSIVE opens no listener of a family that has no address yet: a daemon that starts before the \
+        "AI_ADDRCONFIG with AI_PASSIVE opens no listener of a family that has no address yet: a daemon that \
+         starts before the \
          network stays deaf. AI_V4MAPPED does nothing unless the family is AF_INET6."
         "AI_PASSIVE alone to listen, AI_ADDRCONFIG alone to connect"
         []
     FIRST_RESULT "first-result" Warning [39, 63]
         "only the first address of a name is tried"
-        "Where that one is dead, or of the family that this network has not, the connection fails although another address works."
+        "Where that one is dead, or of the family that this network has not, the connection fails although \
+         another address works."
         "try each in turn, or race them (RFC 8305)"
         [
             C "a loop over ai_next, until one connects"
@@ -245,20 +262,24 @@ rules! {
         ]
     SIN6_UNSET "sin6-unset" Error [24]
         "sockaddr_in6 used without all its fields set"
-        "sin6_flowinfo and sin6_scope_id hold what was on the stack: it works or fails by how the program was started."
+        "sin6_flowinfo and sin6_scope_id hold what was on the stack: it works or fails by how the program \
+         was started."
         "struct sockaddr_in6 address = {0}; or fill it by getaddrinfo"
         []
     V6ONLY "v6only-unset" Warning [18, 19, 20, 61]
         "listens over IPv6 and leaves IPV6_V6ONLY to the system"
-        "By default Linux hands it IPv4 peers as ::ffff:192.0.2.1 and collides with a listener on 0.0.0.0; the BSDs do neither."
+        "By default Linux hands it IPv4 peers as ::ffff:192.0.2.1 and collides with a listener on 0.0.0.0; \
+         the BSDs do neither."
         "set IPV6_V6ONLY before bind, to 1 as a rule, and open a socket for each family"
         [
-            Python "setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1), or socket.create_server(..., dualstack_ipv6=...)"
+            Python "setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1), or socket.create_server(..., \
+             dualstack_ipv6=...)"
             Rust "sixgate_endpoint::listen, or socket2's set_only_v6: std never sets it"
         ]
     ACL "acl-text" Error [45, 46, 47]
         "an access rule by comparing text"
-        "\"10.\" matches no mapped peer (::ffff:10.0.0.1) and no IPv6 peer at all, but does match the name 10.example.com: what was \
+        "\"10.\" matches no mapped peer (::ffff:10.0.0.1) and no IPv6 peer at all, but does match the name \
+         10.example.com: what was \
          to be kept out comes in, or nobody does."
         "parse the peer, unmap it, and ask whether a network contains it"
         [
@@ -276,8 +297,10 @@ rules! {
         [ Rust "sixgate_endpoint::talkers" ]
     TOOL "ipv4-tool" Warning [49, 54]
         "a command that does IPv4 only"
-        "iptables filters nothing over IPv6; ifconfig, route, arp and netstat of old don't show it, or not all."
-        "iptables: nft with `inet` tables, or ip6tables as well; ifconfig, route, arp: `ip`; `ping` without -4"
+        "iptables filters nothing over IPv6; ifconfig, route, arp and netstat of old don't show it, or not \
+         all."
+        "iptables: nft with `inet` tables, or ip6tables as well; ifconfig, route, arp: `ip`; `ping` without \
+         -4"
         []
     CONFIG_LISTEN "config-listen" Warning [14, 48, 61]
         "configured for IPv4 only"

@@ -1,5 +1,5 @@
-//! Comments that allow a finding: `ipv6-audit: allow RULE[, RULE] because REASON`, for their own line, or where they stand alone,
-//! for the next line of code; `allow-file` for the whole file.
+//! Comments that allow a finding: `ipv6-audit: allow RULE[, RULE] because REASON`, for their own line, or
+//! where they stand alone, for the next line of code; `allow-file` for the whole file.
 
 use crate::finding::Collector;
 use crate::lexer::Comment;
@@ -9,7 +9,8 @@ use crate::{Audited, Confidence};
 
 const MARK: &str = "ipv6-audit:";
 
-/// Takes away what comments allow, reports those that give no reason, and puts the rest in the order of lines.
+/// Takes away what comments allow, reports those that give no reason, and puts the rest in the order of
+/// lines.
 pub(crate) fn apply(source: &Source<'_>, mut out: Collector<'_, '_>) -> Audited {
     let mut of_lines: Vec<(u32, &'static Rule)> = Vec::new();
     let mut of_file: Vec<&'static Rule> = Vec::new();

@@ -311,7 +311,8 @@ pub(crate) fn speaks_of_six(word: &str) -> bool {
     })
 }
 
-/// Whether a string speaks of IPv6: an address, a network's name, a pattern that takes hexadecimal digits and colons.
+/// Whether a string speaks of IPv6: an address, a network's name, a pattern that takes hexadecimal digits and
+/// colons.
 pub(crate) fn text_speaks_of_six(text: &str) -> bool {
     let text = text.get(..text.len().min(400)).unwrap_or(text);
     // `::`, `::1`, `fe80::1%eth0`, `::/0`: a piece of nothing but what addresses are made of, to its zone.

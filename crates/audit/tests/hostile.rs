@@ -38,7 +38,8 @@ const PIECES: [&str; 30] = [
 ];
 const MEGABYTE: usize = 1 << 20;
 
-/// One line of half the size, behind as many empty ones, so that it is not taken for minified; or lines of some length.
+/// One line of half the size, behind as many empty ones, so that it is not taken for minified; or lines of
+/// some length.
 fn hostile(piece: &str, size: usize, one_line: bool) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size + 8);
     if one_line {
@@ -81,7 +82,8 @@ fn a_hostile_megabyte_takes_linear_time() {
     }
     slow.sort_by_key(|(took, ..)| std::cmp::Reverse(*took));
     for (_, language, piece, one_line) in slow.into_iter().take(8) {
-        // Eight times as much takes about eight times as long; another process may come between, so it is asked thrice.
+        // Eight times as much takes about eight times as long; another process may come between, so it is
+        // asked thrice.
         let mut times = Vec::new();
         let linear = (0..3).any(|_| {
             let small = time(language, &hostile(piece, MEGABYTE / 8, one_line));
@@ -136,7 +138,9 @@ fn comments_docstrings_and_test_code_are_told_apart() {
         ),
         []
     );
-    let rust = "fn a() { c(\"127.0.0.1:1\"); }\n#[cfg(test)]\nmod tests { fn b() { c(\"127.0.0.1:1\"); } }\n#[test]\nfn d() { c(\"127.0.0.1:1\"); }\n";
+    let rust = "fn a() { c(\"127.0.0.1:1\"); }\n\
+                #[cfg(test)]\nmod tests { fn b() { c(\"127.0.0.1:1\"); } }\n\
+                #[test]\nfn d() { c(\"127.0.0.1:1\"); }\n";
     let tests: Vec<_> = found("a.rs", rust).iter().map(|found| (found.line, found.test)).collect();
     assert_eq!(tests, [(1, false), (3, true), (5, true)]);
     assert!(found("a_test.go", "package p\nvar c = dial(\"127.0.0.1:1\")\n").iter().all(|found| found.test));

@@ -1,5 +1,5 @@
-//! For each rule and language a faulty sample and its mended twin: `samples/RULE/faulty.EXTENSION` and `mended.EXTENSION`. The
-//! rule finds something in the faulty one, and no rule finds anything in the mended.
+//! For each rule and language a faulty sample and its mended twin: `samples/RULE/faulty.EXTENSION` and
+//! `mended.EXTENSION`. The rule finds something in the faulty one, and no rule finds anything in the mended.
 
 use sixgate_audit::checklist::ITEMS;
 use sixgate_audit::{Audited, Language, RULES, audit};

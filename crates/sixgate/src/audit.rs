@@ -13,16 +13,17 @@ use sixgate_audit::{Language, RULES, Rule, Severity};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+/// Read a program's source for the places that assume IPv4, without building it.
 #[derive(Debug, Args)]
 #[command(
     long_about = "\
 Read a program's source for the places that assume IPv4, without building it: C, C++, Go, Rust, Python, Java,
 JavaScript and TypeScript, shell, SQL, configuration files.
 
-What is found is ranked by how bad it is and how sure the rule is, one line for each rule and file, on one screen.
---all prints every place, with why it matters and how to mend it. Test code is read and counted, and shown with --tests.
-Not entered: .git, .hg, .svn, target, node_modules, vendor, third_party, __pycache__, .venv (--vendored enters them).
-Symbolic links are not followed. What was not read is counted, and named with --json.
+What is found is ranked by how bad it is and how sure the rule is: one line for each rule and file, on one
+screen. --all prints every place, with why it matters and how to mend it. Test code is read and counted, and
+shown with --tests. Symbolic links are not followed. Not entered, unless with --vendored: .git, .hg,
+.svn, target, node_modules, vendor, third_party, __pycache__, .venv. What was not read is counted, and named with --json.
 
 A comment allows what is meant, with a reason:
 
@@ -33,13 +34,14 @@ on its own line or on the line before; `allow-file` allows a rule in the whole f
 Examples:
   sixgate audit                               the source in this folder
   sixgate audit src --all                     every place
-  sixgate audit --explain colon-split         why a rule exists, and how to mend what it finds, in each language
+  sixgate audit --explain colon-split         why a rule exists, and how to mend it in each language
   sixgate audit --rules                       every rule
   sixgate audit --write-baseline known.json   remember what is there today ...
   sixgate audit --baseline known.json         ... and fail only on what is new
   sixgate audit --sarif audit.sarif           for a code host's review page
 
-Exit codes: 0 nothing at or above --fail-on; 1 something is, or the report can't be written; 2 the command line is wrong."
+Exit codes: 0 nothing at or above --fail-on; 1 something is, or the report can't be written;
+2 the command line is wrong."
 )]
 pub(crate) struct Arguments {
     /// A folder, or one file.
@@ -55,7 +57,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     vendored: bool,
     /// Only this rule; may be given again.
-    #[arg(long = "rule", value_name = "RULE", value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.id)), hide_possible_values = true)]
+    #[arg(long = "rule", value_name = "RULE", value_parser = identifiers(), hide_possible_values = true)]
     only: Vec<String>,
     /// From which severity on findings fail the command.
     #[arg(long, value_name = "SEVERITY", value_enum, default_value_t = FailOn::Error)]
@@ -73,11 +75,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
     /// Say why a rule exists and how to mend what it finds.
-    #[arg(long, value_name = "RULE", exclusive = true, value_parser = PossibleValuesParser::new(RULES.iter().map(|rule| rule.id)), hide_possible_values = true)]
+    #[arg(long, value_name = "RULE", exclusive = true, value_parser = identifiers(), hide_possible_values = true)]
     explain: Option<String>,
     /// List every rule.
     #[arg(long, exclusive = true)]
     rules: bool,
+}
+
+fn identifiers() -> PossibleValuesParser {
+    PossibleValuesParser::new(RULES.iter().map(|rule| rule.id))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,10 +105,12 @@ impl FailOn {
     }
 }
 
+/// Show what has to hold before a program is ready for IPv6, and what tests each item.
 #[derive(Debug, Args)]
 #[command(long_about = "\
-Show what has to hold before a program may be called ready for IPv6, each item with its id and with what tests it today: rules of
-`sixgate audit`, findings of `sixgate wrap`. What nothing tests yet says so: it has to be looked at by hand.")]
+Show what has to hold before a program may be called ready for IPv6, each item with its id and with what tests
+it today: rules of `sixgate audit`, findings of `sixgate wrap`. What nothing tests yet says so: it has to be
+looked at by hand.")]
 pub(crate) struct ChecklistArguments {
     /// Print JSON.
     #[arg(long)]
@@ -174,10 +182,13 @@ pub(crate) fn checklist(arguments: &ChecklistArguments) -> Outcome {
         let items: Vec<_> = ITEMS
             .iter()
             .map(|item| {
+                let wrap = serde_json::json!({ "finds": item.wrap, "built": item.wrap_built });
                 serde_json::json!({
-                    "id": item.id(), "text": item.text, "tested": item.is_tested(),
+                    "id": item.id(),
+                    "text": item.text,
+                    "tested": item.is_tested(),
                     "audit": item.rules().collect::<Vec<_>>(),
-                    "wrap": (!item.wrap.is_empty()).then(|| serde_json::json!({ "finds": item.wrap, "built": item.wrap_built })),
+                    "wrap": (!item.wrap.is_empty()).then_some(wrap),
                 })
             })
             .collect();
@@ -199,8 +210,12 @@ pub(crate) fn checklist(arguments: &ChecklistArguments) -> Outcome {
         }
     }
     let tested = ITEMS.iter().filter(|item| item.is_tested()).count();
-    let _ =
-        writeln!(out, "\n{} items, {tested} tested today; the rest is to be looked at by hand", ITEMS.len());
+    let _ = writeln!(
+        out,
+        "\n{} items; {tested} have a rule or a finding today, the rest is to be looked at by hand.\n\
+         A rule sees source, not behaviour: nothing found is no proof.",
+        ITEMS.len()
+    );
     print(&out)
 }
 

@@ -62,10 +62,8 @@ the interface to use it on (fe80::200:5eff:fe00:5301%eth0). Takes 3.5 seconds as
 A machine whose link-local address does not follow from its hardware address (RFC 7217) is found by the former only.
 Exit code 1 where it is on no link.")]
     Find(Find),
-    /// Read a program's source for the places that assume IPv4, without building it.
     #[cfg(feature = "audit")]
     Audit(crate::audit::Arguments),
-    /// Show what has to hold before a program is ready for IPv6, and what tests each item.
     #[cfg(feature = "audit")]
     Checklist(crate::audit::ChecklistArguments),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.

@@ -98,7 +98,8 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
             }
         }
         "To4" if source.language == Language::Go => {
-            // `x := ip.To4()` with nothing said of what is not IPv4; `ip.To4() == nil` asks which family it is.
+            // `x := ip.To4()` with nothing said of what is not IPv4; `ip.To4() == nil` asks which family it
+            // is.
             let asks = source.within(at, 0, 3).any(|at| source.is(at, "nil"));
             if source.is_before(at, ".")
                 && !asks
@@ -191,7 +192,8 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     }
 }
 
-/// `#define AF_INET`, `AF_INET = 2`, `const AF_INET: ...`: a constant's home, not its use. A list of names is one too.
+/// `#define AF_INET`, `AF_INET = 2`, `const AF_INET: ...`: a constant's home, not its use. A list of names is
+/// one too.
 pub(crate) fn defines(source: &Source<'_>, at: usize) -> bool {
     source.is_before(at, "define")
         || source.is_before(at, "const")

@@ -1,4 +1,5 @@
-//! IPv4 addresses in strings: `ipv4-literal`, `bind-ipv4-any`, `loopback-literal`, `loopback-compare`, `online-check`.
+//! IPv4 addresses in strings: `ipv4-literal`, `bind-ipv4-any`, `loopback-literal`, `loopback-compare`,
+//! `online-check`.
 
 use super::family::{handled, one_sided};
 use crate::finding::Collector;

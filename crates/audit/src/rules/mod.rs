@@ -1,5 +1,5 @@
-//! What is looked for. Each module has one theme; each rule looks at a bounded number of tokens around one, so that all of them
-//! together take time linear in the size of the source.
+//! What is looked for. Each module has one theme; each rule looks at a bounded number of tokens around one,
+//! so that all of them together take time linear in the size of the source.
 
 mod access;
 mod config;

@@ -1,4 +1,5 @@
-//! Names to addresses and back: `old-resolver`, `old-conversion`, `eai-as-errno`, `hints-misuse`, `first-result`.
+//! Names to addresses and back: `old-resolver`, `old-conversion`, `eai-as-errno`, `hints-misuse`,
+//! `first-result`.
 
 use super::family::{defines, handled, one_sided};
 use crate::finding::Collector;

@@ -1,4 +1,5 @@
-//! Address and port taken apart at a colon: `colon-split`; four numbers taken apart at their dots: `uint32-address`, `ipv4-pattern`.
+//! Address and port taken apart at a colon: `colon-split`; four numbers taken apart at their dots:
+//! `uint32-address`, `ipv4-pattern`.
 
 use crate::finding::Collector;
 use crate::lexer::Kind;

@@ -1,4 +1,5 @@
-//! What is known already: `--baseline`. A finding is the same where file, rule and the text of its line are; so that lines may move.
+//! What is known already: `--baseline`. A finding is the same where file, rule and the text of its line are;
+//! so that lines may move.
 
 use super::walk::Place;
 use serde::{Deserialize, Serialize};

@@ -164,8 +164,9 @@ pub(super) fn json(audit: &Audit) -> String {
         .map(|place| {
             let found = &place.finding;
             serde_json::json!({
-                "rule": found.rule.id, "severity": found.rule.severity.name(), "confidence": found.confidence.name(),
-                "path": place.shown, "line": found.line, "column": found.column, "language": place.language.name(),
+                "rule": found.rule.id, "severity": found.rule.severity.name(),
+                "confidence": found.confidence.name(), "language": place.language.name(),
+                "path": place.shown, "line": found.line, "column": found.column,
                 "what": found.what, "text": found.text, "test": found.test,
                 "rows": found.rule.rows.iter().map(|row| format!("R{row}")).collect::<Vec<_>>(),
                 "title": found.rule.title, "why": found.rule.why, "mend": found.rule.mend(place.language),
@@ -174,7 +175,7 @@ pub(super) fn json(audit: &Audit) -> String {
         .collect();
     let read: BTreeMap<&str, usize> =
         audit.read.iter().map(|(language, count)| (language.name(), *count)).collect();
-    let seconds = audit.took.as_secs_f64().max(1e-6);
+    let milliseconds = audit.took.as_millis() as u64;
     let skipped: Vec<_> = audit
         .skipped_files
         .iter()
@@ -182,8 +183,9 @@ pub(super) fn json(audit: &Audit) -> String {
         .collect();
     let summary = serde_json::json!({
         "files": audit.read.values().sum::<usize>(), "languages": read, "octets": audit.octets,
-        "seconds": (seconds * 1000.0).round() / 1000.0,
-        "megabytes_per_second": (audit.octets as f64 / 1e6 / seconds * 10.0).round() / 10.0,
+        "milliseconds": milliseconds,
+        // Kilobytes in a millisecond.
+        "megabytes_per_second": audit.octets / 1000 / milliseconds.max(1),
         "skipped": audit.skipped, "skipped_files": skipped, "folders_not_entered": audit.folders,
         "allowed": audit.allowed, "in_tests": audit.in_tests, "known": audit.known, "dropped": audit.dropped,
     });

@@ -3,6 +3,7 @@
 use super::walk::Audit;
 use serde_json::{Value, json};
 use sixgate_audit::{Language, RULES, Rule};
+use std::fmt::Write as _;
 
 /// The findings as one SARIF log with one run.
 pub(super) fn sarif(audit: &Audit) -> String {
@@ -11,6 +12,11 @@ pub(super) fn sarif(audit: &Audit) -> String {
         .iter()
         .map(|place| {
             let found = &place.finding;
+            let mend = found.rule.mend(place.language);
+            let message = format!("{}: {}. Mend: {mend}", found.rule.title, found.what);
+            // The line's text, not its number: it may move.
+            let fingerprint = fingerprint(&[&place.path, found.rule.id, &found.text]);
+            let snippet = json!({ "text": found.text });
             let index = RULES.iter().position(|rule| rule.id == found.rule.id);
             json!({
                 "ruleId": found.rule.id,
@@ -18,13 +24,14 @@ pub(super) fn sarif(audit: &Audit) -> String {
                 "level": found.rule.severity.name(),
                 // 0 to 100 (3.27.25).
                 "rank": f64::from(found.rank()) / 81.0 * 100.0,
-                "message": { "text": format!("{}: {}. {}", found.rule.title, found.what, found.rule.mend(place.language)) },
+                "message": { "text": message },
                 "locations": [{ "physicalLocation": {
                     "artifactLocation": location(&place.shown),
-                    "region": { "startLine": found.line, "startColumn": found.column, "snippet": { "text": found.text } },
+                    "region": {
+                        "startLine": found.line, "startColumn": found.column, "snippet": snippet,
+                    },
                 } }],
-                // The line's text, not its number: it may move.
-                "partialFingerprints": { "sixgateAudit/v1": fingerprint(&[&place.path, found.rule.id, &found.text]) },
+                "partialFingerprints": { "sixgateAudit/v1": fingerprint },
                 "properties": { "confidence": found.confidence.name(), "test": found.test },
             })
         })
@@ -64,7 +71,8 @@ fn descriptor(rule: &Rule) -> Value {
     })
 }
 
-/// Where a file is: relative to the folder that the command was called in, as code hosts want it, or absolute.
+/// Where a file is: relative to the folder that the command was called in, as code hosts want it, or
+/// absolute.
 fn location(path: &str) -> Value {
     if path.starts_with('/') {
         json!({ "uri": format!("file://{}", uri(path)) })
@@ -80,7 +88,7 @@ fn uri(path: &str) -> String {
         if octet.is_ascii_alphanumeric() || b"-._~/".contains(&octet) {
             out.push(char::from(octet));
         } else {
-            out.push_str(&format!("%{octet:02X}"));
+            let _ = write!(out, "%{octet:02X}");
         }
     }
     out

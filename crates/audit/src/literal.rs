@@ -49,6 +49,11 @@ impl Literal {
     }
 }
 
+/// Whether a text says that what it shows is an example.
+pub(crate) fn is_example(text: &str) -> bool {
+    ["e.g.", "i.e.", "or example", "xample:", "xamples:", "such as"].iter().any(|word| text.contains(word))
+}
+
 /// Every IPv4 address in a text, from left to right; each octet is looked at twice at most.
 pub(crate) fn find(text: &str) -> Vec<Literal> {
     let octets = text.as_bytes();

@@ -23,6 +23,8 @@ pub(crate) struct Source<'a> {
     brackets: Vec<u32>,
     /// Lines of test code inside this file, as ranges.
     tests: Vec<(u32, u32)>,
+    /// Something here takes entries out of tables again.
+    pub(crate) bounded: bool,
     /// Its path says that IPv4 is its trade.
     pub(crate) of_four: bool,
     /// The whole file is test code.
@@ -43,12 +45,14 @@ impl<'a> Source<'a> {
             marked: HashMap::new(),
             brackets: Vec::new(),
             tests: Vec::new(),
+            bounded: false,
             of_four: words::is_path_of_four(path),
             test_file: words::is_test_path(path),
             lexed,
         };
         source.pair();
         source.index();
+        source.bounded = words::BOUNDS.iter().any(|word| source.has(word));
         source.find_tests();
         source
     }

@@ -80,6 +80,36 @@ pub(crate) fn is_marked(word: &str) -> bool {
     )
 }
 
+/// Words that say that entries of a table leave it again; marked too.
+pub(crate) const BOUNDS: [&str; 26] = [
+    "evict",
+    "expire",
+    "expires",
+    "expired",
+    "prune",
+    "purge",
+    "cleanup",
+    "sweep",
+    "delete",
+    "remove",
+    "pop",
+    "popitem",
+    "clear",
+    "erase",
+    "del",
+    "retain",
+    "lru",
+    "LRU",
+    "LruCache",
+    "capacity",
+    "truncate",
+    "ttl",
+    "limit",
+    "maxsize",
+    "removeEldestEntry",
+    "unset",
+];
+
 /// The words of an identifier, in lower case: `peerAddr`, `peer_addr` and `PEER_ADDR` all give peer, addr.
 pub(crate) fn each(identifier: &str, mut with: impl FnMut(&str) -> bool) -> bool {
     let mut word = [0_u8; 24];

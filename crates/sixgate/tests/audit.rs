@@ -64,6 +64,14 @@ fn the_worst_comes_first_and_the_exit_code_tells() {
         let (code, text) = audit(arguments, folder.path());
         assert_eq!(code, Some(expected), "{arguments:?}: {text}");
     }
+    // Nothing read is not nothing found.
+    let empty = tempfile::tempdir().expect("a folder");
+    let (code, text) = audit(&[], empty.path());
+    assert!(code == Some(2) && text.contains("nothing was read"), "{text}");
+    // Paths are what was typed and what is below it.
+    let whole = folder.path().to_str().expect("UTF-8");
+    assert_eq!(json(&[whole], empty.path())["findings"][0]["path"], format!("{whole}/net.c"));
+    assert_eq!(json(&["./net.c"], folder.path())["findings"][0]["path"], "net.c");
     let (_, text) = audit(&["nowhere"], folder.path());
     assert!(text.contains("cannot audit nowhere: No such file"), "{text}");
 }
@@ -108,7 +116,7 @@ fn what_is_not_read_is_counted() {
     ] {
         assert_eq!(summary["skipped"][reason], count, "{reason}: {summary}");
     }
-    assert_eq!(summary["folders_not_entered"][0], "node_modules");
+    assert_eq!(summary["folders_not_entered"]["node_modules"], 1);
     assert_eq!(summary["skipped_files"].as_array().map(Vec::len), Some(4));
     assert_eq!(json(&["--vendored"], folder.path())["summary"]["files"], 4);
 }

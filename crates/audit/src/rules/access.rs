@@ -52,41 +52,6 @@ fn is_prefix(text: &str) -> bool {
         && (parts > 1 || head.parse::<u8>().is_ok_and(|first| first == 10 || first > 99))
 }
 
-/// Words that say that entries leave again.
-const BOUNDS: [&str; 27] = [
-    "evict",
-    "expire",
-    "expires",
-    "expired",
-    "prune",
-    "purge",
-    "cleanup",
-    "sweep",
-    "delete",
-    "remove",
-    "pop",
-    "popitem",
-    "clear",
-    "erase",
-    "del",
-    "retain",
-    "lru",
-    "LRU",
-    "LruCache",
-    "capacity",
-    "truncate",
-    "ttl",
-    "limit",
-    "maxsize",
-    "removeEldestEntry",
-    "unset",
-    "evict",
-];
-
-fn is_bounded(source: &Source<'_>) -> bool {
-    BOUNDS.iter().any(|word| source.has(word))
-}
-
 /// `HashMap<IpAddr, ...>`, `map[netip.Addr]...`, `Map<InetAddress, ...>`.
 fn typed_table(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let opens = match source.language {
@@ -112,7 +77,7 @@ fn typed_table(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
                 | "in6_addr"
         )
     });
-    if keyed && !is_bounded(source) {
+    if keyed && !source.bounded {
         out.token(&rule::TABLE, at, Confidence::Medium, source.get(at));
     }
 }
@@ -135,7 +100,7 @@ pub(crate) fn mark(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     let written = (source.is(close + 1, "=") && !source.is(close + 2, "="))
         || (matches!(source.get(close + 1), "+" | "-") && matches!(source.get(close + 2), "=" | "+"))
         || (source.is(close + 1, ".") && matches!(source.get(close + 2), "append" | "push" | "add"));
-    if keyed && written && !is_bounded(source) {
+    if keyed && written && !source.bounded {
         out.token(&rule::TABLE, at, Confidence::Medium, source.get(at - 1));
     }
 }

@@ -30,6 +30,18 @@ pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
     }
 }
 
+/// Help texts and examples stand in such files too. A setting is a key, a separator, and not much more.
+fn is_prose(text: &str, key: &str, end: usize) -> bool {
+    let quoted = key.ends_with('`') || text[end..].starts_with('`');
+    let before = key.trim_end_matches([' ', '\t', '"', '\'', '[', '-', ',']);
+    // `--listen 10.0.0.1`
+    let option = key.split_whitespace().next_back().is_some_and(|word| word.starts_with('-'));
+    let assigned = before.ends_with([':', '=']) || before.is_empty() || option;
+    let words =
+        |text: &str| text.split_whitespace().filter(|word| word.contains(char::is_alphabetic)).count();
+    quoted || words(text) > 8 || (!assigned && words(key) > 2) || literal::is_example(text)
+}
+
 fn one(source: &Source<'_>, line: u32, text: &str, out: &mut Collector<'_, '_>) {
     if !text.contains('.') {
         return;
@@ -37,6 +49,9 @@ fn one(source: &Source<'_>, line: u32, text: &str, out: &mut Collector<'_, '_>) 
     let found = literal::find(text);
     let Some(first) = found.first() else { return };
     let key = &text[..first.start];
+    if is_prose(text, key, first.end) {
+        return;
+    }
     if words::is_version(key) || words::is_test_path(source.path) && first.purpose() == Purpose::Other {
         return;
     }

@@ -36,7 +36,7 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
 fn judge(source: &Source<'_>, at: usize, text: &str, found: &Literal) -> Option<(&'static Rule, Confidence)> {
     let line = source.line(at);
     // An address in a sentence (a message, a usage text) is an example.
-    let sentence = text.split_whitespace().count() > 3;
+    let sentence = text.split_whitespace().count() > 3 || literal::is_example(text);
     let alone = found.start == 0 && text[found.end..].chars().next().is_none_or(|next| ":/".contains(next));
     match found.purpose() {
         Purpose::Example => None,

@@ -34,7 +34,9 @@ pub(super) fn text(audit: &Audit, all: bool, colour: bool) -> String {
         let _ = write!(out, "; skipped: {}", skipped.join(", "));
     }
     if !audit.folders.is_empty() {
-        let _ = write!(out, "; {} not entered", plural(audit.folders.len(), "folder"));
+        let folders: Vec<String> =
+            audit.folders.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let _ = write!(out, "; folders not entered: {}", folders.join(", "));
     }
     let _ = write!(
         out,

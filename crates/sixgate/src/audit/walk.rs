@@ -39,8 +39,8 @@ pub(super) struct Audit {
     pub(super) skipped: BTreeMap<&'static str, usize>,
     /// Those of them that are in a known language, or that could not be read, with the reason.
     pub(super) skipped_files: Vec<(String, String)>,
-    /// Folders not entered.
-    pub(super) folders: Vec<String>,
+    /// Folders not entered, by name.
+    pub(super) folders: BTreeMap<String, usize>,
     pub(super) allowed: usize,
     pub(super) dropped: usize,
     /// Findings in test code that are not shown.
@@ -94,6 +94,15 @@ pub(super) fn audit(root: &Path, vendored: bool) -> Result<Audit, String> {
     let root = if kind.is_file() { root.parent().unwrap_or(Path::new("")) } else { root };
     read(&files, root, begin, &mut audit);
     audit.took = begin.elapsed();
+    // Nothing read shall not look like nothing found.
+    if audit.read.is_empty() {
+        let skipped: usize = audit.skipped.values().sum();
+        return Err(format!(
+            "nothing was read: of {skipped} files none is a source in a known language\n  = help: {}; \
+             folders such as vendor and target are entered with --vendored",
+            Language::ALL.map(Language::name).join(", ")
+        ));
+    }
     Ok(audit)
 }
 
@@ -122,7 +131,7 @@ fn collect(root: &Path, vendored: bool, audit: &mut Audit, files: &mut Vec<(Path
             let path = format!("{prefix}{name}");
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !vendored && NOT_ENTERED.contains(&name.as_str()) => {
-                    audit.folders.push(path);
+                    *audit.folders.entry(name).or_default() += 1;
                 }
                 Ok(kind) if kind.is_dir() => below.push((entry.path(), path + "/")),
                 Ok(kind) if kind.is_file() => files.push((entry.path(), path)),

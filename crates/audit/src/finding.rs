@@ -181,7 +181,8 @@ impl<'s, 'a> Collector<'s, 'a> {
 fn printable(text: &str, most: usize) -> String {
     let mut out = String::new();
     for letter in text.chars() {
-        if out.len() + 4 > most {
+        // A letter of four octets, and the mark that there was more.
+        if out.len() + 7 > most {
             out.push_str("...");
             break;
         }

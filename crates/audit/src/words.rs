@@ -299,7 +299,7 @@ pub(crate) fn is_version(identifier: &str) -> bool {
 
 /// Whether an identifier speaks of IPv4.
 pub(crate) fn speaks_of_four(word: &str) -> bool {
-    each(word, |word| matches!(word, "ip4" | "ipv4" | "inet4" | "v4"))
+    each(word, |word| matches!(word, "ip4" | "ipv4" | "inet4" | "v4" | "address4" | "addr4"))
 }
 
 /// Whether a string puts brackets around an address, or looks for them.

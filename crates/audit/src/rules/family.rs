@@ -62,7 +62,8 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         }
         "Inet4Address" | "IPv4Address" => {
             let python = source.language == Language::Python;
-            if source.language == Language::Java || python && source.is(at + 1, "(") {
+            let called = python && source.is(at + 1, "(") && !source.is_before(at, "class");
+            if source.language == Language::Java || called {
                 let import = source.on_line(at).any(|at| source.is(at, "import"));
                 if !import && !handled(source, line) {
                     out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), word);

@@ -107,7 +107,15 @@ fn integer(source: &Source<'_>, at: usize, kind: &str, out: &mut Collector<'_, '
         || is_number_of_address(name, !c || !network.iter().any(|word| source.has(word)));
     let function = source.is(at + 2, "(") && c;
     // A type's name is no variable: `typedef uint32_t in_addr_t;`.
-    if !fits || function || source.is_before(at, "typedef") || source.six_near(line, 6) || name.is_empty() {
+    // Prototypes of the library itself; registers.
+    let other = name.starts_with("__") || name == "v4" || name.contains("fpu");
+    if !fits
+        || other
+        || function
+        || source.is_before(at, "typedef")
+        || source.six_near(line, 6)
+        || name.is_empty()
+    {
         return;
     }
     if words::speaks_of_four(name) && handled(source, line) {

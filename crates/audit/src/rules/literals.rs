@@ -38,6 +38,16 @@ fn judge(source: &Source<'_>, at: usize, text: &str, found: &Literal) -> Option<
     // An address in a sentence (a message, a usage text) is an example.
     let sentence = text.split_whitespace().count() > 3 || literal::is_example(text);
     let alone = found.start == 0 && text[found.end..].chars().next().is_none_or(|next| ":/".contains(next));
+    // IPv4Network("10.0.0.0/8"): a range that its type says to be IPv4's; its twin has another.
+    let range = text[found.end..].starts_with('/');
+    let typed = || {
+        source
+            .on_line(at)
+            .any(|at| source.kind(at) == Some(Kind::Word) && words::speaks_of_four(source.get(at)))
+    };
+    if range && typed() {
+        return None;
+    }
     match found.purpose() {
         Purpose::Example => None,
         _ if sentence => None,
@@ -47,6 +57,7 @@ fn judge(source: &Source<'_>, at: usize, text: &str, found: &Literal) -> Option<
             let confidence = if alone { one_sided(source) } else { Confidence::Medium };
             (!handled(source, line) && !named_version(source, at)).then_some((&rule::BIND_ANY, confidence))
         }
+        Purpose::Loopback if range => other(source, at, text, found),
         Purpose::Loopback if compared(source, at) => {
             (!source.six_near(line, 4)).then_some((&rule::LOOPBACK_COMPARE, Confidence::High))
         }

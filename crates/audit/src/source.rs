@@ -100,7 +100,9 @@ impl<'a> Source<'a> {
                     if words::is_marked(text) {
                         self.marked.entry(text).or_default().push(token.line);
                     }
+                    // In shell an address stands without quotes too.
                     words::speaks_of_six(text)
+                        || self.language == Language::Shell && words::text_speaks_of_six(text)
                 }
                 Kind::Text | Kind::Pattern => words::text_speaks_of_six(text),
                 Kind::Number | Kind::Mark => false,

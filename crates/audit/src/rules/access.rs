@@ -39,7 +39,7 @@ fn prefix(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
 
 /// The beginning of an IPv4 address, to its dot: `10.`, `192.168.`, `10.*`; or of a private network without
 /// it.
-fn is_prefix(text: &str) -> bool {
+pub(crate) fn is_prefix(text: &str) -> bool {
     if matches!(text, "192.168" | "169.254" | "172.16") {
         return true;
     }

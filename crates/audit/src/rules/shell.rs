@@ -28,6 +28,7 @@ pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
                     command = false;
                 }
                 super::family::text(source, at, out);
+                pattern(source, at, text, out);
                 literals(source, at, verb, out);
                 expansion(source, at, text, out);
             }
@@ -136,6 +137,15 @@ fn literals(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, 
 
 fn named_version(source: &Source<'_>, at: usize) -> bool {
     source.on_line(at).any(|at| words::is_version(source.get(at)))
+}
+
+/// `case $peer in 10.*)`.
+fn pattern(source: &Source<'_>, at: usize, text: &str, out: &mut Collector<'_, '_>) {
+    let branch = matches!(source.get(at + 1), ")" | "|");
+    if branch && super::access::is_prefix(text) && !source.six_near(source.line(at), 3) {
+        let rule = if text.starts_with("127.") { &rule::LOOPBACK_COMPARE } else { &rule::ACL };
+        out.token(rule, at, Confidence::High, text);
+    }
 }
 
 /// `${address%%:*}`, `${hostport#*:}`, `cut -d: -f1` of what is named an address.

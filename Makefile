@@ -27,6 +27,7 @@ test: peers ## everything that must hold; needs root, or sudo for the packages
 bench: build ## figures, as ratios against peers where there are any
 	@tests/bench
 	@tests/bench-nat64
+	@tests/bench-dns
 	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 
 lint: ## style, lints, licences and advisories of dependencies

@@ -1,14 +1,14 @@
 //! Cores: a run of events is read from the bytes and played; what a core promises is asserted after each.
 
-use sixgate_dhcp::lease::{LeaseChange, LeaseState, LeaseTable, Resource};
+use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{
     Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
 };
-use sixgate_dns::{Client, Forwarder, Names, Token, Transport};
+use sixgate_dns::{Client, Forwarder, Gate, Names, Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, MessageType, OptionCode, Packet};
 use std::collections::VecDeque;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// When the run begins, in seconds since the Unix epoch.
@@ -45,6 +45,7 @@ fn link(name: &str, number: u16) -> Link {
     let net = |address: Ipv6Addr, length: u8| format!("{address}/{length}").parse().expect("a prefix");
     let reserved = Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 1);
     Link {
+        prefixes: vec![net(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0), 64)],
         addresses: vec![AddressPool {
             // Small, so that it runs out.
             prefix: net(Ipv6Addr::new(0x2001, 0xdb8, 0, number, 0, 0, 0, 0), 125),
@@ -112,7 +113,15 @@ impl Disk {
 /// and pools that change. No two leases overlap in memory or on the disk, nothing lies outside the pools, and every reply
 /// is well-formed and tells what is on the disk.
 pub fn server(bytes: &[u8]) {
-    let limits = Limits { leases: 24, offers: 8, declined: 3, commits: 6, ..Limits::default() };
+    let limits = Limits {
+        leases: 24,
+        offers: 8,
+        declined: 3,
+        registrations: 5,
+        registrations_per_client: 3,
+        commits: 6,
+        ..Limits::default()
+    };
     let config = ServerConfig {
         duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
         links: vec![link("a", 1), link("b", 2)],
@@ -130,10 +139,13 @@ pub fn server(bytes: &[u8]) {
         let mut actions = Actions::new();
         match what % 6 {
             0 | 1 => {
+                let content = script.content();
+                let own = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10 + u16::from(how & 0x0f));
                 let datagram = Datagram {
                     link: if how & 0x80 == 0 { "a" } else { "b" },
-                    source: Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10 + u16::from(how & 0x0f)),
-                    bytes: script.content(),
+                    // An address is registered from itself.
+                    source: registered_by(content).filter(|_| how & 0x20 == 0).unwrap_or(own),
+                    bytes: content,
                     link_layer: (how & 0x40 == 0).then_some(&[2, 0, 0, 0, 0, 0x10]),
                 };
                 server.handle(now, &datagram, &mut actions);
@@ -186,34 +198,48 @@ pub fn server(bytes: &[u8]) {
             }
         }
         assert!(flight.len() <= limits.commits);
-        // A lease that a client holds may be moved aside, never doubled.
-        assert!(server.leases().len() <= limits.leases);
-        for lease in disk.leases.iter() {
-            assert_eq!(
-                disk.leases.overlaps(lease.resource.net()).count(),
-                1,
-                "{} on the disk",
-                lease.resource
-            );
-        }
-        for lease in server.leases().iter() {
-            match lease.resource {
-                Resource::Address(address) => {
-                    let segments = address.segments();
-                    assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
-                    assert!(
-                        matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1,
-                        "{address}"
-                    );
-                }
-                Resource::Prefix(prefix) => {
-                    assert_eq!(server.leases().overlaps(prefix).count(), 1, "{prefix}");
-                    assert_eq!(prefix.network().segments()[..3], [0x2001, 0xdb8, 1], "{prefix}");
-                    assert!((58..=64).contains(&prefix.prefix_len()), "{prefix}");
-                }
+        sound(&server, &disk, limits);
+    }
+}
+
+/// What holds of leases, in memory and on the disk.
+fn sound(server: &Server, disk: &Disk, limits: Limits) {
+    // A lease that a client holds may be moved aside, never doubled.
+    assert!(server.leases().len() - server.leases().registered() <= limits.leases);
+    assert!(server.leases().registered() <= limits.registrations + limits.commits);
+    let leased = |lease: &&Lease| lease.state != LeaseState::Registered;
+    for lease in disk.leases.iter().filter(leased) {
+        assert_eq!(
+            disk.leases.overlaps(lease.resource.net()).filter(leased).count(),
+            1,
+            "{} on the disk",
+            lease.resource
+        );
+    }
+    for lease in server.leases().iter().filter(leased) {
+        match lease.resource {
+            Resource::Address(address) => {
+                let segments = address.segments();
+                assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
+                assert!(matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1, "{address}");
+            }
+            Resource::Prefix(prefix) => {
+                assert_eq!(server.leases().overlaps(prefix).filter(leased).count(), 1, "{prefix}");
+                assert_eq!(prefix.network().segments()[..3], [0x2001, 0xdb8, 1], "{prefix}");
+                assert!((58..=64).contains(&prefix.prefix_len()), "{prefix}");
             }
         }
     }
+}
+
+/// The address that a message registers (RFC 9686).
+fn registered_by(bytes: &[u8]) -> Option<Ipv6Addr> {
+    let Ok(Packet::Message(message)) = Packet::parse(bytes) else { return None };
+    let mut options = message.options().iter().filter(|_| message.kind() == MessageType::ADDR_REG_INFORM);
+    options.find_map(|option| match option {
+        DhcpOption::IaAddress(address) => Some(address.address),
+        _ => None,
+    })
 }
 
 pub(crate) fn well_formed(bytes: &[u8]) {
@@ -239,16 +265,23 @@ pub fn dns(bytes: &[u8]) {
     forward(bytes, Some(sixgate_dns::Dns64::new(sixgate_endpoint::nat64::Prefix::WELL_KNOWN)));
 }
 
+/// Where a client is.
+fn source_of(peer: u8) -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, peer.into()).into()
+}
+
 fn forward(bytes: &[u8], dns64: Option<sixgate_dns::Dns64>) {
     let config =
         sixgate_dns::Config { max_lookups: 4, cache_entries: 8, dns64, ..sixgate_dns::Config::default() };
-    let mut forwarder: Forwarder<u8> = Forwarder::new(config, fastrand::Rng::with_seed(7));
+    let mut gate = Gate::new([7; 16], Some(sixgate_dns::limits()));
+    let forwarder_config = &config.clone();
+    let mut forwarder: Forwarder<(u8, Ticket)> = Forwarder::new(config, fastrand::Rng::with_seed(7));
     let upstreams: [Endpoint; 2] =
         ["[2001:db8::53]:53", "[2001:db8::54]:53"].map(|text| text.parse().expect("a socket address"));
     forwarder.set_upstreams(&upstreams);
     let lan: Vec<_> = ["2001:db8:0:1::/64".parse().expect("a prefix")].into();
     let mut names = Names::new(&lan);
-    let _ = names.set(b"holder", "printer", &[Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9)]);
+    let _ = names.set(b"holder", "printer", &[source_of(9)]);
     let mut now = Duration::from_secs(START);
     let mut open: Vec<(Token, Endpoint, Vec<u8>)> = Vec::new();
     let mut script = Script { rest: bytes };
@@ -258,8 +291,12 @@ fn forward(bytes: &[u8], dns64: Option<sixgate_dns::Dns64>) {
             0 => {
                 let transport = if how & 0x80 == 0 { Transport::Udp } else { Transport::Tcp };
                 let share = u32::from(how >> 4 & 1);
-                let client = Client { peer: how & 0x0f, transport, udp_limit: 1232, share };
-                forwarder.handle_query(now, client, script.content(), &names, &mut actions);
+                let query = script.content();
+                let ticket = gate.admit(now, source_of(how & 0x0f), transport, query);
+                let (peer, udp_limit) =
+                    ((how & 0x0f, ticket), sixgate_dns::udp_limit(forwarder_config, &ticket));
+                let client = Client { peer, transport, udp_limit, share };
+                forwarder.handle_query(now, client, query, &names, &mut actions);
             }
             1 | 2 => {
                 let content = script.content();
@@ -285,7 +322,11 @@ fn forward(bytes: &[u8], dns64: Option<sixgate_dns::Dns64>) {
         }
         for action in actions {
             match action {
-                sixgate_dns::Action::Reply { client, bytes } => {
+                sixgate_dns::Action::Reply { client, mut bytes } => {
+                    let (peer, ticket) = client.peer;
+                    if !gate.finish(now, source_of(peer), &ticket, &mut bytes) {
+                        continue;
+                    }
                     assert!(bytes.len() >= 12 && bytes[2] & 0x80 != 0, "not a reply");
                     let limit = if client.transport == Transport::Udp { 1232 } else { 65_535 };
                     assert!(bytes.len() <= limit, "{} octets", bytes.len());

@@ -5,18 +5,22 @@ mod audit;
 mod client;
 mod connect;
 mod cores;
+mod http;
 mod kit;
 mod packets;
 mod server_v4;
+mod watched;
 mod xlat;
 
 pub use audit::audit;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
+pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
+pub use watched::watched;
 pub use xlat::xlat;
 
 /// A target: its name, which is that of its corpus, and its function.
@@ -33,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     ("dns", dns),
     ("endpoint", endpoint),
     ("connect", connect),
+    ("http", http),
     ("xlat", xlat),
     ("audit", audit),
+    ("watched", watched),
 ];

@@ -71,6 +71,11 @@ fn connect() {
 }
 
 #[test]
+fn http() {
+    replay("http");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }
@@ -78,6 +83,11 @@ fn xlat() {
 #[test]
 fn audit() {
     replay("audit");
+}
+
+#[test]
+fn watched() {
+    replay("watched");
 }
 
 #[test]

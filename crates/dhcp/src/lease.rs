@@ -91,6 +91,8 @@ pub enum LeaseState {
     /// The client was told to stop using it, because its pool is gone. It may not have heard: nobody else gets it
     /// until the time the client was first promised.
     Retired,
+    /// The client made the address up, or was given it by hand, and told the server (RFC 9686).
+    Registered,
 }
 
 impl LeaseState {
@@ -100,12 +102,15 @@ impl LeaseState {
             Self::Bound => "bound",
             Self::Declined => "declined",
             Self::Retired => "retired",
+            Self::Registered => "registered",
         }
     }
 
     /// The state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Bound, Self::Declined, Self::Retired].into_iter().find(|state| state.name() == name)
+        [Self::Bound, Self::Declined, Self::Retired, Self::Registered]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 
@@ -183,6 +188,9 @@ pub struct LeaseTable {
     /// How many prefixes there are of each length, for the search of covering ones.
     lengths: BTreeMap<u8, usize>,
     unbound: usize,
+    /// What each client registered.
+    registrations: BTreeMap<Duid, BTreeSet<Resource>>,
+    registered: usize,
 }
 
 impl LeaseTable {
@@ -201,7 +209,17 @@ impl LeaseTable {
         self.leases.is_empty()
     }
 
-    /// How many leases there are on one link, in every state.
+    /// How many addresses are registered.
+    pub fn registered(&self) -> usize {
+        self.registered
+    }
+
+    /// What a client registered.
+    pub fn registered_by(&self, duid: &Duid) -> impl Iterator<Item = Resource> + Clone {
+        self.registrations.get(duid).into_iter().flatten().copied()
+    }
+
+    /// How many leases there are on one link, in every state but registered.
     pub fn len_on(&self, link: &str) -> usize {
         self.links.get(link).copied().unwrap_or_default()
     }
@@ -242,17 +260,24 @@ impl LeaseTable {
     /// Puts a lease in place of what there is for its resource, and returns that.
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
         let before = self.remove(lease.resource);
-        if lease.state == LeaseState::Bound {
-            let holder = (lease.duid.clone(), lease.iaid, lease.resource.kind());
-            self.holders.entry(holder).or_default().insert(lease.resource);
-        } else {
-            self.unbound += 1;
+        match lease.state {
+            LeaseState::Bound => {
+                let holder = (lease.duid.clone(), lease.iaid, lease.resource.kind());
+                self.holders.entry(holder).or_default().insert(lease.resource);
+            }
+            LeaseState::Declined | LeaseState::Retired => self.unbound += 1,
+            LeaseState::Registered => {
+                self.registrations.entry(lease.duid.clone()).or_default().insert(lease.resource);
+                self.registered += 1;
+            }
         }
         if let Resource::Prefix(prefix) = lease.resource {
             *self.lengths.entry(prefix.prefix_len()).or_default() += 1;
         }
         self.ends.insert((lease.valid_until, lease.resource));
-        *self.links.entry(lease.link.clone()).or_default() += 1;
+        if lease.state != LeaseState::Registered {
+            *self.links.entry(lease.link.clone()).or_default() += 1;
+        }
         self.leases.insert(lease.resource, lease);
         before
     }
@@ -260,22 +285,23 @@ impl LeaseTable {
     /// Takes the lease of a resource out.
     pub fn remove(&mut self, resource: Resource) -> Option<Lease> {
         let lease = self.leases.remove(&resource)?;
-        if lease.state == LeaseState::Bound {
-            let holder = (lease.duid.clone(), lease.iaid, resource.kind());
-            if let Some(resources) = self.holders.get_mut(&holder) {
-                resources.remove(&resource);
-                if resources.is_empty() {
-                    self.holders.remove(&holder);
-                }
+        match lease.state {
+            LeaseState::Bound => {
+                take_out(&mut self.holders, &(lease.duid.clone(), lease.iaid, resource.kind()), resource);
             }
-        } else {
-            self.unbound = self.unbound.saturating_sub(1);
+            LeaseState::Declined | LeaseState::Retired => self.unbound = self.unbound.saturating_sub(1),
+            LeaseState::Registered => {
+                take_out(&mut self.registrations, &lease.duid, resource);
+                self.registered = self.registered.saturating_sub(1);
+            }
         }
         if let Resource::Prefix(prefix) = resource {
             take_one(&mut self.lengths, &prefix.prefix_len());
         }
         self.ends.remove(&(lease.valid_until, resource));
-        take_one(&mut self.links, &lease.link);
+        if lease.state != LeaseState::Registered {
+            take_one(&mut self.links, &lease.link);
+        }
         Some(lease)
     }
 
@@ -313,6 +339,15 @@ impl LeaseTable {
 /// The /128 that sorts last among all prefixes inside `net`.
 fn last_within(net: Ipv6Net) -> Ipv6Net {
     net.broadcast().into()
+}
+
+fn take_out<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Resource>>, key: &K, resource: Resource) {
+    if let Some(resources) = index.get_mut(key) {
+        resources.remove(&resource);
+        if resources.is_empty() {
+            index.remove(key);
+        }
+    }
 }
 
 fn take_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
@@ -374,11 +409,18 @@ mod tests {
         assert_eq!((table.len(), table.unbound()), (4, 1));
         assert_eq!(table.held(&client, 1, Kind::Address).count(), 1);
         assert_eq!(table.first_to_end().unwrap().resource.to_string(), "2001:db8::1");
+        table.put(Lease { state: LeaseState::Registered, ..lease("2001:db8::4", 1, 30) });
+        assert_eq!(
+            (table.registered(), table.registered_by(&client).count(), table.len_on("lan")),
+            (1, 1, 4)
+        );
+        assert_eq!(table.held_by_client(&client).count(), 2, "a registration is nothing that is held");
         for lease in table.clone().iter() {
             assert!(table.remove(lease.resource).is_some());
         }
         assert!(table.is_empty() && table.holders.is_empty() && table.ends.is_empty());
         assert!(table.links.is_empty() && table.lengths.is_empty() && table.unbound == 0);
+        assert!(table.registrations.is_empty() && table.registered == 0);
     }
 
     #[test]

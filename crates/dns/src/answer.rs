@@ -162,9 +162,10 @@ impl Answer {
     }
 
     /// Records and question with `question` in place of its own, and each TTL as `ttl` makes it of the stored
-    /// one.
+    /// one; with room for an OPT record behind.
     pub(crate) fn body(&self, question: &[u8], ttl: impl Fn(u32) -> u32) -> Vec<u8> {
-        let mut bytes = self.wire.to_vec();
+        let mut bytes = Vec::with_capacity(self.wire.len() + 64);
+        bytes.extend_from_slice(&self.wire);
         if let Some(own) = bytes.get_mut(HEADER..self.layout.end_of_question)
             && own.len() == question.len()
         {
@@ -210,7 +211,7 @@ impl Layout {
 }
 
 /// The offset just past the name at `at` (RFC 1035 section 4.1.4).
-fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *wire.get(at)? {
             0 => return Some(at + 1),

@@ -20,6 +20,9 @@ pub(crate) struct Entry {
     /// Until then, a stale answer is given without asking again (RFC 8767 section 5, the failure recheck
     /// timer).
     pub(crate) recheck: Duration,
+    /// Its question was answered from it as it is, while the zones of [`Names`](crate::Names) were these: see
+    /// `forwarder/hit.rs`.
+    pub(crate) direct: Option<u64>,
     used: u64,
 }
 
@@ -80,7 +83,8 @@ impl Cache {
         self.index.insert(key.into(), self.entries.len());
         self.octets += cost;
         let recheck = Duration::ZERO;
-        self.entries.push(Entry { key: key.into(), answer, stored: now, expires, recheck, used: self.uses });
+        let (key, used) = (key.into(), self.uses);
+        self.entries.push(Entry { key, answer, stored: now, expires, recheck, direct: None, used });
         evicted
     }
 

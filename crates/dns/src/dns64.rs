@@ -61,6 +61,13 @@ impl Dns64 {
         fits.then(|| self.prefix.synthesise(node.0))
     }
 
+    /// The AAAA record that stands for an A record of a local name.
+    pub(crate) fn synthesised(&self, record: &Record) -> Option<Record> {
+        let RData::A(node) = record.data else { return None };
+        let address = self.address(node)?;
+        Some(Record::from_rdata(record.name.clone(), record.ttl, RData::AAAA(address.into())))
+    }
+
     /// Takes the excluded addresses out of an answer to an AAAA question; how many there were.
     pub(crate) fn exclude(&self, message: &mut Message) -> u64 {
         let before = message.answers.len();

@@ -5,8 +5,9 @@
 //! for: the hosts under `home.arpa.` (RFC 8375), their reverse names, and the names that must never leave the
 //! network (RFC 6761, RFC 6303). Neither opens a socket or asks for the clock.
 //!
-//! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only: an open resolver is an
-//! amplifier (RFC 5358).
+//! Who may ask is decided by the owner, by binding its sockets to LAN interfaces only and by heeding where queries come
+//! from: an open resolver is an amplifier (RFC 5358). For what comes from within, [`Gate`] stands between its sockets and
+//! the forwarder: it knows proofs (DNS cookies) and limits.
 //!
 //! ```
 //! use core::time::Duration;
@@ -38,13 +39,18 @@ mod action;
 mod answer;
 mod cache;
 mod config;
+mod cookie;
 mod counters;
 mod dns64;
 mod forwarder;
+mod gate;
 mod lookup;
 mod names;
+mod own;
 mod question;
 mod reply;
+mod scan;
+mod told;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
@@ -52,4 +58,7 @@ pub use config::Config;
 pub use counters::Counters;
 pub use dns64::Dns64;
 pub use forwarder::Forwarder;
+pub use gate::{Gate, GateCounters, Ticket, limits, udp_limit};
 pub use names::{NameError, Names};
+pub use own::{address_query, addresses};
+pub use told::{Told, told};

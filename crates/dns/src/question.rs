@@ -1,7 +1,10 @@
 //! A client's query, read.
 
 use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
+
+use crate::cookie;
 
 /// Octets of a header (RFC 1035 section 4.1.1).
 pub(crate) const HEADER: usize = 12;
@@ -80,6 +83,16 @@ pub(crate) fn read(bytes: &[u8]) -> Query {
         asked.edns = Some(ClientEdns { payload: edns.max_payload(), dnssec_ok: edns.flags().dnssec_ok });
         if edns.version() != 0 {
             return Query::Refuse { asked, code: ResponseCode::BADVERS };
+        }
+        // RFC 7873 section 5.2.2.
+        let malformed = |(code, option): &(EdnsCode, EdnsOption)| match option {
+            EdnsOption::Unknown(_, value) => {
+                u16::from(*code) == cookie::OPTION && !cookie::is_well_formed(value)
+            }
+            _ => false,
+        };
+        if edns.options().options.iter().any(malformed) {
+            return Query::Refuse { asked, code: ResponseCode::FormErr };
         }
     }
     let code = match (question.query_class, question.query_type) {

@@ -4,10 +4,11 @@ use hickory_proto::op::ResponseCode;
 
 use crate::answer::{Answer, ExtendedError};
 use crate::question::{Asked, HEADER};
+use crate::scan::OPT;
 use crate::{Client, Config, Transport};
 
 /// The UDP payload of a client that says nothing about it (RFC 1035 section 4.2.1).
-const PLAIN_UDP: u16 = 512;
+pub(crate) const PLAIN_UDP: u16 = 512;
 
 /// How an answer's TTLs are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(crate) fn refuse(asked: &Asked, code: ResponseCode, config: &Config) -> Vec<
     head(&mut bytes, asked, u16::from(code), false, false);
     if asked.edns.is_some() {
         add_additional(&mut bytes);
-        bytes.extend_from_slice(&opt(asked, u16::from(code), &[], config));
+        push_opt(&mut bytes, asked, u16::from(code), &[], config);
     }
     bytes
 }
@@ -59,40 +60,45 @@ pub(crate) fn reply<P>(
     extra: Option<&ExtendedError>,
     config: &Config,
 ) -> Reply {
+    let mut errors: Vec<&ExtendedError> = extra.into_iter().chain(&answer.errors).collect();
+    let opt = |errors: &[&ExtendedError]| if asked.edns.is_some() { opt_octets(errors) } else { 0 };
     let mut bytes = answer.body(&asked.question, |stored| age.ttl(stored));
     let code = u16::from(answer.code);
     // AD goes to those who understand it (RFC 6840 section 5.8).
     let authentic = answer.authentic && (asked.authentic_data || asked.dnssec_ok());
     head(&mut bytes, asked, code, answer.authoritative, authentic);
 
-    let errors: Vec<&ExtendedError> = extra.into_iter().chain(&answer.errors).collect();
     let limit = limit(client, asked, config);
-    let mut opt = if asked.edns.is_some() { opt(asked, code, &errors, config) } else { Vec::new() };
     let (question, authority) = answer.ends();
     let mut truncated = false;
-    if bytes.len() + opt.len() > limit {
+    if bytes.len() + opt(&errors) > limit {
         // What is additional may go without a word (RFC 2181 section 9).
         bytes.truncate(authority);
         set_count(&mut bytes, 10, 0);
     }
-    if bytes.len() + opt.len() > limit {
+    if bytes.len() + opt(&errors) > limit {
         truncated = true;
-        bytes.truncate(question);
-        for at in [6, 8] {
-            set_count(&mut bytes, at, 0);
-        }
-        if let Some(flags) = bytes.get_mut(2) {
-            *flags |= 0x02;
-        }
-        if bytes.len() + opt.len() > limit {
-            opt = self::opt(asked, code, &[], config);
+        cut(&mut bytes, question);
+        if bytes.len() + opt(&errors) > limit {
+            errors.clear();
         }
     }
-    if !opt.is_empty() {
+    if asked.edns.is_some() {
         add_additional(&mut bytes);
-        bytes.extend_from_slice(&opt);
+        push_opt(&mut bytes, asked, code, &errors, config);
     }
     Reply { bytes, truncated }
+}
+
+/// Takes everything behind the question away, and says so (RFC 2181 section 9).
+pub(crate) fn cut(bytes: &mut Vec<u8>, end_of_question: usize) {
+    bytes.truncate(end_of_question);
+    for at in [6, 8, 10] {
+        set_count(bytes, at, 0);
+    }
+    if let Some(flags) = bytes.get_mut(2) {
+        *flags |= 0x02;
+    }
 }
 
 /// The largest message that this client can take.
@@ -118,31 +124,33 @@ fn head(bytes: &mut [u8], asked: &Asked, code: u16, authoritative: bool, authent
     }
 }
 
-/// RFC 6891 section 6.1.
-fn opt(asked: &Asked, code: u16, errors: &[&ExtendedError], config: &Config) -> Vec<u8> {
-    let mut options = Vec::new();
-    for error in errors {
-        options.extend_from_slice(&ExtendedError::OPTION.to_be_bytes());
-        // Texts are at most 128 octets.
-        options.extend_from_slice(&((error.text.len() + 2) as u16).to_be_bytes());
-        options.extend_from_slice(&error.code.to_be_bytes());
-        options.extend_from_slice(error.text.as_bytes());
-    }
-    let mut bytes = vec![0, 0, 41];
-    bytes.extend_from_slice(&config.udp_payload.max(PLAIN_UDP).to_be_bytes());
-    bytes.extend_from_slice(&[(code >> 4) as u8, 0, if asked.dnssec_ok() { 0x80 } else { 0 }, 0]);
-    bytes.extend_from_slice(&(options.len() as u16).to_be_bytes());
-    bytes.extend_from_slice(&options);
-    bytes
+/// Octets of the OPT record with these errors in it.
+fn opt_octets(errors: &[&ExtendedError]) -> usize {
+    OPT + errors.iter().map(|error| 6 + error.text.len()).sum::<usize>()
 }
 
-fn set_count(bytes: &mut [u8], at: usize, count: u16) {
+/// RFC 6891 section 6.1.
+fn push_opt(bytes: &mut Vec<u8>, asked: &Asked, code: u16, errors: &[&ExtendedError], config: &Config) {
+    bytes.extend_from_slice(&[0, 0, 41]);
+    bytes.extend_from_slice(&config.udp_payload.max(PLAIN_UDP).to_be_bytes());
+    bytes.extend_from_slice(&[(code >> 4) as u8, 0, if asked.dnssec_ok() { 0x80 } else { 0 }, 0]);
+    // Texts are at most 128 octets, and errors a few.
+    bytes.extend_from_slice(&((opt_octets(errors) - OPT) as u16).to_be_bytes());
+    for error in errors {
+        bytes.extend_from_slice(&ExtendedError::OPTION.to_be_bytes());
+        bytes.extend_from_slice(&((error.text.len() + 2) as u16).to_be_bytes());
+        bytes.extend_from_slice(&error.code.to_be_bytes());
+        bytes.extend_from_slice(error.text.as_bytes());
+    }
+}
+
+pub(crate) fn set_count(bytes: &mut [u8], at: usize, count: u16) {
     if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) {
         *field = count.to_be_bytes();
     }
 }
 
-fn add_additional(bytes: &mut [u8]) {
+pub(crate) fn add_additional(bytes: &mut [u8]) {
     if let Some(field) = bytes.get_mut(10..).and_then(|rest| rest.first_chunk_mut::<2>()) {
         *field = u16::from_be_bytes(*field).saturating_add(1).to_be_bytes();
     }

@@ -32,6 +32,41 @@ fn local_names_are_not_synthesised() {
     }
 }
 
+/// An old printer has a name for a laptop without IPv4.
+#[test]
+fn a_host_of_ours_with_ipv4_alone_is_reached_through_the_prefix() {
+    let reached = "2001:db8:64::c0a8:709";
+    for (of, translated, found) in [
+        ("2001:db8:64::/96", true, Some(reached)),
+        ("2001:db8:64::/96", false, None),
+        // It stands for global addresses only.
+        ("64:ff9b::/96", true, None),
+    ] {
+        let mut world = behind(of);
+        world.names.set_translated(translated);
+        world.names.set_prefixes(&["192.168.7.0/24".parse().unwrap()]);
+        world.names.set(b"x", "printer", &["192.168.7.9".parse().unwrap()]).unwrap();
+        world
+            .names
+            .set(b"y", "laptop", &["192.168.7.8".parse().unwrap(), "2001:db8::8".parse().unwrap()])
+            .unwrap();
+        let data = |reply: &hickory_proto::op::Message| -> Vec<String> {
+            reply.answers.iter().map(|record| record.data.to_string()).collect()
+        };
+        let reply = world.reply(&question("printer.home.arpa.", RecordType::AAAA));
+        assert_eq!(data(&reply).first().map(String::as_str), found, "{of}");
+        assert_eq!(reply.metadata.response_code, ResponseCode::NoError);
+        assert_eq!(data(&world.reply(&question("printer.home.arpa.", RecordType::A))), ["192.168.7.9"]);
+        assert_eq!(data(&world.reply(&question("laptop.home.arpa.", RecordType::AAAA))), ["2001:db8::8"]);
+        if let Some(address) = found {
+            let bits = address.parse::<Ipv6Addr>().unwrap().to_bits();
+            let nibbles = (0..32).map(|at| format!("{:x}", bits >> (4 * at) & 15)).collect::<Vec<_>>();
+            let reply = world.reply(&question(&format!("{}.ip6.arpa.", nibbles.join(".")), RecordType::PTR));
+            assert_eq!(data(&reply), ["9.7.168.192.in-addr.arpa.", "printer.home.arpa."], "and back");
+        }
+    }
+}
+
 /// Names of the prefix lead to those of the IPv4 addresses.
 #[test]
 fn names_of_the_prefix() {

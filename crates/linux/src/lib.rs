@@ -12,4 +12,5 @@ pub mod sandbox;
 pub mod socket;
 pub mod sysctl;
 pub mod tap;
+pub mod trace;
 pub mod tun;

@@ -6,7 +6,7 @@ use std::{fmt, fs, io};
 
 use nix::sys::stat::fstat;
 
-/// Which of the kernel's IPv6 socket tables.
+/// Which of the kernel's socket tables: of IPv6, but for [`Protocol::Packet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// UDP, bound sockets.
@@ -15,6 +15,8 @@ pub enum Protocol {
     Tcp,
     /// Raw sockets; the port is the protocol number, 58 for ICMPv6.
     Raw,
+    /// Packet sockets (packet(7)), which have neither address nor port: both are zero.
+    Packet,
 }
 
 impl Protocol {
@@ -24,6 +26,7 @@ impl Protocol {
             Self::Udp => "/proc/thread-self/net/udp6",
             Self::Tcp => "/proc/thread-self/net/tcp6",
             Self::Raw => "/proc/thread-self/net/raw6",
+            Self::Packet => "/proc/thread-self/net/packet",
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Protocol {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Raw => "raw",
+            Self::Packet => "packet",
         })
     }
 }
@@ -110,10 +114,16 @@ pub fn table(protocol: Protocol) -> Result<Vec<Entry>, Error> {
     Ok(text.lines().skip(1).filter_map(|line| parse(protocol, line)).collect())
 }
 
-/// `sl local remote state tx:rx tr:when retrnsmt uid timeout inode ...`
+/// `sl local remote state tx:rx tr:when retrnsmt uid timeout inode ...`, or of packet sockets
+/// `sk RefCnt Type Proto Iface R Rmem User Inode`.
 fn parse(protocol: Protocol, line: &str) -> Option<Entry> {
     /// `TCP_LISTEN` of the kernel's `tcp_states.h`.
     const LISTEN: &str = "0A";
+    if protocol == Protocol::Packet {
+        let mut words = line.split_ascii_whitespace().skip(7);
+        let (uid, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        return Some(Entry { protocol, address: Ipv6Addr::UNSPECIFIED, port: 0, uid, inode });
+    }
     let mut words = line.split_ascii_whitespace().skip(1);
     // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
     let (address, port) = words.next()?.split_once(':')?;
@@ -194,13 +204,27 @@ pub fn owner(inode: u64) -> Option<Owner> {
 /// Who keeps a port busy for a socket that wants `address` and `port`: same address, or either unspecified.
 pub(crate) fn occupant(protocol: Protocol, address: Ipv6Addr, port: u16) -> Option<Owner> {
     let entries = table(protocol).ok()?;
-    entries
+    let found = entries
         .iter()
         .filter(|entry| {
             entry.port == port
                 && (entry.address == address || entry.address.is_unspecified() || address.is_unspecified())
         })
-        .find_map(|entry| owner(entry.inode))
+        .find_map(|entry| owner(entry.inode));
+    // A socket of IPv4 alone is in the way of one that takes IPv4 too.
+    found.or_else(|| occupant_of_ipv4(protocol, port))
+}
+
+fn occupant_of_ipv4(protocol: Protocol, port: u16) -> Option<Owner> {
+    let text = fs::read_to_string(protocol.path().strip_suffix('6')?).ok()?;
+    let entry = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
+        let (_, local) = words.next()?.split_once(':')?;
+        let here = u16::from_str_radix(local, 16) == Ok(port);
+        here.then(|| words.nth(7)?.parse().ok()).flatten()
+    };
+    text.lines().skip(1).filter_map(entry).find_map(owner)
 }
 
 #[cfg(test)]

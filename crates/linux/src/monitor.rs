@@ -1,4 +1,4 @@
-//! What changes on the machine: links, IPv6 addresses and IPv6 routes, told by the kernel as it happens.
+//! What changes on the machine: links, addresses, routes and IPv6 neighbours, told by the kernel as it happens.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -8,10 +8,14 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
-use crate::route::{Address, Link, Messages, Route, address_of, decode, link_of, routes_of};
+use crate::route::{
+    Address, AddressV4, Link, Messages, Neighbour, Route, RouteV4, address_of, address_v4_of, decode,
+    link_of, neighbour_of, routes_of, routes_v4_of,
+};
 
-/// `RTNLGRP_LINK`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE` of the kernel's `rtnetlink.h`.
-const GROUPS: [u32; 3] = [1, 9, 11];
+/// `RTNLGRP_LINK`, `RTNLGRP_NEIGH`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE` of the
+/// kernel's `rtnetlink.h`.
+const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
 /// Bytes the kernel may keep for us before it drops news.
 const KEPT: usize = 1 << 20;
 /// Bytes of one read.
@@ -40,6 +44,18 @@ pub enum Event {
     Route(Route),
     /// A route is gone.
     RouteGone(Route),
+    /// An IPv4 address is new or changed.
+    AddressV4(AddressV4),
+    /// An IPv4 address is gone.
+    AddressV4Gone(AddressV4),
+    /// An IPv4 route is new or changed.
+    RouteV4(RouteV4),
+    /// An IPv4 route is gone. Of those that go with their interface the kernel tells nothing.
+    RouteV4Gone(RouteV4),
+    /// An IPv6 neighbour is new, or what is known of it changed: where it is, or whether it answers.
+    Neighbour(Neighbour),
+    /// The kernel knows an IPv6 neighbour no longer.
+    NeighbourGone(Neighbour),
     /// News were lost (`ENOBUFS`) or not understood: read the tables anew.
     Overrun,
 }
@@ -103,15 +119,27 @@ fn tell(message: &RouteNetlinkMessage, events: &mut Vec<Event>) {
             events
                 .extend(link_of(message).map(|link| Event::LinkGone { index: link.index, name: link.name }));
         }
-        RouteNetlinkMessage::NewAddress(message) => events.extend(address_of(message).map(Event::Address)),
+        RouteNetlinkMessage::NewAddress(message) => {
+            events.extend(address_of(message).map(Event::Address));
+            events.extend(address_v4_of(message).map(Event::AddressV4));
+        }
         RouteNetlinkMessage::DelAddress(message) => {
             events.extend(address_of(message).map(Event::AddressGone));
+            events.extend(address_v4_of(message).map(Event::AddressV4Gone));
+        }
+        RouteNetlinkMessage::NewNeighbour(message) => {
+            events.extend(neighbour_of(message).map(Event::Neighbour));
+        }
+        RouteNetlinkMessage::DelNeighbour(message) => {
+            events.extend(neighbour_of(message).map(Event::NeighbourGone));
         }
         RouteNetlinkMessage::NewRoute(message) => {
             events.extend(routes_of(message).into_iter().map(Event::Route));
+            events.extend(routes_v4_of(message).into_iter().map(Event::RouteV4));
         }
         RouteNetlinkMessage::DelRoute(message) => {
             events.extend(routes_of(message).into_iter().map(Event::RouteGone));
+            events.extend(routes_v4_of(message).into_iter().map(Event::RouteV4Gone));
         }
         _ => {}
     }

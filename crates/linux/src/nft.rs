@@ -12,6 +12,7 @@
 //!   services a LAN may use is not sixgate's business.
 //! * TCP's maximum segment size follows the uplink's MTU.
 //! * Unique local sources do not leave by the uplink (RFC 4193 section 4.3).
+//! * IPv4 of the LANs, where it is managed: the same check of sources; it stays inside, or leaves with the uplink's address (NAT44).
 //! * Type 0 routing headers are dropped (RFC 5095), and sources that are our own but come from the WAN.
 //!
 //! Interfaces that are neither the uplink nor a LAN are left alone.
@@ -25,11 +26,13 @@
 mod encode;
 mod firewall;
 mod rules;
+mod silence;
 mod socket;
 
 use std::io;
 
-pub use firewall::{Counter, Firewall, FirewallConfig, LanRules, TABLE};
+pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, TABLE};
+pub use silence::Silence;
 
 /// What can go wrong with the firewall.
 #[derive(Debug, thiserror::Error)]

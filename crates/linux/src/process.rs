@@ -282,15 +282,24 @@ pub struct Process {
 /// A child that nobody reads and waits for yet.
 #[derive(Debug)]
 pub(crate) struct Started {
-    name: String,
-    pid: Pid,
-    pidfd: OwnedFd,
-    output: File,
-    errors: File,
+    pub(crate) name: String,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) output: File,
+    pub(crate) errors: File,
 }
 
 /// Starts the program as a child of the calling thread, which must outlive it: it is killed with that thread.
 pub(crate) fn start(command: &Command, host: &str) -> Result<Started, Error> {
+    start_with(command, host, || Ok(()))
+}
+
+/// The same, with something to do in the child last before it executes the program: only what is async-signal-safe.
+pub(crate) fn start_with(
+    command: &Command,
+    host: &str,
+    mut last: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) -> Result<Started, Error> {
     let name = command.name();
     let failed = |source| Error::Start { program: name.clone(), host: host.to_owned(), source };
     let mut child = std::process::Command::new(&command.program);
@@ -305,11 +314,11 @@ pub(crate) fn start(command: &Command, host: &str) -> Result<Started, Error> {
     }
     // SAFETY: the closure only makes async-signal-safe system calls.
     unsafe {
-        child.pre_exec(|| {
+        child.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 || libc::setsid() < 0 {
                 return Err(io::Error::last_os_error());
             }
-            Ok(())
+            last()
         });
     }
     let mut child = child.spawn().map_err(failed)?;
@@ -500,42 +509,19 @@ impl Reader {
 fn follow(pid: Pid, pidfd: BorrowedFd<'_>, log: &Log, output: File, errors: File) {
     let mut readers = [Reader::new(Stream::Output, output), Reader::new(Stream::Error, errors)];
     let mut ended = false;
-    loop {
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3);
-        let mut which = Vec::with_capacity(2);
-        for (index, reader) in readers.iter().enumerate() {
-            if let Some(pipe) = &reader.pipe {
-                fds.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
-                which.push(index);
-            }
-        }
-        if !ended {
-            fds.push(PollFd::new(pidfd, PollFlags::POLLIN));
-        }
-        if fds.is_empty() {
-            break;
-        }
+    while !ended || readers.iter().any(|reader| reader.pipe.is_some()) {
         // Once it has ended, what is left in the pipes is read without waiting; then it counts as said.
         let drained = log.lines().drained;
         let patience = if ended && !drained { PollTimeout::ZERO } else { PollTimeout::NONE };
-        if poll(&mut fds, patience).is_err() {
+        let Some(ready) = read_ready(&mut readers, log, (!ended).then_some(pidfd), patience) else {
             continue;
-        }
-        let ready: Vec<bool> =
-            fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
-        let mut any = false;
-        for (index, _) in which.iter().zip(&ready).filter(|(_, ready)| **ready) {
-            any = true;
-            if let Some(reader) = readers.get_mut(*index) {
-                reader.read(log);
-            }
-        }
-        if !ended && ready.last() == Some(&true) {
+        };
+        if ready.ended {
             ended = true;
             let status = reap(pid);
             log.lines().status = Some(status);
             log.shared.1.notify_all();
-        } else if ended && !any && !drained {
+        } else if ended && !ready.said && !drained {
             for reader in &mut readers {
                 reader.flush(log);
             }
@@ -545,6 +531,53 @@ fn follow(pid: Pid, pidfd: BorrowedFd<'_>, log: &Log, output: File, errors: File
     }
     log.lines().drained = true;
     log.shared.1.notify_all();
+}
+
+/// Reads what a program says that somebody else waits for, until nobody is left who could say more.
+pub(crate) fn read_pipes(log: &Log, output: File, errors: File) {
+    let mut readers = [Reader::new(Stream::Output, output), Reader::new(Stream::Error, errors)];
+    while readers.iter().any(|reader| reader.pipe.is_some()) {
+        let _ = read_ready(&mut readers, log, None, PollTimeout::NONE);
+    }
+    log.lines().drained = true;
+    log.shared.1.notify_all();
+}
+
+/// What happened while waiting for a program.
+struct Ready {
+    /// Something was read, or a pipe was closed.
+    said: bool,
+    /// The program has ended.
+    ended: bool,
+}
+
+/// Waits for something to read, or for the end of the program behind `pidfd`, and reads. `None` when interrupted.
+fn read_ready(
+    readers: &mut [Reader; 2],
+    log: &Log,
+    pidfd: Option<BorrowedFd<'_>>,
+    patience: PollTimeout,
+) -> Option<Ready> {
+    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3);
+    let mut which = Vec::with_capacity(2);
+    for (index, reader) in readers.iter().enumerate() {
+        if let Some(pipe) = &reader.pipe {
+            fds.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
+            which.push(index);
+        }
+    }
+    fds.extend(pidfd.map(|pidfd| PollFd::new(pidfd, PollFlags::POLLIN)));
+    poll(&mut fds, patience).ok()?;
+    let ready: Vec<bool> =
+        fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
+    let mut said = false;
+    for (index, _) in which.iter().zip(&ready).filter(|(_, ready)| **ready) {
+        said = true;
+        if let Some(reader) = readers.get_mut(*index) {
+            reader.read(log);
+        }
+    }
+    Some(Ready { said, ended: pidfd.is_some() && ready.last() == Some(&true) })
 }
 
 fn reap(pid: Pid) -> ExitStatus {

@@ -7,6 +7,7 @@ mod address;
 mod link;
 mod neighbour;
 mod table;
+mod v4;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -24,12 +25,15 @@ pub use address::{Address, AddressConfig, FOREVER, Scope};
 pub use link::Link;
 pub use neighbour::{Neighbour, NeighbourState};
 pub use table::{Preference, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
+pub use v4::{AddressV4, RouteV4};
 
 pub(crate) use address::address_of;
 pub(crate) use link::link_of;
+pub(crate) use neighbour::neighbour_of;
 pub(crate) use table::routes_of;
+pub(crate) use v4::{address_v4_of, routes_v4_of};
 
-/// What is asked of the kernel and set in it here: IPv6 alone.
+/// What is asked of the kernel and set in it here, but for `v4`.
 const FAMILY: AddressFamily = AddressFamily::Inet6;
 
 /// What netlink answered.

@@ -1,28 +1,35 @@
 //! IPv6 sockets: UDP, TCP listeners and raw ICMPv6, each with the options that sixgate's protocols need.
 //!
-//! All are close-on-exec and non-blocking, and IPv6 alone (`IPV6_V6ONLY`), whatever the system's default.
+//! All are close-on-exec and non-blocking, and IPv6 alone (`IPV6_V6ONLY`), whatever the system's default, unless they are asked to take
+//! IPv4 too: IPv4 addresses are then mapped ones, `::ffff:192.0.2.1` (RFC 3493 section 3.7).
 
 // libc itself: std has neither pktinfo, nor ICMP6_FILTER, nor recvmmsg.
 #![allow(unsafe_code)]
 
+mod bypass;
+mod frame;
 mod icmp6;
 mod packet;
 mod tcp;
 mod udp;
+mod watch;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 
 use crate::listeners::{self, Owner, Protocol};
 
+pub use bypass::{Bypass, open_bypass};
+pub use frame::{FrameSocket, frames};
 pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
-pub use packet::{Received, Slot};
-pub use tcp::tcp6_listener;
+pub use packet::{Outgoing, Received, Slot};
+pub use tcp::{tcp_listener, tcp6_listener};
 pub use udp::{Udp6Options, UdpSocket6, udp6};
+pub use watch::{WatchError, WatchSocket, watch};
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +60,13 @@ impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
             Protocol::Raw => f.write_str("raw ICMPv6")?,
-            protocol => write!(f, "{protocol} {}", self.address)?,
+            Protocol::Packet => f.write_str("a packet socket")?,
+            protocol => {
+                let shown = SocketAddr::new(self.address.ip().to_canonical(), self.address.port());
+                // Without its scope, a link-local address says too little.
+                let mapped = shown.ip() != *self.address.ip();
+                write!(f, "{protocol} {}", if mapped { shown } else { self.address.into() })?;
+            }
         }
         match &self.device {
             Some(device) => write!(f, " on {device}"),
@@ -69,9 +82,9 @@ fn remedy(source: &io::Error, owner: Option<&Owner>, socket: &Wanted) -> String 
             format!("; process {pid} ({comm}) has it: stop that process or choose another port")
         }
         (Errno::EADDRINUSE, None) => {
-            "; another process has it: find it with `ss -lpn -6`, stop it or choose another port".to_owned()
+            "; another process has it: find it with `ss -lpn`, stop it or choose another port".to_owned()
         }
-        (Errno::EACCES | Errno::EPERM, _) if socket.protocol == Protocol::Raw => {
+        (Errno::EACCES | Errno::EPERM, _) if matches!(socket.protocol, Protocol::Raw | Protocol::Packet) => {
             "; run as root, or give this process CAP_NET_RAW".to_owned()
         }
         (Errno::EACCES | Errno::EPERM, _) if socket.address.port() < 1024 => {
@@ -79,6 +92,10 @@ fn remedy(source: &io::Error, owner: Option<&Owner>, socket: &Wanted) -> String 
                 .to_owned()
         }
         (Errno::EACCES | Errno::EPERM, _) => "; run as root, or give this process CAP_NET_RAW".to_owned(),
+        (Errno::EAFNOSUPPORT, _) if socket.protocol == Protocol::Packet => {
+            "; this kernel (or its sandbox) refuses packet sockets, without which hosts that have no address yet cannot be answered"
+                .to_owned()
+        }
         (Errno::EAFNOSUPPORT, _) => {
             "; this kernel (or its sandbox) refuses IPv6 sockets; sixgate serves IPv6 and cannot start without it"
                 .to_owned()

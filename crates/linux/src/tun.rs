@@ -142,12 +142,22 @@ pub struct Queue {
     udp: bool,
 }
 
+/// What the kernel may leave to this end to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offloads {
+    /// Checksums, and cutting superpackets of TCP and, where the kernel knows it, of UDP.
+    All,
+    /// Nothing: packets come ready to be sent on by a way that cuts and completes nothing. What this end writes may be unfinished
+    /// all the same.
+    None,
+}
+
 /// Makes the TUN device `name` with `count` queues in the calling thread's network namespace, not yet up.
 ///
 /// # Errors
 /// When `/dev/net/tun` cannot be opened, the name is taken, empty or longer than 15 bytes, or there cannot be that many
 /// queues.
-pub fn create(name: &str, count: usize) -> io::Result<Vec<Queue>> {
+pub fn create(name: &str, count: usize, offloads: Offloads) -> io::Result<Vec<Queue>> {
     if count == 0 || count > MAX_QUEUES {
         let text = format!("a TUN device has 1 to {MAX_QUEUES} queues, not {count}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -155,21 +165,23 @@ pub fn create(name: &str, count: usize) -> io::Result<Vec<Queue>> {
     let flags = libc::IFF_TUN | libc::IFF_NO_PI | IFF_VNET_HDR;
     // Without the flag, a second opening of the same name is refused: nobody joins by mistake.
     let flags = if count > 1 { flags | IFF_MULTI_QUEUE } else { flags };
-    (0..count).map(|_| Queue::open(name, flags)).collect()
+    (0..count).map(|_| Queue::open(name, flags, offloads)).collect()
 }
 
 impl Queue {
-    fn open(name: &str, flags: libc::c_int) -> io::Result<Self> {
+    fn open(name: &str, flags: libc::c_int, offloads: Offloads) -> io::Result<Self> {
         let file = open_device(name, flags)?;
         let least = takes::CHECKSUM | takes::TCP4 | takes::TCP6 | takes::TCP_ECN;
         let udp = set_offload(&file, least | takes::UDP).is_ok();
-        if !udp {
-            set_offload(&file, least)?;
+        match offloads {
+            Offloads::All if udp => {}
+            Offloads::All => set_offload(&file, least)?,
+            Offloads::None => set_offload(&file, 0)?,
         }
         Ok(Self { file, udp })
     }
 
-    /// Whether UDP superpackets cross (Linux 6.2 and later).
+    /// Whether UDP superpackets can be written (Linux 6.2 and later); with [`Offloads::All`] they come, too.
     pub fn takes_udp_superpackets(&self) -> bool {
         self.udp
     }

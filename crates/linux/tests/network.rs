@@ -12,8 +12,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
 use sixgate_linux::listeners::{self, Expected, Protocol};
 use sixgate_linux::monitor::{Event, Monitor};
-use sixgate_linux::route::{AddressConfig, FOREVER, Netlink, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
-use sixgate_linux::socket::{Icmp6Options, Slot, Udp6Options, icmp6, tcp6_listener, udp6};
+use sixgate_linux::route::{
+    AddressConfig, FOREVER, Netlink, Route, RouteKind, RouteV4, SIXGATE_PROTOCOL, TABLE_MAIN,
+};
+use sixgate_linux::socket::{
+    Icmp6Options, Outgoing, Slot, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
+};
 use sixgate_linux::sysctl::{self, Key, Saved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -176,6 +180,92 @@ fn addresses_routes_neighbours_and_what_the_monitor_tells() {
     });
 }
 
+/// IPv4, as far as hosts need it that have nothing else; iproute2 is the witness.
+#[test]
+fn ipv4_addresses_and_routes() {
+    let ip = |line: &str| {
+        let output = std::process::Command::new("ip").args(line.split(' ')).output().unwrap();
+        assert!(output.status.success(), "ip {line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    isolated(move || {
+        let mut monitor = Monitor::new().unwrap();
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let net: ipnet::Ipv4Net = "192.168.7.1/24".parse().unwrap();
+        let alone: ipnet::Ipv4Net = "192.0.0.1/32".parse().unwrap();
+        for net in [net, alone, net] {
+            netlink.set_address_v4(a, net).unwrap();
+        }
+        let nets = |netlink: &mut Netlink, on| {
+            netlink
+                .addresses_v4(on)
+                .unwrap()
+                .iter()
+                .map(|found| (found.interface, found.net))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(nets(&mut netlink, Some(a)), [(a, net), (a, alone)]);
+        assert_eq!(nets(&mut netlink, None), [(a, net), (a, alone)]);
+        assert_eq!(nets(&mut netlink, Some(b)), []);
+        let shown = ip("-4 -o address show dev a");
+        assert!(
+            shown.contains("inet 192.168.7.1/24 brd 192.168.7.255") && shown.contains("inet 192.0.0.1/32 "),
+            "{shown}"
+        );
+
+        assert!(!netlink.has_default_route_v4().unwrap());
+        let near = RouteV4::to(RouteV4::DEFAULT).via("192.168.7.254".parse().unwrap(), a).metric(100);
+        let far = RouteV4 { source: Some(alone.addr()), ..RouteV4::to(RouteV4::DEFAULT).on(a).metric(2048) };
+        let lost = RouteV4 { kind: RouteKind::Unreachable, ..RouteV4::to("10.0.0.0/8".parse().unwrap()) };
+        netlink.add_route_v4(&near).unwrap();
+        assert_eq!(netlink.add_route_v4(&near).unwrap_err().errno(), Some(nix::errno::Errno::EEXIST));
+        netlink.replace_route_v4(&near).unwrap();
+        netlink.add_route_v4(&far).unwrap();
+        netlink.add_route_v4(&lost).unwrap();
+        let ours = netlink.routes_v4(TABLE_MAIN, Some(SIXGATE_PROTOCOL)).unwrap();
+        assert_eq!(ours.len(), 3, "{ours:?}");
+        for route in [&near, &far, &lost] {
+            // The kernel puts unreachable routes on the loopback device, or on none.
+            let like =
+                |found: &&RouteV4| RouteV4 { interface: route.interface, ..(*found).clone() } == *route;
+            assert!(ours.iter().any(|found| like(&found)), "{route} in {ours:?}");
+        }
+        let shown = ip("-4 route");
+        assert!(shown.contains("default via 192.168.7.254 dev a proto 86 metric 100"), "{shown}");
+        assert!(shown.contains("default dev a proto 86 scope link src 192.0.0.1 metric 2048"), "{shown}");
+        // Equals, as another program might have them: a route for each.
+        ip("route add 203.0.113.0/24 nexthop via 192.168.7.2 dev a nexthop via 192.168.7.3 dev a");
+        let all = netlink.routes_v4(TABLE_MAIN, None).unwrap();
+        let hops = all.iter().filter(|route| route.destination.to_string() == "203.0.113.0/24");
+        assert_eq!(hops.filter_map(|route| route.gateway).count(), 2, "{all:?}");
+        assert!(all.iter().any(|route| route.destination == net.trunc() && route.protocol == 2), "{all:?}");
+
+        assert!(netlink.has_default_route_v4().unwrap());
+        for route in [&near, &far, &lost] {
+            assert!(netlink.remove_route_v4(route).unwrap(), "{route}");
+            assert!(!netlink.remove_route_v4(route).unwrap(), "{route}");
+        }
+        assert!(!netlink.has_default_route_v4().unwrap());
+        for net in [net, alone] {
+            assert!(netlink.remove_address_v4(a, net).unwrap());
+            assert!(!netlink.remove_address_v4(a, net).unwrap());
+        }
+        let mut told = [false; 4];
+        let until = Instant::now() + PATIENCE;
+        while told != [true; 4] {
+            wait_readable(&monitor, until);
+            for event in monitor.read().unwrap() {
+                told[0] |=
+                    matches!(&event, Event::AddressV4(found) if found.net == net && found.interface == a);
+                told[1] |= matches!(&event, Event::AddressV4Gone(found) if found.net == alone);
+                told[2] |= matches!(&event, Event::RouteV4(found) if *found == near);
+                told[3] |= matches!(&event, Event::RouteV4Gone(found) if *found == far);
+            }
+        }
+    });
+}
+
 #[test]
 fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
     isolated(|| {
@@ -193,9 +283,16 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         assert_eq!(&buffer[..got.len], b"solicit");
         assert_eq!((got.destination, got.interface, *got.source.ip()), (group, b, ip("fe80::a")));
         assert_eq!((got.source.port(), got.source.scope_id()), (546, b));
-        for byte in 0..5 {
-            server.send(&[byte; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
-        }
+        server.send(&[0; 100], got.source, Some((ip("fe80::b"), b))).unwrap();
+        // A run of equal ones with a shorter one behind it, and a longer one.
+        let payloads: Vec<Vec<u8>> =
+            [(1, 100), (2, 100), (3, 60), (4, 100)].map(|(byte, length)| vec![byte; length]).into();
+        let to = got.source;
+        let datagrams: Vec<Outgoing<'_>> =
+            payloads.iter().map(|bytes| Outgoing { bytes, to, from: Some((ip("fe80::b"), b)) }).collect();
+        assert_eq!(server.send_batch(&datagrams).unwrap(), 4);
+        let nowhere = Outgoing { bytes: b"x", to, from: Some((ip("2001:db8::bad"), b)) };
+        assert!(server.send_batch(&[nowhere, nowhere]).is_err());
         let mut slots: Vec<Slot> = (0..8).map(|_| Slot::new(10)).collect();
         wait_readable(&client, Instant::now() + PATIENCE);
         let mut bytes = Vec::new();
@@ -205,7 +302,9 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
             let count = client.recv_batch(&mut slots).unwrap();
             for slot in &slots[..count] {
                 let (datagram, received) = slot.datagram().unwrap();
+                assert_eq!(*received.source.ip(), ip("fe80::b"));
                 assert!(received.truncated && received.destination == ip("fe80::a") && datagram.len() == 10);
+                assert!(datagram.iter().all(|octet| *octet == datagram[0]));
                 bytes.push(datagram[0]);
             }
             assert!(slots[count..].iter().all(|slot| slot.datagram().is_none()));
@@ -231,6 +330,79 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         let error = listeners::verify(&[expected[0], absent]).unwrap_err().to_string();
         assert!(error.contains("TCP [::]:9") && !error.contains("547"), "{error}");
     });
+}
+
+/// As a DHCPv4 server needs it: a host without an address broadcasts, and is answered.
+#[test]
+fn ipv4_by_mapped_addresses_and_by_frames() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        netlink.set_address_v4(b, "192.0.2.1/24".parse().unwrap()).unwrap();
+        let any = |port| SocketAddrV6::new(ip("::ffff:0.0.0.0"), port, 0, 0);
+        let options = |port, device| Udp6Options {
+            ipv4: true,
+            broadcast: true,
+            ..Udp6Options::new(any(port)).device(device)
+        };
+        let server = udp6(&options(67, "b")).unwrap();
+        let client = udp6(&options(68, "a")).unwrap();
+        // Both ends are on this host: an address of its own may come in.
+        for name in ["a", "b"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/accept_local"), "1").unwrap();
+        }
+        let (all, until) = (ip("::ffff:255.255.255.255"), Instant::now() + PATIENCE);
+        let (out, frames) = (frames("a", a).unwrap(), frames("b", b).unwrap());
+        out.send(&hello("00000000ffffffff 00440043"), [0xff; 6]).unwrap();
+        wait_readable(&server, until);
+        let mut buffer = [0; 64];
+        let got = server.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], got.interface, got.destination), (&b"hello"[..], b, all));
+        assert_eq!(got.source, SocketAddrV6::new(ip("::ffff:0.0.0.0"), 68, 0, 0));
+        let from = Some((ip("::ffff:192.0.2.1"), b));
+        server.send(b"offer", SocketAddrV6::new(all, 68, 0, 0), from).unwrap();
+        wait_readable(&client, until);
+        let got = client.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], *got.source.ip()), (&b"offer"[..], ip("::ffff:192.0.2.1")));
+
+        // To an address for which nobody would answer ARP there.
+        netlink.set_address_v4(a, "198.51.100.7/32".parse().unwrap()).unwrap();
+        let mac = netlink.link_by_index(a).unwrap().unwrap().mac.unwrap();
+        frames.send(&hello("c0000201c6336407 00430044"), mac).unwrap();
+        wait_readable(&client, until);
+        let got = client.recv(&mut buffer).unwrap();
+        assert_eq!((&buffer[..got.len], got.destination), (&b"hello"[..], ip("::ffff:198.51.100.7")));
+
+        listeners::verify_socket(&server, Protocol::Udp).unwrap();
+        listeners::verify_socket(&frames, Protocol::Packet).unwrap();
+        let error = udp6(&options(67, "b")).unwrap_err().to_string();
+        assert!(error.contains("UDP 0.0.0.0:67 on b"), "{error}");
+
+        // Who has it for IPv4 alone is found, too.
+        let old = std::net::UdpSocket::bind("0.0.0.0:5300").unwrap();
+        let error = udp6(&Udp6Options::new(SocketAddrV6::new(ip("::"), 5300, 0, 0)).ipv4(true)).unwrap_err();
+        let me = format!("process {} (", std::process::id());
+        assert!(error.to_string().contains(&me), "{error}");
+        drop(old);
+
+        // One listener for both: a neighbour of IPv4 alone is in its way.
+        let _old = std::net::TcpListener::bind("0.0.0.0:8053").unwrap();
+        let both = tcp_listener(SocketAddrV6::new(ip("::"), 8053, 0, 0), None, true);
+        assert!(both.unwrap_err().to_string().contains(&me));
+        tcp6_listener(SocketAddrV6::new(ip("::"), 8053, 0, 0), None).unwrap();
+    });
+}
+
+/// An IPv4 packet that says hello by UDP between these addresses and ports, given in hexadecimal.
+fn hello(between: &str) -> Vec<u8> {
+    let text = format!("45000021000040004011 0000 {between} 000d0000 68656c6c6f");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let mut packet: Vec<u8> = digits.chunks(2).map(octet).collect();
+    let sum: u32 = packet[..20].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet
 }
 
 #[test]

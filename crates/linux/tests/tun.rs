@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Uid;
 use sixgate_linux::route::Netlink;
-use sixgate_linux::tun::{self, MAX_PACKET, Queue, Segmentation, VnetHeader};
+use sixgate_linux::tun::{self, MAX_PACKET, Offloads, Queue, Segmentation, VnetHeader};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -90,9 +90,9 @@ fn mirror(queue: &Queue, seen: &Seen) {
 #[test]
 fn superpackets_cross_both_ways() {
     isolated(|| {
-        let mut queues = tun::create("t0", 1).unwrap();
+        let mut queues = tun::create("t0", 1, Offloads::All).unwrap();
         let queue = queues.pop().unwrap();
-        let taken = tun::create("t0", 1).unwrap_err();
+        let taken = tun::create("t0", 1, Offloads::All).unwrap_err();
         assert_eq!(taken.raw_os_error(), Some(nix::errno::Errno::EBUSY as i32), "{taken}");
         up("t0");
         let seen = Arc::new(Seen::default());
@@ -142,7 +142,7 @@ fn superpackets_cross_both_ways() {
 #[test]
 fn queues_names_and_errors() {
     isolated(|| {
-        let queues = tun::create("many", 4).unwrap();
+        let queues = tun::create("many", 4, Offloads::All).unwrap();
         assert_eq!(queues.len(), 4);
         let mut buffer = [0; 100];
         let idle = queues[0].receive(&mut buffer).unwrap_err();
@@ -165,7 +165,7 @@ fn queues_names_and_errors() {
         assert_eq!(gone.raw_os_error(), Some(nix::errno::Errno::EBADFD as i32), "{gone}");
 
         for (name, count) in [("", 1), ("much-too-long-a-name", 1), ("none", 0), ("most", 257)] {
-            let error = tun::create(name, count).unwrap_err();
+            let error = tun::create(name, count, Offloads::All).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{name} {count}: {error}");
         }
     });

@@ -386,6 +386,32 @@ fn routes_and_resolvers_come_and_go() {
     }
 }
 
+/// Two routers with a NAT64 each: hosts do not change with every advertisement.
+#[test]
+fn the_first_nat64_stays_while_its_router_does() {
+    let mut uplink = Uplink::new(config(), 1);
+    let told = |prefix: &str, lifetime| {
+        ra(&HEADER, |b| {
+            b.pref64(prefix.parse().unwrap(), lifetime);
+        })
+    };
+    let known =
+        |uplink: &Uplink| uplink.host.state().pref64.map(|told| (told.prefix.to_string(), told.router));
+    uplink.receive(&told("64:ff9b::/96", 600));
+    uplink.receive_from(OTHER, 255, &told("2001:db8:64::/96", 600));
+    uplink.receive_from(OTHER, 255, &told("64:ff9b::/96", 0));
+    assert_eq!(known(&uplink), Some(("64:ff9b::/96".to_owned(), ROUTER)));
+    // Its own router changes it at once.
+    uplink.receive(&told("2001:db8:46::/96", 600));
+    assert_eq!(known(&uplink), Some(("2001:db8:46::/96".to_owned(), ROUTER)));
+    // The router goes: the other one's is taken.
+    uplink.receive(&ra(&RouterAdvertisementHeader { router_lifetime: 0, ..HEADER }, |_| {}));
+    uplink.receive_from(OTHER, 255, &told("2001:db8:64::/96", 600));
+    assert_eq!(known(&uplink), Some(("2001:db8:64::/96".to_owned(), OTHER)));
+    uplink.receive_from(OTHER, 255, &told("2001:db8:64::/96", 0));
+    assert_eq!(known(&uplink), None);
+}
+
 #[test]
 fn a_flood_pushes_out_nothing_that_works() {
     let mut uplink = Uplink::new(config(), 1);

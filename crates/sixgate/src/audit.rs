@@ -27,7 +27,7 @@ shown with --tests. Symbolic links are not followed. Not entered, unless with --
 
 A comment allows what is meant, with a reason:
 
-    addr.sin_family = AF_INET; // ipv6-audit: allow explicit-family because RIPv1 is IPv4's
+    listen = 127.0.0.1    # ipv6-audit: allow config-listen because the proxy before it connects there
 
 on its own line or on the line before; `allow-file` allows a rule in the whole file.",
     after_help = "\
@@ -182,7 +182,7 @@ pub(crate) fn checklist(arguments: &ChecklistArguments) -> Outcome {
         let items: Vec<_> = ITEMS
             .iter()
             .map(|item| {
-                let wrap = serde_json::json!({ "finds": item.wrap, "built": item.wrap_built });
+                let wrap = serde_json::json!({ "finds": item.wrap, "built": item.is_wrapped() });
                 serde_json::json!({
                     "id": item.id(),
                     "text": item.text,
@@ -202,7 +202,7 @@ pub(crate) fn checklist(arguments: &ChecklistArguments) -> Outcome {
             let _ = writeln!(out, "       audit: {}", rules.join(", "));
         }
         if !item.wrap.is_empty() {
-            let built = if item.wrap_built { "" } else { " (not yet built)" };
+            let built = if item.is_wrapped() { "" } else { " (not yet built)" };
             let _ = writeln!(out, "       wrap: {}{built}", item.wrap);
         }
         if rules.is_empty() && item.wrap.is_empty() {

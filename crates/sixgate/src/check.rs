@@ -59,6 +59,17 @@ fn summary(config: &Config) -> String {
         let ways = [(lan.slaac, "SLAAC"), (lan.addresses, "DHCPv6"), (lan.delegate, "prefix delegation")];
         let ways: Vec<&str> = ways.iter().filter(|(on, _)| *on).map(|(_, way)| *way).collect();
         lines.push(format!("  lan {}: {}; {}", lan.interface.value, gives.join(", "), ways.join(", ")));
+        if let Some(ipv4) = &lan.ipv4 {
+            let told = match (lan.pref64, config.pilot.percent) {
+                (None, _) => "nobody is told to do without IPv4: there is no NAT64".to_owned(),
+                (Some(_), 0) => "nobody is told to do without IPv4".to_owned(),
+                (Some(_), percent) => format!(
+                    "{percent} % of those that ask for option 108 are told to do without IPv4 for {} s",
+                    config.pilot.wait.as_secs()
+                ),
+            };
+            lines.push(format!("    IPv4 {}: leases of {} s; {told}", ipv4.address, ipv4.lease.as_secs()));
+        }
     }
     lines.join("\n") + "\n"
 }

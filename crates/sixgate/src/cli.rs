@@ -45,6 +45,61 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Say where the dashboard is, and with --token the token that it asks for.
+    #[command(long_about = "\
+Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
+change, takes the token, which --token prints. It is off until the configuration says [web] enabled = true.
+
+The page is served by plain HTTP: on a LAN where others can listen, reach it through ssh -L 6464:[::1]:6464 GATEWAY, and
+open http://localhost:6464/.")]
+    Web(Web),
+    /// Show who on the LANs could live without IPv4 today, how sure that is, and what still needs it.
+    #[command(long_about = "\
+Show who on the LANs could live without IPv4 today: for each client its stage, its score, and what it needed IPv4 for;
+for the network, whether 1, 2, 5 and 10 % of its clients could. Asks a running sixgate whose configuration has a [census]
+section; the census survives restarts.
+
+SCORE is the chance that an hour goes well without IPv4, and beside it the interval in which that chance lies with 95 %
+confidence (Wilson's, over the hours in which the client was seen). An hour speaks against a client when it used IPv4 for
+something that it could not have had otherwise: an address that no name was asked for here, a name without IPv6 where nothing
+translates, a name that it asked for by IPv4 alone, a neighbour on its own LAN. READY is who reaches 80 % with the lower end.
+
+What it cannot show:
+- Watching is not trying. However long nothing but IPv6 was needed, no more than 90 % is said of it; only a client that was told
+  to do without IPv4 (option 108) and did is believed more, and one that failed is believed less.
+- Hours of one client are not independent of each other: what it did not do so far, it may do on Monday. The interval is narrower
+  than the truth. It takes 16 hours without a need to be ready.
+- Names that are asked of another resolver, encrypted or not, are not seen: what is then reached over IPv4 counts as an
+  address by number. Traffic that does not pass this gateway is seen by its ARP alone: where another machine routes IPv4, whoever
+  asks for that machine counts as needing a neighbour.
+- Of UDP over IPv4 one packet in 16 is looked at, of TCP the first of each connection.
+- FAMILY is a guess from how a client asks (DHCP options, vendor class, connectivity checks). It is not proof.
+- A hardware address that is made up (*) may be another tomorrow, and its client counted twice: the line for those whose address is
+  not made up gives the other count. Anybody on a LAN can pretend to be anybody.
+
+A client is shown by a keyed hash; with privacy = \"named\" by its name or hardware address, and with what it needed. Of names
+that were needed, hashed clients show only those that three of them have in common.")]
+    Census(Census),
+    /// Show or change which clients are told to do without IPv4 (DHCPv4 option 108).
+    #[command(long_about = "\
+Show, or change in the running sixgate, which clients do without IPv4.
+
+On LANs that have `ipv4` and a NAT64, clients that ask for DHCPv4 option 108 say that they can live without IPv4 (RFC 8925);
+phones and laptops ask, printers do not. Of those that ask, the pilot's share is told to: they use no IPv4, and get no address, for
+the time `pilot.wait` (30 minutes by default), and then ask again. Who does not ask, or is not chosen, gets a lease as ever. Nobody is
+told while the NAT64 does not work.
+
+  sixgate pilot                       who asked, who was chosen, who lives without IPv4 now
+  sixgate pilot 5%                    5 % of those who ask; the same ones after a restart; raising it only adds clients
+  sixgate pilot --except 02:00:5e:10:00:01     never this one
+  sixgate pilot 100% --only ADDRESS   this one, and nobody else
+  sixgate pilot --off                 nobody: everybody has IPv4 again within `pilot.wait`, which is no longer than a lease
+  sixgate pilot --file                what [pilot] in the file says
+
+A change holds at once and over restarts, until [pilot] in the file says something else than it did. Whoever may write to the control
+socket may make it. A client is named by its Ethernet address, its DUID (duid:...) or its client identifier (id:...), as the table shows
+them.")]
+    Pilot(Pilot),
     /// Say how this machine would connect to a host, in which order and why; without a host, by which policy.
     #[command(long_about = "\
 Say how this machine would connect to a host: which addresses its name has, in which order they would be tried, and the
@@ -66,8 +121,62 @@ Exit code 1 where it is on no link.")]
     Audit(crate::audit::Arguments),
     #[cfg(feature = "audit")]
     Checklist(crate::audit::ChecklistArguments),
+    /// Run a program in networks without IPv4, without IPv6, and with a broken one, and say whether it is IPv6 ready.
+    #[command(long_about = "\
+Run a program in several worlds, each a network inside namespaces of its own (this machine's is not touched), and say
+whether it is IPv6 ready or only seems so. The program's system calls for the network are traced, those of its children
+and of static programs too; what it listens on is visited as a client would; the resolver of the worlds knows every name.
+
+Far away, every name has the same two servers: 2001:db8:f::10 and 198.51.100.10, with web pages and the like at the usual
+ports. Names that begin with `v4only.` have IPv4 alone, `v6only.` IPv6 alone, `nowhere.` nothing, and of `eight.` seven
+addresses of eight are dead. `--list` tells the worlds.
+
+A world of your own is a file: name = \"mine\", and ipv4 and ipv6 each \"works\", \"absent\", \"refused\", \"lost\",
+\"link-local\" or \"slow\" (the last three for IPv6), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
+
+Exit code 0 where every surface works and no finding is as bad as --fail-on; 1 where not, or where nothing could be tested.
+Needs root, or a kernel that allows user namespaces.
+
+Examples:
+  sixgate wrap -- curl -sS http://www.example.com/
+  sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080
+  sixgate wrap --json -- ./server > known.json; sixgate wrap --baseline known.json -- ./server")]
+    Wrap(Wrap),
+    /// Give the programs of this host IPv4 on a network that has none (464XLAT), until SIGTERM or Ctrl-C.
+    #[command(long_about = "\
+Give the programs of this host IPv4 on a network that has none, until SIGTERM or Ctrl-C: the customer side of 464XLAT
+(RFC 6877). Where the network has a NAT64, names of IPv4-only servers work already, through DNS64; what does not is a
+program that opens IPv4 sockets or is given 198.51.100.10. For those this makes a device `clat` with an IPv4 address and
+a default route, and translates.
+
+The prefix of the NAT64 is what the router tells (PREF64, RFC 8781), else what DNS tells of ipv4only.arpa (RFC 7050),
+else --prefix. The translator has an IPv6 address of its own beside the host's. While the machine has an IPv4 default
+route of its own, the CLAT is off; it comes back when that goes. It follows a router that changes its prefix.
+
+The host stays a host: nothing is forwarded, no setting is changed. What it made goes with it, even after kill -9 (its
+address on the interface within half a minute). Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.
+
+  sixgate clat                         on the interface with the IPv6 default route
+  sixgate clat --interface wlan0       on this one
+  sixgate clat --json                  one JSON object a line whenever the state changes
+
+It has begun to work with the line `on: ...`. Exit code 3 where the system refuses what it needs.")]
+    Clat(Clat),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clat {
+    /// The interface to the network. Without it, the one with the best IPv6 default route, as that moves.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// The prefix of the network's NAT64, such as 64:ff9b::/96, instead of what router and DNS tell.
+    #[arg(short, long, value_name = "PREFIX", value_parser = crate::nat64::prefix)]
+    pub(crate) prefix: Option<sixgate_endpoint::nat64::Prefix>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -153,12 +262,97 @@ pub(crate) struct View {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Web {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Print the token, and nothing else; reads it from the state folder.
+    #[arg(long, conflicts_with_all = ["json", "control"])]
+    pub(crate) token: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Leases {
     #[command(flatten)]
     pub(crate) view: View,
     /// Read the leases on disk without asking a running sixgate.
     #[arg(long)]
     pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wrap {
+    /// The worlds to try, by name or file, in this order; seven unless told.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) worlds: Vec<String>,
+    /// Tell the worlds, and do nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// How long the program may take to listen, or to end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub(crate) patience: u64,
+    /// Exit with 1 for findings as bad as this.
+    #[arg(long, value_enum, default_value_t = crate::wrap::Severity::Error)]
+    pub(crate) fail_on: crate::wrap::Severity,
+    /// Show all findings, not only the first.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print JSON, with every call of the program.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the surfaces as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write the findings as SARIF.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Fail only for what is worse than in this report, which an earlier --json wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Compare two reports, and run nothing; exit code 1 where the second is worse.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub(crate) diff: Vec<PathBuf>,
+    /// The program and its arguments.
+    #[arg(last = true, required_unless_present_any = ["list", "diff"], value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Census {
+    #[command(flatten)]
+    pub(crate) view: View,
+    /// Write one page that needs nothing else, with the curve of readiness over time.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) html: Option<PathBuf>,
+    /// Forget a client, on disk too: by its id, its name or its hardware address; or all.
+    #[arg(long, value_name = "CLIENT|all", conflicts_with = "html")]
+    pub(crate) forget: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pilot {
+    /// How many of those that ask for option 108, 0% to 100%.
+    #[arg(value_name = "PERCENT", value_parser = crate::pilot::percent)]
+    pub(crate) percent: Option<u8>,
+    /// Nobody but these clients, separated by commas or the option repeated; `all` for everybody again.
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = crate::pilot::client)]
+    pub(crate) only: Vec<String>,
+    /// Never these clients; `none` for no exception.
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',', value_parser = crate::pilot::client)]
+    pub(crate) except: Vec<String>,
+    /// Nobody: the same as 0%.
+    #[arg(long, conflicts_with_all = ["percent", "file"])]
+    pub(crate) off: bool,
+    /// What the configuration file says holds again.
+    #[arg(long, conflicts_with_all = ["percent", "only", "except"])]
+    pub(crate) file: bool,
+    #[command(flatten)]
+    pub(crate) view: View,
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +378,44 @@ a kernel that allows user namespaces.")]
     /// whoever calls it to switch on.
     #[command(hide = true)]
     Nat64(Nat64),
+    /// Ask a resolver so many questions and print how many were answered, for benchmarks.
+    #[command(hide = true)]
+    DnsLoad(DnsLoad),
+    /// Answer every question with one address until killed, for benchmarks.
+    #[command(hide = true)]
+    DnsUpstream(DnsUpstream),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsLoad {
+    /// The resolver.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) server: std::net::SocketAddrV6,
+    /// Questions to ask.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) queries: u64,
+    /// Names to ask for, in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) names: u64,
+    /// Number of the first name.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Questions under way at one time, at most 60,000.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) window: usize,
+    /// Sockets to ask from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sockets: u16,
+    /// Ask with EDNS.
+    #[arg(long)]
+    pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsUpstream {
+    /// Where to listen.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) listen: std::net::SocketAddrV6,
 }
 
 #[derive(Debug, Args)]

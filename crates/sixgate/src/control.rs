@@ -1,21 +1,46 @@
-//! The control socket: a Unix socket with permissions. One request a connection: a line with the name of a view; the
-//! answer is one JSON document.
+//! The control socket: a Unix socket with permissions. One request a connection: a line with the name of a view, or a
+//! command: a name, a space and what is to be done. Who may write to the socket may change what a command changes. The answer is one
+//! JSON document; an object with `error` where the request was none.
 
+use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-/// Longest request, in octets.
-const LONGEST_REQUEST: usize = 256;
+/// Longest request, in octets: room for some hundred clients by name.
+const LONGEST_REQUEST: u64 = 16 * 1024;
 /// How long a client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections served at one time; more wait in the kernel's backlog.
 const MOST_CLIENTS: usize = 16;
+
+/// What `sixgate pilot` has to be done. What is left out stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PilotCommand {
+    /// First of all: what the file says holds again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) file: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) percent: Option<u8>,
+    /// Selectors; an empty list is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) only: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) except: Option<Vec<String>>,
+}
+
+/// An answer that says what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Refused {
+    pub(crate) error: String,
+}
 
 /// A view that somebody asked for, and where its JSON goes.
 #[derive(Debug)]
@@ -114,19 +139,15 @@ where
             let _permit = permit;
             let request = async {
                 let mut line = Vec::new();
-                while line.len() < LONGEST_REQUEST {
-                    let mut octet = [0];
-                    if stream.read(&mut octet).await.ok()? == 0 || octet == *b"\n" {
-                        break;
-                    }
-                    line.extend_from_slice(&octet);
-                }
+                let (reading, mut writing) = stream.split();
+                let mut reading = tokio::io::BufReader::new(reading).take(LONGEST_REQUEST);
+                reading.read_until(b'\n', &mut line).await.ok()?;
                 let (answer, answered) = oneshot::channel();
                 ask(Request { view: String::from_utf8_lossy(&line).trim().to_owned(), answer }).await;
                 let mut json = answered.await.ok()?;
                 json.push('\n');
-                stream.write_all(json.as_bytes()).await.ok()?;
-                stream.shutdown().await.ok()
+                writing.write_all(json.as_bytes()).await.ok()?;
+                writing.shutdown().await.ok()
             };
             let _ = tokio::time::timeout(PATIENCE, request).await;
         });

@@ -39,11 +39,13 @@ fn offline(arguments: &cli::Leases) -> Outcome {
     match sixgate_store::Store::read_only(&path).and_then(|reader| reader.snapshot()) {
         Ok(snapshot) => {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            let v4 = snapshot.leases_v4.iter().filter(|lease| lease.valid_until > now);
             let leases: Vec<view::Lease> = snapshot
                 .leases
                 .iter()
                 .filter(|lease| lease.valid_until > now)
                 .map(|lease| up::lease_view(lease, now))
+                .chain(v4.map(|lease| up::lease_view_v4(lease, now)))
                 .collect();
             show(&leases, arguments.view.json)
         }

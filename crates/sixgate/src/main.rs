@@ -2,7 +2,9 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+mod census;
 mod check;
+mod clat;
 mod cli;
 mod config;
 mod control;
@@ -10,10 +12,15 @@ mod demo;
 mod explain;
 mod find;
 mod leases;
+mod load;
 mod log;
 mod nat64;
+mod pilot;
+mod translator;
 mod up;
 mod view;
+mod web;
+mod wrap;
 
 use clap::Parser as _;
 use cli::{Cli, Command, LabCommand};
@@ -50,17 +57,24 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Web(arguments) => web::command(&arguments),
+        Command::Census(arguments) => census::command(&arguments),
+        Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         #[cfg(feature = "audit")]
         Command::Audit(arguments) => audit::command(&arguments),
         #[cfg(feature = "audit")]
         Command::Checklist(arguments) => audit::checklist(&arguments),
+        Command::Wrap(arguments) => wrap::command(&arguments),
+        Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
+            LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }
     .into()

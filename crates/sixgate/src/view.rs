@@ -1,5 +1,13 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod health;
+mod pilot;
+mod web;
+
+pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
+pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
+pub(crate) use web::{Place, Web};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,8 +27,19 @@ pub(crate) struct Status {
     pub(crate) dns64: Option<String>,
     pub(crate) dns: BTreeMap<String, u64>,
     pub(crate) dhcp: BTreeMap<String, u64>,
+    /// Empty where no LAN has IPv4.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) dhcpv4: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
+    /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
+    #[serde(default)]
+    pub(crate) neighbours: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv4: Option<Ipv4>,
+    /// None where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<Health>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -43,6 +62,29 @@ pub(crate) struct Nat64 {
     pub(crate) discarded: BTreeMap<String, u64>,
     /// Why it no longer translates.
     pub(crate) failed: Option<String>,
+}
+
+/// IPv4 of the LANs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ipv4 {
+    /// `nat44`, `island` or `none`.
+    pub(crate) internet: String,
+    /// Prefix of the NAT64 behind which the island is.
+    pub(crate) plat: Option<String>,
+    pub(crate) lans: Vec<LanIpv4>,
+    /// Packets of the island since the start, by name; superpackets count as one.
+    pub(crate) counters: BTreeMap<String, u64>,
+    /// Packets discarded, by reason; those that never happened are left out.
+    pub(crate) discarded: BTreeMap<String, u64>,
+}
+
+/// A LAN's IPv4.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LanIpv4 {
+    pub(crate) lan: String,
+    pub(crate) net: String,
+    /// The IPv6 addresses that its hosts have beyond the island.
+    pub(crate) outside: Option<String>,
 }
 
 /// Packets and octets that a firewall rule has seen.
@@ -73,6 +115,8 @@ pub(crate) struct Lan {
     /// Seconds for which hosts use this gateway as default router; 0: not at all.
     pub(crate) router_lifetime: u64,
     pub(crate) leases: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ipv4: Option<ServedIpv4>,
     /// Routers other than this one that advertise here.
     pub(crate) other_routers: Vec<String>,
 }
@@ -93,9 +137,12 @@ pub(crate) struct Lease {
     pub(crate) resource: String,
     pub(crate) lan: String,
     pub(crate) state: String,
-    /// The client's DUID, in hexadecimal.
-    pub(crate) duid: String,
-    pub(crate) iaid: u32,
+    /// The client's DUID, in hexadecimal; a DHCPv4 client may have none.
+    pub(crate) duid: Option<String>,
+    pub(crate) iaid: Option<u32>,
+    /// A DHCPv4 client's identifier, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
     pub(crate) hostname: Option<String>,
     pub(crate) link_layer: Option<String>,
     /// Seconds left; `None` is for ever.
@@ -117,6 +164,9 @@ impl Status {
                 let _ = writeln!(out, "  resolver {}", uplink.resolvers.join(" "));
             }
         }
+        if let Some(health) = &self.health {
+            health.table(&mut out);
+        }
         for lan in &self.lans {
             let named = if lan.name == lan.interface { String::new() } else { format!(" ({})", lan.name) };
             let _ = writeln!(
@@ -128,6 +178,9 @@ impl Status {
                 seconds(Some(lan.router_lifetime))
             );
             timed(&mut out, "prefix", &lan.prefixes);
+            if let Some(ipv4) = &lan.ipv4 {
+                let _ = writeln!(out, "  ipv4 {} leases {} {}", ipv4.address, ipv4.leases, ipv4.told());
+            }
             for router in &lan.other_routers {
                 let _ = writeln!(out, "  other router {router}");
             }
@@ -135,7 +188,9 @@ impl Status {
         if let Some(prefix) = &self.dns64 {
             let _ = writeln!(out, "\ndns64 {prefix}");
         }
-        for (title, counters) in [("dns", &self.dns), ("dhcpv6 server", &self.dhcp)] {
+        for (title, counters) in
+            [("dns", &self.dns), ("dhcpv6 server", &self.dhcp), ("dhcpv4 server", &self.dhcpv4)]
+        {
             let shown: Vec<String> =
                 counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
             if !shown.is_empty() {
@@ -149,13 +204,16 @@ impl Status {
                 "\nnat64 {} pool {first} to {last} sessions {} hosts' links {}",
                 nat64.prefix, nat64.sessions, nat64.subscribers
             );
-            let discarded = nat64.discarded.iter().map(|(name, n)| (format!("discarded {name}"), *n));
-            let counted = nat64.counters.iter().map(|(name, n)| (name.clone(), *n)).filter(|(_, n)| *n > 0);
-            let shown: Vec<String> =
-                counted.chain(discarded).map(|(name, n)| format!("{name} {n}")).collect();
-            if !shown.is_empty() {
-                let _ = writeln!(out, "  {}", shown.join(", "));
+            shown(&mut out, &nat64.counters, &nat64.discarded);
+        }
+        if let Some(ipv4) = &self.ipv4 {
+            let plat = ipv4.plat.as_ref().map_or(String::new(), |plat| format!(" behind the NAT64 {plat}"));
+            let _ = writeln!(out, "\nipv4 {}{plat}", ipv4.internet);
+            for lan in &ipv4.lans {
+                let outside = lan.outside.as_ref().map_or(String::new(), |outside| format!(" as {outside}"));
+                let _ = writeln!(out, "  {} on {}{outside}", lan.net, lan.lan);
             }
+            shown(&mut out, &ipv4.counters, &ipv4.discarded);
         }
         if !self.firewall.is_empty() {
             let _ = writeln!(out, "\nfirewall");
@@ -178,7 +236,8 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
     if leases.is_empty() {
         return "no leases\n".to_owned();
     }
-    let header = ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID"].map(str::to_owned);
+    let header =
+        ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID OR CLIENT"].map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(header)
         .chain(leases.iter().map(|lease| {
             [
@@ -188,11 +247,21 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
                 lease.state.clone(),
                 seconds(lease.valid),
                 lease.link_layer.clone().unwrap_or_else(|| "-".to_owned()),
-                lease.duid.clone(),
+                lease.duid.clone().or_else(|| lease.client_id.clone()).unwrap_or_default(),
             ]
         }))
         .collect();
     columns(&rows)
+}
+
+/// What a translator counts, as far as it happened.
+fn shown(out: &mut String, counters: &BTreeMap<String, u64>, discarded: &BTreeMap<String, u64>) {
+    let discarded = discarded.iter().map(|(name, n)| format!("discarded {name} {n}"));
+    let counted = counters.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}"));
+    let shown: Vec<String> = counted.chain(discarded).collect();
+    if !shown.is_empty() {
+        let _ = writeln!(out, "  {}", shown.join(", "));
+    }
 }
 
 fn up(up: bool) -> &'static str {
@@ -215,7 +284,7 @@ fn timed(out: &mut String, word: &str, rows: &[Timed]) {
 }
 
 /// Rows under each other, each column as wide as its widest cell.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -8,8 +8,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The layout below.
-const LAYOUT: i64 = 1;
+/// What each layout adds to the one before it; the first makes layout 1.
+const LAYOUTS: [&str; 2] = [SCHEMA, crate::v4::SCHEMA];
+/// The latest: the number of the above.
+const LAYOUT: i64 = 2;
+/// How long a writer waits for others.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// "6gat": marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x3667_6174;
 
@@ -100,13 +104,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(lost)?;
     // A reader that recovers the log may hold it for a moment.
-    connection.busy_timeout(Duration::from_secs(5)).map_err(lost)?;
+    connection.busy_timeout(BUSY).map_err(lost)?;
     // Nothing is written before it is known to be whole: to close it would move the log into the damaged file, and
     // delete the log.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(lost)?;
     check(&connection, path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(lost)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(lost)?;
+    // What is removed is overwritten: somebody who was forgotten is not to be found in free pages.
+    connection.pragma_update(None, "secure_delete", "ON").map_err(lost)?;
     // No temporary files: there may be no other directory that this process may write.
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(lost)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(lost)?;
@@ -119,9 +125,12 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     // A log that grew while the disk was slow is cut back to this many octets.
     connection.pragma_update(None, "journal_size_limit", 4 << 20).map_err(lost)?;
-    if layout(&connection).map_err(lost)? == 0 {
+    let found = layout(&connection).map_err(lost)?;
+    if found < LAYOUT {
         let transaction = connection.transaction().map_err(lost)?;
-        transaction.execute_batch(SCHEMA).map_err(lost)?;
+        for step in LAYOUTS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(step).map_err(lost)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(lost)?;
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(lost)?;
         transaction.commit().map_err(lost)?;
@@ -150,7 +159,7 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 

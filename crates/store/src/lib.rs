@@ -21,6 +21,7 @@ mod error;
 mod history;
 mod read;
 mod rows;
+mod v4;
 mod writer;
 
 pub use error::StoreError;
@@ -29,6 +30,7 @@ pub use read::Reader;
 pub use writer::RETRY;
 
 use sixgate_dhcp::lease::{Lease, LeaseChange};
+use sixgate_dhcp::v4::{self as dhcpv4, Place, RosterChange};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ pub enum Change {
         /// What to keep; `None` keeps nothing.
         value: Option<Vec<u8>>,
     },
+    /// An IPv4 lease is kept, or kept no longer.
+    LeaseV4(dhcpv4::LeaseChange),
+    /// A client of the pilot is kept, or kept no longer.
+    Roster(RosterChange),
 }
 
 impl From<LeaseChange> for Change {
@@ -65,6 +71,10 @@ pub struct Snapshot {
     pub leases: Vec<Lease>,
     /// The settings by name.
     pub settings: BTreeMap<String, Vec<u8>>,
+    /// The IPv4 leases, likewise.
+    pub leases_v4: Vec<dhcpv4::Lease>,
+    /// The clients that the pilot knows, and whether each is in it.
+    pub roster: Vec<(Place, bool)>,
 }
 
 /// Bounds of a store.
@@ -122,6 +132,8 @@ struct Tally {
     failures: AtomicU64,
     refused: AtomicU64,
     unwritten: AtomicU64,
+    /// Set when what was overwritten or removed shall not be found on disk any more.
+    scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
     stopping: AtomicBool,
 }
@@ -184,6 +196,12 @@ impl Store {
                 Submit::Refused(submission.changes)
             }
         }
+    }
+
+    /// With the next submission, or the one that is being written, whatever was overwritten or removed up to it
+    /// leaves the files too, the log among them. (What a disk keeps of blocks that it took back is beyond us.)
+    pub fn scrub(&self) {
+        self.tally.scrub.store(true, Ordering::Relaxed);
     }
 
     /// What the store has done since it was opened.

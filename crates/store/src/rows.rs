@@ -1,7 +1,7 @@
-//! Leases and settings as rows, there and back.
+//! IPv6 leases and settings as rows, there and back.
 
 use crate::error::RowError;
-use crate::{Change, Snapshot};
+use crate::{Change, Snapshot, database, v4};
 use rusqlite::{Connection, Row, params};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_wire::dhcpv6::Duid;
@@ -16,7 +16,7 @@ pub(crate) fn from_nanos(nanos: i64) -> Duration {
     if nanos == i64::MAX { Duration::MAX } else { Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)) }
 }
 
-/// Does what a change says to the tables of leases and settings.
+/// Does what a change says.
 pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::Lease(LeaseChange::Put(lease)) => {
@@ -52,11 +52,13 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         Change::Setting { key, value: None } => {
             connection.prepare_cached("DELETE FROM setting WHERE key = ?1")?.execute([key])?;
         }
+        Change::LeaseV4(change) => v4::apply(connection, change)?,
+        Change::Roster(change) => v4::apply_roster(connection, *change)?,
     }
     Ok(())
 }
 
-/// All leases and settings.
+/// All that is kept.
 pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
     let mut snapshot = Snapshot::default();
     let mut statement = connection.prepare(
@@ -71,6 +73,11 @@ pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         snapshot.settings.insert(row.get(0)?, row.get(1)?);
+    }
+    // A reader may find what an older version left.
+    if database::layout(connection)? >= 2 {
+        snapshot.leases_v4 = v4::leases(connection)?;
+        snapshot.roster = v4::roster(connection)?;
     }
     Ok(snapshot)
 }

@@ -1,5 +1,6 @@
 //! The thread that writes: it gathers what was submitted into transactions and tells what became of them.
 
+use crate::database::BUSY;
 use crate::{Change, Config, OnCommit, StoreError, Submission, Tally, history, rows};
 use rusqlite::{Connection, TransactionBehavior};
 use std::collections::VecDeque;
@@ -115,6 +116,7 @@ impl Writer {
             add(&self.tally.transactions, 1);
             add(&self.tally.submissions, group.len());
             self.unwritten.clear();
+            self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
@@ -129,6 +131,22 @@ impl Writer {
             (self.on_commit)(tokens);
         }
         result
+    }
+
+    /// Moves the log into the database and empties it, if that was asked for. A reader may be in the way: then after the
+    /// next write.
+    fn scrub(&self) {
+        if !self.tally.scrub.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // Not waited for: leases are next.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let _ = self.connection.busy_timeout(BUSY);
+        if !matches!(busy, Ok(0)) {
+            self.tally.scrub.store(true, Ordering::Relaxed);
+        }
     }
 
     fn write(&mut self, group: &[Submission]) -> rusqlite::Result<()> {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
+use sixgate_dhcp::v4::{self, Place, RosterChange};
 use sixgate_store::{Change, Config, Snapshot, Store, Submit};
+use sixgate_wire::dhcpv4::{ClientId, Hardware};
 use sixgate_wire::dhcpv6::Duid;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -43,8 +45,32 @@ fn changes(token: u64) -> Vec<Change> {
     vec![
         Change::Setting { key: "first".into(), value: Some(token.to_be_bytes().into()) },
         lease.into(),
+        Change::LeaseV4(change_v4(token)),
+        Change::Roster(RosterChange::Put {
+            place: Place(token % ADDRESSES),
+            member: token.is_multiple_of(2),
+        }),
         Change::Setting { key: "last".into(), value: Some(token.to_be_bytes().into()) },
     ]
+}
+
+fn change_v4(token: u64) -> v4::LeaseChange {
+    let address = [192, 0, 2, (token % 101) as u8].into();
+    if token.is_multiple_of(5) {
+        return v4::LeaseChange::Remove(address);
+    }
+    let hardware = Hardware::ethernet([2, 0, 0, 0, 0, (token % 251) as u8]);
+    v4::LeaseChange::Put(v4::Lease {
+        address,
+        client: ClientId::hardware(hardware),
+        hardware,
+        link: "lan".into(),
+        state: LeaseState::Bound,
+        valid_until: Duration::from_secs(token + 100),
+        granted_at: Duration::from_secs(token),
+        renewed_at: Duration::from_secs(token),
+        hostname: None,
+    })
 }
 
 /// Not a test by itself: what the killed process runs. It says each token on its standard output once it came back.
@@ -80,7 +106,8 @@ fn setting(snapshot: &Snapshot, key: &str) -> Option<u64> {
 fn kill_at_any_instant_loses_nothing_that_was_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");
-    let (mut table, mut replayed) = (LeaseTable::new(), 0);
+    let (mut table, mut table_v4, mut replayed) = (LeaseTable::new(), v4::LeaseTable::new(), 0);
+    let mut roster = std::collections::BTreeMap::new();
     let (mut told_ever, mut kills_after_a_token) = (0, 0);
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -133,8 +160,13 @@ fn kill_at_any_instant_loses_nothing_that_was_told() {
         let submitted = last.map_or(0, |last| last + 1);
         for token in replayed..submitted {
             for change in changes(token) {
-                if let Change::Lease(change) = change {
-                    table.apply(change);
+                match change {
+                    Change::Lease(change) => drop(table.apply(change)),
+                    Change::LeaseV4(change) => drop(table_v4.apply(change)),
+                    Change::Roster(RosterChange::Put { place, member }) => {
+                        roster.insert(place, member);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -142,6 +174,17 @@ fn kill_at_any_instant_loses_nothing_that_was_told() {
         let mut leases = snapshot.leases;
         leases.sort_by_key(|lease| lease.resource);
         assert!(leases.iter().eq(table.iter()), "round {round}: the leases are not those of {last:?}");
+        let (mut leases_v4, mut places) = (snapshot.leases_v4, snapshot.roster);
+        leases_v4.sort_by_key(|lease| lease.address);
+        places.sort_unstable();
+        assert!(
+            leases_v4.iter().eq(table_v4.iter()),
+            "round {round}: the IPv4 leases are not those of {last:?}"
+        );
+        assert!(
+            places.into_iter().eq(roster.iter().map(|(place, member)| (*place, *member))),
+            "round {round}"
+        );
         if let Some(told) = told {
             told_ever = told;
             kills_after_a_token += 1;

@@ -94,11 +94,20 @@ fn what_was_kept_comes_back() {
         Lease {
             state: LeaseState::Retired, link: "büro/2".into(), ..lease("2001:db8:0:100::/56", 1, 5, 10)
         };
+    let registered = Lease { state: LeaseState::Registered, ..lease("2001:db8::5", 3, 5, 10) };
     let setting =
         |value: Option<&[u8]>| Change::Setting { key: "uplink".into(), value: value.map(Into::into) };
     for (token, changes) in [
         (7, vec![put(lease("2001:db8::1", 1, 5, 10)), setting(Some(b"\0\xff"))]),
-        (8, vec![put(for_ever.clone()), put(delegated.clone()), put(lease("2001:db8::3", 1, 5, 10))]),
+        (
+            8,
+            vec![
+                put(for_ever.clone()),
+                put(delegated.clone()),
+                put(lease("2001:db8::3", 1, 5, 10)),
+                put(registered.clone()),
+            ],
+        ),
         (9, vec![put(lease("2001:db8::1", 1, 5, 99)), remove("2001:db8::3"), remove("2001:db8::4")]),
         (10, vec![Change::Setting { key: "gone".into(), value: Some(vec![1]) }]),
         (11, vec![Change::Setting { key: "gone".into(), value: None }]),
@@ -108,8 +117,9 @@ fn what_was_kept_comes_back() {
     assert_eq!(committed(&told, 5), [7, 8, 9, 10, 11], "in the order of submission");
     store.stop().unwrap();
     let want = Snapshot {
-        leases: vec![lease("2001:db8::1", 1, 5, 99), for_ever, delegated],
+        leases: vec![lease("2001:db8::1", 1, 5, 99), for_ever, registered, delegated],
         settings: [("uplink".to_owned(), b"\0\xff".to_vec())].into(),
+        ..Snapshot::default()
     };
     assert_eq!(sorted(Store::read_only(&path).unwrap().snapshot().unwrap()), want);
     assert_eq!(sorted(open(&path).1), want);
@@ -199,8 +209,8 @@ fn history_tells_who_had_what() {
         (80, put(lease(address, 3, 80, 200))),
         (85, put(declined)),
         (210, remove(address)),
-        // Handed from one holder to the next without a removal.
-        (220, put(lease(address, 4, 220, 400))),
+        // Handed from one holder to the next without a removal; what is registered is had too.
+        (220, put(Lease { state: LeaseState::Registered, ..lease(address, 4, 220, 400) })),
         (230, put(lease(address, 5, 230, 500))),
     ]
     .into_iter()
@@ -375,4 +385,45 @@ fn rows_that_no_sixgate_wrote_are_damage() {
         let said = refused(&path);
         assert!(said.contains("is damaged"), "{set}: {said}");
     }
+}
+
+/// Small records that lie in a page with others, and long ones with pages of their own, which go when they do.
+#[test]
+fn what_is_scrubbed_is_in_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let (store, _, told) = open(&path);
+    let set = |key: &str, value: Option<Vec<u8>>| Change::Setting { key: key.into(), value };
+    let record = |n: usize| b"name of somebody. ".repeat(if n.is_multiple_of(10) { 700 } else { 1 });
+    let keys: Vec<String> = (0..100).map(|n| format!("record.{n}")).collect();
+    let written = keys.iter().enumerate().map(|(n, key)| set(key, Some(record(n)))).collect();
+    assert_eq!(store.submit(secs(1), written, 1), Submit::Queued);
+    committed(&told, 1);
+    let found = || {
+        let files =
+            fs::read_dir(folder.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        files.into_iter().any(|file| file.windows(16).any(|window| window == b"name of somebody"))
+    };
+    assert!(found());
+    // Some are overwritten, some removed.
+    let gone = keys.iter().enumerate().map(|(n, key)| set(key, (n < 50).then(|| vec![0; 8]))).collect();
+    assert_eq!(store.submit(secs(2), gone, 2), Submit::Queued);
+    committed(&told, 1);
+    assert!(found(), "the log has it still");
+    // With a reader in the way it is done after the next write without one.
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let rows: i64 = reader.query_row("SELECT count(*) FROM setting", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 50);
+    store.scrub();
+    assert_eq!(store.submit(secs(3), vec![set("other", Some(vec![1]))], 3), Submit::Queued);
+    committed(&told, 1);
+    assert!(found());
+    drop(reader);
+    assert_eq!(store.submit(secs(4), vec![set("other", Some(vec![2]))], 4), Submit::Queued);
+    committed(&told, 1);
+    assert!(!found());
+    let kept = Store::read_only(&path).unwrap().snapshot().unwrap().settings;
+    assert_eq!((kept.len(), kept.get("other")), (51, Some(&vec![2])));
+    store.stop().unwrap();
 }

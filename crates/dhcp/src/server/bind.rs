@@ -186,7 +186,7 @@ impl Server {
 
     fn is_capped(&self, asker: &Asker<'_>) -> bool {
         let limits = &self.limits;
-        self.table.len() >= limits.leases
+        self.table.len() - self.table.registered() >= limits.leases
             || self.table.len_on(&asker.link.name) >= limits.leases_per_link
             || self.table.held_by_client(asker.duid).count() >= limits.leases_per_client
     }
@@ -232,10 +232,15 @@ impl Server {
         let net = resource.net();
         // A lease of the client's own stands in nobody's way if it is not in force: it was retired, or is just leaving.
         let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(asker.duid, iaid);
-        let clear = |table: &LeaseTable| table.overlaps(net).all(own);
+        // What somebody made up within a prefix does not keep it from others once it is delegated no more.
+        let made_up = |lease: &Lease| lease.state == LeaseState::Registered && lease.resource != resource;
+        let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(lease) || made_up(lease));
         pool.prefix.contains(&net)
             && is_given(pool.link, resource)
-            && self.table.overlaps(net).all(|lease| own(lease) && lease.state == LeaseState::Retired)
+            && self
+                .table
+                .overlaps(net)
+                .all(|lease| (own(lease) && lease.state == LeaseState::Retired) || made_up(lease))
             && clear(self.flight.leaving())
             && (!heed_offers
                 || self.offers.overlaps(net).all(|offer| own(offer) || offer.valid_until <= asker.now))

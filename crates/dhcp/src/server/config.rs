@@ -42,6 +42,10 @@ pub struct Limits {
     pub declined: usize,
     /// How long a declined address is kept aside.
     pub decline_hold: Duration,
+    /// Registered addresses (RFC 9686), all links together; the one that ends first gives way.
+    pub registrations: usize,
+    /// Registered addresses of one client; its own that ends first gives way.
+    pub registrations_per_client: usize,
     /// Commits under way; what needs one more is dropped, and the client asks again.
     pub commits: usize,
 }
@@ -57,6 +61,8 @@ impl Default for Limits {
             offer_hold: Duration::from_secs(30),
             declined: 256,
             decline_hold: Duration::from_hours(24),
+            registrations: 4_000,
+            registrations_per_client: 16,
             commits: 1_024,
         }
     }
@@ -67,6 +73,9 @@ impl Default for Limits {
 pub struct Link {
     /// Its name in the configuration: see [`LinkId`].
     pub name: LinkId,
+    /// The networks of the link, whether or not addresses are given in them: hosts may register those that they made
+    /// up there.
+    pub prefixes: Vec<Ipv6Net>,
     /// Addresses. An association gets one from each pool that is still preferred.
     pub addresses: Vec<AddressPool>,
     /// Prefixes for routers on the link. An association gets one from each pool that is still preferred.
@@ -92,6 +101,7 @@ impl Link {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            prefixes: Vec::new(),
             addresses: Vec::new(),
             delegation: Vec::new(),
             reserved: Vec::new(),

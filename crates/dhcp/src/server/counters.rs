@@ -33,11 +33,18 @@ pub enum Discard {
     Store,
     /// The answer would be too long.
     TooLong,
+    /// It registers no address, or more than one, or another than it was sent from, or asks for options (RFC 9686
+    /// section 4.2.1).
+    Registration,
+    /// It registers an address that is none of the link's.
+    OffLink,
+    /// It registers an address that was leased here.
+    Leased,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -53,6 +60,9 @@ impl Discard {
         Self::Committing,
         Self::Store,
         Self::TooLong,
+        Self::Registration,
+        Self::OffLink,
+        Self::Leased,
     ];
 
     /// The word for it, for counters and logs.
@@ -73,6 +83,9 @@ impl Discard {
             Self::Committing => "committing",
             Self::Store => "store",
             Self::TooLong => "too-long",
+            Self::Registration => "registration",
+            Self::OffLink => "off-link",
+            Self::Leased => "leased",
         }
     }
 }
@@ -98,6 +111,8 @@ pub struct Counters {
     pub decline: u64,
     /// Information-request messages.
     pub information_request: u64,
+    /// Addr-reg-inform messages.
+    pub addr_reg_inform: u64,
     /// Advertise messages sent.
     pub advertise: u64,
     /// Reply messages sent.
@@ -114,6 +129,12 @@ pub struct Counters {
     pub offers_evicted: u64,
     /// Declined addresses freed early, to make room for newer ones.
     pub declined_evicted: u64,
+    /// Addresses registered that were not.
+    pub registered: u64,
+    /// Registrations that another client took over.
+    pub registrations_moved: u64,
+    /// Registrations forgotten early, to make room for newer ones.
+    pub registrations_evicted: u64,
     /// Commits that failed.
     pub commits_failed: u64,
     /// Leases of the snapshot left out because they contradict another one.

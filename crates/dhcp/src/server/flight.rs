@@ -99,6 +99,11 @@ impl Flight {
         self.holders.contains_key(&(duid.clone(), iaid, kind))
     }
 
+    /// Whether a change of this resource is on its way.
+    pub(super) fn is_about(&self, resource: Resource) -> bool {
+        self.resources.contains_key(&resource)
+    }
+
     /// What a commit that was staged is to make durable: one change for each resource.
     pub(super) fn changes(&self, ticket: u64) -> Vec<LeaseChange> {
         let Some(commit) = self.commits.get(&ticket) else { return Vec::new() };

@@ -20,6 +20,7 @@ mod config;
 mod counters;
 mod flight;
 mod message;
+mod register;
 mod reply;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
@@ -89,7 +90,7 @@ impl Server {
             retry_at: Duration::ZERO,
         };
         for lease in snapshot {
-            if server.table.overlaps(lease.resource.net()).next().is_some() {
+            if server.table.overlaps(lease.resource.net()).any(|other| contradict(other, &lease)) {
                 server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
             } else {
                 server.table.put(lease);
@@ -191,6 +192,9 @@ impl Server {
         let Packet::Message(message) = Packet::parse(datagram.bytes).map_err(|_| Discard::Malformed)? else {
             return Err(Discard::Relayed);
         };
+        if message.kind() == MessageType::ADDR_REG_INFORM {
+            return self.register(now, datagram, message, actions);
+        }
         // RFC 9915 section 13: clients on the link use their link-local address; it is also the next hop of routes.
         if !datagram.source.is_unicast_link_local() {
             return Err(Discard::Source);
@@ -465,6 +469,17 @@ impl Server {
             self.sync_route(resource, actions);
         }
     }
+}
+
+/// Whether not both leases can stand. A registered address lies in the prefix of its owner (RFC 9686 section 4.2.1).
+fn contradict(one: &Lease, other: &Lease) -> bool {
+    let registered = |lease: &Lease| lease.state == LeaseState::Registered;
+    one.resource == other.resource || !(registered(one) || registered(other))
+}
+
+/// Counts one more.
+fn add(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 fn by_name(links: Vec<Link>) -> BTreeMap<LinkId, Arc<Link>> {

@@ -135,6 +135,10 @@ fn configuration(b: &mut Builder<'_>, asked: &Asked<'_>, link: &Link) {
     if let Some(uri) = link.captive_portal.as_ref().filter(|_| wanted(OptionCode::CAPTIVE_PORTAL)) {
         b.option(OptionCode::CAPTIVE_PORTAL, uri.as_bytes());
     }
+    // RFC 9686 section 4.4.
+    if wanted(OptionCode::ADDR_REG_ENABLE) {
+        b.option(OptionCode::ADDR_REG_ENABLE, &[]);
+    }
     // RFC 4704 section 4: only to a client that sent the option and asks for it. The server does all updates: it is the
     // one that answers for the zone.
     if let Some(fqdn) = asked.fqdn.filter(|_| wanted(OptionCode::CLIENT_FQDN)) {

@@ -35,5 +35,5 @@ pub use config::{Limits, Link, LinkError, ServerConfig};
 pub use counters::{Counters, Discard};
 pub use lease::{Lease, LeaseChange, LeaseTable};
 pub use mostly::{Ipv6Mostly, Ipv6MostlyError};
-pub use pilot::{Pilot, Place, Roster, RosterChange, Selector, SelectorError};
+pub use pilot::{Pilot, Place, Roster, RosterChange, RosterClient, Selector, SelectorError};
 pub use server::Server;

@@ -154,6 +154,17 @@ pub enum RosterChange {
     Remove(Place),
 }
 
+/// A client that the pilot knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RosterClient {
+    /// Who.
+    pub place: Place,
+    /// Whether it is in the pilot.
+    pub member: bool,
+    /// When it was last told to do without IPv4, since the server was made.
+    pub told: Option<Duration>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Known {
     member: bool,
@@ -195,6 +206,20 @@ impl Roster {
     /// Known clients by place, and whether each is in the pilot.
     pub fn iter(&self) -> impl Iterator<Item = (Place, bool)> {
         self.known.iter().map(|(place, known)| (*place, known.member))
+    }
+
+    /// Known clients by place, with what is known of each.
+    pub fn clients(&self) -> impl Iterator<Item = RosterClient> {
+        self.known.iter().map(|(place, known)| RosterClient {
+            place: *place,
+            member: known.member,
+            told: known.told,
+        })
+    }
+
+    /// Whether the client at this place is known.
+    pub fn contains(&self, place: Place) -> bool {
+        self.known.contains_key(&place)
     }
 
     /// The places in the pilot.

@@ -58,6 +58,7 @@ pub(crate) fn delegation_pool(prefix: &str, length: u8) -> DelegationPool {
 /// A LAN with a /64 and a /56 to delegate from.
 pub(crate) fn lan() -> Link {
     Link {
+        prefixes: vec!["2001:db8:0:1::/64".parse().unwrap()],
         addresses: vec![address_pool("2001:db8:0:1::/64")],
         delegation: vec![delegation_pool("2001:db8:0:100::/56", 60)],
         reserved: vec!["2001:db8:0:1::1".parse().unwrap()],

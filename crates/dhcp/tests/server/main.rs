@@ -7,4 +7,5 @@ mod histories;
 mod hostile;
 mod messages;
 mod races;
+mod registering;
 mod renumbering;

@@ -146,6 +146,11 @@ fn kinds_are_told_by_how_they_ask() {
             Family::Embedded,
             "1,3,6,12,15,28,42|udhcp 1.35.0|",
         ),
+        (
+            ask(&[1, 3], "Camera 00408C123456 facade 5.40.9 decade77x", ""),
+            Family::Unknown,
+            "1,3|Camera # facade 5.40.9 #x|",
+        ),
         (ask(&[1, 3], "", "kitchen-printer"), Family::Embedded, "1,3||printer"),
         (ask(&[], "", ""), Family::Unknown, "||"),
     ] {
@@ -189,7 +194,7 @@ fn one_host_is_one_client() {
     };
     hear(&mut census, START, &ask(1, 1));
     census.sighting_of(START, &hardware(1), Sighting::Aaaa);
-    assert_eq!(only(&census, START).score.stage, Stage::Mixed);
+    assert_eq!(only(&census, START).score.stage, Stage::Capable);
     // The same host by another card.
     hear(&mut census, START, &ask(2, 2));
     census.sighting(START, &ClientId::duid(3, &duid), Sighting::Translated);

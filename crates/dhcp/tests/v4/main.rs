@@ -5,6 +5,7 @@ mod asking;
 mod census;
 mod histories;
 mod kea;
+mod kept;
 mod messages;
 mod mostly;
 mod pilot;

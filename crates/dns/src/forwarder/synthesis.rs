@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::{Name, Record, RecordType};
 
 use super::{Forwarder, STALE_TTL};
 use crate::answer::Answer;
@@ -47,11 +47,28 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         names: &Names,
     ) -> Option<Local> {
         if let Some(local) = names.answer(name, kind, dnssec_ok) {
-            return Some(local);
+            return Some(self.synthesised_locally(name, kind, names).unwrap_or(local));
         }
         let special = self.config.dns64.as_ref()?.special(name, kind, dnssec_ok)?;
         self.counters.dns64_discoveries += 1;
         Some(special)
+    }
+
+    /// The addresses behind the NAT64 of a host of ours that has IPv4 alone: an old printer, to a laptop without IPv4.
+    /// Nothing where it has others, or where the prefix does not stand for its own.
+    fn synthesised_locally(&mut self, name: &Name, kind: RecordType, names: &Names) -> Option<Local> {
+        let dns64 =
+            self.config.dns64.as_ref().filter(|_| kind == RecordType::AAAA && names.are_translated())?;
+        if names.answer(name, kind, false).is_none_or(|local| !local.answers.is_empty()) {
+            return None;
+        }
+        let v4 = names.answer(name, RecordType::A, false)?;
+        let answers: Vec<Record> = v4.answers.iter().filter_map(|record| dns64.synthesised(record)).collect();
+        if answers.is_empty() {
+            return None;
+        }
+        self.counters.dns64_synthesised += 1;
+        Some(Local::records(answers))
     }
 
     /// The name that stands behind one of the NAT64's prefix, if that is what is asked for.

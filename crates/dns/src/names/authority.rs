@@ -1,13 +1,12 @@
 //! Answers to questions about local names.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::{NS, PTR, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use ipnet::Ipv6Net;
 
-use super::reserved::{Reserved, address_of, reserved};
+use super::reserved::{Reserved, Reversed, reserved};
 use super::{GATEWAY, Names};
 
 /// Seconds that an answer about a host may be kept: a lease can end and its name go to another.
@@ -51,13 +50,14 @@ impl Names {
             // section 4).
             [b"arpa", b"home"] if kind == RecordType::DS && dnssec_ok => return None,
             [b"arpa", b"home", host @ ..] => return Some(self.home(&lower, host, kind)),
-            [b"arpa", b"ip6", nibbles @ ..] => {
-                let (address, count) = address_of(nibbles);
-                for prefix in &self.prefixes {
-                    let zone = usize::from(prefix.prefix_len().div_ceil(4));
-                    if count >= zone && prefix.contains(&address) {
-                        return Some(self.pointer(&lower, nibbles.len(), address, count, zone, kind));
-                    }
+            [b"arpa", b"ip6", below @ ..] => {
+                if let Some(local) = self.reversed(&lower, &Reversed::v6(below), kind) {
+                    return Some(local);
+                }
+            }
+            [b"arpa", b"in-addr", below @ ..] => {
+                if let Some(local) = self.reversed(&lower, &Reversed::v4(below), kind) {
+                    return Some(local);
                 }
             }
             _ => {}
@@ -74,12 +74,21 @@ impl Names {
     }
 
     /// A name that the owner of the network wrote down: it is a zone of its own, so that only it is taken from its parent.
-    fn written(&self, name: &Name, addresses: &[Ipv6Addr], kind: RecordType) -> Local {
-        if kind == RecordType::AAAA && !addresses.is_empty() {
-            let record = |a: &Ipv6Addr| Record::from_rdata(name.clone(), HOST_TTL, RData::AAAA((*a).into()));
-            return Local::records(addresses.iter().map(record).collect());
+    fn written(&self, name: &Name, addresses: &[IpAddr], kind: RecordType) -> Local {
+        self.host(name, name.clone(), addresses, kind)
+    }
+
+    /// A name with these addresses, in the zone of `apex`.
+    fn host(&self, name: &Name, apex: Name, addresses: &[IpAddr], kind: RecordType) -> Local {
+        let data = addresses.iter().map(|address| RData::from(*address));
+        let records: Vec<Record> = data
+            .filter(|data| data.record_type() == kind)
+            .map(|data| Record::from_rdata(name.clone(), HOST_TTL, data))
+            .collect();
+        if records.is_empty() {
+            return Local::denial(ResponseCode::NoError, self.soa(apex));
         }
-        Local::denial(ResponseCode::NoError, self.soa(name.clone()))
+        Local::records(records)
     }
 
     fn home(&self, name: &Name, host: &[&[u8]], kind: RecordType) -> Local {
@@ -90,13 +99,7 @@ impl Names {
                 let addresses = std::str::from_utf8(label).ok().and_then(|label| self.addresses(label));
                 match addresses {
                     None => Local::denial(ResponseCode::NXDomain, self.soa(apex)),
-                    Some(addresses) if kind == RecordType::AAAA && !addresses.is_empty() => {
-                        let record = |a: &Ipv6Addr| {
-                            Record::from_rdata(name.clone(), HOST_TTL, RData::AAAA((*a).into()))
-                        };
-                        Local::records(addresses.iter().map(record).collect())
-                    }
-                    Some(_) => Local::denial(ResponseCode::NoError, self.soa(apex)),
+                    Some(addresses) => self.host(name, apex, addresses, kind),
                 }
             }
             _ => Local::denial(ResponseCode::NXDomain, self.soa(apex)),
@@ -113,33 +116,30 @@ impl Names {
         }
     }
 
-    /// A name below `ip6.arpa.` of `labels` labels, of which `count` are nibbles of `address`, in the zone of
-    /// a LAN that has `zone` nibbles.
-    fn pointer(
-        &self,
-        name: &Name,
-        labels: usize,
-        address: Ipv6Addr,
-        count: usize,
-        zone: usize,
-        kind: RecordType,
-    ) -> Local {
+    /// The name of an address, if it lies in one of the LANs' prefixes.
+    fn reversed(&self, name: &Name, reversed: &Reversed, kind: RecordType) -> Option<Local> {
+        let zones = self.prefixes.iter().filter(|prefix| prefix.contains(&reversed.address));
+        let zone = zones.map(|prefix| reversed.labels_of(*prefix)).find(|zone| reversed.read >= *zone)?;
+        Some(self.pointer(name, reversed, zone, kind))
+    }
+
+    /// A name below `ip6.arpa.` or `in-addr.arpa.`, in the zone of a LAN that has `zone` labels there.
+    fn pointer(&self, name: &Name, reversed: &Reversed, zone: usize, kind: RecordType) -> Local {
         let apex = name.trim_to(zone + 2);
-        if labels == zone {
+        if reversed.labels == zone && zone < reversed.all() {
             return self.apex(apex, kind);
         }
-        if labels == 32 && count == 32 {
-            if let Some(host) = self.label_of(address).and_then(host_name) {
+        if reversed.is_whole() {
+            if let Some(host) = self.label_of(reversed.address).and_then(host_name) {
                 return if kind == RecordType::PTR {
                     Local::records(vec![Record::from_rdata(name.clone(), HOST_TTL, RData::PTR(PTR(host)))])
                 } else {
                     Local::denial(ResponseCode::NoError, self.soa(apex))
                 };
             }
-        } else if labels == count && count < 32 {
+        } else if let Some(below) = reversed.net() {
             // A name with nothing of its own but with names below it is there (RFC 8020 section 2), and a
-            // resolver that walks down nibble by nibble must not stop here (RFC 9156).
-            let below = Ipv6Net::new_assert(address, (count * 4) as u8);
+            // resolver that walks down label by label must not stop here (RFC 9156).
             if self.any_within(below.network(), below.broadcast()) {
                 return Local::denial(ResponseCode::NoError, self.soa(apex));
             }

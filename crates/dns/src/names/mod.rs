@@ -4,10 +4,10 @@ mod authority;
 mod reserved;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
-use ipnet::Ipv6Net;
+use ipnet::IpNet;
 
 pub(crate) use authority::{Local, soa};
 pub(crate) use reserved::address_of;
@@ -54,7 +54,9 @@ struct Held {
     asked: String,
     /// What it got.
     label: String,
-    addresses: Vec<Ipv6Addr>,
+    addresses: Vec<IpAddr>,
+    /// What has its name, but is not told as its address.
+    behind: Vec<IpAddr>,
 }
 
 /// The hosts under `home.arpa.`, their reverse names, and what else is answered without an upstream.
@@ -69,33 +71,54 @@ struct Held {
 ///   [`forward_zone`](Self::forward_zone) says that an upstream serves them.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    prefixes: Vec<Ipv6Net>,
-    gateway: Vec<Ipv6Addr>,
+    prefixes: Vec<IpNet>,
+    gateway: Vec<IpAddr>,
     forwarded: Vec<Name>,
     /// Names of any zone whose addresses the owner of the network wrote down, in lower case.
-    hosts: BTreeMap<Name, Vec<Ipv6Addr>>,
+    hosts: BTreeMap<Name, Vec<IpAddr>>,
     holders: HashMap<Box<[u8]>, Held>,
     /// Who holds a label.
     labels: BTreeMap<String, Box<[u8]>>,
-    reverse: BTreeMap<Ipv6Addr, String>,
+    reverse: BTreeMap<IpAddr, String>,
     serial: u32,
+    zones: u64,
+    translated: bool,
     refused: u64,
 }
 
 impl Names {
     /// No host yet; reverse names are answered for `prefixes`, those of the LANs.
-    pub fn new(prefixes: &[Ipv6Net]) -> Self {
+    pub fn new(prefixes: &[IpNet]) -> Self {
         Self { prefixes: prefixes.to_vec(), serial: 1, ..Self::default() }
     }
 
     /// Replaces the prefixes whose reverse names are answered here, when the LANs are renumbered.
-    pub fn set_prefixes(&mut self, prefixes: &[Ipv6Net]) {
-        self.prefixes = prefixes.to_vec();
-        self.changed();
+    pub fn set_prefixes(&mut self, prefixes: &[IpNet]) {
+        if self.prefixes != prefixes {
+            self.prefixes = prefixes.to_vec();
+            self.zones_changed();
+        }
+    }
+
+    /// Changes when what is answered here, and not by upstreams, may have become something else: another zone, or
+    /// another name that the owner of the network wrote down. Hosts that come and go do not change it.
+    pub fn zones(&self) -> u64 {
+        self.zones
+    }
+
+    /// Says whether the NAT64, if there is one, leads to IPv4 hosts of ours: then DNS64 gives those that have IPv4 alone
+    /// addresses behind it. At first it does not: an address that leads nowhere is worse than none.
+    pub fn set_translated(&mut self, translated: bool) {
+        self.translated = translated;
+    }
+
+    /// See [`set_translated`](Self::set_translated).
+    pub(crate) fn are_translated(&self) -> bool {
+        self.translated
     }
 
     /// The addresses of `gateway.home.arpa.`, at most 16.
-    pub fn set_gateway(&mut self, addresses: &[Ipv6Addr]) {
+    pub fn set_gateway(&mut self, addresses: &[IpAddr]) {
         self.gateway = addresses.iter().copied().take(MAX_ADDRESSES).collect();
         self.changed();
     }
@@ -107,7 +130,7 @@ impl Names {
     /// [`NameError::BadZone`] for the first that is not a domain name; then nothing changes.
     pub fn set_hosts<'a>(
         &mut self,
-        hosts: impl IntoIterator<Item = (&'a str, &'a [Ipv6Addr])>,
+        hosts: impl IntoIterator<Item = (&'a str, &'a [IpAddr])>,
     ) -> Result<(), NameError> {
         let mut read = BTreeMap::new();
         for (text, addresses) in hosts {
@@ -117,7 +140,7 @@ impl Names {
             read.insert(name.to_lowercase(), addresses.iter().copied().take(MAX_ADDRESSES).collect());
         }
         self.hosts = read;
-        self.changed();
+        self.zones_changed();
         Ok(())
     }
 
@@ -128,6 +151,7 @@ impl Names {
         name.set_fqdn(true);
         if !self.forwarded.contains(&name) {
             self.forwarded.push(name);
+            self.zones_changed();
         }
         Ok(())
     }
@@ -139,7 +163,19 @@ impl Names {
     /// becomes a hyphen. The first holder gets the plain label, later ones `-2`, `-3` and so on, and each
     /// keeps its own until it asks for another or is removed, so that a name never moves to another host
     /// behind a client's back.
-    pub fn set(&mut self, holder: &[u8], hostname: &str, addresses: &[Ipv6Addr]) -> Result<&str, NameError> {
+    pub fn set(&mut self, holder: &[u8], hostname: &str, addresses: &[IpAddr]) -> Result<&str, NameError> {
+        self.set_with(holder, hostname, addresses, &[])
+    }
+
+    /// As [`set`](Self::set), with further addresses, at most 16, whose reverse names lead to the holder while its own
+    /// name does not lead to them: those that a host makes up for a day and drops again (RFC 8981).
+    pub fn set_with(
+        &mut self,
+        holder: &[u8],
+        hostname: &str,
+        addresses: &[IpAddr],
+        behind: &[IpAddr],
+    ) -> Result<&str, NameError> {
         let Some(asked) = sanitise(hostname) else {
             self.refused = self.refused.saturating_add(1);
             return Err(NameError::Unusable { name: hostname.to_owned() });
@@ -155,19 +191,20 @@ impl Names {
         self.remove(holder);
         let label = kept.unwrap_or_else(|| self.free_label(&asked));
         let addresses: Vec<_> = addresses.iter().copied().take(MAX_ADDRESSES).collect();
-        for address in &addresses {
+        let behind: Vec<_> = behind.iter().copied().take(MAX_ADDRESSES).collect();
+        for address in addresses.iter().chain(&behind) {
             self.reverse.insert(*address, label.clone());
         }
         self.labels.insert(label.clone(), holder.into());
         self.changed();
-        let held = Held { asked, label, addresses };
+        let held = Held { asked, label, addresses, behind };
         Ok(self.holders.entry(holder.into()).insert_entry(held).into_mut().label.as_str())
     }
 
     /// Takes the name of `holder` away; whether it had one.
     pub fn remove(&mut self, holder: &[u8]) -> bool {
         let Some(held) = self.holders.remove(holder) else { return false };
-        for address in &held.addresses {
+        for address in held.addresses.iter().chain(&held.behind) {
             if self.reverse.get(address) == Some(&held.label) {
                 self.reverse.remove(address);
             }
@@ -183,7 +220,7 @@ impl Names {
     }
 
     /// Each host's label and addresses, by label; without the gateway.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Ipv6Addr])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[IpAddr])> {
         self.labels.iter().filter_map(|(label, holder)| {
             Some((label.as_str(), self.holders.get(holder)?.addresses.as_slice()))
         })
@@ -213,13 +250,18 @@ impl Names {
         }
     }
 
+    fn zones_changed(&mut self) {
+        self.zones = self.zones.wrapping_add(1);
+        self.changed();
+    }
+
     fn changed(&mut self) {
         // Serial number arithmetic wraps (RFC 1982).
         self.serial = self.serial.wrapping_add(1);
     }
 
     /// The addresses behind a label, or nothing when no host has it.
-    fn addresses(&self, label: &str) -> Option<&[Ipv6Addr]> {
+    fn addresses(&self, label: &str) -> Option<&[IpAddr]> {
         if label == GATEWAY {
             return Some(&self.gateway);
         }
@@ -227,7 +269,7 @@ impl Names {
     }
 
     /// The label of the host that has this address.
-    fn label_of(&self, address: Ipv6Addr) -> Option<&str> {
+    fn label_of(&self, address: IpAddr) -> Option<&str> {
         if self.gateway.contains(&address) {
             return Some(GATEWAY);
         }
@@ -235,7 +277,7 @@ impl Names {
     }
 
     /// Whether an address in this range has a name.
-    fn any_within(&self, first: Ipv6Addr, last: Ipv6Addr) -> bool {
+    fn any_within(&self, first: IpAddr, last: IpAddr) -> bool {
         self.reverse.range(first..=last).next().is_some()
             || self.gateway.iter().any(|address| (first..=last).contains(address))
     }
@@ -262,7 +304,7 @@ fn sanitise(hostname: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const ONE: [Ipv6Addr; 1] = [Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1)];
+    const ONE: [IpAddr; 1] = [IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1))];
 
     #[test]
     fn names_are_made_of_letters_digits_and_hyphens() {

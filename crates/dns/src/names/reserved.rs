@@ -1,6 +1,8 @@
 //! Names that must not leave the network, other than the network's own.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 /// What a reserved name gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +32,7 @@ pub(super) fn reserved(labels: &[&[u8]]) -> Option<Reserved> {
 
 /// RFC 6303 sections 4.1 and 4.2, RFC 7793.
 fn private_v4(labels: &[&[u8]]) -> Option<Reserved> {
-    let octet = |index: usize| -> Option<u8> {
-        let label = labels.get(index)?;
-        std::str::from_utf8(label).ok()?.parse().ok()
-    };
+    let octet = |index: usize| labels.get(index).and_then(|label| octet_of(label));
     let zone = match (octet(0)?, octet(1), octet(2), octet(3)) {
         (127, Some(0), Some(0), Some(1)) if labels.len() == 4 => return Some(Reserved::LoopbackPointer),
         (0 | 10 | 127, ..) => 1,
@@ -80,4 +79,73 @@ pub(crate) fn address_of(labels: &[&[u8]]) -> (Ipv6Addr, usize) {
         nibbles += 1;
     }
     (Ipv6Addr::from_bits(bits), nibbles)
+}
+
+/// The number that a label below `in-addr.arpa.` spells (RFC 1035 section 3.5), written as nobody can write it otherwise.
+fn octet_of(label: &[u8]) -> Option<u8> {
+    let text = std::str::from_utf8(label).ok()?;
+    let octet: u8 = text.parse().ok()?;
+    let plain = text == "0" || !text.starts_with(['0', '+']);
+    plain.then_some(octet)
+}
+
+/// A name below `ip6.arpa.` or `in-addr.arpa.`, read as an address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reversed {
+    /// What its labels spell, the rest zero.
+    pub(super) address: IpAddr,
+    /// Its labels below the two.
+    pub(super) labels: usize,
+    /// Of these, how many were read before the first that is none of an address.
+    pub(super) read: usize,
+    /// Bits that one label stands for.
+    bits: u8,
+}
+
+impl Reversed {
+    /// Reads the labels below `ip6.arpa.`, the top one first.
+    pub(super) fn v6(labels: &[&[u8]]) -> Self {
+        let (address, read) = address_of(labels);
+        Self { address: address.into(), labels: labels.len(), read, bits: 4 }
+    }
+
+    /// Reads the labels below `in-addr.arpa.`, the top one first.
+    pub(super) fn v4(labels: &[&[u8]]) -> Self {
+        let mut octets = [0; 4];
+        let mut read = 0;
+        for (octet, label) in octets.iter_mut().zip(labels) {
+            let Some(number) = octet_of(label) else { break };
+            *octet = number;
+            read += 1;
+        }
+        Self { address: octets.into(), labels: labels.len(), read, bits: 8 }
+    }
+
+    /// Labels of a whole address.
+    pub(super) fn all(&self) -> usize {
+        usize::from(self.bits_of_family() / self.bits)
+    }
+
+    fn bits_of_family(&self) -> u8 {
+        IpNet::from(self.address).prefix_len()
+    }
+
+    /// Labels of the zone of a network: those that its length fills, the last of them in part.
+    pub(super) fn labels_of(&self, net: IpNet) -> usize {
+        usize::from(net.prefix_len().div_ceil(self.bits))
+    }
+
+    /// Whether it is the name of an address.
+    pub(super) fn is_whole(&self) -> bool {
+        self.labels == self.read && self.read == self.all()
+    }
+
+    /// The addresses whose names are below this one; nothing where no name can be.
+    pub(super) fn net(&self) -> Option<IpNet> {
+        // Fewer labels than an address has bits.
+        let length = (self.read as u8).checked_mul(self.bits)?;
+        (self.labels == self.read && self.read < self.all())
+            .then(|| IpNet::new(self.address, length).ok())
+            .flatten()
+    }
 }

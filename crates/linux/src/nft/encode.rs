@@ -309,9 +309,14 @@ impl Rule {
         self.meta(Meta::Family, &[NFPROTO_IPV6])
     }
 
+    /// The packet is IPv4.
+    pub(super) fn ipv4(self) -> Self {
+        self.meta(Meta::Family, &[NFPROTO_IPV4])
+    }
+
     /// The packet is IPv4, from a source in `prefix`.
     pub(super) fn source_v4(self, prefix: Ipv4Net) -> Self {
-        self.meta(Meta::Family, &[NFPROTO_IPV4])
+        self.ipv4()
             .load_payload(Base::Network, 12, 4)
             .mask(&prefix.netmask().octets())
             .compare(Compare::Equal, &prefix.network().octets())
@@ -320,6 +325,11 @@ impl Rule {
     /// The packet, and its connection, leaves with the address of the interface that it leaves by.
     pub(super) fn masquerade(self) -> Self {
         self.needs("nft_masq").needs("nft_chain_nat").expression("masq", &Attributes::default())
+    }
+
+    /// Connection tracking leaves the packet alone.
+    pub(super) fn untracked(self) -> Self {
+        self.needs("nft_ct").expression("notrack", &Attributes::default())
     }
 
     /// The upper-layer protocol is `number`.
@@ -460,11 +470,12 @@ impl Rule {
         self.verdict(&Attributes::default().u32(1, NFT_GOTO).string(2, chain))
     }
 
-    /// Answers with an ICMPv6 Destination Unreachable of this code and drops the packet.
+    /// Answers with a Destination Unreachable of this code, in ICMP or ICMPv6 as the packet is, and drops it.
     pub(super) fn reject(self, code: u8) -> Self {
         const ICMP_UNREACHABLE: u32 = 0;
         self.needs("nft_reject_inet")
             .needs("nf_reject_ipv6")
+            .needs("nf_reject_ipv4")
             .expression("reject", &Attributes::default().u32(1, ICMP_UNREACHABLE).u8(2, code))
     }
 

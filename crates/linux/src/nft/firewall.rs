@@ -26,6 +26,22 @@ pub struct FirewallConfig {
     pub lans: Vec<LanRules>,
     /// IPv4 from these sources leaves with the address of the interface that it leaves by (NAT44).
     pub masquerade: Option<Ipv4Net>,
+    /// What becomes of the LANs' IPv4.
+    pub lan_ipv4: LanIpv4,
+    /// Name of the interface behind which IPv4 becomes IPv6: TCP's maximum segment size follows its MTU.
+    pub island: Option<String>,
+}
+
+/// What becomes of the LANs' IPv4. What comes from the uplink is default deny in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LanIpv4 {
+    /// It is left alone.
+    #[default]
+    Unmanaged,
+    /// Sources are checked as those of IPv6 are (BCP 38), and none leaves by the uplink.
+    Inside,
+    /// Sources are checked, and what leaves by the uplink leaves with its address (NAT44).
+    Masqueraded,
 }
 
 /// What packets from one LAN may look like.
@@ -36,6 +52,8 @@ pub struct LanRules {
     /// Sources that this LAN may use (BCP 38): its own prefixes, global and unique local, and those delegated
     /// to routers on it. Link-local ones are understood.
     pub prefixes: Vec<Ipv6Net>,
+    /// The same for IPv4, where it is managed.
+    pub prefixes_v4: Vec<Ipv4Net>,
 }
 
 /// A named counter, counted since the table was first made.
@@ -250,18 +268,24 @@ fn counter(object: &Reply) -> Option<Counter> {
 fn check(config: &FirewallConfig) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for name in config.uplink.iter().chain(config.lans.iter().map(|lan| &lan.interface)) {
-        let reason = if name.is_empty() {
-            "it is empty"
-        } else if name.len() > INTERFACE_NAME {
-            "it is longer than 15 bytes"
-        } else if name.bytes().any(|byte| byte == 0 || byte == b'/' || byte.is_ascii_whitespace()) {
-            "it has a character that interface names cannot have"
-        } else if !seen.insert(name) {
-            "it is named twice"
-        } else {
-            continue;
-        };
-        return Err(Error::Interface { name: name.clone(), reason });
+        check_interface(name)?;
+        if !seen.insert(name) {
+            return Err(Error::Interface { name: name.clone(), reason: "it is named twice" });
+        }
     }
     Ok(())
+}
+
+/// A name that an interface can have.
+pub(super) fn check_interface(name: &str) -> Result<(), Error> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > INTERFACE_NAME {
+        "it is longer than 15 bytes"
+    } else if name.bytes().any(|byte| byte == 0 || byte == b'/' || byte.is_ascii_whitespace()) {
+        "it has a character that interface names cannot have"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Interface { name: name.to_owned(), reason })
 }

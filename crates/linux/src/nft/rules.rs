@@ -4,10 +4,10 @@
 //! forged source never becomes a connection (and after the kernel has put fragments together, so that nothing
 //! hides behind one). And every chain ends in what it refuses.
 
-use ipnet::Ipv6Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::encode::{Base, Compare, Meta, Rule, state};
-use super::firewall::FirewallConfig;
+use super::firewall::{FirewallConfig, LanIpv4};
 
 /// Chain names.
 pub(super) const PREROUTING: &str = "prerouting";
@@ -47,7 +47,7 @@ impl Chain {
 
 /// The chains that `config` needs. The kernel translates addresses only where a chain asks for it.
 pub(super) fn chains(config: &FirewallConfig) -> impl Iterator<Item = &'static Chain> {
-    let masquerades = config.masquerade.is_some();
+    let masquerades = config.masquerade.is_some() || config.lan_ipv4 == LanIpv4::Masqueraded;
     CHAINS.iter().filter(move |chain| masquerades || chain.name != MASQUERADE)
 }
 
@@ -62,11 +62,16 @@ const COUNTERS: &[&str] = &[
     "ula-rejected",
 ];
 
+/// The counter of IPv4 that was kept inside.
+const KEPT: &str = "ipv4-kept";
+
 const ICMPV6: u8 = 58;
 const UDP: u8 = 17;
 const ESP: u8 = 50;
 const AH: u8 = 51;
 
+/// ICMP Destination Unreachable, "communication administratively prohibited" (RFC 1812 section 5.2.7.1).
+const PROHIBITED_V4: u8 = 13;
 /// ICMPv6 Destination Unreachable, "source address failed ingress/egress policy" (RFC 4443 section 3.1).
 const POLICY_FAILED: u8 = 5;
 
@@ -90,7 +95,8 @@ pub(super) fn spoofed(lan: &str) -> String {
 /// The counters that `config` needs, in the order in which they are shown.
 pub(super) fn counters(config: &FirewallConfig) -> Vec<String> {
     let fixed = COUNTERS.iter().map(|name| (*name).to_owned());
-    fixed.chain(config.lans.iter().map(|lan| spoofed(&lan.interface))).collect()
+    let kept = (config.lan_ipv4 == LanIpv4::Inside).then(|| KEPT.to_owned());
+    fixed.chain(kept).chain(config.lans.iter().map(|lan| spoofed(&lan.interface))).collect()
 }
 
 /// All rules, in order.
@@ -101,13 +107,20 @@ pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
         spoofed_from_wan(config, wan, &mut rules);
         input(wan, &mut rules);
         forward(config, wan, &mut rules);
-        clamp(wan, &mut rules);
+        clamp(wan, Rule::ipv6, &mut rules);
+        lan_ipv4(config, wan, &mut rules);
+    }
+    if let Some(island) = &config.island {
+        clamp(island, Rule::ipv4, &mut rules);
     }
     rules.extend(config.masquerade.map(|pool| {
         Rule::new(MASQUERADE, "NAT64: private addresses of its pool stay inside").source_v4(pool).masquerade()
     }));
     for lan in &config.lans {
         source_validation(&lan.interface, &lan.prefixes, &mut rules);
+        if config.lan_ipv4 != LanIpv4::Unmanaged {
+            source_validation_v4(&lan.interface, &lan.prefixes_v4, &mut rules);
+        }
     }
     rules
 }
@@ -144,7 +157,6 @@ fn spoofed_from_wan(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
 ///
 /// Link-local sources are fine because the kernel forwards none (RFC 4291 section 2.5.6); the unspecified
 /// source is for duplicate address detection and MLD alone, both ICMPv6 (RFC 4862 section 5.4, RFC 3590).
-/// IPv4 on a LAN is not sixgate's and left alone.
 fn source_validation(lan: &str, prefixes: &[Ipv6Net], rules: &mut Vec<Rule>) {
     let from = |comment: &str| Rule::new(PREROUTING, comment).interface(Meta::InputName, lan).ipv6();
     rules.extend(
@@ -155,6 +167,55 @@ fn source_validation(lan: &str, prefixes: &[Ipv6Net], rules: &mut Vec<Rule>) {
     rules.push(from("BCP 38: link-local").source(link_local()).accept());
     rules.push(from("BCP 38: address detection").source_unspecified().protocol(ICMPV6).accept());
     rules.push(from("BCP 38: any other source is forged").count(&spoofed(lan)).drop());
+}
+
+/// The same for IPv4. A host without an address asks for one from 0.0.0.0 (RFC 2131 section 4.1).
+fn source_validation_v4(lan: &str, prefixes: &[Ipv4Net], rules: &mut Vec<Rule>) {
+    const UNSPECIFIED: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 32);
+    let from = |comment: &str| Rule::new(PREROUTING, comment).interface(Meta::InputName, lan);
+    let own = Ipv4Net::aggregate(&prefixes.to_vec()).into_iter();
+    rules.extend(own.map(|prefix| from("BCP 38: the LAN's own IPv4").source_v4(prefix).accept()));
+    rules.push(
+        from("BCP 38: DHCPv4")
+            .source_v4(UNSPECIFIED)
+            .protocol(UDP)
+            .payload(Base::Transport, 2, Compare::Equal, &67_u16.to_be_bytes())
+            .accept(),
+    );
+    rules.push(from("BCP 38: any other source is forged").ipv4().count(&spoofed(lan)).drop());
+}
+
+/// IPv4 of the LANs towards the WAN. The way back is for answers alone, as for everything from the WAN.
+fn lan_ipv4(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
+    if config.lan_ipv4 == LanIpv4::Unmanaged {
+        return;
+    }
+    for lan in &config.lans {
+        for prefix in Ipv4Net::aggregate(&lan.prefixes_v4) {
+            rules.push(
+                Rule::new(PREROUTING, "a LAN's IPv4 as source from the WAN")
+                    .interface(Meta::InputName, wan)
+                    .source_v4(prefix)
+                    .count("spoofed-wan")
+                    .drop(),
+            );
+            if config.lan_ipv4 == LanIpv4::Masqueraded {
+                let rule = Rule::new(MASQUERADE, "NAT44").interface(Meta::OutputName, wan).source_v4(prefix);
+                rules.push(rule.masquerade());
+            }
+        }
+        if config.lan_ipv4 == LanIpv4::Inside {
+            // The sender is told, so that it does not wait.
+            let rule = Rule::new(FORWARD, "IPv4 stays inside")
+                .interface(Meta::InputName, &lan.interface)
+                .interface(Meta::OutputName, wan)
+                .ipv4();
+            rules.push(rule.count(KEPT).reject(PROHIBITED_V4));
+        }
+    }
+    if config.lan_ipv4 == LanIpv4::Masqueraded {
+        clamp(wan, Rule::ipv4, rules);
+    }
 }
 
 /// What the WAN may send to this host: answers, and what RFC 4890 section 4.4.1 says must not be dropped.
@@ -257,8 +318,8 @@ fn forward(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
 
 /// TCP's maximum segment size, in either direction, follows the narrower of the two routes' MTU: providers that
 /// tunnel (PPPoE) and servers that lose Packet Too Big make connections hang otherwise.
-fn clamp(wan: &str, rules: &mut Vec<Rule>) {
+fn clamp(interface: &str, family: fn(Rule) -> Rule, rules: &mut Vec<Rule>) {
     for way in [Meta::InputName, Meta::OutputName] {
-        rules.push(Rule::new(CLAMP, "TCP MSS").interface(way, wan).ipv6().clamp_mss());
+        rules.push(family(Rule::new(CLAMP, "TCP MSS").interface(way, interface)).clamp_mss());
     }
 }

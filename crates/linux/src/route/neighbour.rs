@@ -46,7 +46,8 @@ pub struct Neighbour {
     pub state: NeighbourState,
 }
 
-fn neighbour_of(message: &NeighbourMessage) -> Option<Neighbour> {
+/// An IPv6 neighbour; those of IPv4 and of bridges are none.
+pub(crate) fn neighbour_of(message: &NeighbourMessage) -> Option<Neighbour> {
     let (mut address, mut mac) = (None, None);
     for attribute in &message.attributes {
         match attribute {

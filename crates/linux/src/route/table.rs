@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::Ipv6Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RoutePreference, RouteProtocol,
     RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::{Error, FAMILY, Netlink};
@@ -259,46 +259,6 @@ impl Netlink {
     pub fn replace_route(&mut self, route: &Route) -> Result<(), Error> {
         let request = RouteNetlinkMessage::NewRoute(route.message());
         self.change(request, NLM_F_CREATE | NLM_F_REPLACE, &|| format!("set route {route}"))
-    }
-
-    /// Whether the main table knows a way to all of IPv4.
-    pub fn has_default_route_v4(&mut self) -> Result<bool, Error> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = AddressFamily::Inet;
-        let what = || "list IPv4 routes".to_owned();
-        let answers = self.dump(&RouteNetlinkMessage::GetRoute(message), &what)?;
-        Ok(answers.iter().any(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(route) => {
-                let header = &route.header;
-                header.destination_prefix_length == 0
-                    && header.kind == RouteType::Unicast
-                    && header.table == RouteHeader::RT_TABLE_MAIN
-            }
-            _ => false,
-        }))
-    }
-
-    /// Adds or replaces an IPv4 route of ours in the main table, straight onto an interface: the way to a translator. It
-    /// goes when the interface does.
-    pub fn replace_route_v4(&mut self, destination: Ipv4Net, interface: u32) -> Result<(), Error> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: AddressFamily::Inet,
-            destination_prefix_length: destination.prefix_len(),
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::from(SIXGATE_PROTOCOL),
-            scope: RouteScope::Link,
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        message.attributes = vec![
-            RouteAttribute::Destination(RouteAddress::Inet(destination.network())),
-            RouteAttribute::Oif(interface),
-        ];
-        let request = RouteNetlinkMessage::NewRoute(message);
-        self.change(request, NLM_F_CREATE | NLM_F_REPLACE, &|| {
-            format!("set route {destination} on interface {interface}")
-        })
     }
 
     /// Removes a route that agrees in all that is given (metric 0 agrees with any). `false`: there was none.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::packet::{self, Received};
+use super::packet::{self, Outgoing, Received};
 use super::{Error, Wanted, join, open, option, option_bytes};
 use crate::listeners::Protocol;
 
@@ -65,7 +65,8 @@ impl Icmp6Socket {
     /// Sends one message, whose checksum the kernel fills in, by choice from this address.
     pub fn send(&self, bytes: &[u8], to: Ipv6Addr, from: Option<Ipv6Addr>) -> io::Result<()> {
         let to = SocketAddrV6::new(to, 0, 0, self.interface);
-        packet::send(self.fd.as_fd(), bytes, to, from.map(|address| (address, self.interface)))
+        let from = from.map(|address| (address, self.interface));
+        packet::send(self.fd.as_fd(), &Outgoing { bytes, to, from })
     }
 }
 

@@ -1,4 +1,4 @@
-//! `recvmsg`, `recvmmsg` and `sendmsg` with the control messages of RFC 3542.
+//! `recvmsg`, `recvmmsg`, `sendmsg` and `sendmmsg` with the control messages of RFC 3542.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -8,7 +8,7 @@ use std::ptr;
 
 /// Length of `sockaddr_in6`, 28.
 pub(super) const SOCKADDR_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-/// How many datagrams one call reads at most.
+/// How many datagrams one call reads or sends at most.
 const BATCH: usize = 32;
 
 /// A datagram that came.
@@ -183,34 +183,130 @@ impl<'a> Iterator for ControlMessages<'a> {
     }
 }
 
-/// Sends one datagram, by choice from an address and out of an interface (either may be left to the kernel by
-/// `::` and 0).
-pub(super) fn send(
-    fd: BorrowedFd<'_>,
-    bytes: &[u8],
-    to: SocketAddrV6,
-    from: Option<(Ipv6Addr, u32)>,
-) -> io::Result<()> {
-    let mut name = sockaddr(to);
-    let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+/// A datagram to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outgoing<'a> {
+    /// Its payload.
+    pub bytes: &'a [u8],
+    /// To whom.
+    pub to: SocketAddrV6,
+    /// By choice from this address and out of the interface of this number; `::` and 0 leave either to the kernel.
+    pub from: Option<(Ipv6Addr, u32)>,
+}
+
+/// Sends one datagram.
+pub(super) fn send(fd: BorrowedFd<'_>, datagram: &Outgoing<'_>) -> io::Result<()> {
+    let mut name = sockaddr(datagram.to);
+    let mut data = readable(datagram.bytes);
     let mut control = Control([0; 128]);
     let mut message = empty();
     prepare(&mut message, &mut name, &mut data, &mut control);
-    match from {
-        None => (message.msg_control, message.msg_controllen) = (ptr::null_mut(), 0),
-        Some((address, interface)) => {
-            let length = CMSG_HEADER + 20;
-            control.0[..mem::size_of::<usize>()].copy_from_slice(&length.to_ne_bytes());
-            control.0[CMSG_HEADER - 8..CMSG_HEADER - 4].copy_from_slice(&libc::IPPROTO_IPV6.to_ne_bytes());
-            control.0[CMSG_HEADER - 4..CMSG_HEADER].copy_from_slice(&libc::IPV6_PKTINFO.to_ne_bytes());
-            control.0[CMSG_HEADER..CMSG_HEADER + 16].copy_from_slice(&address.octets());
-            control.0[CMSG_HEADER + 16..length].copy_from_slice(&interface.to_ne_bytes());
-            message.msg_control = (&raw mut control).cast();
-            message.msg_controllen = length.next_multiple_of(mem::size_of::<usize>()) as _;
-        }
-    }
+    depart(&mut message, &mut control, datagram.from);
     // SAFETY: all that `message` points to lives on this stack frame or in `bytes`, with true lengths; the kernel
     // only reads it.
     let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sends at most 32 datagrams in one call, in order, and tells how many it took; an error is about the first. Those that
+/// follow each other on one way with one length pass the kernel as one, which cuts it at the end (`UDP_SEGMENT`).
+pub(super) fn send_batch(fd: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+    match send_runs(fd, datagrams, BATCH) {
+        // The interface cannot, or has too small an MTU: one by one then.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO | libc::EMSGSIZE)) => {
+            send_runs(fd, datagrams, 1)
+        }
+        sent => sent,
+    }
+}
+
+/// How many datagrams from the first on can pass as one: all of one length, but for the last, which may be shorter.
+fn run(datagrams: &[Outgoing<'_>], most: usize) -> usize {
+    let Some((first, rest)) = datagrams.split_first() else { return 0 };
+    let mut count = 1;
+    for next in rest.iter().take(most.saturating_sub(1)) {
+        let alike = (next.to, next.from) == (first.to, first.from);
+        if !alike || next.bytes.is_empty() || next.bytes.len() > first.bytes.len() {
+            break;
+        }
+        count += 1;
+        if next.bytes.len() < first.bytes.len() {
+            break;
+        }
+    }
+    count
+}
+
+fn send_runs(fd: BorrowedFd<'_>, datagrams: &[Outgoing<'_>], longest: usize) -> io::Result<usize> {
+    let datagrams = &datagrams[..datagrams.len().min(BATCH)];
+    let mut names = [no_name(); BATCH];
+    let mut controls = [Control([0; 128]); BATCH];
+    let mut data = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+    let mut messages = [libc::mmsghdr { msg_hdr: empty(), msg_len: 0 }; BATCH];
+    let mut runs = [0; BATCH];
+    for (place, datagram) in data.iter_mut().zip(datagrams) {
+        *place = readable(datagram.bytes);
+    }
+    let (mut at, mut count) = (0, 0);
+    while let Some(first) = datagrams.get(at) {
+        let length = run(&datagrams[at..], longest);
+        names[count] = sockaddr(first.to);
+        let message = &mut messages[count].msg_hdr;
+        prepare(message, &mut names[count], &mut data[at], &mut controls[count]);
+        message.msg_iovlen = length as _;
+        depart(message, &mut controls[count], first.from);
+        if length > 1 {
+            // Shorter than 64 KiB, or the kernel would not take it alone either.
+            segment(message, &mut controls[count], first.bytes.len() as u16);
+        }
+        runs[count] = length;
+        (at, count) = (at + length, count + 1);
+    }
+    // SAFETY: the first `count` messages point to arrays of this stack frame and to the datagrams' bytes, all alive
+    // and with true lengths (each has as many elements of `data` as its run is long); the kernel writes to `messages`
+    // alone, how many octets of each went.
+    let sent = unsafe {
+        libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count as libc::c_uint, libc::MSG_NOSIGNAL)
+    };
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    Ok(runs.iter().take(sent).sum())
+}
+
+/// The kernel reads from it and never writes.
+fn readable(bytes: &[u8]) -> libc::iovec {
+    libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
+}
+
+/// Says where a message leaves from.
+fn depart(message: &mut libc::msghdr, control: &mut Control, from: Option<(Ipv6Addr, u32)>) {
+    message.msg_controllen = 0;
+    if let Some((address, interface)) = from {
+        // `struct in6_pktinfo`: the address, then the interface.
+        let mut value = [0; 20];
+        value[..16].copy_from_slice(&address.octets());
+        value[16..].copy_from_slice(&interface.to_ne_bytes());
+        tell(message, control, (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO), &value);
+    } else {
+        message.msg_control = ptr::null_mut();
+    }
+}
+
+/// Says that a message is cut into datagrams of this length.
+fn segment(message: &mut libc::msghdr, control: &mut Control, length: u16) {
+    message.msg_control = ptr::from_mut(control).cast();
+    tell(message, control, (libc::SOL_UDP, libc::UDP_SEGMENT), &length.to_ne_bytes());
+}
+
+/// Adds a control message: length (`size_t`), level, type, value, padding.
+fn tell(message: &mut libc::msghdr, control: &mut Control, what: (libc::c_int, libc::c_int), value: &[u8]) {
+    // `usize` with one C library, `u32` with another.
+    #[allow(clippy::unnecessary_cast)]
+    let at = message.msg_controllen as usize;
+    let place = &mut control.0[at..];
+    let length = CMSG_HEADER + value.len();
+    place[..mem::size_of::<usize>()].copy_from_slice(&length.to_ne_bytes());
+    place[CMSG_HEADER - 8..CMSG_HEADER - 4].copy_from_slice(&what.0.to_ne_bytes());
+    place[CMSG_HEADER - 4..CMSG_HEADER].copy_from_slice(&what.1.to_ne_bytes());
+    place[CMSG_HEADER..length].copy_from_slice(value);
+    message.msg_controllen = (at + length.next_multiple_of(mem::size_of::<usize>())) as _;
 }

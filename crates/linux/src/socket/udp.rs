@@ -1,10 +1,10 @@
-//! UDP over IPv6.
+//! UDP over IPv6, and where asked for over IPv4.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::packet::{self, Received, Slot};
+use super::packet::{self, Outgoing, Received, Slot};
 use super::{Error, Wanted, bind, join, open, option};
 use crate::listeners::Protocol;
 
@@ -25,6 +25,10 @@ pub struct Udp6Options {
     pub multicast_interface: Option<u32>,
     /// Hop limit, for unicast and multicast.
     pub hop_limit: Option<u8>,
+    /// Take IPv4 too; with a mapped address (`::ffff:0.0.0.0` is any), IPv4 alone.
+    pub ipv4: bool,
+    /// May send IPv4 broadcasts.
+    pub broadcast: bool,
 }
 
 impl Udp6Options {
@@ -38,6 +42,8 @@ impl Udp6Options {
             multicast_loop: false,
             multicast_interface: None,
             hop_limit: None,
+            ipv4: false,
+            broadcast: false,
         }
     }
 
@@ -45,6 +51,12 @@ impl Udp6Options {
     #[must_use]
     pub fn device(self, name: impl Into<String>) -> Self {
         Self { device: Some(name.into()), ..self }
+    }
+
+    /// IPv4 too, or not.
+    #[must_use]
+    pub fn ipv4(self, ipv4: bool) -> Self {
+        Self { ipv4, ..self }
     }
 
     /// And listens to this group on this interface.
@@ -66,7 +78,7 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     let wanted = Wanted { protocol: Protocol::Udp, address: options.address, device: options.device.clone() };
     let fd = open(&wanted, libc::SOCK_DGRAM, 0)?;
     let set = |name, value, step| option(&fd, libc::IPPROTO_IPV6, name, value).map_err(wanted.failed(step));
-    set(libc::IPV6_V6ONLY, 1, "IPV6_V6ONLY")?;
+    set(libc::IPV6_V6ONLY, (!options.ipv4).into(), "IPV6_V6ONLY")?;
     set(libc::IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")?;
     set(libc::IPV6_MULTICAST_LOOP, options.multicast_loop.into(), "IPV6_MULTICAST_LOOP")?;
     if let Some(index) = options.multicast_interface {
@@ -78,6 +90,9 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     }
     if options.reuse_address {
         option(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1).map_err(wanted.failed("SO_REUSEADDR"))?;
+    }
+    if options.broadcast {
+        option(&fd, libc::SOL_SOCKET, libc::SO_BROADCAST, 1).map_err(wanted.failed("SO_BROADCAST"))?;
     }
     bind(&fd, options.address).map_err(wanted.failed("bind"))?;
     for (group, interface) in &options.groups {
@@ -99,7 +114,12 @@ impl UdpSocket6 {
 
     /// Sends one datagram, by choice from this address and out of the interface of this number.
     pub fn send(&self, bytes: &[u8], to: SocketAddrV6, from: Option<(Ipv6Addr, u32)>) -> io::Result<()> {
-        packet::send(self.fd.as_fd(), bytes, to, from)
+        packet::send(self.fd.as_fd(), &Outgoing { bytes, to, from })
+    }
+
+    /// Sends up to 32 datagrams in one call, in order, and tells how many it took. An error is about the first of them.
+    pub fn send_batch(&self, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+        packet::send_batch(self.fd.as_fd(), datagrams)
     }
 
     /// Listens to a group on the interface of this number.

@@ -4,6 +4,7 @@
 // Helpers outside of #[test] may panic as well: they are the tests' own.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ipv4;
 mod network;
 
 use std::io::Write as _;

@@ -313,18 +313,19 @@ pub(crate) fn lan(interface: &str, prefixes: &[&str]) -> LanRules {
     LanRules {
         interface: interface.into(),
         prefixes: prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+        prefixes_v4: Vec::new(),
     }
 }
 
 pub(crate) fn config() -> FirewallConfig {
     FirewallConfig {
         uplink: Some("wan0".into()),
-        masquerade: None,
         delegated: vec!["2001:db8:1000::/52".parse().unwrap()],
         lans: vec![
             // The last is delegated to a router on the LAN, of a length that ends within a byte.
             lan("lan0", &["2001:db8:1000::/64", "fd00:1::/64", "2001:db8:1000:8::/61"]),
             lan("lan1", &["2001:db8:1000:1::/64"]),
         ],
+        ..FirewallConfig::default()
     }
 }

@@ -66,15 +66,7 @@ impl Learning<'_> {
                     self.state.mtu = Some(mtu);
                 }
                 NdOption::CaptivePortal(uri) => self.captive_portal(uri),
-                NdOption::Pref64(told) => {
-                    let same = self.state.pref64.is_none_or(|known| known.prefix == told.prefix);
-                    if told.lifetime != 0 {
-                        let until = until(self.now, u32::from(told.lifetime));
-                        self.state.pref64 = Some(Pref64Prefix { prefix: told.prefix, until });
-                    } else if same {
-                        self.state.pref64 = None;
-                    }
-                }
+                NdOption::Pref64(told) => self.pref64(told.prefix, u32::from(told.lifetime)),
                 _ => {}
             }
         }
@@ -193,6 +185,24 @@ impl Learning<'_> {
             }
             let learned = SearchDomain { name, until };
             put(domains, MAX_DNSSL, self.counters, |d| d.name == learned.name, learned.clone());
+        }
+    }
+
+    /// RFC 8781 section 5. Of two NAT64s on one link, the one that was told first stays for as long as its router does: to change with
+    /// each advertisement would cut every connection.
+    fn pref64(&mut self, prefix: Ipv6Net, lifetime: u32) {
+        let routers = &self.state.default_routers;
+        let of_another = |known: &Pref64Prefix| {
+            known.router != self.router && routers.iter().any(|router| router.address == known.router)
+        };
+        if self.state.pref64.as_ref().is_some_and(of_another) {
+            return;
+        }
+        if lifetime != 0 {
+            let until = until(self.now, lifetime);
+            self.state.pref64 = Some(Pref64Prefix { prefix, router: self.router, until });
+        } else if self.state.pref64.is_some_and(|known| known.prefix == prefix) {
+            self.state.pref64 = None;
         }
     }
 

@@ -109,6 +109,8 @@ pub struct SearchDomain {
 pub struct Pref64Prefix {
     /// The prefix, of length 32, 40, 48, 56, 64 or 96.
     pub prefix: Ipv6Net,
+    /// The link-local address of the router that told it.
+    pub router: Ipv6Addr,
     /// When it is no longer to be used unless told again.
     pub until: Duration,
 }

@@ -20,6 +20,58 @@ pub(super) struct File {
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
+    pub(super) health: Option<Health>,
+    pub(super) web: Option<Web>,
+    pub(super) census: Option<Census>,
+    pub(super) pilot: Option<Spanned<Pilot>>,
+    pub(super) ipv4: Option<Spanned<Ipv4>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Census {
+    pub(super) enabled: Option<bool>,
+    pub(super) privacy: Option<Privacy>,
+    pub(super) retention: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Privacy {
+    Hashed,
+    Named,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Web {
+    pub(super) enabled: Option<bool>,
+    pub(super) port: Option<Spanned<u16>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Health {
+    pub(super) enabled: Option<bool>,
+    pub(super) targets: Option<Vec<Spanned<String>>>,
+    pub(super) interval: Option<Spanned<Seconds>>,
+    pub(super) slow_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Pilot {
+    pub(super) percent: Option<Spanned<u32>>,
+    pub(super) only: Option<Vec<Spanned<String>>>,
+    pub(super) except: Option<Vec<Spanned<String>>>,
+    pub(super) wait: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ipv4 {
+    pub(super) internet: Option<Spanned<super::Internet>>,
+    pub(super) pref64: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +125,9 @@ pub(super) struct Lan {
     pub(super) mtu: Option<Spanned<u32>>,
     pub(super) captive_portal: Option<String>,
     pub(super) pref64: Option<Spanned<String>>,
+    pub(super) ipv4: Option<Spanned<String>>,
+    pub(super) ipv4_range: Option<Spanned<String>>,
+    pub(super) ipv4_lease: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,6 +136,7 @@ pub(super) struct Dns {
     pub(super) enabled: Option<bool>,
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
     pub(super) dns64: Option<Spanned<String>>,
+    pub(super) rate_limit: Option<bool>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

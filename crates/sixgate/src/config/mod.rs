@@ -4,13 +4,22 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod census;
 mod diagnostic;
 mod dns64;
 mod file;
+mod health;
+mod ipv4;
 mod nat64;
+mod v4;
+mod web;
 
+pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use health::Health;
+pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
@@ -19,7 +28,7 @@ use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,6 +68,15 @@ pub(crate) struct Config {
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
+    /// None: nobody looks whether each family works.
+    pub(crate) health: Option<Health>,
+    /// Port of the dashboard; none where it is off.
+    pub(crate) web: Option<u16>,
+    /// None: nobody is watched, and nothing of it is kept.
+    pub(crate) census: Option<Census>,
+    pub(crate) pilot: Pilot,
+    /// None: IPv4 on the LANs is left alone.
+    pub(crate) ipv4: Option<Ipv4>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -143,6 +161,8 @@ pub(crate) struct Lan {
     pub(crate) mtu: Option<u32>,
     pub(crate) captive_portal: Option<String>,
     pub(crate) pref64: Option<Ipv6Net>,
+    /// None: DHCPv4 is not served there.
+    pub(crate) ipv4: Option<LanIpv4>,
 }
 
 /// RFC 4191 section 2.1.
@@ -162,8 +182,10 @@ pub(crate) struct Dns {
     pub(crate) upstreams: Vec<Endpoint>,
     /// The NAT64's prefix in which names with IPv4 addresses only get addresses.
     pub(crate) dns64: Option<Prefix>,
+    /// Replies to addresses that have proved nothing are limited.
+    pub(crate) rate_limit: bool,
     /// Names answered here with these addresses.
-    pub(crate) hosts: BTreeMap<String, Vec<Ipv6Addr>>,
+    pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// A word of the file and where it stands.
@@ -254,9 +276,10 @@ impl Config {
         Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
     }
 
-    /// Whether a resolver is asked over IPv4: the one reason to open such a socket.
+    /// Whether anybody is asked over IPv4, a resolver or a target of `[health]`: what such sockets are opened for.
     pub(crate) fn needs_ipv4(&self) -> bool {
-        self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
+        let probed = self.health.as_ref().is_some_and(|health| !health.targets.is_empty());
+        probed || self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
     }
 
     /// What in `new` cannot be taken over while running, as the keys that differ.
@@ -276,9 +299,9 @@ impl Config {
         if self.dns.enabled != new.dns.enabled {
             keys.push("dns.enabled");
         }
-        // A running sixgate that asks no resolver over IPv4 has given up opening such sockets.
+        // A running sixgate that asks nobody over IPv4 has given up opening such sockets.
         if new.needs_ipv4() && !self.needs_ipv4() {
-            keys.push("dns.upstreams");
+            keys.push(if self.health == new.health { "dns.upstreams" } else { "health.targets" });
         }
         if self.dhcp != new.dhcp {
             keys.push("dhcp");
@@ -289,11 +312,26 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        if self.web != new.web {
+            keys.push("web");
+        }
+        // A running sixgate has given up what it takes to look at a LAN.
+        if self.census.is_none() && new.census.is_some() {
+            keys.push("census.enabled");
+        }
+        let internet = |config: &Self| config.ipv4.as_ref().map(|ipv4| ipv4.internet);
+        if internet(self) != internet(new) {
+            keys.push("ipv4.internet");
+        }
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
         if segments(self) != segments(new) {
             keys.push("lan.interface");
+        }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
+            keys.push("lan.ipv4");
         }
         keys
     }
@@ -370,10 +408,14 @@ impl Reader<'_> {
         self.check_prefixes(&lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
+        let census = file.census.and_then(|census| self.census(census));
         // Hosts that hear of the prefix need no DNS64 to use it (RFC 8781).
         for (lan, _) in lans.iter_mut().filter(|(lan, _)| lan.pref64.is_none()) {
             lan.pref64 = nat64.as_ref().map(Nat64::net);
         }
+        let ipv4 = file.ipv4.map(|ipv4| self.ipv4(ipv4, nat64.as_ref(), uplink.as_ref(), &lans, firewall));
+        self.check_lan_ipv4(&lans, nat64.as_ref().map(|nat64| nat64.pool));
+        let pilot = self.pilot(file.pilot, &lans, uplink.is_some());
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
@@ -392,6 +434,11 @@ impl Reader<'_> {
                 preference: file.dhcp.and_then(|dhcp| dhcp.preference),
             },
             nat64,
+            health: self.health(file.health.unwrap_or_default()),
+            web: self.web(file.web.unwrap_or_default()),
+            census,
+            pilot,
+            ipv4,
         }
     }
 
@@ -532,6 +579,7 @@ impl Reader<'_> {
                 fits
             })
         });
+        let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -553,6 +601,7 @@ impl Reader<'_> {
             mtu,
             captive_portal: lan.captive_portal,
             pref64,
+            ipv4,
         }
     }
 
@@ -571,7 +620,7 @@ impl Reader<'_> {
                 Err((message, remedy)) => self.error(text.span(), "dns.upstreams", message, &remedy),
             }
         }
-        let mut hosts: BTreeMap<String, Vec<Ipv6Addr>> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
         for (name, addresses) in dns.hosts.unwrap_or_default() {
             if let Err(error) = Names::new(&[]).set_hosts([(name.as_str(), &[][..])]) {
                 let at =
@@ -589,13 +638,13 @@ impl Reader<'_> {
                     Err(_) => self.error(
                         text.span(),
                         "dns.hosts",
-                        format!("`{}` is not an IPv6 address", text.get_ref()),
+                        format!("`{}` is not an IP address", text.get_ref()),
                         "write one, such as 2001:db8::80",
                     ),
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, hosts }
+        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

@@ -44,7 +44,10 @@ fn is_private(net: Ipv4Net) -> bool {
 
 impl Reader<'_> {
     pub(super) fn nat64(&mut self, nat64: file::Nat64, firewall: bool) -> Nat64 {
-        let prefix = nat64.prefix.and_then(|text| self.nat64_prefix(&text)).unwrap_or(Prefix::WELL_KNOWN);
+        let prefix = nat64
+            .prefix
+            .and_then(|text| self.translator_prefix(&text, "nat64.prefix"))
+            .unwrap_or(Prefix::WELL_KNOWN);
         let span = nat64.pool.as_ref().map(Spanned::span);
         let pool = nat64.pool.and_then(|text| self.nat64_pool(&text)).unwrap_or(POOL);
         if is_private(pool) && !firewall {
@@ -70,14 +73,15 @@ impl Reader<'_> {
         Nat64 { prefix, pool, sessions }
     }
 
-    fn nat64_prefix(&mut self, text: &Spanned<String>) -> Option<Prefix> {
+    /// The prefix of a translator (RFC 6052 section 2.2).
+    pub(super) fn translator_prefix(&mut self, text: &Spanned<String>, key: &str) -> Option<Prefix> {
         let remedy =
             "write one such as 64:ff9b::/96, which every network may use, or 2001:db8:64::/96 from your own";
-        let net = self.prefix(text, "nat64.prefix", remedy)?;
+        let net = self.prefix(text, key, remedy)?;
         match Prefix::new(net.addr(), net.prefix_len()) {
             Ok(prefix) => Some(prefix),
             Err(error) => {
-                self.error(text.span(), "nat64.prefix", error.to_string(), remedy);
+                self.error(text.span(), key, error.to_string(), remedy);
                 None
             }
         }

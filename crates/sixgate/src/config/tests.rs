@@ -1,17 +1,17 @@
 use super::*;
 
-fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
+pub(super) fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     Config::parse(Path::new("t.toml"), text)
 }
 
 /// The only finding in `text`, as `line:column message / remedy`.
-fn finding(text: &str) -> String {
+pub(super) fn finding(text: &str) -> String {
     let found = parse(text).expect_err("the configuration should be refused");
     assert_eq!(found.len(), 1, "{found:#?}");
     format!("{}:{} {} / {}", found[0].line, found[0].column, found[0].message, found[0].remedy)
 }
 
-const HOME: &str =
+pub(super) const HOME: &str =
     "[uplink]\ninterface = \"wan0\"\n\n[[lan]]\ninterface = \"lan0\"\n\n[[lan]]\ninterface = \"lan1\"\n";
 
 #[test]
@@ -149,6 +149,53 @@ fn nat64_has_defaults_and_tells_the_lans() {
 }
 
 #[test]
+fn ipv4_is_an_island_unless_the_uplink_has_it() {
+    let with = |rest: &str| parse(&format!("{HOME}{rest}")).unwrap();
+    assert_eq!(with("").config.ipv4, None);
+    let internet = |rest: &str| {
+        let checked = with(rest);
+        assert!(checked.warnings.is_empty(), "{:#?}", checked.warnings);
+        checked.config.ipv4.unwrap().internet
+    };
+    assert_eq!(internet("[ipv4]\n"), Internet::Island);
+    assert_eq!(internet("[nat64]\n[ipv4]\n"), Internet::Nat44);
+    assert_eq!(internet("[ipv4]\ninternet = \"none\"\n"), Internet::None);
+    let told = with("[ipv4]\npref64 = \"2001:db8:64::/96\"\n").config;
+    assert_eq!(told.ipv4.as_ref().unwrap().pref64.unwrap().to_string(), "2001:db8:64::/96");
+    // The prefix may change while it runs; what it is made of may not.
+    assert!(told.needs_restart(&with("[ipv4]\n").config).is_empty());
+    assert_eq!(told.needs_restart(&with("").config), ["ipv4.internet"]);
+    for (text, expected) in [
+        (
+            "[ipv4]\ninternet = \"nat\"\n",
+            "10:12 unknown variant `nat`, expected one of `nat44`, `island`, `none`",
+        ),
+        (
+            "[ipv4]\npref64 = \"64:ff9b::/95\"\n",
+            "10:10 a NAT64 prefix has 32, 40, 48, 56, 64 or 96 bits, not 95",
+        ),
+    ] {
+        let found = finding(&format!("{HOME}{text}"));
+        assert!(found.starts_with(expected), "{found}");
+    }
+    for (text, expected) in [
+        (format!("firewall = false\n{HOME}[ipv4]\ninternet = \"nat44\"\n"), "firewall is off"),
+        (
+            format!("{HOME}[nat64]\n[ipv4]\ninternet = \"island\"\n"),
+            "an island is for an uplink without IPv4",
+        ),
+        (
+            "[[lan]]\ninterface = \"a\"\nprefixes = [\"2001:db8::/64\"]\n[ipv4]\n".to_owned(),
+            "island leads nowhere",
+        ),
+        ("[uplink]\ninterface = \"a\"\n[ipv4]\n".to_owned(), "there is no LAN"),
+    ] {
+        let warnings = parse(&text).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].message.contains(expected), "{warnings:#?}");
+    }
+}
+
+#[test]
 fn dns64_without_a_nat64_is_doubted() {
     let with =
         |lan: &str, dns: &str| parse(&format!("{HOME}{lan}[dns]\ndns64 = \"64:ff9b::/96\"\n{dns}")).unwrap();
@@ -231,4 +278,40 @@ fn reload_says_what_needs_a_restart() {
     let ipv4 = parse(&format!("{HOME}[dns]\nupstreams = [\"192.0.2.53\"]\n")).unwrap().config;
     assert_eq!(a.needs_restart(&ipv4), ["dns.upstreams"]);
     assert!(ipv4.needs_restart(&a).is_empty());
+}
+
+#[test]
+fn hosts_may_have_addresses_of_both_families() {
+    let with = |hosts: &str| format!("{HOME}[dns]\nrate-limit = false\nhosts = {hosts}\n");
+    let dns = parse(&with("{ \"nas.example\" = [\"2001:db8:1::9\", \"192.168.7.9\"] }")).unwrap().config.dns;
+    assert_eq!(dns.hosts["nas.example"].len(), 2);
+    assert!(!dns.rate_limit && parse(HOME).unwrap().config.dns.rate_limit);
+    assert_eq!(
+        finding(&with("{ \"nas.example\" = [\"192.168.7\"] }")),
+        "11:28 `192.168.7` is not an IP address / write one, such as 2001:db8::80"
+    );
+}
+
+#[test]
+fn a_census_is_off_until_asked_for() {
+    use sixgate_dhcp::v4::census::Privacy;
+    let census = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config.census;
+    assert_eq!(census(""), None);
+    let default = census("[census]\n").unwrap();
+    assert_eq!((default.privacy, default.retention), (Privacy::Hashed, Duration::from_hours(14 * 24)));
+    assert_eq!(census("[census]\nenabled = false\nprivacy = \"named\"\n"), None);
+    let named = census("[census]\nprivacy = \"named\"\nretention = \"36h\"\n").unwrap();
+    assert_eq!((named.privacy, named.retention), (Privacy::Named, Duration::from_hours(36)));
+    for (section, message) in [
+        ("[census]\nretention = \"10m\"\n", "600 s is out of range / choose 3600 to 34560000 seconds"),
+        ("[census]\nprivacy = \"none\"\n", "unknown variant `none`, expected `hashed` or `named`"),
+    ] {
+        let found = finding(&format!("{HOME}{section}"));
+        assert!(found.contains(message), "{found}");
+    }
+    // What can change while it runs: everything but to begin.
+    let config = |section: &str| parse(&format!("{HOME}{section}")).unwrap().config;
+    let (off, on, other) = (config(""), config("[census]\n"), config("[census]\nprivacy = \"named\"\n"));
+    assert!(on.needs_restart(&other).is_empty() && on.needs_restart(&off).is_empty());
+    assert_eq!(off.needs_restart(&on), ["census.enabled"]);
 }

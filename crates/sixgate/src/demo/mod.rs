@@ -105,18 +105,23 @@ pub(crate) fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (tell, listening) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
+            let signals = signal(SignalKind::interrupt())
+                .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+            let (mut interrupt, mut terminate) = match signals {
+                Ok(signals) => signals,
+                Err(error) => return drop(tell.send(Err(error))),
             };
+            let _ = tell.send(Ok(()));
             tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () }
             flag.store(true, Ordering::Relaxed);
         });
     })?;
+    // A signal that came sooner would end the process where it stands.
+    listening.recv().map_err(io::Error::other)??;
     Ok(stopped)
 }
 

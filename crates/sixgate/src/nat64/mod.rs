@@ -1,37 +1,24 @@
 //! NAT64 on this machine: IPv6 hosts reach IPv4 through a TUN device whose other end is `sixgate-xlat`.
 //!
-//! The kernel routes the prefix and the pool's addresses into the device; `path` reads, translates in place and writes
-//! back, one thread a queue. `offload` says how what is left to do for a packet changes with its family;
-//! `gather` makes one of many small ones.
+//! The kernel routes the prefix and the pool's addresses into the device; [`crate::translator`] is its other end.
 
-mod gather;
-mod offload;
-mod path;
-
+use crate::translator::{self, Running, seed};
 use crate::{Outcome, cli, fail, print, say, view};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
-use path::{Counts, Path};
 use sixgate_endpoint::nat64::Prefix;
-use sixgate_linux::clock::Clock;
-use sixgate_linux::route::{self, Netlink, Route};
-use sixgate_linux::sandbox::{self, Capabilities};
-use sixgate_linux::tun;
-use sixgate_xlat::{Config, Discard, Nat64, SessionConfig, SessionConfigError};
-use std::collections::BTreeMap;
+use sixgate_linux::route::{self, Netlink, Route, RouteV4};
+use sixgate_linux::tun::Offloads;
+use sixgate_xlat::{Config, Nat64, SessionConfig, SessionConfigError};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::Ordering;
+use std::thread;
 
 /// Name of the TUN device.
 pub(crate) const DEVICE: &str = "nat64";
 
 /// The address from which ICMP errors come that have no other (RFC 7600 section 4.8): known before any prefix is delegated.
 const DUMMY: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
-
-/// Packets that wait for a thread that is not running: as many as for an Ethernet interface, twice what a TUN device has.
-const QUEUE: u32 = 1000;
 
 /// Most addresses of a pool: those of a /24.
 const LONGEST_POOL: u8 = 24;
@@ -72,10 +59,8 @@ impl Setup {
 /// Why there is no translator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error(
-        "cannot make the TUN device {device}: {source}; a name that is taken becomes free by `ip link del {device}`"
-    )]
-    Device { device: String, source: io::Error },
+    #[error(transparent)]
+    Translator(#[from] translator::Error),
     #[error(transparent)]
     Route(#[from] route::Error),
     #[error(transparent)]
@@ -84,29 +69,13 @@ pub(crate) enum Error {
     Pool(Ipv4Net),
     #[error("cannot read /dev/urandom: {0}; ports must not be guessed")]
     Random(io::Error),
-    #[error(transparent)]
-    Sandbox(#[from] sandbox::Error),
-    #[error("cannot start a thread for the translator: {0}")]
-    Thread(io::Error),
 }
 
 /// A translator at work. When it stops, its device goes, with the device's routes.
 #[derive(Debug)]
 pub(crate) struct Translator {
     setup: Setup,
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// What the threads have in common.
-#[derive(Debug)]
-struct Shared {
-    /// Locked for each packet, and nothing that blocks happens meanwhile.
-    nat64: Mutex<Nat64>,
-    counts: Counts,
-    stop: AtomicBool,
-    /// Why the first thread that could not go on ended.
-    failed: Mutex<Option<String>>,
+    running: Running<Nat64>,
 }
 
 impl Translator {
@@ -125,41 +94,19 @@ impl Translator {
         let own = Config::new(setup.pool.network(), setup.address);
         let random = fastrand::Rng::with_seed(seed().map_err(Error::Random)?);
         let nat64 = Nat64::new(own, config, random)?;
-        let queues = tun::create(&setup.device, setup.queues)
-            .map_err(|source| Error::Device { device: setup.device.clone(), source })?;
         let mut netlink = Netlink::new()?;
-        let index = netlink.index_of(&setup.device)?;
-        netlink.set_queue_length(index, QUEUE)?;
-        netlink.set_up(index, true)?;
+        let (index, queues) = translator::device(&mut netlink, &setup.device, setup.queues, Offloads::All)?;
         let behind = Ipv6Net::new_assert(setup.prefix.address(), setup.prefix.length());
         // Not marked as ours: it goes with the device, even if we are killed, and needs no looking for.
         netlink.replace_route(&Route { protocol: STATIC, ..Route::to(behind).on(index) })?;
-        netlink.replace_route_v4(setup.pool, index)?;
-        let shared = Arc::new(Shared {
-            nat64: Mutex::new(nat64),
-            counts: Counts::default(),
-            stop: AtomicBool::new(false),
-            failed: Mutex::new(None),
-        });
-        let mut translator = Self { setup, shared, threads: Vec::new() };
-        let clock = Clock::new();
-        // What strangers send is looked at by threads that may do nothing.
-        let threads = sandbox::confined(Capabilities::NONE, || {
-            for (number, queue) in queues.into_iter().enumerate() {
-                let path = Path::new(queue, clock.clone(), Arc::clone(&translator.shared));
-                let thread = thread::Builder::new().name(format!("nat64-{number}"));
-                translator.threads.push(thread.spawn(move || path.run()).map_err(Error::Thread)?);
-            }
-            Ok::<(), Error>(())
-        });
-        threads??;
-        Ok(translator)
+        netlink.replace_route_v4(&RouteV4::to(setup.pool).on(index))?;
+        let running = Running::start("NAT64", nat64, queues)?;
+        Ok(Self { setup, running })
     }
 
     /// What is not as it should be, as sentences.
     pub(crate) fn problems(&self, netlink: &mut Netlink) -> Vec<String> {
-        let failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let failed = failed.map(|why| format!("NAT64 has ended, restart sixgate: {why}"));
+        let failed = self.running.failed().map(|why| format!("NAT64 has ended, restart sixgate: {why}"));
         let lost = match netlink.has_default_route_v4() {
             Ok(false) => Some(
                 "NAT64 leads nowhere: this machine has no IPv4 default route; give the uplink an IPv4 address and a router \
@@ -172,28 +119,25 @@ impl Translator {
         failed.into_iter().chain(lost).collect()
     }
 
+    /// Packets carried since the start: to IPv4, and back.
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let (counters, _) = self.running.counters();
+        let count = |name: &str| counters.get(name).copied().unwrap_or_default();
+        (count("to-ipv4"), count("to-ipv6"))
+    }
+
     /// What it does.
     pub(crate) fn view(&self) -> view::Nat64 {
-        let nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);
-        let (packets, sessions, usage) = (nat64.counters().clone(), nat64.session_counters(), nat64.usage());
+        let (mut counters, discarded) = self.running.counters();
+        let nat64 = self.running.core();
+        let (sessions, usage) = (nat64.session_counters(), nat64.usage());
         drop(nat64);
-        let counts = &self.shared.counts;
-        let counters = [
-            ("to-ipv4", packets.to_v4),
-            ("to-ipv6", packets.to_v6),
-            ("hairpinned", packets.hairpinned),
-            ("fragmented", packets.fragmented),
-            ("errors", packets.errors),
-            ("errors-limited", packets.errors_limited),
-            ("superpackets", counts.superpackets.load(Ordering::Relaxed)),
-            ("gathered", counts.gathered.load(Ordering::Relaxed)),
-            ("not-sent", counts.not_sent.load(Ordering::Relaxed)),
+        let of_sessions = [
             ("sessions-created", sessions.created),
             ("sessions-expired", sessions.expired),
             ("sessions-evicted", sessions.evicted),
         ];
-        let discarded =
-            Discard::ALL.iter().map(|reason| (reason.name().to_owned(), packets.discarded(*reason)));
+        counters.extend(of_sessions.map(|(name, count)| (name.to_owned(), count)));
         let pool = self.setup.pool;
         view::Nat64 {
             prefix: self.setup.prefix.to_string(),
@@ -201,18 +145,9 @@ impl Translator {
             sessions: usage.sessions as u64,
             bindings: usage.bindings as u64,
             subscribers: usage.subscribers as u64,
-            counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
-            discarded: discarded.filter(|(_, count)| *count > 0).collect::<BTreeMap<_, _>>(),
-            failed: self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
-}
-
-impl Drop for Translator {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
+            counters,
+            discarded,
+            failed: self.running.failed(),
         }
     }
 }
@@ -220,13 +155,6 @@ impl Drop for Translator {
 /// All addresses of a pool: none of them is on a link, so that the first and the last are as good as others.
 fn addresses(pool: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> {
     (pool.network().to_bits()..=pool.broadcast().to_bits()).map(Ipv4Addr::from_bits)
-}
-
-/// A number that nobody can guess.
-fn seed() -> io::Result<u64> {
-    let mut octets = [0; 8];
-    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut octets)?;
-    Ok(u64::from_ne_bytes(octets))
 }
 
 /// Reads a NAT64 prefix.

@@ -1,13 +1,15 @@
 //! The edge of the DNS forwarder: connections of clients, sockets to upstream resolvers.
 
 use super::event::{Event, Sender};
+use super::queries::Connection;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use sixgate_dns::{Token, Transport};
+use sixgate_dns::{Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,9 +36,11 @@ const MOST_PIPELINED: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     /// A datagram came in on a LAN, for one of our addresses.
-    Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32 },
+    Udp { lan: usize, source: SocketAddrV6, destination: Ipv6Addr, interface: u32, ticket: Ticket },
     /// A connection on a LAN, by its number.
-    Tcp { lan: usize, connection: u64 },
+    Tcp { lan: usize, connection: u64, ticket: Ticket },
+    /// We ourselves, for the address of somebody to probe.
+    Health(super::health::Asked),
 }
 
 /// Sockets to upstream resolvers, one for each question under way.
@@ -51,6 +55,11 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     pub(crate) fn new(events: Sender) -> Self {
         Self { events, asking: HashMap::new(), most: most_sockets() }
+    }
+
+    /// Where what comes back goes.
+    pub(crate) fn events(&self) -> Sender {
+        self.events.clone()
     }
 
     /// Sends a question; what comes back is an [`Event::DnsAnswer`].
@@ -88,14 +97,15 @@ fn most_sockets() -> usize {
     usize::try_from(granted / 2).map_or(MOST_SOCKETS, |half| half.clamp(FEWEST_SOCKETS, MOST_SOCKETS))
 }
 
-/// Asks from a socket of its own, with a port that the kernel chose at random, connected to the resolver (RFC 5452 section 9.2).
+/// Asks from a socket of its own, connected to the resolver, with a port that the kernel chooses at random when it connects
+/// (RFC 5452 section 9.2). The query leaves before the runtime hears of the socket: nothing need be waited for.
 async fn by_udp(token: Token, upstream: Endpoint, query: &[u8], events: &Sender) -> io::Result<()> {
     let to = upstream.socket_addr(53).map_err(io::Error::other)?;
-    let socket =
-        UdpSocket::bind(upstream.family().any_port().socket_addr(0).map_err(io::Error::other)?).await?;
-    socket.connect(to).await?;
-    socket.send(query).await?;
-    let mut buffer = vec![0; LONGEST_DATAGRAM];
+    let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    socket.connect(&to.into())?;
+    socket.send(query)?;
+    let socket = UdpSocket::from_std(socket.into())?;
+    let mut buffer = [0; LONGEST_DATAGRAM];
     // More than one may come: a forged one must not keep the true one out. The forwarder closes us.
     loop {
         let length = socket.recv(&mut buffer).await?;
@@ -130,7 +140,7 @@ pub(crate) async fn serve(
 ) {
     let mut all: Vec<Served> = Vec::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors: accepting again at once would spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -148,8 +158,7 @@ pub(crate) async fn serve(
         let asked = Rc::new(Cell::new(Instant::now()));
         let heard = Rc::clone(&asked);
         let task = spawn_local(async move {
-            let peer = Peer::Tcp { lan, connection };
-            let _ = converse(stream, peer, connection, &heard, &events).await;
+            let _ = converse(stream, from.ip(), (lan, connection), &heard, &events).await;
             let _ = events.send(Event::DnsClosed { connection }).await;
         });
         all.push(Served { connection, task: task.abort_handle(), asked });
@@ -159,19 +168,20 @@ pub(crate) async fn serve(
 /// Reads queries and writes replies of one connection, each as it comes: a slow answer holds up no other.
 async fn converse(
     stream: TcpStream,
-    peer: Peer,
-    connection: u64,
+    source: IpAddr,
+    (lan, connection): (usize, u64),
     heard: &Cell<Instant>,
     events: &Sender,
 ) -> io::Result<()> {
     let (replies, mut waiting) = mpsc::channel(MOST_PIPELINED);
     let (mut reading, mut writing) = stream.into_split();
-    let _ = events.send(Event::DnsConnected { connection, replies }).await;
+    let client = Connection { source, replies };
+    let _ = events.send(Event::DnsConnected { lan, connection, client }).await;
     let read = async {
         loop {
             let bytes = tokio::time::timeout(IDLE, receive(&mut reading)).await??;
             heard.set(Instant::now());
-            let _ = events.send(Event::DnsQuery { peer, bytes }).await;
+            let _ = events.send(Event::DnsQuery { lan, connection, bytes }).await;
         }
     };
     let write = async {
@@ -179,6 +189,7 @@ async fn converse(
             let bytes: Vec<u8> = bytes;
             tokio::time::timeout(IDLE, send(&mut writing, &bytes)).await??;
         }
+        // The engine let the client go.
         Ok(())
     };
     tokio::select! { done = read => done, done = write => done }

@@ -1,17 +1,25 @@
 //! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
+use super::census::Observer;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
+use super::health::Probing;
+use super::hosts::Hosts;
+use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
+use super::queries::{Connection, Queries};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
+use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
+use crate::web::Site;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::{client, server};
@@ -24,8 +32,8 @@ use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
 const SETTING: u64 = 1 << 63;
@@ -44,6 +52,10 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
+    pub(crate) health: Option<Probing>,
+    pub(crate) web: Option<Rc<Site>>,
+    /// IPv4 of the LANs behind the ISP's NAT64.
+    pub(crate) island: Option<Island>,
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,
@@ -56,6 +68,7 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
     /// Who holds what, for names.
@@ -64,8 +77,14 @@ pub(crate) struct Engine {
     pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
     pub(crate) forwarder: Forwarder<Peer>,
     pub(crate) names: Names,
+    pub(crate) hosts: Hosts,
+    /// Which host on a LAN has which address.
+    pub(crate) neighbours: Neighbours,
+    /// Who could live without IPv4, where that is asked.
+    pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
-    pub(crate) connections: HashMap<u64, mpsc::Sender<Vec<u8>>>,
+    pub(crate) queries: Queries,
+    pub(crate) connections: HashMap<u64, Connection>,
     /// Sockets that were found in the kernel's table.
     pub(crate) listeners: Vec<String>,
     pub(crate) plan: Plan,
@@ -96,7 +115,16 @@ impl Engine {
         });
         let lans = self.lans.iter().map(|lan| lan.router.poll_timeout());
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
-        let others = [self.server.poll_timeout(), self.forwarder.poll_timeout(), self.retry];
+        let health = self.health.as_ref().and_then(Probing::poll_timeout);
+        let others = [
+            self.server.poll_timeout(),
+            self.v4.poll_timeout(),
+            self.forwarder.poll_timeout(),
+            self.retry,
+            health,
+            self.hosts.poll_timeout(),
+            self.census_due(),
+        ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
 
@@ -129,9 +157,12 @@ impl Engine {
         let mut actions = Vec::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
+        self.handle_timeout_v4();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
+        self.health_timeout();
+        self.write_census_if_due();
     }
 
     /// Takes what happened.
@@ -146,6 +177,7 @@ impl Engine {
                 self.host_actions(actions);
             }
             Event::Nd { side: Side::Lan(index), source, hop_limit, bytes } => {
+                self.solicited(index, source, hop_limit, &bytes);
                 let mut actions = Vec::new();
                 if let Some(lan) = self.lans.get_mut(index) {
                     lan.router.handle(now, source, hop_limit, &bytes, &mut actions);
@@ -162,22 +194,17 @@ impl Engine {
             Event::Dhcp6Server { lan, source, bytes } => {
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
                 let mut actions = Vec::new();
-                let datagram =
-                    server::Datagram { link: &link, source: *source.ip(), bytes: &bytes, link_layer: None };
+                let (source, mac) = (*source.ip(), self.neighbours.host(lan, *source.ip()));
+                let link_layer = mac.as_ref().map(|mac| &mac[..]);
+                let datagram = server::Datagram { link: &link, source, bytes: &bytes, link_layer };
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
-            Event::DnsQuery { peer, bytes } => {
-                let (transport, lan) = match peer {
-                    Peer::Udp { lan, .. } => (sixgate_dns::Transport::Udp, lan),
-                    Peer::Tcp { lan, .. } => (sixgate_dns::Transport::Tcp, lan),
-                };
-                let share = u32::try_from(lan).unwrap_or(u32::MAX);
-                let client = sixgate_dns::Client { peer, transport, udp_limit: 1232, share };
-                let mut actions = Vec::new();
-                self.forwarder.handle_query(now, client, &bytes, &self.names, &mut actions);
-                self.dns_actions(actions);
+            Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
+            Event::DnsReadable { lan, drained } => {
+                let _ = drained.send(self.read_queries(lan));
             }
+            Event::DnsQuery { lan, connection, bytes } => self.query_on(lan, connection, &bytes),
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
                 if let Some((from, bytes)) = answer {
@@ -188,12 +215,12 @@ impl Engine {
                 }
                 self.dns_actions(actions);
             }
-            Event::DnsConnected { connection, replies } => {
-                self.connections.insert(connection, replies);
-            }
+            Event::DnsConnected { lan, connection, client } => self.connected(lan, connection, client),
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::Probed { id, outcome } => self.health_probed(id, outcome),
+            Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
                 for event in events {
                     self.kernel_event(event);
@@ -204,10 +231,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
-            Event::Control(request) => {
-                let json = self.view(&request.view);
-                let _ = request.answer.send(json);
-            }
+            Event::Control(request) => self.control(request),
         }
     }
 
@@ -321,40 +345,20 @@ impl Engine {
         }
     }
 
-    fn dns_actions(&mut self, actions: Vec<sixgate_dns::Action<Peer>>) {
-        for action in actions {
-            match action {
-                sixgate_dns::Action::Reply { client, bytes } => match client.peer {
-                    Peer::Udp { lan, source, destination, interface } => {
-                        self.sockets.send_dns(lan, source, (destination, interface), &bytes);
-                    }
-                    Peer::Tcp { connection, .. } => {
-                        // A connection that does not read its replies loses them; it has asked for too much.
-                        if let Some(replies) = self.connections.get(&connection) {
-                            let _ = replies.try_send(bytes);
-                        }
-                    }
-                },
-                sixgate_dns::Action::Query { token, upstream, transport, bytes } => {
-                    self.upstreams.query(token, upstream, transport, bytes);
-                }
-                sixgate_dns::Action::Done { token } => self.upstreams.done(token),
-            }
-        }
-    }
-
     /// Makes a setting durable. The token comes back when it is; `None` where the store takes no more.
     pub(crate) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> Option<u64> {
+        let token = self.set_all(vec![Change::Setting { key: key.to_owned(), value }]);
+        if token.is_none() {
+            self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
+        }
+        token
+    }
+
+    /// Makes settings durable, all at once or none; as [`Engine::set`].
+    pub(crate) fn set_all(&mut self, settings: Vec<Change>) -> Option<u64> {
         self.settings += 1;
         let token = SETTING | self.settings;
-        let change = Change::Setting { key: key.to_owned(), value };
-        match self.store.submit(self.now(), vec![change], token) {
-            Submit::Queued => Some(token),
-            Submit::Refused(_) => {
-                self.problems.put(Matter::Store, format!("the store takes no more: {key} is not kept"));
-                None
-            }
-        }
+        matches!(self.store.submit(self.now(), settings, token), Submit::Queued).then_some(token)
     }
 
     /// The store wrote a submission, or could not.
@@ -378,6 +382,10 @@ impl Engine {
             }
             return;
         }
+        if token & v4::TICKET != 0 {
+            self.stored_v4(token, outcome);
+            return;
+        }
         let changes = self.committing.remove(&token).unwrap_or_default();
         if outcome.is_ok() {
             let mut actions = Vec::new();
@@ -396,44 +404,21 @@ impl Engine {
     pub(crate) fn name_change(&mut self, change: &LeaseChange) {
         match change {
             LeaseChange::Put(lease) => {
-                if lease.state == LeaseState::Bound
-                    && self.holders.insert(lease.resource, lease.duid.clone()).is_none()
+                let held = matches!(lease.state, LeaseState::Bound | LeaseState::Registered);
+                if held && self.holders.insert(lease.resource, lease.duid.clone()) != Some(lease.duid.clone())
                 {
+                    let what = if lease.state == LeaseState::Bound { "leased" } else { "registered" };
                     tracing::info!(lease = %lease.resource, lan = %lease.link, client = %lease.duid,
-                        name = lease.hostname.as_deref().unwrap_or("-"), "leased");
+                        name = lease.hostname.as_deref().unwrap_or("-"), "{what}");
                 }
-                self.name(&lease.duid.clone());
             }
             LeaseChange::Remove(resource) => {
                 if let Some(duid) = self.holders.remove(resource) {
                     tracing::info!(lease = %resource, client = %duid, "ended");
-                    self.name(&duid);
                 }
             }
         }
-    }
-
-    /// Gives a client the name that its leases carry, or takes it away with the last of them.
-    fn name(&mut self, duid: &Duid) {
-        let mut hostname = None;
-        let mut addresses = Vec::new();
-        for lease in
-            self.server.leases().held_by_client(duid).filter(|lease| lease.state == LeaseState::Bound)
-        {
-            if let Resource::Address(address) = lease.resource {
-                addresses.push(address);
-                hostname = hostname.or(lease.hostname.as_deref());
-            }
-        }
-        let Some(hostname) = hostname else {
-            self.names.remove(duid.as_bytes());
-            return;
-        };
-        let hostname = hostname.to_owned();
-        match self.names.set(duid.as_bytes(), &hostname, &addresses) {
-            Ok(label) => tracing::debug!(name = label, ?addresses, "named"),
-            Err(error) => tracing::info!(%error, "no name"),
-        }
+        self.host_of(change);
     }
 
     pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {

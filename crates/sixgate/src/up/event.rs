@@ -1,10 +1,11 @@
 //! What can happen to the engine. Every task that waits for something sends one of these into one channel.
 
+use super::queries::Connection;
 use crate::control;
 use sixgate_dns::Token;
 use sixgate_endpoint::Endpoint;
 use std::net::{Ipv6Addr, SocketAddrV6};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Where events go in; bounded, so that a flood fills the kernel's buffers and not our memory.
 pub(crate) type Sender = mpsc::Sender<Event>;
@@ -29,14 +30,22 @@ pub(crate) enum Event {
     Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
     /// A datagram to UDP port 547 on a LAN.
     Dhcp6Server { lan: usize, source: SocketAddrV6, bytes: Vec<u8> },
-    /// A DNS query over UDP.
-    DnsQuery { peer: super::dns::Peer, bytes: Vec<u8> },
-    /// A DNS client's TCP connection: where its replies go.
-    DnsConnected { connection: u64, replies: mpsc::Sender<Vec<u8>> },
+    /// A datagram to port 67 on a LAN; the source is a mapped address.
+    Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
+    /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.
+    DnsReadable { lan: usize, drained: oneshot::Sender<bool> },
+    /// A DNS query on a connection.
+    DnsQuery { lan: usize, connection: u64, bytes: Vec<u8> },
+    /// A DNS client connected.
+    DnsConnected { lan: usize, connection: u64, client: Connection },
     /// A DNS client's TCP connection ended.
     DnsClosed { connection: u64 },
     /// An upstream resolver's answer; `None` where it could not be asked.
     DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
+    /// A probe of a family's health ended: how long its answer took, or why there was none.
+    Probed { id: u64, outcome: Result<std::time::Duration, String> },
+    /// Frames that tell how hosts on a LAN live.
+    Watched { lan: usize, seen: Vec<super::census::Seen> },
     /// The kernel changed links, addresses or routes.
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.

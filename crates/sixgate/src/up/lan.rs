@@ -38,6 +38,8 @@ pub(crate) struct Lan {
     pub(crate) up: bool,
     pub(crate) router: Router,
     pub(crate) share: Share,
+    /// IPv4 networks of the interface, whoever gave it addresses in them; empty where `[ipv4]` is left out.
+    pub(crate) ipv4: Vec<ipnet::Ipv4Net>,
 }
 
 impl Lan {
@@ -63,8 +65,13 @@ impl Lan {
         }
     }
 
-    /// What the router advertises apart from prefixes; `routes` are all that lies behind us.
-    pub(crate) fn router_config(&self, dns: &Dns, routes: &[Ipv6Net]) -> router::Config {
+    /// What the router advertises apart from prefixes; `routes` are all that lies behind us, `plat` is the ISP's NAT64.
+    pub(crate) fn router_config(
+        &self,
+        dns: &Dns,
+        routes: &[Ipv6Net],
+        plat: Option<Ipv6Net>,
+    ) -> router::Config {
         let lan = &self.config;
         let preference = match lan.router_preference {
             RouterPreference::Low => Preference::Low,
@@ -85,7 +92,7 @@ impl Lan {
             dnssl: dns.domains(),
             option_lifetime: lan.router_lifetime.max(lan.ra_max_interval),
             captive_portal: lan.captive_portal.clone(),
-            pref64: lan.pref64,
+            pref64: lan.pref64.or(plat),
             // RFC 7084 L-3: hosts keep routes to what is ours also while we are no default router.
             routes: routes.iter().map(|prefix| router::Route { prefix: *prefix, preference }).collect(),
             preferred_limit: lan.preferred_lifetime,
@@ -118,6 +125,7 @@ impl Lan {
             valid_until,
         };
         let mut link = Link::new(&lan.name);
+        link.prefixes = self.share.prefixes.iter().map(|prefix| prefix.net).collect();
         if lan.addresses {
             link.addresses = (self.share.prefixes.iter())
                 .map(|prefix| AddressPool {

@@ -18,7 +18,16 @@ impl Engine {
                 self.kernel.address_gone(address.interface, address.address);
                 self.changed = true;
             }
-            monitor::Event::Overrun => self.resynchronise(),
+            monitor::Event::Neighbour(neighbour) => self.kernel_neighbour(&neighbour),
+            monitor::Event::Overrun => {
+                self.v4.look_now();
+                self.resynchronise();
+            }
+            monitor::Event::AddressV4(_) | monitor::Event::AddressV4Gone(_) => {
+                self.read_lan_ipv4();
+                self.v4.look_now();
+            }
+            monitor::Event::RouteV4(_) | monitor::Event::RouteV4Gone(_) => self.v4.look_now(),
             _ => {}
         }
     }
@@ -40,6 +49,8 @@ impl Engine {
                 for address in addresses {
                     self.address(&address);
                 }
+                self.read_neighbours();
+                self.read_lan_ipv4();
             }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!(%error, "the kernel cannot be asked");

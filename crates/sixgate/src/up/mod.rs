@@ -4,16 +4,22 @@
 //! [`stop`](stop::stop) takes everything away again.
 
 mod before;
+mod census;
 mod dns;
 mod engine;
 mod event;
+mod health;
+mod hosts;
+mod island;
 mod kernel;
 mod lan;
 mod links;
+mod neighbours;
 mod permission;
 mod persist;
 mod plan;
 mod problems;
+mod queries;
 mod reload;
 mod resolv;
 mod sandbox;
@@ -23,9 +29,13 @@ mod start;
 mod status;
 mod stop;
 mod uplink;
+mod v4;
+mod web;
 
+pub(crate) use queries::is_inside;
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
+pub(crate) use v4::lease_view as lease_view_v4;
 
 use crate::config::Config;
 use crate::{Outcome, cli, log, show};
@@ -69,7 +79,7 @@ async fn serve(config: Config) -> Outcome {
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (engine, guard) = match start::start(config, events) {
+    let (engine, guard) = match start::start(config, &events) {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };
@@ -116,11 +126,14 @@ async fn run(
                 }
             }
             () = tokio::time::sleep(wait) => engine.handle_timeout(),
-            _ = signals.hangup.recv() => engine.reload(),
+            _ = signals.hangup.recv() => {
+                // It has told why not, if not.
+                let _ = engine.reload();
+            }
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
         }
         engine.settle();
     }
-    stop::stop(engine, guard, incoming).await
+    Box::pin(stop::stop(engine, guard, incoming)).await
 }

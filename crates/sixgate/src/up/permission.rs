@@ -3,8 +3,8 @@
 /// What is needed and what for, with the number of the capability (`linux/capability.h`).
 const NEEDED: [(&str, u32, &str); 3] = [
     ("CAP_NET_ADMIN", 12, "to set addresses, routes and firewall rules"),
-    ("CAP_NET_RAW", 13, "to send router advertisements"),
-    ("CAP_NET_BIND_SERVICE", 10, "to listen on the ports 53, 546 and 547"),
+    ("CAP_NET_RAW", 13, "to send router advertisements, and DHCPv4 to hosts without an address"),
+    ("CAP_NET_BIND_SERVICE", 10, "to listen on the ports 53, 67, 546 and 547"),
 ];
 
 /// Capabilities that are missing.

@@ -15,9 +15,12 @@ pub(crate) enum Matter {
     /// Addresses and routes.
     Kernel,
     Firewall,
+    Census,
     Counters,
     ResolvConf,
     Hosts,
+    /// What the kernel refuses of the island.
+    Island,
     Interface(String),
     Address(Ipv6Addr),
 }

@@ -2,6 +2,7 @@
 
 use super::before;
 use super::engine::{Engine, ROUTER_PATIENCE};
+use super::island;
 use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey, To};
 use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
@@ -9,11 +10,11 @@ use super::problems::Matter;
 use super::resolv;
 use super::uplink::Uplink;
 use crate::config::Nat64;
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 use sixgate_dhcp::server;
 use sixgate_endpoint::Endpoint;
 use sixgate_linux::nft::{FirewallConfig, LanRules};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// When to try again what the kernel, or the disk, refused.
@@ -22,6 +23,11 @@ const RETRY: Duration = Duration::from_secs(5);
 impl Engine {
     /// Makes prefixes, routes, rules, resolvers and names follow what changed. Cheap when nothing did.
     pub(crate) fn settle(&mut self) {
+        self.settle_changes();
+        self.settle_hosts();
+    }
+
+    fn settle_changes(&mut self) {
         // A change can bring another (a router records what it told): bounded, since each settles something.
         for _ in 0..4 {
             if !std::mem::take(&mut self.changed) {
@@ -42,9 +48,12 @@ impl Engine {
         let dns = self.dns();
         let behind: Vec<Ipv6Net> = (delegated.iter().map(|from| from.prefix))
             .chain(self.lans.iter().flat_map(|lan| lan.config.prefixes.iter().copied()))
+            // IPv4 hosts of the LANs are there, with or without an ISP.
+            .chain(self.config.nat64.iter().filter(|_| self.config.ipv4.is_some()).map(Nat64::net))
             .collect();
         // Without a default route of our own we are no default router (RFC 7084 G-4); without an uplink we are the ISP's end.
         let default_route = self.uplink.as_ref().is_none_or(Uplink::has_default_route);
+        let plat = self.plat().map(|plat| Ipv6Net::new_assert(plat.address(), plat.length()));
         for (lan, share) in self.lans.iter_mut().zip(&plan.shares) {
             if lan.share != *share {
                 for prefix in &share.prefixes {
@@ -55,7 +64,7 @@ impl Engine {
                 lan.share = share.clone();
             }
             let advertised = lan.advertised();
-            lan.router.set_config(now, lan.router_config(&dns, &behind));
+            lan.router.set_config(now, lan.router_config(&dns, &behind, plat));
             lan.router.set_prefixes(now, advertised);
             lan.router.set_default_route(now, default_route);
             let complete = default_route && !lan.share.prefixes.is_empty();
@@ -72,9 +81,12 @@ impl Engine {
             self.server_actions(actions);
         }
         self.settle_names();
+        self.settle_queries();
         self.settle_firewall();
+        self.settle_island();
         let desired = self.desired(now, &delegated);
         let mut refused = self.kernel.apply(&mut self.netlink, now, desired);
+        refused.extend(self.settle_v4());
         // Until the ISP's router is heard, what an earlier run knew of it is better than nothing.
         if default_route || now >= self.started + ROUTER_PATIENCE {
             refused.extend(self.kernel.sweep(&mut self.netlink));
@@ -90,7 +102,8 @@ impl Engine {
             self.recorded = record;
         }
         self.settle_resolvers();
-        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf]
+        self.settle_health();
+        let refused = [Matter::Kernel, Matter::Firewall, Matter::ResolvConf, Matter::Island]
             .iter()
             .any(|m| !self.problems.about(m).is_empty());
         self.retry = refused.then(|| now + RETRY);
@@ -117,11 +130,22 @@ impl Engine {
     }
 
     fn settle_names(&mut self) {
-        let prefixes: Vec<Ipv6Net> =
-            self.lans.iter().flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net)).collect();
-        let gateway: Vec<Ipv6Addr> = self.lans.iter().flat_map(Lan::resolvers).collect();
+        let prefixes: Vec<IpNet> = self
+            .lans
+            .iter()
+            .flat_map(|lan| lan.share.prefixes.iter().map(|prefix| prefix.net.into()))
+            .collect();
+        let gateway: Vec<IpAddr> = self.lans.iter().flat_map(Lan::resolvers).map(IpAddr::from).collect();
+        let ipv4 = || self.lans.iter().filter_map(|lan| Some(lan.config.ipv4.as_ref()?.address));
+        let prefixes: Vec<IpNet> =
+            prefixes.into_iter().chain(ipv4().map(|net| IpNet::from(net.trunc()))).collect();
+        let gateway: Vec<IpAddr> =
+            gateway.into_iter().chain(ipv4().map(|net| IpAddr::from(net.addr()))).collect();
         self.names.set_prefixes(&prefixes);
         self.names.set_gateway(&gateway);
+        // The NAT64's packets to them, and theirs back, pass the LANs like any other.
+        self.names.set_translated(self.v4.forwards && self.nat64.is_some());
+        self.hosts.changed(self.now());
     }
 
     fn settle_resolvers(&mut self) {
@@ -171,8 +195,11 @@ impl Engine {
                         .collect::<std::collections::BTreeSet<_>>()
                         .into_iter()
                         .collect(),
+                    prefixes_v4: lan.ipv4.clone(),
                 })
                 .collect(),
+            lan_ipv4: island::rules(&self.config),
+            island: self.island.as_ref().map(|_| crate::clat::DEVICE.to_owned()),
         };
         if self.rules.as_ref() == Some(&rules) {
             return;
@@ -216,6 +243,9 @@ impl Engine {
             for pool in lan.config.delegate_from.iter().filter(|_| lan.config.delegate) {
                 desired.routes.insert(RouteKey { destination: *pool, to: To::Unreachable, metric: 4096 });
             }
+        }
+        if let Some(island) = &self.island {
+            desired.routes.extend(island.routes());
         }
         for (prefix, (via, lan)) in &self.delegated {
             if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {

@@ -1,11 +1,13 @@
 //! Every socket of `up`: opened with what it needs and no more, read by a task each, verified in the kernel's table.
 
-use super::dns::{self, Peer};
+use super::dns;
 use super::event::{Event, Sender, Side};
+use super::v4::Edge;
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
-    self, Icmp6Options, Icmp6Socket, Received, Udp6Options, UdpSocket6, icmp6, tcp6_listener, udp6,
+    self, Icmp6Options, Icmp6Socket, Outgoing, Received, Slot, Udp6Options, UdpSocket6, icmp6, tcp_listener,
+    udp6,
 };
 use sixgate_wire::{dhcpv6, ndp};
 use std::io;
@@ -13,6 +15,7 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 /// Longest datagram that is read, in octets: jumbo frames fit. A longer one is cut, and then its parser refuses it.
@@ -33,8 +36,11 @@ pub(crate) enum SocketsError {
     Register(#[from] io::Error),
 }
 
+/// A DNS reply: the LAN, to whom, from which address and interface, the message.
+pub(crate) type Reply = (usize, SocketAddrV6, (Ipv6Addr, u32), Vec<u8>);
+
 /// A socket that the runtime waits for.
-type Watched<S> = Rc<AsyncFd<S>>;
+pub(crate) type Watched<S> = Rc<AsyncFd<S>>;
 
 /// The sockets of one LAN.
 #[derive(Debug)]
@@ -42,6 +48,7 @@ struct LanSockets {
     name: String,
     nd: Watched<Icmp6Socket>,
     dhcp: Watched<UdpSocket6>,
+    v4: Option<Edge>,
     dns: Option<(Watched<UdpSocket6>, std::os::fd::OwnedFd)>,
 }
 
@@ -80,17 +87,18 @@ impl Sockets {
         let client = config.uplink.iter().filter(|uplink| uplink.address || uplink.prefix);
         let mut ports: Vec<(&str, u16)> =
             client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
-        for lan in &config.lans {
-            let device = lan.interface.value.as_str();
-            ports.push((device, dhcpv6::SERVER_PORT));
-            if config.dns.enabled {
-                ports.push((device, DNS));
-            }
-        }
+        ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
-            if port == DNS {
-                tcp6_listener(any(DNS), Some(device))?;
+        }
+        for lan in &config.lans {
+            let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
+            if ipv4 {
+                Edge::require(device)?;
+            }
+            if config.dns.enabled {
+                udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
+                tcp_listener(any(DNS), Some(device), ipv4)?;
             }
         }
         Ok(())
@@ -112,8 +120,9 @@ impl Sockets {
         let mut connections = 0_u64;
         let mut opened = Vec::new();
         for (index, lan) in lans.into_iter().enumerate() {
+            let ipv4 = config.lans.get(index).is_some_and(|lan| lan.ipv4.is_some());
             // Numbers of connections never meet: each LAN counts in a range of its own.
-            opened.push(open_lan(index, lan, config.dns.enabled, connections, events)?);
+            opened.push(open_lan(index, lan, (config.dns.enabled, ipv4), connections, events)?);
             connections += 1 << 40;
         }
         Ok(Self { uplink, lans: opened })
@@ -144,6 +153,9 @@ impl Sockets {
                 check(udp, Protocol::Udp, &lan.name)?;
                 check(tcp, Protocol::Tcp, &lan.name)?;
             }
+        }
+        for lan in &self.lans {
+            found.extend(lan.v4.as_ref().map(|v4| v4.verify(&lan.name)).transpose()?.into_iter().flatten());
         }
         Ok(found)
     }
@@ -176,16 +188,46 @@ impl Sockets {
         }
     }
 
-    /// Sends a DNS reply from the address that was asked.
-    pub(crate) fn send_dns(&self, lan: usize, to: SocketAddrV6, from: (Ipv6Addr, u32), bytes: &[u8]) {
-        if let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) {
-            tell(udp.get_ref().send(bytes, to, Some(from)), "DNS", *to.ip());
+    /// Sends a DHCPv4 server's message.
+    pub(crate) fn send_v4(&self, lan: usize, reply: &sixgate_dhcp::v4::Reply) {
+        if let Some(v4) = self.lans.get(lan).and_then(|lan| lan.v4.as_ref()) {
+            v4.send(reply);
+        }
+    }
+
+    /// Reads DNS queries that wait, as many as there are slots; how many there were.
+    pub(crate) fn receive_dns(&self, lan: usize, slots: &mut [Slot]) -> usize {
+        let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return 0 };
+        // An error that was pending on the socket (a link that went down) hides what waits behind it from one read only.
+        for _ in 0..2 {
+            match udp.get_ref().recv_batch(slots) {
+                Ok(count) => return count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
+                Err(error) => tracing::debug!(%error, "a socket says"),
+            }
+        }
+        0
+    }
+
+    /// Sends DNS replies, each from the address that was asked.
+    pub(crate) fn send_dns(&self, lan: usize, replies: &[Reply]) {
+        let Some((udp, _)) = self.lans.get(lan).and_then(|lan| lan.dns.as_ref()) else { return };
+        let mut datagrams: &[Outgoing<'_>] = &(replies.iter())
+            .map(|(_, to, from, bytes)| Outgoing { bytes, to: *to, from: Some(*from) })
+            .collect::<Vec<_>>();
+        while let Some(first) = datagrams.first() {
+            let sent = udp.get_ref().send_batch(datagrams);
+            // Without room for one more, or a way to the first, that one is lost: its client asks again.
+            let count = *sent.as_ref().unwrap_or(&1);
+            tell(sent.map(|_| ()), "DNS", *first.to.ip());
+            datagrams = datagrams.get(count.max(1)..).unwrap_or_default();
         }
     }
 }
 
 /// Sending can fail while a link or an address comes and goes; protocols send again, and the log says why.
-fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
+pub(crate) fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
+    let to = to.to_canonical();
     match sent {
         Ok(()) => tracing::trace!(what, %to, "sent"),
         Err(error) => tracing::debug!(what, %to, %error, "not sent"),
@@ -213,12 +255,17 @@ fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<Upli
 fn open_lan(
     index: usize,
     interface: Interface,
-    dns: bool,
+    (dns, ipv4): (bool, bool),
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
-    let nd =
-        watch_nd(Side::Lan(index), &interface, &[133, 134], &[ndp::ALL_ROUTERS, ndp::ALL_NODES], events)?;
+    let nd = watch_nd(
+        Side::Lan(index),
+        &interface,
+        &[133, 134, 135],
+        &[ndp::ALL_ROUTERS, ndp::ALL_NODES],
+        events,
+    )?;
     let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
     let mut options = Udp6Options::new(any(dhcpv6::SERVER_PORT))
         .device(&interface.name)
@@ -230,18 +277,13 @@ fn open_lan(
         source: received.source,
         bytes,
     });
+    let v4 = ipv4.then(|| Edge::open(index, &interface, events)).transpose()?;
     let dns = if dns {
-        let udp = Rc::new(watched(udp6(&Udp6Options::new(any(DNS)).device(&interface.name))?)?);
-        read(Rc::clone(&udp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::DnsQuery {
-            peer: Peer::Udp {
-                lan: index,
-                source: received.source,
-                destination: received.destination,
-                interface: received.interface,
-            },
-            bytes,
-        });
-        let tcp = tcp6_listener(any(DNS), Some(&interface.name))?;
+        // Clients over IPv4 have mapped addresses here.
+        let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);
+        let udp = Rc::new(watched(udp6(&options)?)?);
+        watch_queries(Rc::clone(&udp), index, events.clone());
+        let tcp = tcp_listener(any(DNS), Some(&interface.name), ipv4)?;
         let kept = tcp.as_fd().try_clone_to_owned()?;
         tcp.set_nonblocking(true)?;
         let mut connection = first_connection;
@@ -253,7 +295,7 @@ fn open_lan(
     } else {
         None
     };
-    Ok(LanSockets { name: interface.name, nd, dhcp, dns })
+    Ok(LanSockets { name: interface.name, nd, dhcp, v4, dns })
 }
 
 fn watch_nd(
@@ -281,7 +323,7 @@ fn watch_nd(
 }
 
 /// Reads a socket for ever; each datagram becomes an event.
-fn read<S: AsRawFd + 'static>(
+pub(crate) fn read<S: AsRawFd + 'static>(
     socket: Watched<S>,
     receive: impl Fn(&S, &mut [u8]) -> io::Result<Received> + 'static,
     events: Sender,
@@ -302,6 +344,23 @@ fn read<S: AsRawFd + 'static>(
                     Ok(Err(error)) => tracing::debug!(%error, "a socket says"),
                     Err(_would_block) => break,
                 }
+            }
+        }
+    });
+}
+
+/// Tells the engine of queries that wait, and goes on when it has read them.
+fn watch_queries(socket: Watched<UdpSocket6>, lan: usize, events: Sender) {
+    spawn_local(async move {
+        while let Ok(mut ready) = socket.readable().await {
+            let (drained, answer) = oneshot::channel();
+            if events.send(Event::DnsReadable { lan, drained }).await.is_err() {
+                return;
+            }
+            match answer.await {
+                Ok(true) => ready.clear_ready(),
+                Ok(false) => {}
+                Err(_) => return,
             }
         }
     });

@@ -5,16 +5,23 @@ use super::before::{self, Before};
 use super::dns::Upstreams;
 use super::engine::Engine;
 use super::event::{Event, Sender};
+use super::health::Probing;
+use super::hosts::Hosts;
+use super::island::{self, Island};
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
+use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
-use super::{DATABASE, permission, persist, resolv, sandbox};
+use super::v4::V4;
+use super::{DATABASE, census, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
+use crate::web::Site;
 use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
 use sixgate_dhcp::lease::LeaseChange;
@@ -33,6 +40,7 @@ use sixgate_wire::dhcpv6::{Duid, OptionCode};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use tokio::task::spawn_local;
 
 /// Setting that holds the key of the address allocation.
@@ -67,8 +75,12 @@ pub(crate) enum StartError {
     Permission(#[from] permission::Lacking),
     #[error(transparent)]
     Sandbox(#[from] sixgate_linux::sandbox::Error),
+    #[error(transparent)]
+    Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
+    #[error("[ipv4]: {0}")]
+    Island(#[from] crate::translator::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -150,7 +162,7 @@ pub(crate) fn links() -> Result<Vec<String>, route::Error> {
 }
 
 /// Opens, sets and verifies everything; tasks that feed `events` run when this returns.
-pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), StartError> {
+pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), StartError> {
     Sockets::require_ipv6()?;
     permission::require()?;
     let clock = Clock::new();
@@ -175,8 +187,9 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     });
     let database = config.state.join(DATABASE);
     let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
-    let (store, snapshot) = sandbox::with_state_alone(&config, open_store)??;
+    let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
+    let kept = census::kept(settings);
     let mut control = Control::open(&config.control, config.control_group.as_deref())?;
     let resolv_conf = match config.uplink.as_ref().and_then(|uplink| uplink.resolv_conf.clone()) {
         None => None,
@@ -186,8 +199,16 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let fresh = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
+    let pilot_key = match V4::kept_key(&snapshot) {
+        Some(key) => key,
+        None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
+    };
+    // Not the same: whoever learns one must not know the other.
+    let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
+    super::web::require_ports(&config)?;
     let listener = control.take();
     let epoch = before::epoch();
     let mut earlier =
@@ -200,8 +221,8 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     let mut guard =
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
-    let opened = open(&config, &mut netlink, &mut guard, &links, &events);
-    let (firewall, nat64, sockets, listeners) = match opened {
+    let opened = open(&config, &mut netlink, &mut guard, &links, events);
+    let (firewall, nat64, island, sockets, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -238,6 +259,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
                 up: false,
                 router,
                 share: Share::default(),
+                ipv4: Vec::new(),
             };
             if let Some(record) = settings.get(&persist::advertised_key(&lan.config.name)) {
                 lan.router.restore(now, persist::decode_advertised(record));
@@ -269,6 +291,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
+    let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
         started: now,
@@ -277,6 +300,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         kernel,
         firewall,
         nat64,
+        island,
         rules: None,
         store,
         settings: 0,
@@ -286,12 +310,19 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        v4,
         recording: HashMap::new(),
         holders: HashMap::new(),
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
-        upstreams: Upstreams::new(events),
+        health: Probing::new(now, &config, events.clone()),
+        web,
+        hosts: Hosts::default(),
+        neighbours: Neighbours::default(),
+        census: None,
+        upstreams: Upstreams::new(events.clone()),
+        queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
         listeners,
         plan: Plan::default(),
@@ -309,9 +340,11 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     }
     engine.set_hosts();
     engine.set_dns64();
+    engine.start_census(&kept, fresh, events);
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }
+    engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -321,7 +354,7 @@ pub(crate) fn start(config: Config, events: Sender) -> Result<(Engine, Guard), S
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Sockets, Vec<String>);
+type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Option<Rc<Site>>, Vec<String>);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -346,8 +379,14 @@ fn open(
             uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
             delegated: Vec::new(),
             lans: (config.lans.iter())
-                .map(|lan| nft::LanRules { interface: lan.interface.value.clone(), prefixes: Vec::new() })
+                .map(|lan| nft::LanRules {
+                    interface: lan.interface.value.clone(),
+                    prefixes: Vec::new(),
+                    prefixes_v4: Vec::new(),
+                })
                 .collect(),
+            lan_ipv4: island::rules(config),
+            island: None,
         })?;
         firewall.verify()?;
         Some(firewall)
@@ -364,6 +403,7 @@ fn open(
         // It goes with the device.
         sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
     }
+    let island = island::open(config, netlink, sysctls)?;
     let ours: Vec<&str> = config.interfaces().collect();
     for name in &ours {
         // We are the ones who listen to routers on these.
@@ -393,9 +433,13 @@ fn open(
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
-    let listeners = sockets.verify()?;
+    let mut listeners = sockets.verify()?;
+    let web = super::web::open(config, events)?.map(|web| {
+        listeners.extend(web.listeners);
+        web.site
+    });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, sockets, listeners))
+    Ok((firewall, nat64, island, sockets, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::problems::Matter;
 use super::uplink::Uplink;
 use crate::nat64::Translator;
-use crate::view;
+use crate::{control, view};
 use sixgate_dhcp::client::{Client, State};
 use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
 use sixgate_dhcp::server::Discard;
@@ -17,12 +17,33 @@ impl Engine {
         let json = match view {
             "status" => serde_json::to_string(&self.status()),
             "leases" => serde_json::to_string(&self.leases()),
+            "web" => serde_json::to_string(&self.web_view()),
+            "reload" => serde_json::to_string(&match self.reload() {
+                Ok(()) => serde_json::json!({ "reloaded": true }),
+                Err(error) => serde_json::json!({ "error": error }),
+            }),
+            "pilot" => serde_json::to_string(&self.pilot_view()),
+            "census" => refusing(self.census_view()),
             other => {
-                let error = format!("there is no view `{}`; there are: status, leases", other.escape_debug());
-                serde_json::to_string(&serde_json::json!({ "error": error }))
+                if let Some(who) = other.strip_prefix("census forget ") {
+                    refusing(self.census_forget(who.trim()))
+                } else {
+                    let views = "status, leases, pilot, census, web; and the command reload";
+                    let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
+                    refusing::<()>(Err(error))
+                }
             }
         };
         json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+
+    /// Answers a request on the control socket: a view, or a command, which is a word with something behind it.
+    pub(crate) fn control(&mut self, request: control::Request) {
+        if let Some(("pilot", command)) = request.view.split_once(' ') {
+            return self.pilot_command(command, request.answer);
+        }
+        let json = self.view(&request.view);
+        let _ = request.answer.send(json);
     }
 
     fn leases(&self) -> Vec<view::Lease> {
@@ -33,7 +54,7 @@ impl Engine {
             .filter(|resource| !self.holders.contains_key(resource))
             .collect();
         let leases = self.server.leases().iter().filter(|lease| !waiting.contains(&lease.resource));
-        leases.map(|lease| lease_view(lease, now)).collect()
+        leases.map(|lease| lease_view(lease, now)).chain(self.v4.leases(now)).collect()
     }
 
     fn status(&mut self) -> view::Status {
@@ -52,12 +73,14 @@ impl Engine {
             None => BTreeMap::new(),
         };
         // The store tries again by itself, and tells nobody when it comes through.
-        if self.committing.is_empty() && self.store.counters().unwritten == 0 {
+        if self.committing.is_empty() && self.v4.is_settled() && self.store.counters().unwritten == 0 {
             self.problems.settled(&Matter::Store);
         }
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.health_problems());
+        problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -69,7 +92,11 @@ impl Engine {
             dns64: self.config.dns.dns64.filter(|_| self.config.dns.enabled).map(|prefix| prefix.to_string()),
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
+            dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            health: self.health_view(),
+            neighbours: self.neighbours.counters(),
+            ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,
@@ -143,6 +170,7 @@ impl Engine {
                 0
             },
             leases: self.server.leases().len_on(&lan.config.name) as u64,
+            ipv4: self.lan_view_v4(index),
             other_routers: lan.router.others().iter().map(|other| other.address.to_string()).collect(),
         })
     }
@@ -158,6 +186,7 @@ impl Engine {
             ("rebind", c.rebind),
             ("release", c.release),
             ("decline", c.decline),
+            ("addr-reg-inform", c.addr_reg_inform),
             ("information-request", c.information_request),
             ("advertise", c.advertise),
             ("reply", c.reply),
@@ -165,6 +194,9 @@ impl Engine {
             ("expired", c.expired),
             ("exhausted", c.exhausted),
             ("capped", c.capped),
+            ("registered", c.registered),
+            ("registrations-moved", c.registrations_moved),
+            ("registrations-evicted", c.registrations_evicted),
             ("commits-failed", c.commits_failed),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -200,9 +232,21 @@ impl Engine {
             ("dns64-excluded", c.dns64_excluded),
             ("dns64-withheld", c.dns64_withheld),
             ("cached", c.cached),
+            ("names", self.names.iter().count() as u64),
+            ("names-refused", self.names.refused()),
         ]
+        .into_iter()
+        .chain(self.queries.counters())
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .collect()
+    }
+}
+
+/// A view, or an object with `error` that says why there is none.
+fn refusing<T: serde::Serialize>(view: Result<T, String>) -> serde_json::Result<String> {
+    match view {
+        Ok(view) => serde_json::to_string(&view),
+        Err(error) => serde_json::to_string(&serde_json::json!({ "error": error })),
     }
 }
 
@@ -212,8 +256,9 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         resource: lease.resource.to_string(),
         lan: lease.link.to_string(),
         state: lease.state.to_string(),
-        duid: lease.duid.to_string(),
-        iaid: lease.iaid,
+        duid: Some(lease.duid.to_string()),
+        iaid: Some(lease.iaid),
+        client_id: None,
         hostname: lease.hostname.clone(),
         link_layer: lease
             .link_layer
@@ -225,7 +270,7 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
 }
 
 /// Seconds left; `None` is for ever.
-fn left(now: Duration, until: Duration) -> Option<u64> {
+pub(crate) fn left(now: Duration, until: Duration) -> Option<u64> {
     (until != Duration::MAX).then(|| until.saturating_sub(now).as_secs())
 }
 

@@ -1,6 +1,7 @@
 //! Stopping: hosts are told, and what `up` set is taken away again.
 
 use super::before;
+use super::census;
 use super::engine::Engine;
 use super::event::{Event, Side};
 use super::kernel::Desired;
@@ -24,6 +25,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     release(&mut engine, &mut incoming).await;
     let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
     problems.extend(engine.kernel.sweep(&mut engine.netlink));
+    problems.extend(engine.stop_v4());
     let restored = guard.restore(&mut engine.netlink);
     if restored.is_empty() {
         engine.set(before::SETTING, None);
@@ -31,14 +33,15 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
         engine.set(before::ADDRESSES, None);
     }
     problems.extend(restored);
-    // Its device goes, and the routes into it.
-    drop(engine.nat64.take());
+    // Their devices go, and the routes into them.
+    drop((engine.nat64.take(), engine.island.take()));
     // The rules stand for as long as anything is forwarded.
     if let Some(firewall) = &mut engine.firewall
         && let Err(error) = firewall.remove()
     {
         problems.push(error.to_string());
     }
+    while engine.write_census(census::MOST_RECORDS) {}
     let Engine { store, .. } = engine;
     // The store tells what it wrote: with nobody to take it, a full queue would make both wait for ever.
     drop(incoming);

@@ -36,7 +36,8 @@ fn field(process: &Process, thread: &str, name: &str) -> String {
 fn sixgate_serves_without_ipv4_and_confined() {
     let home = home("family");
     let isp = without(libc::AF_INET, &home.isp, &isp_config());
-    let gateway = without(libc::AF_INET, &home.gw, GATEWAY);
+    // Not even DHCPv4 takes a socket of IPv4's family.
+    let gateway = without(libc::AF_INET, &home.gw, &format!("{GATEWAY}ipv4 = \"192.168.7.1/24\"\n"));
     for sixgate in [&isp, &gateway] {
         sixgate
             .process

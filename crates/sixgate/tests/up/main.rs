@@ -4,13 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod attack;
+mod census;
 mod clients;
 mod control;
 mod dns64;
 mod family;
+mod health;
 mod lifecycle;
 mod mistakes;
 mod network;
+mod queries;
 mod served;
 mod uplinks;
 mod wan;
+mod web;

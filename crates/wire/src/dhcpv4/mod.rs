@@ -3,6 +3,7 @@
 mod build;
 mod client_id;
 mod option;
+mod packet;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use build::{Builder, MIN_MESSAGE};
 pub use client_id::{ClientId, ClientIdError, ClientIdKind};
 pub use option::{Options, Value};
+pub use packet::packet;
 pub use registry::{Form, MessageType, OptionCode};
 
 use crate::WireError;

@@ -55,6 +55,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Apple, Self::Android, Self::Windows, Self::Linux, Self::Embedded, Self::Unknown];
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,11 +82,24 @@ impl Fingerprint {
         let options = message.options();
         let requested: Vec<u8> = options.requested().iter().map(|code| code.0).take(MAX_CODES).collect();
         let vendor = options.text(OptionCode::VENDOR_CLASS).and_then(|text| {
-            let family: String = text.split(':').next()?.chars().take(MAX_VENDOR).collect();
+            let family: String = masked(text.split(':').next()?).chars().take(MAX_VENDOR).collect();
             (!family.is_empty()).then_some(family)
         });
         let host = options.text(OptionCode::HOST_NAME).unwrap_or_default().to_ascii_lowercase();
         Self { requested, vendor, name: NAMES.into_iter().find(|name| host.contains(name)) }
+    }
+
+    /// What `Display` wrote.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let (codes, rest) = text.split_once('|')?;
+        let (vendor, name) = rest.rsplit_once('|')?;
+        let codes: Option<Vec<u8>> =
+            codes.split(',').filter(|code| !code.is_empty()).map(|code| code.parse().ok()).collect();
+        let mut requested = codes?;
+        requested.truncate(MAX_CODES);
+        let vendor: String = vendor.chars().take(MAX_VENDOR).collect();
+        let name = NAMES.into_iter().find(|known| *known == name);
+        Some(Self { requested, vendor: (!vendor.is_empty()).then_some(vendor), name })
     }
 
     /// Whether it says that it can live without IPv4.
@@ -115,6 +136,21 @@ impl Fingerprint {
             },
         }
     }
+}
+
+/// Text without what may be a serial number or a hardware address: six or more hexadecimal digits in a row, one of
+/// them from 0 to 9.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(if end == 0 { first.len_utf8() } else { end });
+        let number = end >= 6 && run.bytes().any(|octet| octet.is_ascii_digit());
+        out.push_str(if number { "#" } else { run });
+        rest = after;
+    }
+    out
 }
 
 impl fmt::Display for Fingerprint {

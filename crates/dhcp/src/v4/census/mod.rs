@@ -8,18 +8,30 @@
 //! It keeps little: counts, a fingerprint without personal parts, and names only if it may ([`Privacy`]).
 //! What was not seen for [`Limits::retention`] is forgotten.
 
+mod client;
 mod fingerprint;
+mod ledger;
+mod needs;
+mod record;
+mod report;
 mod score;
 
 pub use fingerprint::{Family, Fingerprint};
+pub use needs::{Common, Need, NeedKind};
+pub use report::{Day, MANY, Report, Row};
 pub use score::{LINES, Line, Score, Share, Stage, Tally, wilson};
 
+use client::{Client, Counted};
+use ledger::Ledger;
+use needs::CommonNeeds;
+
 use super::pilot::identity;
-use sixgate_wire::dhcpv4::{ClientId, Hardware, MIN_V6ONLY_WAIT, Message, MessageType, OptionCode};
+use sixgate_wire::dhcpv4::{ClientId, Hardware, Message, MessageType, OptionCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
 
 /// What is kept of who a client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +45,30 @@ pub enum Privacy {
 /// Caps and times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Clients; the one not seen for the longest time gives way.
+    /// Clients; of those that no full hour is known of, the one not seen for the longest time gives way first.
     pub clients: usize,
     /// How long a client is remembered after it was last seen.
     pub retention: Duration,
     /// The lower bound of its score from which on a client counts as ready.
     pub ready: f64,
+    /// Needs kept of each client; the one that is longest past gives way.
+    pub needs: usize,
+    /// Needs kept of all clients together; those of one client alone give way first.
+    pub common: usize,
+    /// Days that are kept; the first gives way.
+    pub days: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { clients: 8_192, retention: Duration::from_hours(14 * 24), ready: 0.8 }
+        Self {
+            clients: 8_192,
+            retention: Duration::from_hours(14 * 24),
+            ready: 0.8,
+            needs: 16,
+            common: 1_024,
+            days: 730,
+        }
     }
 }
 
@@ -64,8 +89,14 @@ pub enum Sighting {
     NeedsIpv4,
     /// Something failed for it that IPv4 would have saved.
     Failed,
-    /// It asked for the hardware address of an IPv4 neighbour.
+    /// It sent an ARP frame.
     Arp,
+    /// It looked for the NAT64's prefix by name (RFC 7050): it can find a translator by itself.
+    Discovers,
+    /// It looked for an encrypted resolver (RFC 9462).
+    Encrypts,
+    /// It asked for a name by which systems of this family find out whether they are connected.
+    Is(Family),
     /// It was told to do without IPv4 (option 108).
     Told,
     /// It was given an address; whether it took that although it was told in the same answer.
@@ -74,77 +105,6 @@ pub enum Sighting {
 
 /// Identifies a client in the census: a keyed hash.
 pub type CensusId = u64;
-
-#[derive(Debug, Clone, Default)]
-struct Client {
-    first: Duration,
-    last: Duration,
-    /// The hour that is being counted, since the Unix epoch, and what was seen in it.
-    hour: u64,
-    against: bool,
-    /// Whether it was without IPv4 when the hour began.
-    tried: bool,
-    arp: u32,
-    arp_before: u32,
-    passive: Tally,
-    trial: Tally,
-    ipv6: bool,
-    aaaa: bool,
-    translates: bool,
-    /// Since when it was told to do without IPv4; it has not taken an address since.
-    without: Option<Duration>,
-    fingerprint: Fingerprint,
-    randomised: bool,
-    /// By which it is found in [`Census::cards`].
-    card: Option<u64>,
-    hostname: Option<String>,
-    hardware: Option<Hardware>,
-}
-
-/// One client, for tables and views.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// Who.
-    pub id: CensusId,
-    /// Its name, where names may be kept.
-    pub hostname: Option<String>,
-    /// Its hardware address, where it may be kept.
-    pub hardware: Option<Hardware>,
-    /// What it is.
-    pub family: Family,
-    /// How it asks.
-    pub fingerprint: Fingerprint,
-    /// Whether its hardware address is made up: it may count as another client next time.
-    pub randomised: bool,
-    /// Could it live without IPv4.
-    pub score: Score,
-    /// Whether that is sure enough.
-    pub ready: bool,
-    /// ARP requests in the last full hour.
-    pub arp_an_hour: u32,
-    /// When it was first seen.
-    pub first: Duration,
-    /// When it was last seen.
-    pub last: Duration,
-}
-
-/// The whole network.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Clients that are ready, of all.
-    pub ready: Share,
-    /// The same among those whose hardware address is not made up: made-up ones may count one client several
-    /// times.
-    pub ready_stable: Share,
-    /// Clients that live without IPv4 now, of all.
-    pub without: Share,
-    /// Clients that ask for option 108, of all.
-    pub asking: Share,
-    /// Ready clients of each family that was seen.
-    pub families: BTreeMap<Family, Share>,
-    /// Clients forgotten early, to make room for newer ones.
-    pub evicted: u64,
-}
 
 /// The table of clients.
 #[derive(Debug, Clone)]
@@ -155,8 +115,13 @@ pub struct Census {
     clients: BTreeMap<CensusId, Client>,
     /// By keyed hash of the hardware address, for what is not seen by DHCP.
     cards: BTreeMap<u64, CensusId>,
-    idle: BTreeSet<(Duration, CensusId)>,
+    /// In the order in which they give way: those of whom no full hour is known first.
+    idle: BTreeSet<(bool, Duration, CensusId)>,
+    common: CommonNeeds,
+    days: BTreeMap<u64, Day>,
     evicted: u64,
+    /// What of it is to be kept on disk, and is not yet.
+    ledger: Ledger,
 }
 
 impl Census {
@@ -169,18 +134,38 @@ impl Census {
             clients: BTreeMap::new(),
             cards: BTreeMap::new(),
             idle: BTreeSet::new(),
+            common: CommonNeeds::default(),
+            days: BTreeMap::new(),
             evicted: 0,
+            ledger: Ledger::default(),
         }
     }
 
     /// Changes what may be kept; names that may not be kept any more are gone at once.
     pub fn set_privacy(&mut self, privacy: Privacy) {
+        if self.privacy == privacy {
+            return;
+        }
         self.privacy = privacy;
         if privacy == Privacy::Hashed {
-            for client in self.clients.values_mut() {
+            for (id, client) in &mut self.clients {
                 (client.hostname, client.hardware) = (None, None);
+                client.needs.strip();
+                self.ledger.change(*id);
             }
+            self.ledger.news = true;
         }
+    }
+
+    /// What may be kept.
+    pub fn privacy(&self) -> Privacy {
+        self.privacy
+    }
+
+    /// Changes for how long clients are remembered.
+    pub fn set_retention(&mut self, now: Duration, retention: Duration) {
+        self.limits.retention = retention;
+        self.expire(now);
     }
 
     /// A client's DHCPv4 message.
@@ -198,15 +183,18 @@ impl Census {
         let privacy = self.privacy;
         self.know(id, card);
         let client = self.seen(now, id);
-        client.card = Some(card);
-        client.randomised = hardware.as_ethernet().is_some_and(|[first, ..]| first & 2 != 0);
+        client.counted.card = Some(card);
+        client.counted.randomised = is_made_up(&hardware);
         if privacy == Privacy::Named {
             client.hardware = Some(hardware);
             let name = message.options().text(OptionCode::HOST_NAME);
             client.hostname = name.or(client.hostname.take());
         }
         if matches!(message.kind(), MessageType::DISCOVER | MessageType::REQUEST) {
-            client.fingerprint = Fingerprint::read(message);
+            let fingerprint = Fingerprint::read(message);
+            let news = client.fingerprint != fingerprint;
+            client.fingerprint = fingerprint;
+            self.ledger.news |= news;
         }
     }
 
@@ -229,30 +217,171 @@ impl Census {
     /// Something seen of the client with this identifier.
     pub fn sighting(&mut self, now: Duration, client: &ClientId, sighting: Sighting) {
         let id = identity(&self.key, client);
-        note(self.seen(now, id), now, sighting);
+        let news = self.seen(now, id).counted.note(now, sighting);
+        self.ledger.news |= news;
     }
 
     /// Something seen of the host with this hardware address.
     pub fn sighting_of(&mut self, now: Duration, hardware: &Hardware, sighting: Sighting) {
-        let card = self.card(hardware);
-        let by_itself = identity(&self.key, &ClientId::hardware(*hardware));
-        let id = self.cards.get(&card).copied().unwrap_or(by_itself);
-        let named = self.privacy == Privacy::Named;
-        self.know(id, card);
-        let client = self.seen(now, id);
-        client.card = Some(card);
-        client.randomised = hardware.as_ethernet().is_some_and(|[first, ..]| first & 2 != 0);
-        client.hardware = named.then_some(*hardware);
-        note(client, now, sighting);
+        let id = self.host(now, hardware);
+        let news = self.seen(now, id).counted.note(now, sighting);
+        self.ledger.news |= news;
     }
 
-    /// Forgets who was not seen for too long.
+    /// The host with this hardware address used IPv4 for something that it could not have had otherwise: a
+    /// name or an address. [`Sighting::NeedsIpv4`] with its reason.
+    pub fn need_of(&mut self, now: Duration, hardware: &Hardware, kind: NeedKind, what: &str) {
+        let id = self.host(now, hardware);
+        let (privacy, most) = (self.privacy, self.limits.needs);
+        let what = needs::tidy(what);
+        let client = self.seen(now, id);
+        client.counted.note(now, Sighting::NeedsIpv4);
+        let kept = (privacy == Privacy::Named).then_some(what.as_str());
+        let news = client.needs.count(now, kind, kept, most);
+        self.ledger.news |= news;
+        self.common.count(now, id, kind, &what, self.limits.common);
+    }
+
+    /// When the host with this hardware address was first seen, if it is known.
+    pub fn first_seen(&self, hardware: &Hardware) -> Option<Duration> {
+        self.find(hardware).and_then(|id| self.clients.get(&id)).map(|client| client.counted.first)
+    }
+
+    /// The client that a host with this hardware address is.
+    pub fn find(&self, hardware: &Hardware) -> Option<CensusId> {
+        let card = self.card(hardware);
+        self.cards.get(&card).copied().or(Some(card)).filter(|id| self.clients.contains_key(id))
+    }
+
+    /// Forgets a client, and whatever is kept of it; whether it was known.
+    pub fn forget(&mut self, id: CensusId) -> bool {
+        let known = self.remove(id);
+        self.common.forget(id);
+        self.ledger.news |= known;
+        known
+    }
+
+    /// Forgets all clients; the days that were counted stay.
+    pub fn forget_all(&mut self) {
+        let all: Vec<CensusId> = self.clients.keys().copied().collect();
+        for id in all {
+            self.remove(id);
+        }
+        self.common = CommonNeeds::default();
+        self.ledger.news = true;
+    }
+
+    /// Forgets who was not seen for too long, and what was not needed for as long.
     pub fn expire(&mut self, now: Duration) {
-        while let Some(&(last, id)) = self.idle.first() {
-            if last.saturating_add(self.limits.retention) > now {
-                return;
+        let Some(oldest) = now.checked_sub(self.limits.retention) else { return };
+        for group in [false, true] {
+            while let Some(&(established, last, id)) = self.idle.range((group, Duration::ZERO, 0)..).next()
+                && established == group
+                && last <= oldest
+            {
+                self.remove(id);
             }
-            self.forget(id);
+        }
+        self.common.expire(oldest);
+    }
+
+    /// As [`Census::expire`], also for what clients that are still seen needed long ago: it looks at all of them.
+    pub fn expire_needs(&mut self, now: Duration) {
+        self.expire(now);
+        let Some(oldest) = now.checked_sub(self.limits.retention) else { return };
+        for (id, client) in &mut self.clients {
+            if client.needs.expire(oldest) {
+                self.ledger.change(*id);
+            }
+        }
+    }
+
+    /// Whether something changed that should be kept soon; the rest may wait.
+    pub fn has_news(&self) -> bool {
+        self.ledger.news
+    }
+
+    /// What changed since this was last asked, at most `most` records: what to keep of each client, `None` where
+    /// nothing is to be kept any more. What is over is told next time.
+    pub fn changes(&mut self, most: usize) -> Vec<(CensusId, Option<Vec<u8>>)> {
+        let mut changes = Vec::new();
+        while changes.len() < most
+            && let Some((id, stays)) = self.ledger.take()
+        {
+            let client = self.clients.get(&id).filter(|_| stays);
+            changes.push((id, client.map(|client| record::encode(client, self.privacy))));
+        }
+        changes
+    }
+
+    /// Tells of these again: what was told of them could not be kept.
+    pub fn keep_again(&mut self, ids: impl IntoIterator<Item = CensusId>) {
+        for id in ids {
+            self.ledger.put_back(id, self.clients.contains_key(&id));
+        }
+    }
+
+    /// The clients of whom a record was told to be kept.
+    pub fn kept(&self) -> Vec<CensusId> {
+        self.ledger.all().collect()
+    }
+
+    /// Takes back what [`Census::changes`] told of a client before a restart. What cannot be read, or is too old, is
+    /// told to be kept no longer.
+    pub fn restore(&mut self, now: Duration, id: CensusId, record: &[u8]) {
+        let read = record::decode(record).filter(|_| self.clients.len() < self.limits.clients);
+        self.ledger.has(id);
+        let Some(mut client) = read.filter(|client| {
+            client.counted.last.saturating_add(self.limits.retention) > now && !self.clients.contains_key(&id)
+        }) else {
+            if !self.clients.contains_key(&id) {
+                self.ledger.remove(id);
+            }
+            return;
+        };
+        // A clock that was set back since: it was seen now.
+        let counted = &mut client.counted;
+        counted.last = counted.last.min(now);
+        counted.hour = counted.hour.min(now.as_secs() / HOUR);
+        let named = client.hostname.is_some()
+            || client.hardware.is_some()
+            || client.needs.0.iter().any(|need| need.what.is_some());
+        if self.privacy == Privacy::Hashed && named {
+            (client.hostname, client.hardware) = (None, None);
+            client.needs.strip();
+            self.ledger.change(id);
+            self.ledger.news = true;
+        }
+        client.needs.0.truncate(self.limits.needs);
+        for need in &client.needs.0 {
+            if let Some(what) = &need.what {
+                self.common.count(need.last.min(now), id, need.kind, what, self.limits.common);
+            }
+        }
+        // A card may have gone from one client to another: the later one has it.
+        if let Some(card) = client.counted.card
+            && self
+                .cards
+                .get(&card)
+                .and_then(|other| self.clients.get(other))
+                .is_none_or(|other| other.counted.last <= client.counted.last)
+        {
+            self.cards.insert(card, id);
+        }
+        self.idle.insert((client.counted.established(), client.counted.last, id));
+        self.clients.insert(id, client);
+    }
+
+    /// The days that were counted, to keep for a restart.
+    pub fn days_record(&self) -> Vec<u8> {
+        record::encode_days(&self.days)
+    }
+
+    /// Takes back what [`Census::days_record`] told.
+    pub fn restore_days(&mut self, record: &[u8]) {
+        self.days = record::decode_days(record);
+        while self.days.len() > self.limits.days.max(1) {
+            self.days.pop_first();
         }
     }
 
@@ -266,92 +395,62 @@ impl Census {
         self.clients.is_empty()
     }
 
-    /// All clients, those first that are furthest from living without IPv4.
-    pub fn rows(&self, now: Duration) -> Vec<Row> {
-        let row = |(&id, client): (&CensusId, &Client)| {
-            let mut client = client.clone();
-            client.turn(now);
-            let score = client.score(now);
-            Row {
-                id,
-                ready: score.low >= self.limits.ready,
-                score,
-                family: client.fingerprint.family(),
-                randomised: client.randomised,
-                arp_an_hour: client.arp_before,
-                first: client.first,
-                last: client.last,
-                hostname: client.hostname,
-                hardware: client.hardware,
-                fingerprint: client.fingerprint,
-            }
-        };
-        let mut rows: Vec<Row> = self.clients.iter().map(row).collect();
-        rows.sort_by(|a, b| a.score.low.total_cmp(&b.score.low).then(a.id.cmp(&b.id)));
-        rows
-    }
-
-    /// The network as a whole.
-    pub fn report(&self, now: Duration) -> Report {
-        let rows = self.rows(now);
-        let share = |among: &dyn Fn(&&Row) -> bool, is: &dyn Fn(&&Row) -> bool| {
-            let of = rows.iter().filter(among);
-            Share::new(of.clone().filter(is).count() as u64, of.count() as u64)
-        };
-        let families: BTreeSet<Family> = rows.iter().map(|row| row.family).collect();
-        Report {
-            ready: share(&|_| true, &|row| row.ready),
-            ready_stable: share(&|row| !row.randomised, &|row| row.ready),
-            without: share(&|_| true, &|row| row.score.stage == Stage::Without),
-            asking: share(&|_| true, &|row| row.fingerprint.asks_v6only()),
-            families: families
-                .into_iter()
-                .map(|family| (family, share(&|row| row.family == family, &|row| row.ready)))
-                .collect(),
-            evicted: self.evicted,
-        }
-    }
-
     fn card(&self, hardware: &Hardware) -> u64 {
         identity(&self.key, &ClientId::hardware(*hardware))
+    }
+
+    /// The client that has this card, which it has from now on.
+    fn host(&mut self, now: Duration, hardware: &Hardware) -> CensusId {
+        let card = self.card(hardware);
+        // Seen by its card alone, a client is told by that.
+        let id = self.cards.get(&card).copied().unwrap_or(card);
+        let named = self.privacy == Privacy::Named;
+        self.know(id, card);
+        let client = self.seen(now, id);
+        client.counted.card = Some(card);
+        client.counted.randomised = is_made_up(hardware);
+        client.hardware = named.then_some(*hardware);
+        id
     }
 
     /// The client, which was seen now, with its hour up to date.
     fn seen(&mut self, now: Duration, id: CensusId) -> &mut Client {
         self.expire(now);
+        self.ledger.change(id);
         if !self.clients.contains_key(&id) {
+            self.ledger.news = true;
             while self.clients.len() >= self.limits.clients.max(1) {
-                let Some(&(_, oldest)) = self.idle.first() else { break };
-                self.forget(oldest);
+                let Some(&(_, _, oldest)) = self.idle.first() else { break };
+                self.remove(oldest);
                 self.evicted = self.evicted.saturating_add(1);
             }
         }
-        let client = self.clients.entry(id).or_insert_with(|| Client {
-            first: now,
-            last: now,
-            hour: now.as_secs() / HOUR,
-            ..Client::default()
-        });
-        self.idle.remove(&(client.last, id));
-        client.turn(now);
-        client.last = client.last.max(now);
-        self.idle.insert((client.last, id));
+        let client = self
+            .clients
+            .entry(id)
+            .or_insert_with(|| Client { counted: Counted::new(now), ..Client::default() });
+        let counted = &mut client.counted;
+        self.idle.remove(&(counted.established(), counted.last, id));
+        counted.turn(now);
+        counted.last = counted.last.max(now);
+        self.idle.insert((counted.established(), counted.last, id));
         client
     }
 
-    fn forget(&mut self, id: CensusId) {
-        if let Some(client) = self.clients.remove(&id) {
-            self.idle.remove(&(client.last, id));
-            if let Some(card) = client.card.filter(|card| self.cards.get(card) == Some(&id)) {
-                self.cards.remove(&card);
-            }
+    fn remove(&mut self, id: CensusId) -> bool {
+        let Some(client) = self.clients.remove(&id) else { return false };
+        self.idle.remove(&(client.counted.established(), client.counted.last, id));
+        if let Some(card) = client.counted.card.filter(|card| self.cards.get(card) == Some(&id)) {
+            self.cards.remove(&card);
         }
+        self.ledger.remove(id);
+        true
     }
 
     /// The client has this card now, and no other. If a client was known by the card alone until now, it is
     /// this one.
     fn know(&mut self, id: CensusId, card: u64) {
-        let old = self.clients.get(&id).and_then(|client| client.card).filter(|old| *old != card);
+        let old = self.clients.get(&id).and_then(|client| client.counted.card).filter(|old| *old != card);
         if let Some(old) = old.filter(|old| self.cards.get(old) == Some(&id)) {
             self.cards.remove(&old);
         }
@@ -361,63 +460,18 @@ impl Census {
                 self.clients.get(&before).filter(|client| client.fingerprint == Fingerprint::default())
         {
             let client = client.clone();
+            let (established, last) = (client.counted.established(), client.counted.last);
             self.clients.remove(&before);
-            self.idle.remove(&(client.last, before));
-            self.idle.insert((client.last, id));
+            self.idle.remove(&(established, last, before));
+            self.idle.insert((established, last, id));
             self.clients.insert(id, client);
+            self.ledger.remove(before);
+            self.ledger.change(id);
         }
     }
 }
 
-impl Client {
-    /// Counts the hour that was, once another has begun.
-    fn turn(&mut self, now: Duration) {
-        let hour = now.as_secs() / HOUR;
-        if hour <= self.hour {
-            return;
-        }
-        // Only an hour in which it was seen says anything.
-        if self.last.as_secs() / HOUR == self.hour {
-            let tally = if self.tried { &mut self.trial } else { &mut self.passive };
-            tally.count(self.against);
-        }
-        self.arp_before = if hour == self.hour + 1 { self.arp } else { 0 };
-        (self.hour, self.against, self.arp, self.tried) = (hour, false, 0, self.without.is_some());
-    }
-
-    fn score(&self, now: Duration) -> Score {
-        let shortest = Duration::from_secs(MIN_V6ONLY_WAIT.into());
-        let told_and_quiet = self.without.is_some_and(|told| now >= told.saturating_add(shortest));
-        let stage = if told_and_quiet {
-            Stage::Without
-        } else if self.translates {
-            Stage::Translates
-        } else if !self.ipv6 {
-            Stage::NoIpv6
-        } else if !self.aaaa {
-            Stage::Addressed
-        } else if self.passive.hours > 0 && self.passive.against == 0 && !self.against {
-            Stage::Capable
-        } else {
-            Stage::Mixed
-        };
-        Score::new(stage, self.passive, self.trial)
-    }
-}
-
-fn note(client: &mut Client, now: Duration, sighting: Sighting) {
-    match sighting {
-        Sighting::Ipv6 | Sighting::Reached => client.ipv6 = true,
-        Sighting::Aaaa => client.aaaa = true,
-        Sighting::Translated => (client.ipv6, client.translates) = (true, true),
-        Sighting::NeedsIpv4 | Sighting::Failed => client.against = true,
-        Sighting::Arp => client.arp = client.arp.saturating_add(1),
-        // Told again, it is without since the first time.
-        Sighting::Told => client.without = client.without.or(Some(now)),
-        Sighting::Leased(although) => {
-            if client.without.take().is_some() && although {
-                (client.against, client.tried) = (true, true);
-            }
-        }
-    }
+/// Whether a hardware address is one that its host made up: the bit for local administration is set.
+fn is_made_up(hardware: &Hardware) -> bool {
+    hardware.as_ethernet().is_some_and(|[first, ..]| first & 2 != 0)
 }

@@ -53,6 +53,10 @@ impl Tally {
         wilson(u64::from(self.hours.saturating_sub(self.against)), u64::from(self.hours)).0
     }
 
+    fn high(self) -> f64 {
+        wilson(u64::from(self.hours.saturating_sub(self.against)), u64::from(self.hours)).1
+    }
+
     fn best(self) -> f64 {
         if self.hours == 0 {
             0.0
@@ -71,7 +75,7 @@ pub enum Stage {
     Addressed,
     /// It uses IPv6, and still needs IPv4.
     Mixed,
-    /// It has needed nothing but IPv6 in all the hours that count.
+    /// It has needed nothing but IPv6 so far; how much that says stands in the score.
     Capable,
     /// It was seen to translate for its own programs (464XLAT): even addresses written as numbers work.
     Translates,
@@ -108,22 +112,26 @@ pub struct Score {
     pub best: f64,
     /// The lower bound of 95 %, 0 to 1: what to decide by.
     pub low: f64,
+    /// The upper bound of 95 %, 0 to 1.
+    pub high: f64,
     /// Hours that it rests on.
     pub hours: u32,
 }
 
 impl Score {
     pub(super) fn new(stage: Stage, passive: Tally, trial: Tally) -> Self {
+        let hours = passive.hours.saturating_add(trial.hours);
         if stage <= Stage::Addressed && trial.hours == 0 {
-            return Self { stage, best: 0.0, low: 0.0, hours: passive.hours };
+            // In none of these hours it could have: that it never could is the surer the more there are.
+            return Self { stage, best: 0.0, low: 0.0, high: wilson(0, passive.hours.into()).1, hours };
         }
         // Where it was tried, that decides; what was seen before may add to a trial that is short and good.
-        let (best, low) = match (trial.hours, trial.against) {
-            (0, _) => (passive.best().min(PASSIVE_MOST), passive.low().min(PASSIVE_MOST)),
-            (_, 0) => (1.0, trial.low().max(passive.low().min(PASSIVE_MOST))),
-            _ => (trial.best(), trial.low()),
+        let (best, low, high) = match (trial.hours, trial.against) {
+            (0, _) => (passive.best().min(PASSIVE_MOST), passive.low().min(PASSIVE_MOST), passive.high()),
+            (_, 0) => (1.0, trial.low().max(passive.low().min(PASSIVE_MOST)), 1.0),
+            _ => (trial.best(), trial.low(), trial.high()),
         };
-        Self { stage, best, low, hours: passive.hours.saturating_add(trial.hours) }
+        Self { stage, best, low, high, hours }
     }
 }
 

@@ -148,15 +148,63 @@ fn a_name_goes_with_its_holder() {
 #[test]
 fn names_written_down_come_first_and_take_nothing_else() {
     let mut names = Names::new(&[]);
-    let address: Ipv6Addr = "2001:db8::80".parse().unwrap();
+    let address: IpAddr = "2001:db8::80".parse().unwrap();
     names.set_hosts([("WWW.Far.example", &[address][..])]).unwrap();
     let www = Name::from_ascii("www.far.example.").unwrap();
     let answer = names.answer(&www, RecordType::AAAA, false).unwrap();
     assert_eq!(answer.answers.len(), 1);
-    assert_eq!(answer.answers[0].data, RData::AAAA(address.into()));
+    assert_eq!(answer.answers[0].data, RData::from(address));
     let none = names.answer(&www, RecordType::A, false).unwrap();
     assert!(none.answers.is_empty() && none.authority.is_some() && none.code == ResponseCode::NoError);
     assert!(names.answer(&Name::from_ascii("far.example.").unwrap(), RecordType::AAAA, false).is_none());
     assert!(names.set_hosts([("a..b", &[][..])]).is_err());
     assert!(names.answer(&www, RecordType::AAAA, false).is_some(), "a mistake changes nothing");
+}
+
+#[test]
+fn both_families_have_names() {
+    use RecordType::{A, AAAA, NS, PTR};
+    let mut names = Names::new(&["192.168.7.0/24".parse().unwrap(), "172.20.0.0/14".parse().unwrap()]);
+    let addresses = ["192.168.7.9", "2001:db8:5::9"].map(|text| text.parse().unwrap());
+    names.set(b"p", "printer", &addresses).unwrap();
+    names
+        .set_with(b"q", "tv", &["172.21.3.4".parse().unwrap()], &["192.168.7.200".parse().unwrap()])
+        .unwrap();
+    names.set_gateway(&["192.168.7.1".parse().unwrap()]);
+    let (lan, wide) = (Some("7.168.192.in-addr.arpa.".to_owned()), Some("21.172.in-addr.arpa.".to_owned()));
+    let table: Vec<Row<'_>> = vec![
+        ("printer.home.arpa.".into(), A, NoError, &["192.168.7.9"], None),
+        ("printer.home.arpa.".into(), AAAA, NoError, &["2001:db8:5::9"], None),
+        ("tv.home.arpa.".into(), A, NoError, &["172.21.3.4"], None),
+        ("tv.home.arpa.".into(), AAAA, NoError, &[], Some("home.arpa.")),
+        ("gateway.home.arpa.".into(), A, NoError, &["192.168.7.1"], None),
+        ("9.7.168.192.in-addr.arpa.".into(), PTR, NoError, &["printer.home.arpa."], None),
+        ("9.7.168.192.in-addr.arpa.".into(), A, NoError, &[], lan.as_deref()),
+        ("200.7.168.192.in-addr.arpa.".into(), PTR, NoError, &["tv.home.arpa."], None),
+        ("1.7.168.192.in-addr.arpa.".into(), PTR, NoError, &["gateway.home.arpa."], None),
+        ("10.7.168.192.in-addr.arpa.".into(), PTR, NXDomain, &[], lan.as_deref()),
+        ("09.7.168.192.in-addr.arpa.".into(), PTR, NXDomain, &[], lan.as_deref()),
+        ("x.9.7.168.192.in-addr.arpa.".into(), PTR, NXDomain, &[], lan.as_deref()),
+        ("7.168.192.in-addr.arpa.".into(), NS, NoError, &["gateway.home.arpa."], None),
+        // A network that ends within an octet: each zone that it fills is ours, with the way down to a name.
+        ("4.3.21.172.in-addr.arpa.".into(), PTR, NoError, &["tv.home.arpa."], None),
+        ("3.21.172.in-addr.arpa.".into(), PTR, NoError, &[], wide.as_deref()),
+        ("4.21.172.in-addr.arpa.".into(), PTR, NXDomain, &[], wide.as_deref()),
+        // The neighbours' networks stay what they were: nobody's.
+        ("9.8.168.192.in-addr.arpa.".into(), PTR, NXDomain, &[], Some("168.192.in-addr.arpa.")),
+    ];
+    for (name, kind, code, answers, zone) in table {
+        let got = ask(&names, &name, kind).unwrap_or_else(|| panic!("{name} {kind}: forwarded"));
+        let wanted =
+            (code, answers.iter().map(|answer| (*answer).to_owned()).collect(), zone.map(str::to_owned));
+        assert_eq!(got, wanted, "{name} {kind}");
+    }
+    assert_eq!(
+        ask(&names, "4.3.24.172.in-addr.arpa.", PTR).unwrap().0,
+        NXDomain,
+        "outside of /14, still private"
+    );
+    assert_eq!(ask(&names, "4.3.2.9.in-addr.arpa.", PTR), None, "the world's");
+    names.remove(b"q");
+    assert_eq!(ask(&names, "200.7.168.192.in-addr.arpa.", PTR).unwrap().0, NXDomain);
 }

@@ -1,14 +1,13 @@
 //! The way of a packet: read, translated where it lies, written. One thread a queue, and nothing between.
 
 use super::gather::Gather;
-use super::{Shared, offload};
+use super::{Core, Ends, Shared, offload};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sixgate_linux::clock::Clock;
-use sixgate_linux::tun::{MAX_PACKET, Queue, VnetHeader};
+use sixgate_linux::tun::{MAX_PACKET, VnetHeader};
 use sixgate_xlat::{Action, Event, HEADROOM, Packet, Verdict};
 use std::io;
-use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -20,25 +19,24 @@ const NAP: Duration = Duration::from_millis(250);
 
 /// What happened here and not in the translator.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Packets that stood for many.
-    pub(super) superpackets: AtomicU64,
+    pub(crate) superpackets: AtomicU64,
     /// Datagrams that left within a superpacket of ours.
-    pub(super) gathered: AtomicU64,
+    pub(crate) gathered: AtomicU64,
     /// Packets that the kernel did not take.
-    pub(super) not_sent: AtomicU64,
+    pub(crate) not_sent: AtomicU64,
 }
 
 /// How long more datagrams of a flow are let come after some were gathered. A sender then wakes us once for many, not for each:
 /// waking costs it more than sending.
 const LULL: Duration = Duration::from_micros(50);
 
-/// One queue and what serves it.
-#[derive(Debug)]
-pub(super) struct Path {
-    queue: Queue,
+/// A pair of ends and what serves it.
+pub(super) struct Path<C, E> {
+    ends: E,
     clock: Clock,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<C>>,
     buffer: Vec<u8>,
     gather: Gather,
     /// Datagrams were gathered in this burst.
@@ -46,17 +44,18 @@ pub(super) struct Path {
     actions: Vec<Action>,
 }
 
-impl Path {
-    pub(super) fn new(queue: Queue, clock: Clock, shared: Arc<Shared>) -> Self {
+impl<C: Core, E: Ends> Path<C, E> {
+    pub(super) fn new(ends: E, clock: Clock, shared: Arc<Shared<C>>) -> Self {
         let buffer = vec![0; HEADROOM + MAX_PACKET];
-        Self { queue, clock, shared, buffer, gather: Gather::default(), dense: false, actions: Vec::new() }
+        Self { ends, clock, shared, buffer, gather: Gather::default(), dense: false, actions: Vec::new() }
     }
 
-    /// Serves the queue until told to stop, or until its device is gone.
+    /// Serves them until told to stop, or until a device is gone.
     pub(super) fn run(mut self) {
         while !self.shared.stop.load(Ordering::Relaxed) {
             if let Err(error) = self.burst().and_then(|idle| if idle { self.rest() } else { Ok(()) }) {
-                tracing::error!(%error, "NAT64 has ended: its device cannot be read");
+                let name = self.shared.name;
+                tracing::error!(%error, "{name} has ended: its device cannot be read");
                 let mut failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.get_or_insert(format!("the TUN device cannot be read: {error}; was it deleted?"));
                 return;
@@ -68,14 +67,14 @@ impl Path {
     fn burst(&mut self) -> io::Result<bool> {
         self.dense = false;
         let result = self.receive();
-        flush(&self.queue, &mut self.gather, &self.shared.counts);
+        flush(&self.ends, &mut self.gather, &self.shared.counts);
         result
     }
 
     fn receive(&mut self) -> io::Result<bool> {
         let now = self.clock.now();
         for _ in 0..BURST {
-            match self.queue.receive(self.buffer.get_mut(HEADROOM..).unwrap_or_default()) {
+            match self.ends.receive(self.buffer.get_mut(HEADROOM..).unwrap_or_default()) {
                 Ok((header, length)) => self.packet(now, &header, length),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -95,10 +94,7 @@ impl Path {
         }
         let Ok(packet) = Packet::new(&mut self.buffer, HEADROOM..HEADROOM + length) else { return };
         let mut packet = packet.with_offload(offload);
-        let verdict = {
-            let mut nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);
-            nat64.translate(now, &mut packet, &mut self.actions)
-        };
+        let verdict = self.shared.core().translate(now, &mut packet, &mut self.actions);
         if verdict == Verdict::Translated {
             let start = packet.range().start;
             let shift = HEADROOM.cast_signed() - start.cast_signed();
@@ -107,14 +103,15 @@ impl Path {
             let counts = &self.shared.counts;
             // Whether the checksum was found right is of use only here.
             let known = VnetHeader { checksum_valid: header.checksum_valid, ..translated };
-            let mut waits = self.queue.takes_udp_superpackets() && self.gather.take(&known, packet.bytes());
+            let gathers = self.ends.takes_udp_superpackets(to_v6);
+            let mut waits = gathers && self.gather.take(&known, packet.bytes());
             if !waits {
-                flush(&self.queue, &mut self.gather, counts);
-                waits = self.queue.takes_udp_superpackets() && self.gather.take(&known, packet.bytes());
+                flush(&self.ends, &mut self.gather, counts);
+                waits = gathers && self.gather.take(&known, packet.bytes());
             }
             self.dense |= self.gather.count() > 1;
             if !waits {
-                send(&self.queue, &translated, packet.bytes(), counts);
+                send(&self.ends, &translated, packet.bytes(), counts);
             }
         }
         if !self.actions.is_empty() {
@@ -125,12 +122,12 @@ impl Path {
     /// What there is to do beside the packet.
     fn act(&mut self) {
         // What came before goes before.
-        flush(&self.queue, &mut self.gather, &self.shared.counts);
+        flush(&self.ends, &mut self.gather, &self.shared.counts);
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
                 Action::Send(packet) => {
-                    send(&self.queue, &VnetHeader::default(), &packet, &self.shared.counts);
+                    send(&self.ends, &VnetHeader::default(), &packet, &self.shared.counts);
                 }
                 Action::Log(event) => write_down(&event),
             }
@@ -146,14 +143,16 @@ impl Path {
         }
         let now = self.clock.now();
         let due = {
-            let mut nat64 = self.shared.nat64.lock().unwrap_or_else(PoisonError::into_inner);
-            nat64.handle_timeout(now, &mut self.actions);
-            nat64.poll_timeout()
+            let mut core = self.shared.core();
+            core.handle_timeout(now, &mut self.actions);
+            core.poll_timeout()
         };
         self.act();
         let left = due.map_or(NAP, |due| due.saturating_sub(now).min(NAP)).max(Duration::from_millis(1));
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::from(1_u8));
-        match poll(&mut [PollFd::new(self.queue.as_fd(), PollFlags::POLLIN)], timeout) {
+        let sources = self.ends.sources();
+        let mut sources: Vec<_> = sources.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        match poll(&mut sources, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -164,20 +163,20 @@ fn add(counter: &AtomicU64, count: usize) {
     counter.fetch_add(count as u64, Ordering::Relaxed);
 }
 
-fn send(queue: &Queue, header: &VnetHeader, packet: &[u8], counts: &Counts) {
-    if queue.send(header, packet).is_err() {
+fn send(ends: &impl Ends, header: &VnetHeader, packet: &[u8], counts: &Counts) {
+    if ends.send(header, packet).is_err() {
         add(&counts.not_sent, 1);
     }
 }
 
 /// Sends what was gathered.
-fn flush(queue: &Queue, gather: &mut Gather, counts: &Counts) {
+fn flush(ends: &impl Ends, gather: &mut Gather, counts: &Counts) {
     let count = gather.count();
     if let Some((header, packet)) = gather.flush() {
         if count > 1 {
             add(&counts.gathered, count);
         }
-        send(queue, &header, packet, counts);
+        send(ends, &header, packet, counts);
     }
 }
 

@@ -1,0 +1,278 @@
+//! A look at a LAN: a packet socket that hears of what hosts say just enough to know how they live, chosen by the kernel
+//! with a classic BPF program (bpf(4)) so that nothing else costs more than that program.
+
+use std::io;
+use std::mem;
+use std::net::Ipv6Addr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::sys::socket::{MsgFlags, recv};
+
+use super::{option, option_bytes};
+
+/// Octets of a frame that are handed over: all headers that matter, and a Neighbour Discovery message.
+const KEPT: u32 = 160;
+/// Of datagrams over IPv4, one in so many is handed over: unlike TCP they do not say which is the first.
+const ONE_IN: u32 = 16;
+/// Octets the kernel may keep for us; frames beyond that are lost, and counted.
+const BUFFER: libc::c_int = 512 * 1024;
+
+/// A socket on one Ethernet interface that hears: ARP; Router and Neighbour Solicitations and Neighbour Advertisements,
+/// also those to groups of others; the first segment of each TCP connection over IPv4; some datagrams over IPv4; and the first
+/// segments of connections into one prefix of IPv6. What this machine sends it does not hear. Non-blocking.
+#[derive(Debug)]
+pub struct WatchSocket {
+    fd: OwnedFd,
+}
+
+/// Why a LAN cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch {device}: {step}: {source}{}", if source.kind() == io::ErrorKind::PermissionDenied { "; run as root, or give this process CAP_NET_RAW" } else { "" })]
+pub struct WatchError {
+    /// The interface.
+    pub device: String,
+    /// The call that failed.
+    pub step: &'static str,
+    /// The system's answer.
+    pub source: io::Error,
+}
+
+/// Opens a socket on the interface of this name and number; `prefix` is a NAT64's with its length, connections into which
+/// are heard.
+///
+/// # Errors
+/// [`WatchError`], such as without CAP_NET_RAW.
+pub fn watch(
+    device: &str,
+    interface: u32,
+    prefix: Option<(Ipv6Addr, u8)>,
+) -> Result<WatchSocket, WatchError> {
+    let failed = |step| move |source| WatchError { device: device.to_owned(), step, source };
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // With protocol 0 it hears nothing until it is bound: no frame passes before the program is in place.
+    // SAFETY: no pointers are involved.
+    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+    if fd < 0 {
+        return Err(failed("socket")(io::Error::last_os_error()));
+    }
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+    let socket = WatchSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
+    socket.set_prefix(prefix).map_err(failed("SO_ATTACH_FILTER"))?;
+    option(&socket.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER).map_err(failed("SO_RCVBUF"))?;
+    // The program leaves out what we send as well, but only after the kernel has copied each packet's head for it. Linux
+    // before 4.20 does not know it.
+    let _ = option(&socket.fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
+    // Without it the interface drops what is sent to groups of other hosts, such as their search for duplicates.
+    // `struct packet_mreq`: interface, type, length of an address, address.
+    let mut request = [0; 16];
+    request[..4].copy_from_slice(&interface.to_ne_bytes());
+    request[4..6].copy_from_slice(&(libc::PACKET_MR_ALLMULTI as u16).to_ne_bytes());
+    option_bytes(&socket.fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+        .map_err(failed("PACKET_ADD_MEMBERSHIP"))?;
+    // SAFETY: `sockaddr_ll` is made of integers: all zeros is a value of it.
+    let mut name: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    name.sll_family = libc::AF_PACKET as u16;
+    name.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    name.sll_ifindex = interface.cast_signed();
+    let length = mem::size_of_val(&name) as libc::socklen_t;
+    // SAFETY: the pointer and the length are those of one living `sockaddr_ll`, which the kernel only reads.
+    if unsafe { libc::bind(socket.fd.as_raw_fd(), (&raw const name).cast(), length) } < 0 {
+        return Err(failed("bind")(io::Error::last_os_error()));
+    }
+    Ok(socket)
+}
+
+impl WatchSocket {
+    /// Hears from now on of connections into this prefix, and of no other.
+    ///
+    /// # Errors
+    /// What the kernel says of the program.
+    pub fn set_prefix(&self, prefix: Option<(Ipv6Addr, u8)>) -> io::Result<()> {
+        let mut program = program(prefix);
+        let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+        let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+        let size = mem::size_of_val(&program) as libc::socklen_t;
+        // SAFETY: the pointer and the size are those of one living `sock_fprog`, which points to `len` living instructions;
+        // the kernel copies them.
+        let set = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const program).cast(),
+                size,
+            )
+        };
+        if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Takes the next frame, from its Ethernet header on and maybe cut off; its length in the buffer.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.fd.as_raw_fd(), buffer, MsgFlags::empty())?)
+    }
+
+    /// Frames that were lost since this was last asked, because nobody read them in time.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn lost(&self) -> io::Result<u32> {
+        // `struct tpacket_stats`: frames, and of those lost ones.
+        let mut counts = [0_u32; 2];
+        let mut length = mem::size_of_val(&counts) as libc::socklen_t;
+        // SAFETY: the pointer and the length are those of one living array, which the kernel writes to.
+        let got = unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                counts.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(counts[1]) }
+    }
+}
+
+impl AsFd for WatchSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for WatchSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+/// Where a jump leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Go {
+    Next,
+    To(&'static str),
+    Take,
+    Leave,
+}
+
+/// A program under way: instructions, and the names of some.
+#[derive(Debug, Default)]
+struct Assembler {
+    code: Vec<(u32, u32, Go, Go)>,
+    labels: Vec<(&'static str, usize)>,
+}
+
+/// Octets of an Ethernet header.
+const ETHERNET: u32 = 14;
+/// Ancillary data of the kernel's (linux/filter.h): `SKF_AD_OFF + SKF_AD_PKTTYPE` and `SKF_AD_OFF + SKF_AD_RANDOM`.
+const PACKET_TYPE: u32 = (-0x1000_i32 + 4).cast_unsigned();
+const RANDOM: u32 = (-0x1000_i32 + 56).cast_unsigned();
+/// `PACKET_OUTGOING` of linux/if_packet.h.
+const OUTGOING: u32 = 4;
+/// SYN and ACK of TCP, and where its flags are.
+const SYN: u32 = 0x02;
+const SYN_AND_ACK: u32 = 0x12;
+const TCP_FLAGS: u32 = 13;
+
+impl Assembler {
+    fn label(&mut self, name: &'static str) {
+        self.labels.push((name, self.code.len()));
+    }
+
+    /// Loads from a fixed place: `BPF_B`, `BPF_H` or `BPF_W`.
+    fn load(&mut self, size: u32, at: u32) {
+        self.code.push((libc::BPF_LD | size | libc::BPF_ABS, at, Go::Next, Go::Next));
+    }
+
+    /// Loads an octet behind an IPv4 header, however long that is.
+    fn load_behind_ipv4(&mut self, at: u32) {
+        self.code.push((libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, ETHERNET, Go::Next, Go::Next));
+        self.code.push((libc::BPF_LD | libc::BPF_B | libc::BPF_IND, ETHERNET + at, Go::Next, Go::Next));
+    }
+
+    fn and(&mut self, mask: u32) {
+        self.code.push((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, mask, Go::Next, Go::Next));
+    }
+
+    fn if_equal(&mut self, value: u32, yes: Go, no: Go) {
+        self.code.push((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no));
+    }
+
+    fn finish(mut self) -> Vec<libc::sock_filter> {
+        let (take, leave) = (self.code.len(), self.code.len() + 1);
+        self.code.push((libc::BPF_RET | libc::BPF_K, KEPT, Go::Next, Go::Next));
+        self.code.push((libc::BPF_RET | libc::BPF_K, 0, Go::Next, Go::Next));
+        let place = |go: Go, at: usize| match go {
+            Go::Next => at + 1,
+            Go::Take => take,
+            Go::Leave => leave,
+            Go::To(name) => self.labels.iter().find(|(label, _)| *label == name).map_or(leave, |(_, at)| *at),
+        };
+        let jump = |go: Go, at: usize| (place(go, at) - at - 1) as u8;
+        let instruction = |(at, &(code, k, yes, no)): (usize, &(u32, u32, Go, Go))| {
+            let (jt, jf) = if code & 0x07 == libc::BPF_JMP { (jump(yes, at), jump(no, at)) } else { (0, 0) };
+            libc::sock_filter { code: code as u16, jt, jf, k }
+        };
+        self.code.iter().enumerate().map(instruction).collect()
+    }
+}
+
+/// What [`WatchSocket`] says that it hears. All jumps lead forwards, and the program is far shorter than the 255
+/// instructions that a jump can reach.
+fn program(prefix: Option<(Ipv6Addr, u8)>) -> Vec<libc::sock_filter> {
+    use Go::{Leave, Next, Take, To};
+    let (octet, half, word) = (libc::BPF_B, libc::BPF_H, libc::BPF_W);
+    let mut a = Assembler::default();
+    a.load(octet, PACKET_TYPE);
+    a.if_equal(OUTGOING, Leave, Next);
+    a.load(half, 12);
+    a.if_equal(libc::ETH_P_ARP as u32, Take, Next);
+    a.if_equal(libc::ETH_P_IP as u32, Next, To("ipv6"));
+    // IPv4: the first fragment, to one host.
+    a.load(half, ETHERNET + 6);
+    a.and(0x1fff);
+    a.if_equal(0, Next, Leave);
+    a.load(octet, ETHERNET + 16);
+    a.and(0xe0);
+    a.if_equal(0xe0, Leave, Next);
+    a.load(octet, ETHERNET + 9);
+    a.if_equal(libc::IPPROTO_UDP as u32, To("datagram"), Next);
+    a.if_equal(libc::IPPROTO_TCP as u32, Next, Leave);
+    a.load_behind_ipv4(TCP_FLAGS);
+    a.and(SYN_AND_ACK);
+    a.if_equal(SYN, Take, Leave);
+    a.label("datagram");
+    a.load(word, RANDOM);
+    a.and(ONE_IN - 1);
+    a.if_equal(0, Take, Leave);
+    a.label("ipv6");
+    a.if_equal(libc::ETH_P_IPV6 as u32, Next, Leave);
+    a.load(octet, ETHERNET + 6);
+    let tcp = if prefix.is_some() { To("tcp") } else { Leave };
+    a.if_equal(libc::IPPROTO_ICMPV6 as u32, Next, tcp);
+    a.load(octet, ETHERNET + 40);
+    // Router Solicitation, Neighbour Solicitation and Advertisement (RFC 4861).
+    a.if_equal(133, Take, Next);
+    a.if_equal(135, Take, Next);
+    a.if_equal(136, Take, Leave);
+    if let Some((address, length)) = prefix {
+        a.label("tcp");
+        a.if_equal(libc::IPPROTO_TCP as u32, Next, Leave);
+        a.load(octet, ETHERNET + 40 + TCP_FLAGS);
+        a.and(SYN_AND_ACK);
+        a.if_equal(SYN, Next, Leave);
+        let (bits, mask) =
+            (u128::from(address), u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0));
+        for part in 0..4 {
+            let of = |value: u128| (value >> (96 - 32 * part)) as u32;
+            if of(mask) != 0 {
+                a.load(word, ETHERNET + 24 + 4 * part);
+                a.and(of(mask));
+                a.if_equal(of(bits & mask), Next, Leave);
+            }
+        }
+    }
+    a.finish()
+}

@@ -1,0 +1,432 @@
+//! The thread that traces. All of ptrace(2) must be called by it, since it is the parent of the program.
+
+use super::call::{Action, Call, Entry, Outcome};
+use super::memory::Proc;
+use super::place::Maps;
+use super::{Error, Event, Options};
+use crate::namespace::Namespace;
+use crate::process::{self, Command, Started};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::Pid;
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpOp::{Eq, Ne};
+use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::mpsc::{Sender, SyncSender};
+use std::time::Instant;
+
+/// Threads that are known at one time; of more, calls are told without their process.
+const THREADS: usize = 65_536;
+
+/// A program that began.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) output: File,
+    pub(super) errors: File,
+}
+
+/// What the tracer's thread does.
+pub(super) fn body(
+    namespace: &Namespace,
+    command: Command,
+    options: Options,
+    events: SyncSender<Event>,
+    started: Sender<Result<Begun, Error>>,
+) -> io::Result<impl FnOnce() + Send + 'static> {
+    let init = process::pidfd_open(Pid::from_raw(namespace.init_pid()))?;
+    let host = namespace.name().to_owned();
+    Ok(move || match begin(&init, &host, &command) {
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+        Ok((proc, Started { name: _, pid, pidfd, output, errors })) => {
+            let begun = Begun { pid: pid.as_raw(), pidfd, output, errors };
+            // Nobody waits any more: the thread ends, and the program with it.
+            if started.send(Ok(begun)).is_ok() {
+                Tracer::new(pid.as_raw(), proc, options, events).run();
+            }
+        }
+    })
+}
+
+/// Starts the program as a child of this thread, stopped at its first instruction.
+fn begin(init: &OwnedFd, host: &str, command: &Command) -> Result<(Proc, Started), Error> {
+    let refused = |step| move |source: io::Error| Error::Refused { step, source };
+    let proc = Proc::open().map_err(refused("open /proc"))?;
+    // The mounts too: there, /proc shows the machine's processes.
+    unshare(CloneFlags::CLONE_FS).map_err(|e| refused("unshare")(e.into()))?;
+    setns(init, CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS)
+        .map_err(|e| refused("enter the machine")(e.into()))?;
+    let filters = filters().map_err(|source| refused("make a filter")(io::Error::other(source)))?;
+    let started = process::start_with(command, host, move || {
+        // SAFETY: a plain system call on constants.
+        if unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for filter in &filters {
+            seccompiler::apply_filter(filter).map_err(|error| match error {
+                seccompiler::Error::Prctl(source) | seccompiler::Error::Seccomp(source) => source,
+                _ => io::ErrorKind::Unsupported.into(),
+            })?;
+        }
+        Ok(())
+    })?;
+    // It has executed the program, and stops for us.
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns.
+    let waited = unsafe { libc::waitpid(started.pid.as_raw(), &raw mut status, libc::__WALL) };
+    if waited < 0 || !libc::WIFSTOPPED(status) {
+        return Err(refused("stop the program")(io::Error::last_os_error()));
+    }
+    let wanted = libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_EXITKILL;
+    ask(libc::PTRACE_SETOPTIONS, started.pid.as_raw(), wanted).map_err(refused("set options"))?;
+    Ok((proc, started))
+}
+
+/// The calls of interest stop the program, io_uring is not there, and all else runs as ever.
+fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
+    let always = Vec::new;
+    // What goes to a peer that is connected has no address, and a busy server does nothing else.
+    let pointer = |argument| -> Result<_, _> {
+        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(vec![SeccompCondition::new(
+            argument, Qword, Ne, 0,
+        )?])?])
+    };
+    let level = |level: i32| {
+        SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, u64::from(level.cast_unsigned()))?])
+    };
+    let traced = [
+        (libc::SYS_socket, always()),
+        (libc::SYS_bind, always()),
+        (libc::SYS_connect, always()),
+        (libc::SYS_listen, always()),
+        (libc::SYS_accept, always()),
+        (libc::SYS_accept4, always()),
+        (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
+        (libc::SYS_sendto, pointer(4)?),
+        (libc::SYS_sendmsg, always()),
+        (libc::SYS_sendmmsg, always()),
+    ];
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let program = |rules, action| -> Result<BpfProgram, seccompiler::BackendError> {
+        SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?.try_into()
+    };
+    Ok([
+        program(
+            [(libc::SYS_io_uring_setup, always())].into(),
+            SeccompAction::Errno(libc::ENOSYS.cast_unsigned()),
+        )?,
+        program(traced.into_iter().collect(), SeccompAction::Trace(0))?,
+    ])
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Pending {
+    entry: Entry,
+    call: Call,
+}
+
+#[derive(Debug)]
+struct Thread {
+    process: i32,
+    pending: Option<Pending>,
+}
+
+struct Tracer {
+    first: i32,
+    proc: Proc,
+    refused: Option<i32>,
+    events: SyncSender<Event>,
+    begun: Instant,
+    threads: HashMap<i32, Thread>,
+    maps: Maps,
+}
+
+/// Nobody listens any more.
+struct Deaf;
+
+impl Tracer {
+    fn new(first: i32, proc: Proc, options: Options, events: SyncSender<Event>) -> Self {
+        Self {
+            first,
+            proc,
+            refused: options.refused_family,
+            events,
+            begun: Instant::now(),
+            threads: HashMap::new(),
+            maps: Maps::default(),
+        }
+    }
+
+    fn run(mut self) {
+        if resume(libc::PTRACE_CONT, self.first, 0).is_err() {
+            return;
+        }
+        loop {
+            let mut status = 0;
+            // SAFETY: `status` lives until the call returns. Only children and tracees of this very thread are waited for.
+            let thread = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
+            if thread < 0 {
+                if Errno::last() == Errno::EINTR {
+                    continue;
+                }
+                return;
+            }
+            let heard = if libc::WIFSTOPPED(status) {
+                self.stopped(thread, status)
+            } else {
+                self.ended(thread, ExitStatus::from_raw(status))
+            };
+            if heard.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) -> Result<(), Deaf> {
+        self.events.send(event).map_err(|_| Deaf)
+    }
+
+    fn ended(&mut self, thread: i32, status: ExitStatus) -> Result<(), Deaf> {
+        if let Some(known) = self.threads.remove(&thread) {
+            if let Some(pending) = known.pending {
+                self.tell(Event::Called(pending.call))?;
+            }
+            if known.process == thread {
+                self.maps.forget(thread);
+            }
+        }
+        if thread == self.first { self.tell(Event::Ended(status)) } else { Ok(()) }
+    }
+
+    fn stopped(&mut self, thread: i32, status: i32) -> Result<(), Deaf> {
+        let signal = libc::WSTOPSIG(status);
+        let event = status >> 16;
+        match (signal, event) {
+            (_, libc::PTRACE_EVENT_SECCOMP) => return self.entered(thread),
+            (_, libc::PTRACE_EVENT_EXEC) => {
+                let process = self.process(thread);
+                self.maps.forget(process);
+                let file = self.proc.link(&format!("{process}/exe")).unwrap_or_default();
+                let file = file.to_string_lossy().into_owned();
+                let _ = resume(libc::PTRACE_CONT, thread, 0);
+                return self.tell(Event::Executed { process, file });
+            }
+            // A thread or process was started: it stops by itself, and is known then.
+            (_, 1..) => drop(resume(libc::PTRACE_CONT, thread, 0)),
+            // 0x80: PTRACE_O_TRACESYSGOOD.
+            (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.left(thread),
+            // The first stop of a new thread is for us and not for it.
+            (libc::SIGSTOP, _) if !self.threads.contains_key(&thread) => {
+                self.process(thread);
+                let _ = resume(libc::PTRACE_CONT, thread, 0);
+            }
+            (signal, _) => drop(resume(libc::PTRACE_CONT, thread, signal)),
+        }
+        Ok(())
+    }
+
+    /// The process of a thread.
+    fn process(&mut self, thread: i32) -> i32 {
+        if let Some(known) = self.threads.get(&thread) {
+            return known.process;
+        }
+        let status = self.proc.read(&format!("{thread}/status"));
+        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
+        let process = group.unwrap_or(thread);
+        if self.threads.len() < THREADS {
+            self.threads.insert(thread, Thread { process, pending: None });
+        }
+        process
+    }
+
+    /// A call of interest begins.
+    fn entered(&mut self, thread: i32) -> Result<(), Deaf> {
+        let at = self.begun.elapsed();
+        let process = self.process(thread);
+        let Some(info) = information(thread) else {
+            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            return Ok(());
+        };
+        let entry = Entry { number: info.number, arguments: info.arguments };
+        let Some(action) = entry.action(thread) else {
+            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            return Ok(());
+        };
+        // The busiest calls of a server, whose place says nothing.
+        let place = match action {
+            Action::Accept { .. } | Action::Send { .. } => None,
+            _ => self.maps.place(&self.proc, process, thread, (info.instruction, info.stack)),
+        };
+        let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, process, fd));
+        let mut call = Call { at, process, socket, action, outcome: Outcome::Pending, place };
+        if let Action::Socket { family, .. } = call.action
+            && Some(family) == self.refused
+            && registers::skip(thread, libc::EAFNOSUPPORT).is_ok()
+        {
+            call.outcome = Outcome::Failed(Errno::EAFNOSUPPORT);
+            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            return self.tell(Event::Called(call));
+        }
+        if let Some(known) = self.threads.get_mut(&thread) {
+            known.pending = Some(Pending { entry, call });
+        }
+        let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
+        Ok(())
+    }
+
+    /// A call of interest has returned.
+    fn left(&mut self, thread: i32) -> Result<(), Deaf> {
+        let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
+        let Some((Pending { entry, mut call }, result)) = pending.zip(result(thread)) else {
+            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            return Ok(());
+        };
+        call.outcome = match result {
+            failed @ ..0 => Outcome::Failed(Errno::from_raw(failed.unsigned_abs() as i32)),
+            done => {
+                if let Action::Socket { .. } = call.action {
+                    call.socket = socket_of(&self.proc, call.process, done as i32);
+                }
+                entry.complete(thread, &mut call.action);
+                Outcome::Done
+            }
+        };
+        let _ = resume(libc::PTRACE_CONT, thread, 0);
+        // ERESTARTSYS and its like: the kernel makes the call again, and it is told of then.
+        match call.outcome {
+            Outcome::Failed(Errno::UnknownErrno) => Ok(()),
+            _ => self.tell(Event::Called(call)),
+        }
+    }
+}
+
+/// The kernel's number of the socket behind a descriptor.
+fn socket_of(proc: &Proc, process: i32, descriptor: i32) -> Option<u64> {
+    let link = proc.link(&format!("{process}/fd/{descriptor}"))?;
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// A request whose last argument is a number.
+fn ask(request: libc::c_uint, thread: i32, data: i32) -> io::Result<()> {
+    // SAFETY: requests that are asked for through here take no pointers.
+    let result = unsafe { libc::ptrace(request, thread, 0_usize, libc::c_long::from(data)) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Lets a thread go on, until it returns from its call (`PTRACE_SYSCALL`) or for good. One that was killed meanwhile is gone.
+fn resume(how: libc::c_uint, thread: i32, signal: i32) -> io::Result<()> {
+    ask(how, thread, signal)
+}
+
+struct Information {
+    number: i64,
+    arguments: [u64; 6],
+    instruction: u64,
+    stack: u64,
+}
+
+fn syscall_info(thread: i32) -> Option<libc::ptrace_syscall_info> {
+    // SAFETY: the structure holds numbers only, for which zero is a value.
+    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+    let size = size_of_val(&info);
+    // SAFETY: the kernel writes at most `size` octets into `info`, which lives until the call returns.
+    let count = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, thread, size, &raw mut info) };
+    (count > 0).then_some(info)
+}
+
+fn information(thread: i32) -> Option<Information> {
+    let info = syscall_info(thread)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_SECCOMP {
+        return None;
+    }
+    // SAFETY: `op` says that this is the member that the kernel wrote.
+    let entry = unsafe { info.u.seccomp };
+    Some(Information {
+        number: entry.nr.cast_signed(),
+        arguments: entry.args,
+        instruction: info.instruction_pointer,
+        stack: info.stack_pointer,
+    })
+}
+
+/// What the call returned: negative for an error.
+fn result(thread: i32) -> Option<i64> {
+    let info = syscall_info(thread)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_EXIT {
+        return None;
+    }
+    // SAFETY: `op` says that this is the member that the kernel wrote.
+    Some(unsafe { info.u.exit.sval })
+}
+
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    //! What a call is and what it returns, where the kernel does not say it the same way everywhere.
+
+    use std::io;
+
+    /// Lets the call at whose entry `thread` stands not be made, and fail with `errno`.
+    pub(super) fn skip(thread: i32, errno: i32) -> io::Result<()> {
+        // SAFETY: the structure holds numbers only, and both calls take a pointer to all of it.
+        let result = unsafe {
+            let mut registers: libc::user_regs_struct = std::mem::zeroed();
+            let mut result = libc::ptrace(libc::PTRACE_GETREGS, thread, 0_usize, &raw mut registers);
+            if result == 0 {
+                registers.orig_rax = u64::MAX;
+                registers.rax = i64::from(-errno).cast_unsigned();
+                result = libc::ptrace(libc::PTRACE_SETREGS, thread, 0_usize, &raw const registers);
+            }
+            result
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    //! What a call is and what it returns, where the kernel does not say it the same way everywhere.
+
+    use std::io;
+
+    /// `NT_ARM_SYSTEM_CALL` of linux/elf.h.
+    const SYSTEM_CALL: usize = 0x404;
+
+    /// Lets the call at whose entry `thread` stands not be made, and fail with `errno`.
+    pub(super) fn skip(thread: i32, errno: i32) -> io::Result<()> {
+        // SAFETY: the structures hold numbers only, and each call takes a pointer to all of one with its length.
+        let result = unsafe {
+            let mut none: i32 = -1;
+            let mut vector = libc::iovec { iov_base: (&raw mut none).cast(), iov_len: size_of::<i32>() };
+            let mut result = libc::ptrace(libc::PTRACE_SETREGSET, thread, SYSTEM_CALL, &raw mut vector);
+            let mut registers: libc::user_regs_struct = std::mem::zeroed();
+            vector.iov_base = (&raw mut registers).cast();
+            vector.iov_len = size_of::<libc::user_regs_struct>();
+            let general = libc::NT_PRSTATUS as usize;
+            if result == 0 {
+                result = libc::ptrace(libc::PTRACE_GETREGSET, thread, general, &raw mut vector);
+            }
+            if result == 0 {
+                registers.regs[0] = i64::from(-errno).cast_unsigned();
+                result = libc::ptrace(libc::PTRACE_SETREGSET, thread, general, &raw mut vector);
+            }
+            result
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}

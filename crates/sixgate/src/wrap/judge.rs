@@ -1,0 +1,276 @@
+//! What was seen, judged: a matrix of worlds and surfaces, findings with their evidence, and a grade.
+//!
+//! Nothing here looks at anything but [`Run`]s, so that a judgement can be tested without a program.
+
+use super::findings::{Finding, find};
+use super::run::{End, Run};
+use super::world::Presence;
+use serde::Serialize;
+use sixgate_linux::trace::Outcome;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of a surface in a world. There is no way from "not tested" to "works".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "result", content = "why")]
+pub(crate) enum Cell {
+    Works,
+    /// It works by some of the families that the world has, and not by others.
+    Partly(String),
+    Fails(String),
+    /// The world has nothing for it to work with.
+    NotApplicable,
+    NotTested,
+}
+
+impl Cell {
+    pub(crate) fn is_bad(&self) -> bool {
+        matches!(self, Self::Fails(_) | Self::Partly(_))
+    }
+}
+
+/// In one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Grade {
+    /// Works in every world that was tried, those without IPv4 included.
+    Ipv6OnlyReady,
+    /// Uses IPv6 where there are both, and fails where there is no IPv4.
+    DualStackOnly,
+    /// Can be reached by IPv6, and does the rest by IPv4.
+    ListensOnly,
+    /// Does not use IPv6.
+    Ipv4Only,
+    /// Fails where there is no IPv6.
+    BreaksWithoutIpv6,
+    /// It did nothing with the network, or failed in every world.
+    NotTested,
+}
+
+impl Grade {
+    /// As it is written.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Ipv6OnlyReady => "IPv6-only ready",
+            Self::DualStackOnly => "dual-stack only",
+            Self::ListensOnly => "listens only (whitewashed)",
+            Self::Ipv4Only => "IPv4 only",
+            Self::BreaksWithoutIpv6 => "breaks without IPv6",
+            Self::NotTested => "not tested",
+        }
+    }
+}
+
+/// A row of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Surface {
+    pub(crate) name: String,
+    /// One for each world.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// The report card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Card {
+    pub(crate) grade: Grade,
+    /// Why this grade.
+    pub(crate) because: String,
+    pub(crate) worlds: Vec<String>,
+    pub(crate) surfaces: Vec<Surface>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Judges all runs of a program, one a world.
+pub(crate) fn judge(runs: &[Run]) -> Card {
+    let mut surfaces =
+        vec![Surface { name: "runs".to_owned(), cells: runs.iter().map(|run| ends(run, runs)).collect() }];
+    let ports: BTreeSet<(&str, u16)> = runs
+        .iter()
+        .flat_map(|run| run.listeners.iter().map(|listener| (listener.transport, listener.port())))
+        .collect();
+    // A port that differs from run to run is one that the kernel chose: all of those are one surface.
+    let chosen = |(transport, port): &(&str, u16)| {
+        let seen = runs.iter().filter(|run| listens(run, transport, *port)).count();
+        *port >= 32_768 && seen * 2 < runs.len()
+    };
+    for (transport, port) in ports.iter().filter(|port| !chosen(port)) {
+        let cells = runs.iter().map(|run| answers(run, runs, transport, *port)).collect();
+        surfaces.push(Surface { name: format!("answers {transport}/{port}"), cells });
+    }
+    if runs.iter().any(|run| !destinations(run).is_empty()) {
+        let cells = runs.iter().map(|run| connects(run, runs)).collect();
+        surfaces.push(Surface { name: "connects out".to_owned(), cells });
+    }
+    if surfaces.len() == 1 && runs.iter().any(|run| !run.questions.is_empty()) {
+        let asks = |run: &Run| match run.questions.is_empty() {
+            false => Cell::Works,
+            true if run.world.ipv4.reaches() || run.world.ipv6.reaches() => {
+                Cell::Fails("the resolver was not asked".to_owned())
+            }
+            true => Cell::NotApplicable,
+        };
+        let cells = runs.iter().map(asks).collect();
+        surfaces.push(Surface { name: "asks the resolver".to_owned(), cells });
+    }
+    let findings = find(runs);
+    let (grade, because) = grade(runs, &surfaces, &findings);
+    let worlds = runs.iter().map(|run| run.world.name.clone()).collect();
+    Card { grade, because, worlds, surfaces, findings }
+}
+
+fn listens(run: &Run, transport: &str, port: u16) -> bool {
+    run.listeners.iter().any(|listener| listener.transport == transport && listener.port() == port)
+}
+
+/// The world with everything, if it was tried: what is compared with.
+fn reference(runs: &[Run]) -> Option<&Run> {
+    runs.iter().find(|run| run.world.ipv4 == Presence::Works && run.world.ipv6 == Presence::Works)
+}
+
+/// Whether the program ends as it does where nothing is missing.
+fn ends(run: &Run, runs: &[Run]) -> Cell {
+    let hoped = reference(runs).map(|run| &run.end);
+    let last = run.said.lines().next_back().unwrap_or_default();
+    let why = |what: String| Cell::Fails(if last.is_empty() { what } else { format!("{what}: {last}") });
+    match (&run.end, hoped) {
+        (End::NotStarted(error), _) => Cell::Fails(error.clone()),
+        // As bad where nothing is missing: nothing of this world's doing.
+        (end, Some(hoped)) if end == hoped && !end.is_well() => Cell::NotTested,
+        (End::Stopped, Some(End::Exited(_) | End::Killed(_))) => why("it did not end".to_owned()),
+        (End::Exited(0) | End::Forked(_), Some(End::Stopped)) => why("it ended by itself".to_owned()),
+        (end, _) if end.is_well() => Cell::Works,
+        (End::Exited(code), _) => why(format!("ended with exit code {code}")),
+        (End::Killed(signal), _) => why(format!("killed by signal {signal}")),
+        (End::Forked(code), _) => why(format!("its first process ended with exit code {code}")),
+        (End::Stopped, _) => Cell::Works,
+    }
+}
+
+/// Whether clients of the world's families are answered at a port.
+fn answers(run: &Run, runs: &[Run], transport: &'static str, port: u16) -> Cell {
+    if matches!(run.end, End::NotStarted(_)) {
+        return Cell::Fails("it could not be started".to_owned());
+    }
+    let visits: Vec<_> =
+        run.visits.iter().filter(|visit| visit.transport == transport && visit.port == port).collect();
+    if visits.is_empty() {
+        return if reference(runs).is_none_or(|run| listens(run, transport, port)) {
+            Cell::Fails("nothing listens there".to_owned())
+        } else {
+            Cell::NotTested
+        };
+    }
+    let failed: Vec<String> = visits
+        .iter()
+        .filter_map(|visit| visit.failed.as_ref().map(|why| format!("{}: {why}", visit.to)))
+        .collect();
+    match failed.len() {
+        0 => Cell::Works,
+        count if count < visits.len() => Cell::Partly(failed.join("; ")),
+        _ => Cell::Fails(failed.join("; ")),
+    }
+}
+
+/// What a program tried to reach, by port, and whether one attempt at it went well.
+fn destinations(run: &Run) -> BTreeMap<String, bool> {
+    let mut all = BTreeMap::new();
+    for (call, to, _) in run.attempts() {
+        let begun = matches!(call.outcome, Outcome::Done | Outcome::Failed(nix::errno::Errno::EINPROGRESS));
+        // What is begun there never ends.
+        let lost = run.world.ipv6 == Presence::Lost && to.right_length() == Some(28);
+        let done = begun && !lost;
+        *all.entry(format!("port {}", to.port().unwrap_or(0))).or_insert(false) |= done;
+    }
+    all
+}
+
+/// Whether the program reaches what it reaches where nothing is missing.
+fn connects(run: &Run, runs: &[Run]) -> Cell {
+    let (reached, hoped) = (destinations(run), reference(runs).map(destinations));
+    if !run.world.ipv4.reaches() && !run.world.ipv6.reaches() {
+        return Cell::NotApplicable;
+    }
+    let hoped = hoped.unwrap_or_else(|| reached.clone());
+    // A client that says it succeeded did; how it told apart its attempts is its own business. And one that got as far as where
+    // nothing is missing, whatever it made of that, reached the other side.
+    let as_hoped = reference(runs).is_some_and(|reference| reference.end == run.end);
+    if (run.end == End::Exited(0) || as_hoped) && reached.values().any(|done| *done) {
+        let pending = run.attempts().iter().all(|(call, ..)| call.outcome == Outcome::Pending);
+        return if pending { Cell::Fails("it connected, and had no answer".to_owned()) } else { Cell::Works };
+    }
+    let missed: Vec<&String> = (hoped.iter())
+        .filter(|(to, done)| **done && reached.get(*to) != Some(&true))
+        .map(|(to, _)| to)
+        .collect();
+    match missed.as_slice() {
+        [] if hoped.is_empty() || run.end.is_well() => Cell::Works,
+        [] => Cell::Fails("it connected, and did not succeed".to_owned()),
+        [to, ..] => Cell::Fails(format!("nothing reached at {to}")),
+    }
+}
+
+/// The grade, and why.
+fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, String) {
+    let bad = |wanted: &dyn Fn(&Run) -> bool| -> Option<String> {
+        runs.iter().enumerate().filter(|(_, run)| wanted(run)).find_map(|(column, run)| {
+            surfaces.iter().find_map(|surface| {
+                // What fails where nothing is missing fails for another reason.
+                let whole =
+                    runs.iter().position(|other| reference(runs).is_some_and(|r| std::ptr::eq(r, other)));
+                let whole = whole.filter(|whole| *whole != column).and_then(|whole| surface.cells.get(whole));
+                if matches!(whole, Some(Cell::Fails(_))) {
+                    return None;
+                }
+                let cell = surface.cells.get(column).filter(|cell| cell.is_bad())?;
+                let (Cell::Fails(why) | Cell::Partly(why)) = cell else { return None };
+                Some(format!("in {}, `{}` fails: {why}", run.world.name, surface.name))
+            })
+        })
+    };
+    let used = surfaces.len() > 1;
+    let nothing_works = !surfaces.iter().any(|surface| surface.cells.contains(&Cell::Works));
+    if runs.is_empty() || nothing_works || !used {
+        let why = if nothing_works {
+            "it did not run as hoped in any world: see the row `runs`"
+        } else {
+            "it neither listened nor connected to anything"
+        };
+        return (Grade::NotTested, why.to_owned());
+    }
+    let no6 = |run: &Run| !run.world.ipv6.serves();
+    if let Some(why) = bad(&no6) {
+        return (Grade::BreaksWithoutIpv6, why);
+    }
+    let no4 = |run: &Run| !run.world.ipv4.serves() && run.world.ipv6.serves();
+    let six = |run: &Run| {
+        let listening = run.visits.iter().any(|visit| visit.failed.is_none() && visit.to.ipv6().is_some());
+        listening || run.attempts().iter().any(|(_, to, _)| to.right_length() == Some(28))
+    };
+    let both = |run: &Run| run.world.ipv4.serves() && run.world.ipv6.serves();
+    let uses = runs.iter().filter(|run| both(run)).any(six);
+    let tried_without = runs.iter().any(no4);
+    match (bad(&no4), uses) {
+        (Some(why), false) => (Grade::Ipv4Only, why),
+        (Some(why), true) => {
+            let out = surfaces.iter().find(|surface| surface.name == "connects out");
+            let listens = runs.iter().enumerate().filter(|(_, run)| no4(run)).all(|(column, _)| {
+                surfaces
+                    .iter()
+                    .filter(|surface| surface.name.starts_with("answers"))
+                    .all(|surface| surface.cells.get(column) == Some(&Cell::Works))
+            });
+            let whitewashed =
+                out.is_some() && listens && surfaces.iter().any(|s| s.name.starts_with("answers"));
+            (if whitewashed { Grade::ListensOnly } else { Grade::DualStackOnly }, why)
+        }
+        (None, _) if !tried_without => (Grade::NotTested, "no world without IPv4 was tried".to_owned()),
+        (None, _) => match bad(&both) {
+            Some(why) => (Grade::DualStackOnly, why),
+            None => match findings.iter().find(|finding| finding.whitewash) {
+                Some(finding) => (Grade::ListensOnly, format!("{}: {}", finding.id, finding.what)),
+                None => {
+                    (Grade::Ipv6OnlyReady, "every surface works in every world that was tried".to_owned())
+                }
+            },
+        },
+    }
+}

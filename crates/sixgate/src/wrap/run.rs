@@ -1,0 +1,383 @@
+//! One program in one world: started, watched, visited, stopped. What is seen is data; [`super::judge`] says what it means.
+
+use super::far::{Question, visit};
+use super::world::{Built, HERE, World};
+use serde::Serialize;
+use sixgate_endpoint::Endpoint;
+use sixgate_lab::{Command, Host, Log, Signal};
+use sixgate_linux::trace::{self, Action, Call, Event, Options, SocketName, Traced};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// Calls that are kept of one run; of more, the first.
+const CALLS: usize = 100_000;
+/// A server that has opened nothing new for this long has opened what it will.
+const SETTLED: Duration = Duration::from_millis(400);
+/// Listeners that are visited.
+const VISITED: usize = 64;
+
+/// What to run, and how long to wait for what.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) program: Vec<std::ffi::OsString>,
+    /// Where it starts.
+    pub(crate) folder: std::path::PathBuf,
+    /// How long it may take to listen, or to end.
+    pub(crate) patience: Duration,
+}
+
+impl Plan {
+    fn command(&self) -> Command {
+        let mut words = self.program.iter();
+        let program = words.next().cloned().unwrap_or_default();
+        Command::new(program).args(words).current_dir(&self.folder)
+    }
+}
+
+/// Where a program listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Listener {
+    /// `tcp` or `udp`.
+    pub(crate) transport: &'static str,
+    /// Its own address, as the kernel has it.
+    pub(crate) at: Endpoint,
+    /// The kernel's number of the socket.
+    #[serde(skip)]
+    pub(crate) socket: u64,
+}
+
+/// A visit to a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Visit {
+    pub(crate) transport: &'static str,
+    /// Which listener, by its port.
+    pub(crate) port: u16,
+    /// Where to.
+    pub(crate) to: Endpoint,
+    /// From the machine itself.
+    pub(crate) local: bool,
+    /// Why it failed.
+    pub(crate) failed: Option<String>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum End {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By a signal that was not ours.
+    Killed(i32),
+    /// It ran on until it was stopped.
+    Stopped,
+    /// It ended, and what it had started ran on until it was stopped.
+    Forked(i32),
+    /// It could not be started.
+    NotStarted(String),
+}
+
+impl End {
+    /// Whether it is what one hopes for.
+    pub(crate) fn is_well(&self) -> bool {
+        matches!(self, Self::Exited(0) | Self::Stopped | Self::Forked(0))
+    }
+}
+
+/// All that was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) end: End,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) visits: Vec<Visit>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) calls: Vec<Call>,
+    /// Calls that were not kept.
+    pub(crate) dropped: u64,
+    /// The end of what it said.
+    pub(crate) said: String,
+    /// How long it ran.
+    pub(crate) took: Duration,
+    /// How long the world took to come up.
+    pub(crate) built: Duration,
+}
+
+impl Run {
+    /// What was tried to reach others: attempts with their destination, in order. Left out are questions to the resolver, what
+    /// stays on the machine, and datagram sockets that are connected and used for nothing else: so does getaddrinfo find out
+    /// which source address it would take (RFC 6724 section 6).
+    pub(crate) fn attempts(&self) -> Vec<(&Call, &SocketName, IpAddr)> {
+        let streams: BTreeSet<u64> = self
+            .calls
+            .iter()
+            .filter(|call| matches!(call.action, Action::Socket { kind: nix::libc::SOCK_STREAM, .. }))
+            .filter_map(|call| call.socket)
+            .collect();
+        // Those that answer reach nobody who did not ask.
+        let answering =
+            |call: &Call| self.listeners.iter().any(|listener| Some(listener.socket) == call.socket);
+        let stream = |call: &Call| call.socket.is_some_and(|socket| streams.contains(&socket));
+        let mut attempts: Vec<(&Call, &SocketName, IpAddr)> = self
+            .calls
+            .iter()
+            .filter(|call| !answering(call))
+            .filter_map(|call| match &call.action {
+                Action::Connect { to } | Action::Send { to } => Some((call, to, to.address()?)),
+                _ => None,
+            })
+            .filter(|(_, to, address)| {
+                let here = address.is_loopback() || address.is_multicast() || address.is_unspecified();
+                !here && !matches!(to.port(), Some(0 | 53))
+            })
+            .collect();
+        if attempts.iter().any(|(call, ..)| stream(call)) {
+            attempts.retain(|(call, ..)| stream(call) || matches!(call.action, Action::Send { .. }));
+        }
+        attempts
+    }
+}
+
+/// Something on the way, for whoever waits.
+pub(crate) type Progress<'a> = &'a mut dyn FnMut(&str);
+
+/// Runs a program in a world.
+///
+/// # Errors
+/// When the world cannot be made or the program cannot be traced: a sentence. That the program fails is no error.
+pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<Run, String> {
+    let begun = Instant::now();
+    let name = world.name.clone();
+    let built = world.build().map_err(|error| format!("cannot make the world {name}: {error}"))?;
+    let took_to_build = begun.elapsed();
+    let begun = Instant::now();
+    let refused_family = built.world.refused_family();
+    let log = Log::new();
+    let started = Traced::start(built.here.namespace(), &plan.command(), &Options { refused_family }, &log);
+    let mut watch = Watch { calls: Vec::new(), dropped: 0, last: Instant::now(), ended: None };
+    let mut run = Run {
+        world: built.world.clone(),
+        end: End::Stopped,
+        listeners: Vec::new(),
+        visits: Vec::new(),
+        questions: Vec::new(),
+        calls: Vec::new(),
+        dropped: 0,
+        said: String::new(),
+        took: Duration::ZERO,
+        built: took_to_build,
+    };
+    let mut traced = match started {
+        Ok(traced) => traced,
+        Err(trace::Error::Start(error)) => {
+            run.end = End::NotStarted(error.to_string());
+            return Ok(run);
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    progress("started");
+    run.listeners = settle(&built, &mut traced, &mut watch, plan.patience);
+    if !run.listeners.is_empty() {
+        progress(&format!("visiting {}", ports(&run.listeners)));
+        run.visits = visits(&built, &run.listeners, &mut traced, &mut watch);
+    }
+    run.end = end(&mut traced, &mut watch);
+    run.questions = built.far.questions();
+    run.took = begun.elapsed();
+    drop(traced);
+    run.said = log.tail(8);
+    (run.calls, run.dropped) = (watch.calls, watch.dropped);
+    Ok(run)
+}
+
+fn ports(listeners: &[Listener]) -> String {
+    let mut ports: Vec<String> =
+        listeners.iter().map(|listener| format!("{}/{}", listener.transport, listener.port())).collect();
+    ports.dedup();
+    ports.truncate(4);
+    ports.join(", ")
+}
+
+impl Listener {
+    pub(crate) fn port(&self) -> u16 {
+        self.at.port().unwrap_or_default()
+    }
+}
+
+/// What is gathered on the way.
+struct Watch {
+    calls: Vec<Call>,
+    dropped: u64,
+    /// When something was last opened.
+    last: Instant,
+    ended: Option<ExitStatus>,
+}
+
+impl Watch {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Called(call) => {
+                if matches!(call.action, Action::Listen | Action::Bind { .. } | Action::Connect { .. }) {
+                    self.last = Instant::now();
+                }
+                if self.calls.len() < CALLS { self.calls.push(call) } else { self.dropped += 1 }
+            }
+            Event::Executed { .. } => self.last = Instant::now(),
+            Event::Ended(status) => self.ended = Some(status),
+        }
+    }
+
+    /// Whether a port was chosen for the listener.
+    fn bound(&self, listener: &Listener) -> bool {
+        self.calls.iter().any(|call| {
+            call.socket == Some(listener.socket)
+                && matches!(&call.action, Action::Bind { to } if to.port().is_some_and(|port| port > 0))
+        })
+    }
+
+    /// Takes events for some time, or until all has ended.
+    fn listen(&mut self, traced: &mut Traced, time: Duration) {
+        let until = Instant::now() + time;
+        while let Some(event) = traced.next(Some(until)) {
+            self.take(event);
+        }
+    }
+}
+
+/// Waits until the program has opened what it will, or has ended.
+fn settle(built: &Built, traced: &mut Traced, watch: &mut Watch, patience: Duration) -> Vec<Listener> {
+    let deadline = Instant::now() + patience;
+    loop {
+        watch.listen(traced, Duration::from_millis(20));
+        if traced.over() {
+            return Vec::new();
+        }
+        let mut listeners = listeners(&built.here);
+        // Sockets that ask questions have a port too, but not one that was chosen.
+        listeners.retain(|listener| listener.transport == "tcp" || watch.bound(listener));
+        let quiet = watch.last.elapsed() >= SETTLED;
+        if (quiet && !listeners.is_empty()) || Instant::now() >= deadline {
+            return listeners;
+        }
+    }
+}
+
+/// Visits each port by every address at which clients of this world would.
+fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mut Watch) -> Vec<Visit> {
+    let mut targets = BTreeMap::new();
+    for listener in listeners.iter().take(VISITED) {
+        targets.entry((listener.transport, listener.port())).or_insert_with(Vec::new).push(listener);
+    }
+    let mut visits = Vec::new();
+    let world = &built.world;
+    for ((transport, port), all) in targets {
+        let loopback = all.iter().all(|listener| listener.at.address().is_loopback());
+        let families = [(world.ipv6.serves(), HERE[0], "::1"), (world.ipv4.serves(), HERE[1], "127.0.0.1")];
+        for (_, outside, inside) in families.iter().filter(|(there, ..)| *there) {
+            let mut to = if loopback { (*inside).to_owned() } else { (*outside).to_owned() };
+            let mut host = if loopback { &built.here } else { &built.there };
+            if world.ipv6 == super::world::Presence::LinkLocal && !loopback {
+                match built.here.wait_link_local("eth0", Duration::from_secs(3)) {
+                    Ok(address) => to = format!("{address}%eth0"),
+                    Err(_) => host = &built.here,
+                }
+            }
+            let Ok(to) = to.parse::<Endpoint>() else { continue };
+            let to = to.with_port(port);
+            let (sender, result) = std::sync::mpsc::channel();
+            let udp = transport == "udp";
+            let Ok(visitor) = host.thread(move || drop(sender.send(visit(to, udp)))) else { continue };
+            // The program's calls are taken meanwhile: it would wait for us otherwise.
+            while !visitor.is_finished() {
+                watch.listen(traced, Duration::from_millis(10));
+                if traced.over() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            let failed = match result.recv() {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("the visitor died".to_owned()),
+            };
+            visits.push(Visit { transport, port, to, local: loopback, failed });
+        }
+    }
+    visits
+}
+
+/// Lets it end, or ends it.
+fn end(traced: &mut Traced, watch: &mut Watch) -> End {
+    let by_itself = watch.ended;
+    if !traced.over() {
+        let _ = traced.signal(Signal::SIGTERM);
+        watch.listen(traced, Duration::from_secs(2));
+    }
+    match by_itself {
+        Some(status) if traced.over() && watch.ended == by_itself => exited(status),
+        Some(status) => End::Forked(status.code().unwrap_or(-1)),
+        None => End::Stopped,
+    }
+}
+
+fn exited(status: ExitStatus) -> End {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exited(code),
+        (None, signal) => End::Killed(signal.unwrap_or_default()),
+    }
+}
+
+/// The kernel's tables of a host: TCP sockets that listen, UDP sockets that are bound and not connected.
+fn listeners(host: &Host) -> Vec<Listener> {
+    let tables = [("tcp", "tcp6", "0A"), ("tcp", "tcp", "0A"), ("udp", "udp6", "07"), ("udp", "udp", "07")];
+    let mut found: Vec<Listener> = tables
+        .into_iter()
+        .flat_map(|(transport, table, state)| {
+            let path = format!("/proc/thread-self/net/{table}");
+            let text = host.run(|| std::fs::read_to_string(path)).unwrap_or_default();
+            let listener = |line: &str| listener(transport, state, line);
+            text.lines().skip(1).filter_map(listener).collect::<Vec<_>>()
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// A line of `/proc/net/tcp6` and its like: number, local, remote, state, queues, timer, retransmits, user, timeout, inode.
+fn listener(transport: &'static str, state: &str, line: &str) -> Option<Listener> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    if words.get(3) != Some(&state) {
+        return None;
+    }
+    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
+    let (address, port) = words.get(1)?.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    // Words of 32 bits, each in the machine's own order of octets.
+    let mut octets = Vec::with_capacity(16);
+    for word in address.as_bytes().chunks(8) {
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        octets.extend_from_slice(&word.to_ne_bytes());
+    }
+    let address = match <[u8; 16]>::try_from(octets.as_slice()) {
+        Ok(long) => IpAddr::from(long),
+        Err(_) => IpAddr::from(<[u8; 4]>::try_from(octets.as_slice()).ok()?),
+    };
+    let at = Endpoint::new(address).with_port(port);
+    Some(Listener { transport, at, socket: words.get(9)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_tables_are_read() {
+        let v6 = "0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 77 1";
+        let listener6 = listener("tcp", "0A", v6).unwrap();
+        assert_eq!((listener6.at.to_string().as_str(), listener6.socket), ("[::1]:8080", 77));
+        let v4 = "0: 0100007F:0035 00000000:0000 07 0:0 0:0 0 0 0 78 1";
+        assert_eq!(listener("udp", "07", v4).unwrap().at.to_string(), "127.0.0.1:53");
+        assert!(listener("tcp", "0A", v4).is_none());
+    }
+}

@@ -1,0 +1,121 @@
+//! What may happen to a program besides being judged: each has a clear outcome.
+
+use crate::{SIXGATE, cell, ids, report, sample, text, wrap};
+use std::process::Command;
+
+#[test]
+fn programs_that_cannot_be_judged_say_why() {
+    let missing = wrap(&["--worlds", "dual"], &["no-such-program"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stdout).contains("cannot start no-such-program"), "{}", text(&missing.stdout));
+
+    let crash = report("dual", &["python3", "-c", "import os; os.abort()"]);
+    assert_eq!(crash["card"]["grade"], "not-tested");
+    assert_eq!(crash["runs"][0]["end"]["killed"], 6);
+
+    let nothing = wrap(&["--worlds", "v6only"], &["true"]);
+    assert_eq!(nothing.status.code(), Some(1), "what did nothing was not tested, and cannot pass");
+    assert!(text(&nothing.stdout).contains("not tested"), "{}", text(&nothing.stdout));
+
+    let says = report("dual", &["sh", "-c", "echo no terminal here >&2; exit 3"]);
+    let surfaces = says["card"]["surfaces"].to_string();
+    assert_eq!(says["runs"][0]["end"]["exited"], 3);
+    assert!(says["runs"][0]["said"].as_str().unwrap().contains("no terminal here"), "{surfaces}");
+}
+
+#[test]
+fn a_server_that_forks_away_is_visited() {
+    let program = "import os, socket
+s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(('::', 80)); s.listen()
+if os.fork(): os._exit(0)
+while True: s.accept()";
+    let report = report("v6only", &["python3", "-c", program]);
+    assert_eq!(report["runs"][0]["end"]["forked"], 0, "{:#}", report["runs"][0]["end"]);
+    // A port below 1024, too.
+    assert_eq!(cell(&report, "answers tcp/80", "v6only"), "works");
+}
+
+#[test]
+fn one_that_never_listens_ends_with_the_patience() {
+    let output = wrap(&["--worlds", "dual", "--patience", "1", "--json"], &["sleep", "1000"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["runs"][0]["end"], "stopped");
+    assert_eq!(report["card"]["grade"], "not-tested");
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_named() {
+    let unknown = wrap(&["--worlds", "v7only"], &["true"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("there is no world `v7only`"), "{}", text(&unknown.stderr));
+    let none = Command::new(SIXGATE).arg("wrap").output().unwrap();
+    assert_eq!(none.status.code(), Some(2));
+}
+
+/// Addresses, routes, rules, mounts and processes of the machine.
+fn machine() -> Vec<String> {
+    let run = |line: &str| {
+        let mut words = line.split(' ');
+        text(&Command::new(words.next().unwrap()).args(words).output().unwrap().stdout)
+    };
+    let mut all: Vec<String> =
+        ["ip -o addr", "ip -6 route show table all", "ip route show table all", "nft list ruleset"]
+            .map(run)
+            .into();
+    all.push(std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+    // Lifetimes run down.
+    for text in &mut all {
+        *text = text.split_whitespace().filter(|word| !word.ends_with("sec")).collect::<Vec<_>>().join(" ");
+    }
+    all
+}
+
+#[test]
+fn the_machine_is_as_before_and_reports_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (html, junit, sarif) = (file("card.html"), file("card.xml"), file("card.sarif"));
+    let before = machine();
+    let source = sample("listen_ipv4.py").display().to_string();
+    let options =
+        ["--worlds", "dual,v6only", "--html", &html, "--junit", &junit, "--sarif", &sarif, "--json"];
+    let output = wrap(&options, &["python3", &source]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(machine(), before);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(ids(&report).contains(&"listen-ipv4".to_owned()));
+    // Python's own parsers are the judges.
+    let check = "import json, sys, html.parser, xml.etree.ElementTree as xml
+s = json.load(open(sys.argv[3])); assert s['version'] == '2.1.0'
+assert any(r['ruleId'] == 'listen-ipv4' for r in s['runs'][0]['results'])
+suite = xml.parse(sys.argv[2]).getroot(); assert int(suite.get('failures')) == len(suite.findall('.//failure')) > 0
+class P(html.parser.HTMLParser):
+    def handle_starttag(self, tag, attrs): assert tag not in ('script', 'link', 'img'), tag
+P().feed(open(sys.argv[1]).read())";
+    let checked = Command::new("python3").args(["-c", check, &html, &junit, &sarif]).output().unwrap();
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn a_baseline_lets_known_faults_pass_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let source = sample("listen_ipv4.py").display().to_string();
+    let known = wrap(&["--worlds", "dual,v6only", "--json"], &["python3", &source]);
+    std::fs::write(file("known"), &known.stdout).unwrap();
+    let same = wrap(&["--worlds", "dual,v6only", "--baseline", &file("known")], &["python3", &source]);
+    assert_eq!(same.status.code(), Some(0), "{}", text(&same.stderr));
+    let good = sample("listen_both.py").display().to_string();
+    let better = wrap(&["--worlds", "dual,v6only", "--json"], &["python3", &good]);
+    std::fs::write(file("better"), &better.stdout).unwrap();
+    let diff = |old: &str, new: &str| {
+        Command::new(SIXGATE).args(["wrap", "--diff", &file(old), &file(new)]).output().unwrap()
+    };
+    let mended = diff("known", "better");
+    assert_eq!(mended.status.code(), Some(0));
+    assert!(text(&mended.stdout).contains("- [listen-ipv4]"), "{}", text(&mended.stdout));
+    assert_eq!(diff("better", "known").status.code(), Some(1));
+    let worse = wrap(&["--worlds", "dual,v6only", "--baseline", &file("better")], &["python3", &source]);
+    assert_eq!(worse.status.code(), Some(1));
+    assert!(text(&worse.stderr).contains("new since the baseline: [listen-ipv4]"), "{}", text(&worse.stderr));
+}

@@ -1,0 +1,39 @@
+//! HTTP: what strangers on a LAN send to the dashboard.
+
+use sixgate_http::{MAX_BODY, MAX_FIELDS, MAX_HEAD, Request, Response};
+
+/// Octets of a connection. A request is the same however it is cut into segments: none of its beginnings is one, and what is
+/// refused early is refused in the end.
+pub fn http(bytes: &[u8]) {
+    let read = Request::parse(bytes);
+    match &read {
+        Ok(Some((request, used))) => {
+            assert!(*used <= bytes.len() && *used <= MAX_HEAD + MAX_BODY);
+            assert!(request.path.starts_with('/') && request.path.is_ascii());
+            assert!(request.body.len() <= MAX_BODY && bytes[..*used].ends_with(&request.body));
+            assert_eq!(Request::parse(&bytes[..*used]).as_ref(), Ok(&Some((request.clone(), *used))));
+            for name in ["host", "cookie", "origin", "authorization"] {
+                assert!(request.field(name).is_none_or(|value| !value.contains(['\r', '\n', '\0'])));
+            }
+            let _ = request.cookie("session");
+            let reply = Response::new(200)
+                .field("X", request.host.clone())
+                .to_bytes(request.method, request.keep_alive);
+            let ends = reply.windows(4).filter(|four| four == b"\r\n\r\n").count();
+            assert_eq!(ends, 1, "one response only");
+        }
+        Ok(None) => assert!(bytes.len() < MAX_HEAD + MAX_BODY, "what is waited for is bounded"),
+        Err(refusal) => {
+            assert!((400..=505).contains(&refusal.status()) && refusal.to_string().len() < 100 + MAX_FIELDS);
+        }
+    }
+    let whole =
+        read.as_ref().map_or(bytes.len(), |read| read.as_ref().map_or(bytes.len(), |(_, used)| *used));
+    for cut in [whole / 3, whole / 2, whole.saturating_sub(1)] {
+        match Request::parse(&bytes[..cut]) {
+            Ok(Some(_)) => assert!(matches!(read, Ok(Some((_, used))) if used == cut), "a part is no whole"),
+            Ok(None) => {}
+            Err(refusal) => assert_eq!(read, Err(refusal), "more octets do not make it right"),
+        }
+    }
+}

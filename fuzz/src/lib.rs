@@ -1,10 +1,12 @@
 //! Fuzz targets as plain functions, so that `make test` can replay their corpus without a fuzzer. Each takes any bytes;
 //! each asserts what has to hold for all of them.
 
+mod aqm;
 mod audit;
 mod client;
 mod connect;
 mod cores;
+mod dnssec;
 mod http;
 mod kit;
 mod packets;
@@ -12,10 +14,12 @@ mod server_v4;
 mod watched;
 mod xlat;
 
+pub use aqm::{aqm, classify};
 pub use audit::audit;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
+pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
@@ -35,10 +39,13 @@ pub const TARGETS: &[Target] = &[
     ("server_v4", server_v4),
     ("client", client),
     ("dns", dns),
+    ("dnssec", dnssec),
     ("endpoint", endpoint),
     ("connect", connect),
     ("http", http),
     ("xlat", xlat),
     ("audit", audit),
     ("watched", watched),
+    ("aqm", aqm),
+    ("classify", classify),
 ];

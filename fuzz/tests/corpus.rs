@@ -61,6 +61,11 @@ fn dns() {
 }
 
 #[test]
+fn dnssec() {
+    replay("dnssec");
+}
+
+#[test]
 fn endpoint() {
     replay("endpoint");
 }
@@ -88,6 +93,16 @@ fn audit() {
 #[test]
 fn watched() {
     replay("watched");
+}
+
+#[test]
+fn aqm() {
+    replay("aqm");
+}
+
+#[test]
+fn classify() {
+    replay("classify");
 }
 
 #[test]

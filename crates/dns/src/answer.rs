@@ -75,6 +75,8 @@ pub(crate) struct Answer {
     pub(crate) code: ResponseCode,
     pub(crate) authoritative: bool,
     pub(crate) authentic: bool,
+    /// It stands for one that was bogus.
+    pub(crate) bogus: bool,
     /// It has records of the type that was asked for.
     pub(crate) has_data: bool,
     /// Seconds that its SOA gave a denial when it was stored.
@@ -101,6 +103,7 @@ impl Answer {
             code: message.metadata.response_code,
             authoritative,
             authentic: message.metadata.authentic_data,
+            bogus: false,
             errors,
         })
     }
@@ -133,6 +136,11 @@ impl Answer {
         Self::encode(&Self::with(name, kind, ResponseCode::ServFail), false, errors)
     }
 
+    /// Not the answer that came, because it is bogus.
+    pub(crate) fn bogus(name: &Name, kind: RecordType, errors: Vec<ExtendedError>) -> Option<Self> {
+        Some(Self { bogus: true, ..Self::failure(name, kind, errors)? })
+    }
+
     /// What [`finish`] made of an upstream's message, or DNS64 of several.
     pub(crate) fn forwarded(mut message: Message, errors: Vec<ExtendedError>) -> Option<Self> {
         message.edns = None;
@@ -150,7 +158,8 @@ impl Answer {
     pub(crate) fn leaves_it_open(&self) -> bool {
         match self.code {
             ResponseCode::NoError => !self.has_data,
-            code => code == ResponseCode::ServFail,
+            // RFC 6147 section 5.5: nothing is made of what is bogus.
+            code => code == ResponseCode::ServFail && !self.bogus,
         }
     }
 
@@ -221,18 +230,21 @@ pub(crate) fn skip_name(wire: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The one step that each upstream answer takes before it is stored or sent: the place for validation.
+/// The one step that each upstream answer takes before it is stored or sent, after validation.
 ///
-/// Today it takes away what the client did not ask for (RFC 4035 section 3.2.1), caps TTLs, limits a denial's
-/// to what its SOA allows (RFC 2308 section 5), and drops an AD bit that nobody vouched for.
+/// It takes away what the client did not ask for (RFC 4035 section 3.2.1), caps TTLs, limits a denial's
+/// to what its SOA allows (RFC 2308 section 5), and drops an AD bit that nobody vouched for: `authentic` is
+/// what our own validator says, where it was asked.
 pub(crate) fn finish(
     message: Message,
     kind: RecordType,
     dnssec_ok: bool,
+    authentic: Option<bool>,
     config: &Config,
 ) -> (Message, Duration) {
     let mut message = message.maybe_strip_dnssec_records(dnssec_ok);
-    message.metadata.authentic_data &= config.trust_upstream_ad;
+    message.metadata.authentic_data =
+        authentic.unwrap_or(message.metadata.authentic_data && config.trust_upstream_ad);
     let cap = u32::try_from(config.max_ttl.as_secs()).unwrap_or(u32::MAX);
     let sections = [&mut message.answers, &mut message.authorities, &mut message.additionals];
     for record in sections.into_iter().flatten() {

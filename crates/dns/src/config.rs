@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::Dns64;
+use crate::{Anchors, Dns64};
+use hickory_proto::rr::Name;
 
 /// Limits and times of a [`Forwarder`](crate::Forwarder). The defaults suit a home and a small office.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +36,70 @@ pub struct Config {
     /// MTU and so is never fragmented.
     pub udp_payload: u16,
     /// Believe the AD bit of upstreams and pass it to clients that ask for it. Only right when the path to
-    /// them is secure (RFC 4035 section 4.9.3).
+    /// them is secure (RFC 4035 section 4.9.3). Of no account for what is judged here.
     pub trust_upstream_ad: bool,
     /// Gives IPv6 addresses to names that have IPv4 addresses only: see [`Dns64`]. Off by default: it takes a
     /// NAT64.
     pub dns64: Option<Dns64>,
+    /// Judges what upstreams say: see [`Dnssec`]. Off by default: it takes upstreams that pass signatures on, and a
+    /// [`Clock`].
+    pub dnssec: Option<Dnssec>,
+}
+
+/// DNSSEC validation (RFC 4035).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dnssec {
+    /// Where chains of signatures begin. They are taken as they are, and do not follow a rollover by themselves (RFC
+    /// 5011 is not done): new ones come with the file of the system.
+    pub anchors: Anchors,
+    /// Passes on, without AD, what is bogus or cannot be judged, and counts it.
+    pub permissive: bool,
+    /// Negative trust anchors (RFC 7646): these and what is below is not judged.
+    except: Vec<Name>,
+}
+
+/// Why a name is not excepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not a domain name; write labels of at most 63 octets with dots between")]
+pub struct DnssecError {
+    /// What was given.
+    pub name: String,
+}
+
+impl Dnssec {
+    /// With these anchors.
+    pub fn new(anchors: Anchors) -> Self {
+        Self { anchors, ..Self::default() }
+    }
+
+    /// Excepts a name and all below it.
+    ///
+    /// # Errors
+    /// Where it is not a domain name.
+    pub fn except(&mut self, name: &str) -> Result<(), DnssecError> {
+        let mut read = Name::from_ascii(name).map_err(|_| DnssecError { name: name.to_owned() })?;
+        read.set_fqdn(true);
+        self.except.push(read);
+        Ok(())
+    }
+
+    /// The names excepted.
+    pub fn excepted(&self) -> &[Name] {
+        &self.except
+    }
+}
+
+/// What is known of the wall clock, by which signatures are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clock {
+    /// It cannot be right, such as before this program was built: the times of signatures are not judged, all
+    /// else is, and nothing gets AD. So a machine without a clock finds the servers that tell it the time.
+    Unset,
+    /// It is `now`.
+    #[default]
+    Now,
+    /// It is `now` and so many seconds, because it was set after the start.
+    Ahead(i64),
 }
 
 impl Default for Config {
@@ -59,6 +119,7 @@ impl Default for Config {
             udp_payload: 1232,
             trust_upstream_ad: false,
             dns64: None,
+            dnssec: None,
         }
     }
 }

@@ -46,6 +46,22 @@ pub struct Counters {
     pub dns64_excluded: u64,
     /// A records that the well-known prefix must not stand for, left out of replies (RFC 6052 section 3.1).
     pub dns64_withheld: u64,
+    /// Answers of upstreams that a chain of signatures leads to.
+    pub dnssec_secure: u64,
+    /// Answers that are proven to have no signature, or that are of an excepted name.
+    pub dnssec_insecure: u64,
+    /// Answers that should have a good signature and have not.
+    pub dnssec_bogus: u64,
+    /// Answers that could not be judged, because DS or DNSKEY records could not be had.
+    pub dnssec_indeterminate: u64,
+    /// Bogus and indeterminate answers passed on because [`Dnssec::permissive`](crate::Dnssec::permissive) says so.
+    pub dnssec_permitted: u64,
+    /// Answers judged without a clock: the times of their signatures do not count.
+    pub dnssec_untimed: u64,
+    /// Answers for DS and DNSKEY that came without any signature from an upstream, and were asked of another.
+    pub dnssec_stripped: u64,
+    /// Zones of which something is known, now.
+    pub dnssec_zones: u64,
     /// Answers in the cache now.
     pub cached: u64,
     /// Questions under way now.

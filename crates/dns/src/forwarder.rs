@@ -3,6 +3,7 @@
 mod asking;
 mod hit;
 mod synthesis;
+mod validation;
 
 use core::time::Duration;
 use sixgate_endpoint::Endpoint;
@@ -12,11 +13,12 @@ use hickory_proto::rr::RecordType;
 
 use crate::answer::{Answer, ExtendedError, finish};
 use crate::cache::Cache;
+use crate::dnssec::{Fault, Trust};
 use crate::lookup::{Lookup, Lookups, Rewrite, Subject, Waiter};
 use crate::question::{self, Asked, Query};
 use crate::reply::{self, Age};
 use crate::upstream::Upstreams;
-use crate::{Action, Client, Config, Counters, Dns64, Names, Token, Transport};
+use crate::{Action, Client, Clock, Config, Counters, Dns64, Names, Token, Transport};
 
 /// A client waits this long before it gets a stale answer (RFC 8767 section 5).
 const STALE_AFTER: Duration = Duration::from_millis(1_800);
@@ -40,6 +42,9 @@ pub struct Forwarder<P> {
     upstreams: Upstreams,
     cache: Cache,
     lookups: Lookups<P>,
+    /// Where [`Config::dnssec`] is on.
+    trust: Option<Trust>,
+    clock: Clock,
     next_token: u64,
     /// What [`Names::zones`] said when the last query came.
     zones: u64,
@@ -50,6 +55,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
     pub fn new(config: Config, rng: fastrand::Rng) -> Self {
         Self {
             cache: Cache::new(config.cache_entries, config.cache_octets),
+            trust: config.dnssec.as_ref().map(validation::trust),
+            clock: Clock::default(),
             config,
             rng,
             counters: Counters::default(),
@@ -181,7 +188,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
         match code {
             ResponseCode::NoError | ResponseCode::NXDomain if !message.metadata.truncation => {
-                self.complete(now, lookup, message, actions);
+                self.arrived(now, lookup, attempt.upstream, message, bytes, actions);
             }
             // A server older than EDNS (RFC 6891 section 6.2.2).
             ResponseCode::FormErr | ResponseCode::NotImp if attempt.edns && message.edns.is_none() => {
@@ -189,6 +196,10 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 self.lookups.put(lookup);
             }
             _ => {
+                // A resolver that knows nothing of DNSSEC; one in trouble says SERVFAIL.
+                if code != ResponseCode::ServFail {
+                    self.note_signatures(&lookup, attempt.upstream, false);
+                }
                 lookup.errors = ExtendedError::read(&message);
                 self.try_another(now, lookup, attempt.upstream, actions);
             }
@@ -254,7 +265,12 @@ impl<P: Clone + PartialEq> Forwarder<P> {
 
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
-        Counters { cached: self.cache.len() as u64, lookups: self.lookups.len() as u64, ..self.counters }
+        Counters {
+            cached: self.cache.len() as u64,
+            lookups: self.lookups.len() as u64,
+            dnssec_zones: self.trust.as_ref().map_or(0, |trust| trust.len() as u64),
+            ..self.counters
+        }
     }
 
     /// Octets that the cache takes now; at most [`Config::cache_octets`].
@@ -384,11 +400,15 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         now: Duration,
         mut lookup: Lookup<P>,
         message: Message,
+        authentic: Option<bool>,
+        remark: Option<ExtendedError>,
         actions: &mut Vec<Action<P>>,
     ) {
-        let errors = ExtendedError::read(&message);
+        let mut errors = ExtendedError::read(&message);
+        errors.extend(remark);
         let subject = &lookup.subject;
-        let (mut message, lifetime) = finish(message, subject.kind, subject.dnssec_ok, &self.config);
+        let (mut message, lifetime) =
+            finish(message, subject.kind, subject.dnssec_ok, authentic, &self.config);
         let synthesises = self.synthesises(subject);
         if synthesises && let Some(dns64) = &self.config.dns64 {
             self.counters.dns64_excluded += dns64.exclude(&mut message);
@@ -397,6 +417,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             return self.give_up(now, lookup, actions);
         };
         close(&lookup, actions);
+        let chain = (!lookup.dependants.is_empty()).then(|| answer.body(&[], |stored| stored));
+        let dependants = std::mem::take(&mut lookup.dependants);
         let waiters = std::mem::take(&mut lookup.waiters);
         let open = synthesises && answer.leaves_it_open();
         let until = synthesis::until(now, &answer, now);
@@ -414,12 +436,21 @@ impl<P: Clone + PartialEq> Forwarder<P> {
                 self.cache.insert(&lookup.subject.key, answer, now, expires, &mut self.rng);
         }
         self.synthesise(now, &lookup.subject, waiters, until, actions);
+        self.tell(now, &lookup.subject, dependants, chain.as_deref(), actions);
     }
 
     /// There will be no answer.
     fn give_up(&mut self, now: Duration, mut lookup: Lookup<P>, actions: &mut Vec<Action<P>>) {
         close(&lookup, actions);
+        if let Some(fault) = lookup.fault.take() {
+            return self.bogus(now, lookup, &fault, actions);
+        }
+        let dependants = std::mem::take(&mut lookup.dependants);
         let mut errors = std::mem::take(&mut lookup.errors);
+        if lookup.judged.is_some() {
+            self.counters.dnssec_indeterminate += 1;
+            errors.push(ExtendedError::new(Fault::INDETERMINATE, "the chain of signatures took too long"));
+        }
         if errors.is_empty() {
             errors.push(match (lookup.heard, lookup.attempts.is_empty()) {
                 (true, _) => ExtendedError::new(
@@ -436,6 +467,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             });
         }
         self.fail(now, &lookup.subject, lookup.waiters, errors, true, actions);
+        self.tell(now, &lookup.subject, dependants, None, actions);
     }
 
     /// A stale answer, or SERVFAIL; if `keep`, upstreams were asked in vain and are let alone for a while.

@@ -29,11 +29,11 @@
 //! (RFC 6147). The cache keeps what upstreams said, for A and for AAAA: a synthesised answer is made of the
 //! two for each client, and is not kept itself.
 //!
-//! # Where validation goes
+//! # DNSSEC
 //!
-//! Each answer of an upstream passes once through `answer::finish`, decoded, before it is stored or sent. A
-//! validator will judge it there (and set or clear AD); it needs further questions, which the forwarder asks
-//! as it asks a client's.
+//! With [`Config::dnssec`], each answer of an upstream is judged once, before it is stored or sent (RFC 4035): what
+//! a chain of signatures leads to has AD, what should have one and has not is SERVFAIL with the reason (RFC 8914).
+//! The DS and DNSKEY records that this takes are questions like those of clients, shared and kept. See [`Dnssec`].
 
 mod action;
 mod answer;
@@ -42,6 +42,7 @@ mod config;
 mod cookie;
 mod counters;
 mod dns64;
+mod dnssec;
 mod forwarder;
 mod gate;
 mod lookup;
@@ -54,9 +55,12 @@ mod told;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};
-pub use config::Config;
+pub use config::{Clock, Config, Dnssec, DnssecError};
 pub use counters::Counters;
 pub use dns64::Dns64;
+#[doc(hidden)]
+pub use dnssec::rehearse;
+pub use dnssec::{AnchorError, Anchors};
 pub use forwarder::Forwarder;
 pub use gate::{Gate, GateCounters, Ticket, limits, udp_limit};
 pub use names::{NameError, Names};

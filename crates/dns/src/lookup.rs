@@ -8,6 +8,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 
 use crate::answer::ExtendedError;
+use crate::dnssec::{self, Fault, Judgement};
 use crate::question::{self, Asked};
 use crate::{Client, Token, Transport};
 
@@ -84,17 +85,24 @@ impl Subject {
         Self { key: key(&question, asked), ..Self::new(name, kind, asked) }
     }
 
+    /// A question that a validator has, as a validating client would ask it.
+    pub(crate) fn chain(name: Name, kind: RecordType) -> Self {
+        let question = question::spell(&name, kind, DNSClass::IN);
+        Self { name, kind, dnssec_ok: true, checking_disabled: true, key: keyed(&question, true, true) }
+    }
+
     /// The query that asks an upstream for it.
-    pub(crate) fn query(&self, id: u16, edns: bool, payload: u16) -> Option<Vec<u8>> {
+    pub(crate) fn query(&self, id: u16, edns: bool, payload: u16, validates: bool) -> Option<Vec<u8>> {
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
         // "Tell me whether it is authentic" (RFC 6840 section 5.7).
         message.metadata.authentic_data = true;
-        message.metadata.checking_disabled = self.checking_disabled;
+        // Who validates wants to see what is bogus, and why (RFC 4035 section 3.2.2, RFC 6840 section 5.9).
+        message.metadata.checking_disabled = self.checking_disabled || validates;
         message.queries.push(Query::query(self.name.clone(), self.kind));
         if edns {
             let mut opt = Edns::new();
-            opt.set_max_payload(payload).set_dnssec_ok(self.dnssec_ok).set_version(0);
+            opt.set_max_payload(payload).set_dnssec_ok(self.dnssec_ok || validates).set_version(0);
             message.edns = Some(opt);
         }
         message.to_vec().ok()
@@ -113,10 +121,14 @@ impl Subject {
 
 /// The key of a question: `question` is its section, as somebody spelled it.
 pub(crate) fn key(question: &[u8], asked: &Asked) -> Box<[u8]> {
+    keyed(question, asked.dnssec_ok(), asked.checking_disabled)
+}
+
+fn keyed(question: &[u8], dnssec_ok: bool, checking_disabled: bool) -> Box<[u8]> {
     // Length octets are below 64 and so are no letters. DO and CD get different answers (RFC 4035 section
     // 4.6).
     let mut key = question.to_ascii_lowercase();
-    key.push(u8::from(asked.dnssec_ok()) | u8::from(asked.checking_disabled) << 1);
+    key.push(u8::from(dnssec_ok) | u8::from(checking_disabled) << 1);
     // Type and class must not change case; they stand at the end.
     let tail = question.len().saturating_sub(4);
     if let (Some(to), Some(from)) = (key.get_mut(tail..tail + 4), question.get(tail..)) {
@@ -149,8 +161,23 @@ pub(crate) struct Lookup<P> {
     pub(crate) given_up: Vec<Endpoint>,
     /// Of whose room it takes: [`Client::share`] of the client that asked first.
     pub(crate) share: u32,
+    /// Its answer is there and is being judged.
+    pub(crate) judged: Option<Box<Judged>>,
+    /// Why the answers that came so far are bogus; others are asked.
+    pub(crate) fault: Option<Fault>,
+    /// Lookups whose answers are judged with this one's: their keys.
+    pub(crate) dependants: Vec<Box<[u8]>>,
     /// The time under which the table has it.
     due: Duration,
+}
+
+/// An answer that waits for the judgement on it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) upstream: Endpoint,
+    pub(crate) judgement: Judgement,
+    /// What it waits for.
+    pub(crate) needs: Option<(dnssec::Name, u16)>,
 }
 
 impl<P> Lookup<P> {
@@ -169,6 +196,9 @@ impl<P> Lookup<P> {
             heard: false,
             given_up: Vec::new(),
             share,
+            judged: None,
+            fault: None,
+            dependants: Vec::new(),
             due: Duration::MAX,
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Upstream {
     pub(crate) address: Endpoint,
     /// Smoothed round-trip time and its variation (RFC 6298 section 2).
     pace: Option<(Duration, Duration)>,
+    /// It was asked for signatures that exist, and gave none.
+    strips: bool,
 }
 
 impl Upstream {
@@ -27,9 +29,10 @@ impl Upstream {
         }
     }
 
-    fn rank(&self) -> Duration {
+    fn rank(&self) -> (bool, Duration) {
         // One that is not known yet is tried before those that are.
-        self.pace.map_or(Duration::ZERO, |(rtt, variation)| rtt + variation)
+        let pace = self.pace.map_or(Duration::ZERO, |(rtt, variation)| rtt + variation);
+        (self.strips, pace)
     }
 }
 
@@ -51,9 +54,26 @@ impl Upstreams {
                 continue;
             }
             let known = self.list.iter().find(|upstream| upstream.address == *address).cloned();
-            list.push(known.unwrap_or(Upstream { address: *address, pace: None }));
+            list.push(known.unwrap_or(Upstream { address: *address, pace: None, strips: false }));
         }
         self.list = list;
+    }
+
+    /// Whether there is one that is not among `tried`.
+    pub(crate) fn has_other(&self, tried: &[Endpoint]) -> bool {
+        self.list.iter().any(|upstream| !tried.contains(&upstream.address))
+    }
+
+    /// Notes whether an upstream passes signatures on.
+    pub(crate) fn set_stripping(&mut self, address: Endpoint, strips: bool) {
+        if let Some(upstream) = self.list.iter_mut().find(|upstream| upstream.address == address) {
+            upstream.strips = strips;
+        }
+    }
+
+    /// Those that do not.
+    pub(crate) fn stripping(&self) -> impl Iterator<Item = Endpoint> {
+        self.list.iter().filter(|upstream| upstream.strips).map(|upstream| upstream.address)
     }
 
     /// The best one that is not among `tried`, and how long to wait for it.

@@ -8,38 +8,14 @@ mod edge;
 
 use core::time::Duration;
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use edge::Edge;
+use edge::{Edge, inside};
 use sixgate_dns::{Config, Dns64, Names};
 use sixgate_endpoint::nat64::Prefix;
 
-const INSIDE: &str = "SIXGATE_DNS_TEST_INSIDE";
 const UPSTREAM: u16 = 5300;
-
-/// Runs the named test of this file in a namespace of its own; whether this already is that run.
-fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
-        return true;
-    }
-    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let mut command = Command::new("unshare");
-    if !root {
-        command.args(["--user", "--map-root-user"]);
-    }
-    let status = command
-        .args(["--net", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "{test} failed inside its namespace");
-    false
-}
 
 struct Dnsmasq(Child);
 

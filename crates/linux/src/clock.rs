@@ -24,10 +24,26 @@ impl Clock {
         }
     }
 
+    /// The wall clock as it is now, which may have been set since the start.
+    pub fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
     /// Steady time since the Unix epoch.
     pub fn now(&self) -> Duration {
         self.epoch.saturating_add(boot_time().saturating_sub(self.started))
     }
+}
+
+/// Whether the kernel was told, by an NTP client, that its clock is right (`STA_UNSYNC` of adjtimex(2)). A hint: such a
+/// client may have gone since, and where there is none, the clock may be right all the same.
+#[allow(unsafe_code, reason = "adjtimex")]
+pub fn is_synchronised() -> bool {
+    // SAFETY: timex is plain numbers, for which zeros are valid.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: with `modes` zero the kernel changes nothing, and writes to the one value that it is given.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    answer >= 0 && answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0
 }
 
 impl Default for Clock {
@@ -45,6 +61,12 @@ fn boot_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kernel_knows_whether_it_was_told() {
+        // Whatever it is here, it can be asked by anybody, and says the same twice.
+        assert_eq!(is_synchronised(), is_synchronised());
+    }
 
     #[test]
     fn starts_at_the_wall_clock_and_advances() {

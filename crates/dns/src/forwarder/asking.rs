@@ -86,7 +86,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         actions: &mut Vec<Action<P>>,
     ) {
         let id = self.rng.u16(..);
-        let Some(bytes) = lookup.subject.query(id, edns, self.config.udp_payload) else { return };
+        let validates = self.validates(&lookup.subject);
+        let Some(bytes) = lookup.subject.query(id, edns, self.config.udp_payload, validates) else { return };
         let token = Token(self.next_token);
         self.next_token = self.next_token.wrapping_add(1);
         self.counters.upstream_queries += 1;

@@ -10,7 +10,7 @@ use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 pub(crate) use authority::{Local, soa};
-pub(crate) use reserved::address_of;
+pub(crate) use reserved::{address_of, is_reserved};
 
 /// Names held at most. The lease table that feeds this one has its own, smaller cap.
 const MAX_NAMES: usize = 4_096;

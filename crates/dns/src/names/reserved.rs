@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 /// What a reserved name gets.
@@ -15,6 +16,15 @@ pub(super) enum Reserved {
     NoName(usize),
     /// The name is there but has no data (RFC 9462 section 6.4); the zone has this many labels.
     NoData(usize),
+}
+
+/// Whether a name is for local use only, whoever serves it, or is one by which a network tells of its NAT64: that answer
+/// is made up on the way, and must be asked for as by one who does not validate (RFC 7050 section 3, RFC 8880 section 7).
+pub(crate) fn is_reserved(name: &Name) -> bool {
+    let lower = name.to_lowercase();
+    let mut labels: Vec<&[u8]> = lower.iter().collect();
+    labels.reverse();
+    reserved(&labels).is_some() || labels.starts_with(&[b"arpa", b"ipv4only"])
 }
 
 /// Looks a name up by its lower-case labels, the top one first.

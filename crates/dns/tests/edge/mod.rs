@@ -6,11 +6,37 @@ use sixgate_endpoint::Endpoint;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
 use sixgate_dns::{Action, Client, Config, Counters, Forwarder, Names, Token, Transport};
+
+const INSIDE: &str = "SIXGATE_DNS_TEST_INSIDE";
+
+/// Runs the named test of this file in a namespace of its own; whether this already is that run.
+pub(crate) fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+        return true;
+    }
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let mut command = Command::new("unshare");
+    if !root {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let status = command
+        .args(["--net", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{test} failed inside its namespace");
+    false
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Peer {
@@ -25,6 +51,7 @@ enum Event {
     Answer(Endpoint, Token, Vec<u8>),
     Failure(Token),
     Skip(Duration),
+    Time(Duration),
     Counters(Sender<Counters>),
 }
 
@@ -67,10 +94,18 @@ impl Edge {
     }
 
     /// Moves the forwarder's clock ahead.
+    #[allow(dead_code, reason = "each test file uses its own part")]
     pub(crate) fn skip(&self, time: Duration) {
         self.events.send(Event::Skip(time)).unwrap();
     }
 
+    /// Sets the forwarder's clock.
+    #[allow(dead_code, reason = "each test file uses its own part")]
+    pub(crate) fn set_time(&self, time: Duration) {
+        self.events.send(Event::Time(time)).unwrap();
+    }
+
+    #[allow(dead_code, reason = "each test file uses its own part")]
     pub(crate) fn counters(&self) -> Counters {
         let (sender, receiver) = channel();
         self.events.send(Event::Counters(sender)).unwrap();
@@ -119,6 +154,7 @@ fn run(
             }
             Ok(Event::Failure(token)) => forwarder.handle_failure(now, token, &mut actions),
             Ok(Event::Skip(time)) => skipped += time,
+            Ok(Event::Time(time)) => skipped = time.saturating_sub(start.elapsed()),
             Ok(Event::Counters(sender)) => sender.send(forwarder.counters()).unwrap(),
         }
         forwarder.handle_timeout(now, &mut actions);
@@ -169,13 +205,13 @@ fn ask_tcp(upstream: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     read_message(&mut stream)
 }
 
-fn write_message(stream: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_message(stream: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     let mut framed = u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
     framed.extend_from_slice(bytes);
     stream.write_all(&framed)
 }
 
-fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut bytes = vec![0; usize::from(u16::from_be_bytes(length))];

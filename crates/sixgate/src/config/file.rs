@@ -2,6 +2,7 @@
 
 use super::RouterPreference;
 use super::diagnostic::{Diagnostic, nearest};
+use super::dnssec;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,9 @@ pub(super) struct Dns {
     pub(super) upstreams: Option<Vec<Spanned<String>>>,
     pub(super) dns64: Option<Spanned<String>>,
     pub(super) rate_limit: Option<bool>,
+    pub(super) dnssec: Option<dnssec::Mode>,
+    pub(super) dnssec_except: Option<Vec<Spanned<String>>>,
+    pub(super) dnssec_anchors: Option<Spanned<String>>,
     pub(super) hosts: Option<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 

@@ -7,6 +7,7 @@
 mod census;
 mod diagnostic;
 mod dns64;
+mod dnssec;
 mod file;
 mod health;
 mod ipv4;
@@ -23,7 +24,7 @@ pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
-use sixgate_dns::Names;
+use sixgate_dns::{Dnssec, Names};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
 use std::collections::BTreeMap;
@@ -184,6 +185,8 @@ pub(crate) struct Dns {
     pub(crate) dns64: Option<Prefix>,
     /// Replies to addresses that have proved nothing are limited.
     pub(crate) rate_limit: bool,
+    /// How answers are judged; nothing where they are not.
+    pub(crate) dnssec: Option<Dnssec>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -607,6 +610,7 @@ impl Reader<'_> {
 
     fn dns(&mut self, dns: file::Dns, lans: &[(Lan, Range<usize>)]) -> Dns {
         let enabled = dns.enabled.unwrap_or(true);
+        let dnssec = self.dnssec(&dns, enabled);
         let dns64 = dns.dns64.and_then(|text| self.dns64(&text, lans, enabled));
         let mut upstreams = Vec::new();
         for text in dns.upstreams.unwrap_or_default() {
@@ -644,7 +648,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), hosts }
+        Dns { enabled, upstreams, dns64, rate_limit: dns.rate_limit.unwrap_or(true), dnssec, hosts }
     }
 
     fn interface(&mut self, name: Spanned<String>, key: &str) -> Located {

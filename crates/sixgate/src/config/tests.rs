@@ -57,6 +57,28 @@ fn reference_parses_and_shows_the_defaults() {
 }
 
 #[test]
+fn answers_are_judged_unless_somebody_says_otherwise() {
+    let with = |dns: &str| parse(&format!("{HOME}[dns]\n{dns}")).unwrap().config.dns.dnssec;
+    let default = with("").unwrap();
+    assert!(!default.permissive && default.excepted().is_empty());
+    assert_eq!(with("dnssec = true\n"), Some(default));
+    assert_eq!(with("dnssec = false\n"), None);
+    assert_eq!(with("enabled = false\n"), None);
+    assert!(with("dnssec = \"permissive\"\n").unwrap().permissive);
+    assert_eq!(with("dnssec-except = [\"corp.example\", \"lan\"]\n").unwrap().excepted().len(), 2);
+    for (dns, told) in [
+        ("dnssec = \"loose\"\n", "true, false or \"permissive\""),
+        ("dnssec = 7\n", "true, false or \"permissive\""),
+        ("dnssec-except = [\"corp..example\"]\n", "write a domain name, such as \"corp.example\""),
+        ("dnssec-anchors = \"/none\"\n", "no trust anchors in /none: No such file"),
+        ("dnssec-anchors = \"/dev/null\"\n", "no trust anchor with an algorithm"),
+    ] {
+        let told_of = finding(&format!("{HOME}[dns]\n{dns}"));
+        assert!(told_of.contains(told), "{told_of}");
+    }
+}
+
+#[test]
 fn mistakes_name_line_key_and_remedy() {
     for (text, expected) in [
         ("[uplink]\ninterfase = \"wan0\"\n", "2:1 there is no key `interfase` / did you mean `interface`?"),

@@ -93,6 +93,8 @@ pub(crate) struct Engine {
     pub(crate) epoch: String,
     /// What was last recorded of the addresses that are ours.
     pub(crate) recorded: Vec<u8>,
+    /// The wall clock as it was last written down.
+    pub(crate) seen: Duration,
     /// When what the kernel refused is tried again.
     pub(crate) retry: Option<Duration>,
     /// Something changed that prefixes, routes or rules depend on.
@@ -208,6 +210,7 @@ impl Engine {
             Event::DnsAnswer { token, answer } => {
                 let mut actions = Vec::new();
                 if let Some((from, bytes)) = answer {
+                    self.look_at_clock();
                     self.forwarder.handle_answer(now, from, token, &bytes, &mut actions);
                 } else {
                     self.upstreams.done(token);

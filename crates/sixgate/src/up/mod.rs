@@ -6,6 +6,7 @@
 mod before;
 mod census;
 mod dns;
+mod dnssec;
 mod engine;
 mod event;
 mod health;

@@ -52,6 +52,7 @@ impl Engine {
         self.set_census();
         self.reload_v4();
         self.queries.set_limited(self.config.dns.rate_limit);
+        self.set_dnssec();
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
         Ok(())

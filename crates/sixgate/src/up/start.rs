@@ -3,6 +3,7 @@
 
 use super::before::{self, Before};
 use super::dns::Upstreams;
+use super::dnssec;
 use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::health::Probing;
@@ -291,6 +292,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some(record) = settings.get(before::ADDRESSES) {
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
+    let clock_seen = dnssec::seen(settings.get(dnssec::SEEN));
     let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
@@ -329,6 +331,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         problems: Problems::default(),
         epoch,
         recorded: Vec::new(),
+        seen: clock_seen,
         retry: None,
         changed: true,
         config,
@@ -341,6 +344,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);
+    engine.set_dnssec();
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

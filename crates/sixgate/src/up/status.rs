@@ -80,6 +80,7 @@ impl Engine {
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
         problems.extend(self.health_problems());
+        problems.extend(self.dnssec_problems());
         problems.extend(self.ipv4_problem());
         problems.extend(self.problems.sentences().cloned());
         view::Status {
@@ -231,6 +232,14 @@ impl Engine {
             ("dns64-discoveries", c.dns64_discoveries),
             ("dns64-excluded", c.dns64_excluded),
             ("dns64-withheld", c.dns64_withheld),
+            ("dnssec-secure", c.dnssec_secure),
+            ("dnssec-insecure", c.dnssec_insecure),
+            ("dnssec-bogus", c.dnssec_bogus),
+            ("dnssec-indeterminate", c.dnssec_indeterminate),
+            ("dnssec-permitted", c.dnssec_permitted),
+            ("dnssec-untimed", c.dnssec_untimed),
+            ("dnssec-stripped", c.dnssec_stripped),
+            ("dnssec-zones", c.dnssec_zones),
             ("cached", c.cached),
             ("names", self.names.iter().count() as u64),
             ("names-refused", self.names.refused()),

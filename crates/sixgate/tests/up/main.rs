@@ -8,6 +8,7 @@ mod census;
 mod clients;
 mod control;
 mod dns64;
+mod dnssec;
 mod family;
 mod health;
 mod lifecycle;

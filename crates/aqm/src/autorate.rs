@@ -1,0 +1,484 @@
+//! A rate that follows its link: cellular, satellite, cable at eight in the evening.
+//!
+//! One [`Autorate`] steers one direction of a shaper. The caller sends small probes to a few reflectors and
+//! says when they left and when they came back, and how much the shaper has carried; the controller says what
+//! rate to shape at. The idea is cake-autorate's. What differs:
+//!
+//! - *How far to cut is measured.* Of a direction that we send into, delay that grows by *s* seconds a second
+//!   tells the link's rate: what we send over 1 + *s*. Of one that we receive from, what arrives is the link's
+//!   rate. So one cut does, and a further one while the queue that has built up drains.
+//! - *A probe that is overdue counts at once*; its answer would come only after the queue.
+//! - *What was sent before a cut does not ask for another.*
+//! - *Silence proves nothing.* Reflectors stop answering (they treat ICMP as they please). Overdue probes
+//!   count only while some reflector answers, or has within two seconds; after that the rate is as it was
+//!   before. And only while enough is carried to be to blame: half the least rate. (Not half of the present
+//!   one: TCP sends no faster than its packets arrive, so where a link has become slow little is carried.)
+//!   Without load the rate goes back to the configured one, never to the least (cake-autorate issue 326).
+//! - *One reflector is not believed alone*: three of the last six probes must be late.
+
+use crate::Rate;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Which way the steered packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The shaper is before the bottleneck.
+    Up,
+    /// The shaper is behind it.
+    Down,
+}
+
+/// How an [`Autorate`] is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Which way the steered packets go.
+    pub direction: Direction,
+    /// The least rate, which must be bearable.
+    pub min: Rate,
+    /// The rate at the start, and where nothing is known.
+    pub base: Rate,
+    /// The highest rate.
+    pub max: Rate,
+    /// A probe that takes so much longer than usual is late.
+    pub late: Duration,
+}
+
+impl Direction {
+    /// What part of the measured rate is used. Less where senders have first to hear of it.
+    fn margin(self) -> f64 {
+        match self {
+            Self::Up => 0.94,
+            Self::Down => 0.92,
+        }
+    }
+
+    /// How fast it is tried whether the link takes more than was measured: for part of what was, a second.
+    fn pace(self, part: f64, settled: bool) -> f64 {
+        match (self, part) {
+            (_, part) if part < 0.88 => 0.5,
+            (Self::Up, part) if part < 1.05 => {
+                if settled {
+                    0.08
+                } else {
+                    0.03
+                }
+            }
+            (Self::Down, part) if part < 1.05 => {
+                if settled {
+                    0.08
+                } else {
+                    0.03
+                }
+            }
+            (Self::Up, part) if part < 1.2 => 0.2,
+            (Self::Down, part) if part < 1.2 => 0.12,
+            // Clearly it takes more.
+            _ => 0.6,
+        }
+    }
+}
+
+impl Config {
+    /// The usual: a fifth of `base` to twice of it, 15 ms.
+    pub fn new(direction: Direction, base: Rate) -> Self {
+        Self { direction, min: base.times(0.2), base, max: base.times(2.0), late: Duration::from_millis(15) }
+    }
+}
+
+/// Probes that are remembered, answered or not.
+const PROBES: usize = 64;
+/// Reflectors that are known.
+const REFLECTORS: usize = 16;
+/// Late probes among as many of the last that make a queue.
+const LATE: usize = 3;
+const OF: usize = 6;
+/// What is carried now is what was carried in this time.
+const RECENT: Duration = Duration::from_millis(150);
+/// Over which time the delay's growth is looked at.
+const GROWTH: Duration = Duration::from_millis(300);
+/// How long what was carried is remembered.
+const CARRIED: Duration = Duration::from_secs(2);
+/// What has not been answered for so long, by anybody, is no queue.
+const SILENCE: Duration = Duration::from_secs(2);
+/// In which time a queue shall be gone.
+const DRAINED: f64 = 0.5;
+
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    reflector: u32,
+    number: u64,
+    sent: Duration,
+    /// How long it took.
+    took: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reflector {
+    name: u32,
+    /// How long it takes when there is no queue.
+    usual: Duration,
+    heard: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    /// Following, since this time; `known` is the link's rate as measured last.
+    Follow { since: Duration },
+    /// Sending less since this time, until the queue has gone.
+    Drain { since: Duration },
+}
+
+/// What a controller has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes answered in time or late.
+    pub answered: u64,
+    /// Times that a queue was found and the rate cut.
+    pub cuts: u64,
+}
+
+/// The controller of one direction.
+#[derive(Debug)]
+pub struct Autorate {
+    config: Config,
+    rate: Rate,
+    /// The link's rate, as it was measured last.
+    known: Option<Rate>,
+    state: State,
+    /// What was sent before this asks for nothing.
+    cut: Duration,
+    /// The delay that stood then.
+    stood: Duration,
+    /// The rate before, and what was known.
+    before: (Rate, Option<Rate>),
+    probes: VecDeque<Probe>,
+    reflectors: Vec<Reflector>,
+    carried: VecDeque<(Duration, u64)>,
+    grown: Duration,
+    counters: Counters,
+}
+
+impl Autorate {
+    /// A controller that begins with the base rate.
+    pub fn new(config: Config, now: Duration) -> Self {
+        let config = Config { max: config.max.max(config.min), ..config };
+        Self {
+            rate: config.base.clamp(config.min, config.max),
+            config,
+            known: None,
+            state: State::Follow { since: now },
+            cut: Duration::ZERO,
+            stood: Duration::ZERO,
+            before: (config.base, None),
+            probes: VecDeque::with_capacity(PROBES),
+            reflectors: Vec::with_capacity(REFLECTORS),
+            carried: VecDeque::with_capacity(128),
+            grown: now,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The rate to shape at.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// A probe has left. Twenty a second, over three reflectors or more, find a queue in 150 ms.
+    pub fn sent(&mut self, now: Duration, reflector: u32, number: u64) {
+        if self.probes.len() >= PROBES {
+            self.probes.pop_front();
+        }
+        self.counters.sent += 1;
+        self.probes.push_back(Probe { reflector, number, sent: now, took: None });
+        self.decide(now);
+    }
+
+    /// A probe was answered. Where the reflector tells how long the way in our direction took (ICMP time
+    /// stamps, or a far end of our own), give that as `one_way`, by whatever two clocks: only its changes
+    /// count. Without it, a queue on the way back counts as ours.
+    pub fn answered(&mut self, now: Duration, reflector: u32, number: u64, one_way: Option<Duration>) {
+        let is_it = |probe: &&mut Probe| probe.reflector == reflector && probe.number == number;
+        let Some(probe) = self.probes.iter_mut().find(is_it).filter(|probe| probe.took.is_none()) else {
+            return;
+        };
+        let took = one_way.unwrap_or(now.saturating_sub(probe.sent));
+        probe.took = Some(took);
+        self.counters.answered += 1;
+        self.learn(now, reflector, took);
+        self.decide(now);
+    }
+
+    /// The shaper has carried so many octets since it was last said; to be told ten to fifty times a second.
+    pub fn carried(&mut self, now: Duration, octets: u64) {
+        self.carried.push_back((now, octets));
+        while self.carried.len() >= 128
+            || self.carried.front().is_some_and(|(at, _)| now.saturating_sub(*at) > CARRIED)
+        {
+            self.carried.pop_front();
+        }
+        self.decide(now);
+    }
+
+    /// When an unanswered probe becomes late, and [`Autorate::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self, now: Duration) -> Option<Duration> {
+        let due = |probe: &Probe| {
+            Some(probe.sent.saturating_add(self.usual(probe.reflector)?).saturating_add(self.config.late))
+        };
+        self.probes.iter().filter(|probe| probe.took.is_none()).filter_map(due).filter(|due| *due > now).min()
+    }
+
+    /// Looks at what has become late.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.decide(now);
+    }
+
+    fn usual(&self, name: u32) -> Option<Duration> {
+        self.reflectors.iter().find(|reflector| reflector.name == name).map(|reflector| reflector.usual)
+    }
+
+    /// What is usual for a reflector: quickly less, slowly more (2 % of the way in a second at twenty probes),
+    /// for ways change, and a queue that stands for minutes is one.
+    fn learn(&mut self, now: Duration, name: u32, took: Duration) {
+        if let Some(known) = self.reflectors.iter_mut().find(|reflector| reflector.name == name) {
+            known.heard = now;
+            known.usual = if took < known.usual {
+                took + known.usual.saturating_sub(took) / 10
+            } else {
+                known.usual + (took.saturating_sub(known.usual)) / 1000
+            };
+            return;
+        }
+        if self.reflectors.len() >= REFLECTORS {
+            let silent = self.reflectors.iter().enumerate().min_by_key(|(_, reflector)| reflector.heard);
+            if let Some((index, _)) = silent {
+                self.reflectors.swap_remove(index);
+            }
+        }
+        self.reflectors.push(Reflector { name, usual: took, heard: now });
+    }
+
+    /// By how much a probe is late, as far as it can be known now; `None` where it cannot.
+    fn excess(&self, now: Duration, probe: &Probe) -> Option<Duration> {
+        let usual = self.usual(probe.reflector)?;
+        if let Some(took) = probe.took {
+            return Some(took.saturating_sub(usual));
+        }
+        let so_far = now.saturating_sub(probe.sent).saturating_sub(usual);
+        (so_far > self.config.late).then_some(so_far)
+    }
+
+    /// Whether any reflector still answers: else what is overdue says nothing about the link.
+    fn hears(&self, now: Duration) -> bool {
+        self.reflectors.iter().any(|reflector| now.saturating_sub(reflector.heard) < SILENCE)
+    }
+
+    /// Bits a second that were carried between two times; `None` where too little is known.
+    #[allow(clippy::cast_precision_loss, reason = "octets of two seconds")]
+    fn carried_between(&self, from: Duration, to: Duration) -> Option<f64> {
+        // What is said at a time was carried since the time before.
+        let mut before = None;
+        let (mut octets, mut time) = (0, Duration::ZERO);
+        for &(at, more) in &self.carried {
+            if let Some(before) = before.replace(at)
+                && at > from
+                && before < to
+            {
+                octets = u64::saturating_add(octets, more);
+                time += at.saturating_sub(before);
+            }
+        }
+        (time >= Duration::from_millis(20)).then(|| octets as f64 * 8.0 / time.as_secs_f64())
+    }
+
+    /// The link's rate by how fast the delay grows over what is sent into it (seconds a second, least squares),
+    /// of the probes sent within a time.
+    fn measured(&self, now: Duration, sent: std::ops::Range<Duration>) -> Option<f64> {
+        // Of those that are overdue only the oldest: the others' delays so far are less, which says nothing.
+        let overdue =
+            self.probes.iter().find(|probe| probe.took.is_none() && self.excess(now, probe).is_some());
+        let overdue = overdue.map(|probe| probe.sent);
+        let points: Vec<(f64, f64)> = self
+            .probes
+            .iter()
+            .filter(|probe| {
+                sent.contains(&probe.sent) && (probe.took.is_some() || Some(probe.sent) == overdue)
+            })
+            .filter_map(|probe| {
+                let excess = self.excess(now, probe)?;
+                Some((probe.sent.saturating_sub(sent.start).as_secs_f64(), excess.as_secs_f64()))
+            })
+            .collect();
+        if points.len() < 3 {
+            return None;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "at most 64")]
+        let n = points.len() as f64;
+        let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
+        let (above, below) = points.iter().fold((0.0, 0.0), |(above, below), point| {
+            (above + (point.0 - x) * (point.1 - y), below + (point.0 - x).powi(2))
+        });
+        let slope = if below > 0.0 { (above / below).max(0.0) } else { return None };
+        let (first, last) = (points.first()?.0, points.last()?.0);
+        let at = |offset: f64| sent.start + Duration::from_secs_f64(offset.max(0.0));
+        Some(self.carried_between(at(first), at(last))? / (1.0 + slope))
+    }
+
+    fn decide(&mut self, now: Duration) {
+        let carried = self.carried_between(now.saturating_sub(RECENT), now).unwrap_or(0.0);
+        #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
+        let (load, busy) =
+            (carried / self.rate.as_bits() as f64, carried > self.config.min.as_bits() as f64 / 2.0);
+        let recent: Vec<Duration> = self
+            .probes
+            .iter()
+            .rev()
+            .filter(|probe| probe.sent >= self.cut && now.saturating_sub(probe.sent) < Duration::from_secs(2))
+            .filter_map(|probe| self.excess(now, probe))
+            .take(OF)
+            .collect();
+        let late = recent.iter().filter(|excess| **excess > self.config.late).count();
+        match self.state {
+            State::Follow { since } => {
+                if late >= LATE && busy && self.hears(now) {
+                    self.cut(now, carried);
+                } else {
+                    self.follow(now, since, load, &recent);
+                }
+            }
+            State::Drain { since } if !self.hears(now) => {
+                // It was no queue, or is one that no rate of ours will mend.
+                (self.rate, self.known) = self.before;
+                self.state = State::Follow { since };
+                self.probes.retain(|probe| probe.took.is_some());
+            }
+            State::Drain { since } => {
+                // What was sent before the cut and is answered only now tells the slope better than before.
+                self.refine(now);
+                let gone =
+                    recent.len() >= 2 && recent.iter().take(2).all(|excess| *excess < self.config.late / 2);
+                let waited = now.saturating_sub(since);
+                if gone || waited > Duration::from_secs(2) {
+                    self.state = State::Follow { since: now };
+                    self.rate =
+                        self.bounded(self.known.unwrap_or(self.rate).times(self.config.direction.margin()));
+                    self.grown = now;
+                } else if busy
+                    && self.hears(now)
+                    && waited
+                        > self
+                            .stood
+                            .max(Duration::from_millis(200))
+                            .saturating_add(Duration::from_millis(100))
+                    && self.standing(now) > self.config.late.max(self.stood / 5 * 4)
+                {
+                    // The cut has had the time to be seen, and is not.
+                    self.cut(now, carried);
+                } else {
+                    self.drain(now);
+                }
+            }
+        }
+    }
+
+    /// A queue.
+    fn cut(&mut self, now: Duration, carried: f64) {
+        self.counters.cuts += 1;
+        let estimate = match self.config.direction {
+            Direction::Down => carried,
+            Direction::Up => self.measured(now, now.saturating_sub(GROWTH)..now).unwrap_or(carried),
+        };
+        self.stood = self.standing(now);
+        if matches!(self.state, State::Follow { .. }) {
+            self.before = (self.rate, self.known);
+        }
+        self.know(estimate);
+        self.cut = now;
+        self.state = State::Drain { since: now };
+        self.drain(now);
+    }
+
+    #[allow(clippy::cast_sign_loss, reason = "a cast saturates")]
+    fn know(&mut self, estimate: f64) {
+        self.known = Some(self.bounded(Rate::bits(estimate as u64)));
+    }
+
+    /// Sends so much less that what stands now is gone soon, but at least a third of what the link takes.
+    fn drain(&mut self, now: Duration) {
+        let factor = (self.config.direction.margin() - self.standing(now).as_secs_f64() / DRAINED).max(0.33);
+        self.rate = self.bounded(self.known.unwrap_or(self.rate).times(factor));
+    }
+
+    /// The delay that stands now: by the newest answer, or by what is overdue.
+    fn standing(&self, now: Duration) -> Duration {
+        let mut answered = self.probes.iter().rev().filter(|probe| probe.took.is_some());
+        let answered = answered.find_map(|probe| self.excess(now, probe));
+        let overdue = self.probes.iter().filter(|probe| probe.took.is_none());
+        let overdue = overdue.filter_map(|probe| self.excess(now, probe)).max();
+        answered.max(overdue).unwrap_or_default()
+    }
+
+    fn refine(&mut self, now: Duration) {
+        if self.config.direction == Direction::Down {
+            return;
+        }
+        let before = self.cut.saturating_sub(GROWTH)..self.cut;
+        if let Some(estimate) = self.measured(now, before)
+            && let Some(known) = self.known
+            && self.bounded(Rate::bits(bits(estimate))) < known
+        {
+            self.know(estimate);
+        }
+    }
+
+    /// Without a queue: with load, up to where the link's rate was and, if nothing gets late, beyond; without,
+    /// slowly back to the base.
+    fn follow(&mut self, now: Duration, since: Duration, load: f64, recent: &[Duration]) {
+        let step = now.saturating_sub(self.grown).as_secs_f64();
+        if step < 0.02 {
+            return;
+        }
+        self.grown = now;
+        let step = step.min(0.2);
+        // A probe may find a packet on its way, here and in the modem.
+        let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
+        let calm = !recent.is_empty() && recent.iter().take(3).all(|excess| *excess < calm);
+        let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2;
+        let factor = if load > 0.75 && calm && self.hears(now) {
+            #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
+            let part = self.known.map_or(2.0, |known| self.rate.as_bits() as f64 / known.as_bits() as f64);
+            let settled = now.saturating_sub(since) > Duration::from_secs(1);
+            1.0 + self.config.direction.pace(part, settled) * step
+        } else if load > 0.75 && uneasy && self.hears(now) {
+            1.0 - 0.5 * step
+        } else if load < 0.4 {
+            // Nothing is known of the link now.
+            let (base, step) = (self.config.base, 0.05 * step);
+            self.rate = if self.rate > base {
+                self.rate.times(1.0 - step).max(base)
+            } else {
+                self.rate.times(1.0 + step).min(base)
+            };
+            return;
+        } else {
+            1.0
+        };
+        self.rate = self.bounded(self.rate.times(factor));
+    }
+
+    fn bounded(&self, rate: Rate) -> Rate {
+        rate.clamp(self.config.min, self.config.max)
+    }
+}
+
+#[allow(clippy::cast_sign_loss, reason = "a cast saturates")]
+fn bits(estimate: f64) -> u64 {
+    estimate as u64
+}

@@ -35,6 +35,8 @@ lint: ## style, lints, licences and advisories of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets $(TESTED) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TESTED)
+	@# A gateway's build may leave the audit out.
+	$(CARGO) clippy -p sixgate --bins --locked --quiet --no-default-features -- -D warnings
 	@# The kit is adopted alone, with as little as its user wants.
 	for features in "" net serde tokio clap "net serde tokio clap"; do \
 		$(CARGO) clippy -p sixgate-endpoint --all-targets --locked --quiet --no-default-features --features "$$features" \

@@ -2,6 +2,7 @@
 //! each asserts what has to hold for all of them.
 
 mod aqm;
+mod audit;
 mod client;
 mod connect;
 mod cores;
@@ -14,6 +15,7 @@ mod watched;
 mod xlat;
 
 pub use aqm::{aqm, classify};
+pub use audit::audit;
 pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
@@ -42,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ("connect", connect),
     ("http", http),
     ("xlat", xlat),
+    ("audit", audit),
     ("watched", watched),
     ("aqm", aqm),
     ("classify", classify),

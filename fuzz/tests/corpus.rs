@@ -86,6 +86,11 @@ fn xlat() {
 }
 
 #[test]
+fn audit() {
+    replay("audit");
+}
+
+#[test]
 fn watched() {
     replay("watched");
 }

@@ -125,6 +125,7 @@ fn parse(protocol: Protocol, line: &str) -> Option<Entry> {
         return Some(Entry { protocol, address: Ipv6Addr::UNSPECIFIED, port: 0, uid, inode });
     }
     let mut words = line.split_ascii_whitespace().skip(1);
+    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
     let (address, port) = words.next()?.split_once(':')?;
     let state = words.nth(1)?;
     if protocol == Protocol::Tcp && state != LISTEN {
@@ -218,6 +219,7 @@ fn occupant_of_ipv4(protocol: Protocol, port: u16) -> Option<Owner> {
     let text = fs::read_to_string(protocol.path().strip_suffix('6')?).ok()?;
     let entry = |line: &str| {
         let mut words = line.split_ascii_whitespace().skip(1);
+        // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
         let (_, local) = words.next()?.split_once(':')?;
         let here = u16::from_str_radix(local, 16) == Ok(port);
         here.then(|| words.nth(7)?.parse().ok()).flatten()

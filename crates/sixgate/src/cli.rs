@@ -117,6 +117,10 @@ the interface to use it on (fe80::200:5eff:fe00:5301%eth0). Takes 3.5 seconds as
 A machine whose link-local address does not follow from its hardware address (RFC 7217) is found by the former only.
 Exit code 1 where it is on no link.")]
     Find(Find),
+    #[cfg(feature = "audit")]
+    Audit(crate::audit::Arguments),
+    #[cfg(feature = "audit")]
+    Checklist(crate::audit::ChecklistArguments),
     /// Run a program in networks without IPv4, without IPv6, and with a broken one, and say whether it is IPv6 ready.
     #[command(long_about = "\
 Run a program in several worlds, each a network inside namespaces of its own (this machine's is not touched), and say

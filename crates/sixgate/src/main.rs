@@ -1,5 +1,7 @@
 //! `sixgate`: an IPv6-only network that starts with one command.
 
+#[cfg(feature = "audit")]
+mod audit;
 mod census;
 mod check;
 mod clat;
@@ -60,6 +62,10 @@ fn main() -> ExitCode {
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
+        #[cfg(feature = "audit")]
+        Command::Audit(arguments) => audit::command(&arguments),
+        #[cfg(feature = "audit")]
+        Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {

@@ -132,6 +132,7 @@ impl Row {
         /// `TCP_LISTEN` of the kernel's tcp_states.h.
         const LISTEN: &str = "0A";
         let mut fields = line.split_ascii_whitespace();
+        // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
         let (address, port) = fields.nth(1)?.split_once(':')?;
         let listens = fields.nth(1)? == LISTEN;
         let inode = fields.nth(5)?.parse().ok()?;

@@ -75,6 +75,7 @@ impl Engine {
         let Some(port) = self.config.web else { return view::Web::default() };
         let at = |lan: &str, host: String| view::Place {
             lan: lan.to_owned(),
+            // ipv6-audit: allow url-join because a host is a name or comes in brackets
             url: format!("http://{host}:{port}/"),
         };
         let mut places = Vec::new();

@@ -350,6 +350,7 @@ fn listener(transport: &'static str, state: &str, line: &str) -> Option<Listener
     if words.get(3) != Some(&state) {
         return None;
     }
+    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
     let (address, port) = words.get(1)?.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     // Words of 32 bits, each in the machine's own order of octets.

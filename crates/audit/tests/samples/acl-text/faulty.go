@@ -1,0 +1,2 @@
+package p
+func inside(peer string) bool { return strings.HasPrefix(peer, "192.168.") }

@@ -1,0 +1,1 @@
+class A { boolean inside(String peer) { return peer.startsWith("10."); } }

@@ -1,0 +1,1 @@
+const inside = (peer) => peer.startsWith("192.168.");

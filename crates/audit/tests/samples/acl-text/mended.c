@@ -1,0 +1,1 @@
+int inside(const struct sockaddr *peer) { return acl_contains(&local_networks, peer); }

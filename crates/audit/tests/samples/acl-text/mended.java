@@ -1,0 +1,1 @@
+class A { boolean inside(InetAddress peer) { return peer.isSiteLocalAddress(); } }

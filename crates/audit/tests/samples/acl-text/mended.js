@@ -1,0 +1,1 @@
+const inside = (peer) => lan.check(peer);

@@ -1,0 +1,1 @@
+fn inside(peer: IpAddr) -> bool { acl.allows(peer) }

@@ -1,0 +1,1 @@
+int s = socket(AF_INET, SOCK_RAW, 2); // ipv6-audit: allow explicit-family because IGMP is IPv4's

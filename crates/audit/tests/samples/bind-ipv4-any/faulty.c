@@ -1,0 +1,1 @@
+void f(struct sockaddr *a) { set(a, htonl(INADDR_ANY)); }

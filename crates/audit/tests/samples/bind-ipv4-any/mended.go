@@ -1,0 +1,2 @@
+package p
+func f() { http.ListenAndServe(":8080", nil) }

@@ -1,0 +1,1 @@
+class A { Object s = new InetSocketAddress(8080); }

@@ -1,0 +1,1 @@
+app.run(host=settings.host, port=8080)

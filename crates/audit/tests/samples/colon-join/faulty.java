@@ -1,0 +1,1 @@
+class A { String f(String host, int port) { return host + ":" + port; } }

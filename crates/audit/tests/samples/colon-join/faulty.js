@@ -1,0 +1,1 @@
+const endpoint = `${host}:${port}`;

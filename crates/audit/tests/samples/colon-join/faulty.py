@@ -1,0 +1,1 @@
+endpoint = "%s:%d" % (host, port)

@@ -1,0 +1,1 @@
+fn f(host: &str, port: u16) -> String { format!("{host}:{port}") }

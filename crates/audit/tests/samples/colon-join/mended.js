@@ -1,0 +1,1 @@
+const endpoint = net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;

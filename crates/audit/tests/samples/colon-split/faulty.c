@@ -1,0 +1,1 @@
+void f(char *address) { char *port = strchr(address, ':'); }

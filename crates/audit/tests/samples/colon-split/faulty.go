@@ -1,0 +1,2 @@
+package p
+func f(addr string) { host := strings.Split(addr, ":")[0]; use(host) }

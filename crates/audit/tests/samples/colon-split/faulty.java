@@ -1,0 +1,1 @@
+class A { String host(String address) { return address.split(":")[0]; } }

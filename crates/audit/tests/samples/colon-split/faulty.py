@@ -1,0 +1,1 @@
+host, port = address.split(":")

@@ -1,0 +1,1 @@
+fn f(address: &str) { let (host, port) = address.split_once(':').unwrap(); }

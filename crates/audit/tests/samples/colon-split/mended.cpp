@@ -1,0 +1,1 @@
+void f(std::string host) { auto port = parse_endpoint(host).port; }

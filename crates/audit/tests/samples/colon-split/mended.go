@@ -1,0 +1,2 @@
+package p
+func f(addr string) { host, port, err := net.SplitHostPort(addr); use(host, port, err) }

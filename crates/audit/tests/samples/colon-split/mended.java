@@ -1,0 +1,1 @@
+class A { String host(URI address) { return address.getHost(); } }

@@ -1,0 +1,1 @@
+const { hostname, port } = new URL("x://" + address);

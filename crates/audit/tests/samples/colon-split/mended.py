@@ -1,0 +1,2 @@
+parts = urllib.parse.urlsplit("//" + address)
+hour, minute = clock.split(":")

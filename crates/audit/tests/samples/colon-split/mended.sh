@@ -1,0 +1,1 @@
+host=${address%:*}; host=${host#[}; host=${host%]}

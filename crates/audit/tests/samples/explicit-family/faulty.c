@@ -1,0 +1,3 @@
+int open_it(void) {
+    return socket(AF_INET, SOCK_STREAM, 0);
+}

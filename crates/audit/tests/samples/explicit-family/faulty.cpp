@@ -1,0 +1,2 @@
+auto hints = addrinfo{};
+hints.ai_family = PF_INET;

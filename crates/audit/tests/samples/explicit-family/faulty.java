@@ -1,0 +1,3 @@
+class A {
+    boolean known(InetAddress a) { return a instanceof Inet4Address; }
+}

@@ -1,0 +1,3 @@
+pub struct Peer {
+    pub host: Ipv4Addr,
+}

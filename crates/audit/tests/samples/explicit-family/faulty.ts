@@ -1,0 +1,1 @@
+if (!net.isIPv4(address)) { throw new Error("no address"); }

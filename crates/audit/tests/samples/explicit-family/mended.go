@@ -1,0 +1,2 @@
+package p
+func dial(a string) (net.Conn, error) { return net.Dial("tcp", a) }

@@ -1,0 +1,1 @@
+net.connect({ host, port });

@@ -1,0 +1,2 @@
+import socket
+s = socket.create_connection(("www.example.com", 80))

@@ -1,0 +1,1 @@
+if (!net.isIP(address)) { throw new Error("no address"); }

@@ -1,0 +1,1 @@
+dns.lookup(name, (error, address) => connect(address));

@@ -1,0 +1,1 @@
+family, kind, proto, canonical, address = socket.getaddrinfo(name, 80)[0]

@@ -1,0 +1,1 @@
+class A { InetAddress[] f(String name) { return InetAddress.getAllByName(name); } }

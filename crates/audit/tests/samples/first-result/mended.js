@@ -1,0 +1,1 @@
+dns.lookup(name, { all: true }, (error, addresses) => race(addresses));

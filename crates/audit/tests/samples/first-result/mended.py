@@ -1,0 +1,1 @@
+s = socket.create_connection((name, 80))

@@ -1,0 +1,1 @@
+void f(struct addrinfo *hints) { hints->ai_flags = AI_PASSIVE | AI_ADDRCONFIG; }

@@ -1,0 +1,1 @@
+class A { String server = "10.20.30.40"; }

@@ -1,0 +1,1 @@
+const char *log_server = "logs.example.com";

@@ -1,0 +1,2 @@
+package p
+var server = "http://api.example.com/api"

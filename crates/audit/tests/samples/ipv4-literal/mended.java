@@ -1,0 +1,1 @@
+class A { String server = "logs.example.com"; String version = "10.20.30.40"; }

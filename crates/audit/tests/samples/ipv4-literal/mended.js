@@ -1,0 +1,1 @@
+const proxy = "http://proxy.example.com:3128";

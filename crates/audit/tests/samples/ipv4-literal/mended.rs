@@ -1,0 +1,1 @@
+const SERVER: &str = "logs.example.com:514";

@@ -1,0 +1,2 @@
+package p
+func f(s int, t int) { syscall.SetsockoptInt(s, syscall.IPPROTO_IP, syscall.IP_TTL, t) }

@@ -1,0 +1,2 @@
+package p
+var ip, err = netip.ParseAddr(text)

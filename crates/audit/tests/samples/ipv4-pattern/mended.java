@@ -1,0 +1,1 @@
+class A { InetAddress ip = InetAddress.ofLiteral(text); }

@@ -1,0 +1,1 @@
+const isAddress = (text) => net.isIP(text) !== 0;

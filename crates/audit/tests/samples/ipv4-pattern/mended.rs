@@ -1,0 +1,1 @@
+fn f() { let address = text.parse::<IpAddr>(); }

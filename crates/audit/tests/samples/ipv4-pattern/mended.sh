@@ -1,0 +1,1 @@
+address=$(ip -j address | jq -r '.[].addr_info[].local')

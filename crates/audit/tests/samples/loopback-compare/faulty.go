@@ -1,0 +1,2 @@
+package p
+func local(ip string) bool { return ip == "127.0.0.1" }

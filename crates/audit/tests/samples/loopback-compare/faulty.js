@@ -1,0 +1,1 @@
+const local = req.ip === "127.0.0.1";

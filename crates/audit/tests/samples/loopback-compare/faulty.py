@@ -1,0 +1,2 @@
+def local(ip):
+    return ip.startswith("127.")

@@ -1,0 +1,2 @@
+package p
+func local(ip netip.Addr) bool { return ip.Unmap().IsLoopback() }

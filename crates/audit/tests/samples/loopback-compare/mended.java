@@ -1,0 +1,1 @@
+class A { boolean local(InetAddress ip) { return ip.isLoopbackAddress(); } }

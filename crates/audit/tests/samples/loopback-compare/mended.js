@@ -1,0 +1,1 @@
+const local = loopback.check(req.ip);

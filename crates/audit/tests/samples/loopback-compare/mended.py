@@ -1,0 +1,2 @@
+def local(ip):
+    return ipaddress.ip_address(ip).is_loopback

@@ -1,0 +1,1 @@
+fn local(ip: IpAddr) -> bool { ip.to_canonical().is_loopback() }

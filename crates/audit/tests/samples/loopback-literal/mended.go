@@ -1,0 +1,2 @@
+package p
+var c, err = net.Dial("tcp", "localhost:9000")

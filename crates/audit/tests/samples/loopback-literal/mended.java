@@ -1,0 +1,1 @@
+class A { Socket s = new Socket("localhost", 9000); }

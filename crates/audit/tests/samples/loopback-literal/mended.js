@@ -1,0 +1,1 @@
+const c = net.connect(9000, "localhost");

@@ -1,0 +1,1 @@
+c = connect("localhost", 9000)

@@ -1,0 +1,1 @@
+fn f() { let c = TcpStream::connect("localhost:9000"); }

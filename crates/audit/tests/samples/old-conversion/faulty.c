@@ -1,0 +1,1 @@
+void f(struct in_addr *a, const char *text) { a->s_addr = inet_addr(text); }

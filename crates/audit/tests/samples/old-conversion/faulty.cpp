@@ -1,0 +1,1 @@
+std::string f(in_addr a) { return inet_ntoa(a); }

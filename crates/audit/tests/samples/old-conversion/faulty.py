@@ -1,0 +1,2 @@
+import socket
+packed = socket.inet_aton(text)

@@ -1,0 +1,2 @@
+import ipaddress
+packed = ipaddress.ip_address(text).packed

@@ -1,0 +1,1 @@
+int f(int s, struct ifconf *c) { return ioctl(s, SIOCGIFCONF, c); }

@@ -1,0 +1,1 @@
+table = open("/proc/net/udp").read()

@@ -1,0 +1,1 @@
+fn f() { let table = std::fs::read_to_string("/proc/net/tcp"); }

@@ -1,0 +1,1 @@
+int f(struct ifaddrs **all) { return getifaddrs(all); }

@@ -1,0 +1,1 @@
+void f(std::string name) { auto *h = ::gethostbyname(name.c_str()); }

@@ -1,0 +1,2 @@
+import socket
+address = socket.gethostbyname(name)

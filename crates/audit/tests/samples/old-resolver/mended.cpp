@@ -1,0 +1,1 @@
+void f(std::string name) { resolver.resolve(name, "http"); }

@@ -1,0 +1,2 @@
+package p
+var a, err = net.ResolveIPAddr("ip", name)

@@ -1,0 +1,1 @@
+class A { Socket s = new Socket("8.8.8.8", 53); }

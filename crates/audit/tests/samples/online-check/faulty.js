@@ -1,0 +1,1 @@
+const probe = net.createConnection(53, "8.8.8.8");

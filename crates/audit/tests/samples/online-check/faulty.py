@@ -1,0 +1,2 @@
+def online():
+    s.connect(("8.8.8.8", 80))

@@ -1,0 +1,1 @@
+ping -c1 8.8.8.8 && echo online

@@ -1,0 +1,1 @@
+class A { Socket s = new Socket("www.example.com", 443); }

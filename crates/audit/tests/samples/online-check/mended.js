@@ -1,0 +1,1 @@
+const probe = net.createConnection(443, "www.example.com");

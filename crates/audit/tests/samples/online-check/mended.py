@@ -1,0 +1,2 @@
+def online():
+    s.connect(("www.example.com", 443))

@@ -1,0 +1,1 @@
+fn online() -> bool { TcpStream::connect("www.example.com:443").is_ok() }

@@ -1,0 +1,1 @@
+ping -c1 www.example.com && echo online

@@ -1,0 +1,1 @@
+class Limiter { std::map<in6_addr, int> hits_; };

@@ -1,0 +1,1 @@
+class Limiter { Map<InetAddress, Integer> hits = new HashMap<>(); }

@@ -1,0 +1,1 @@
+hits[req.ip] = (hits[req.ip] || 0) + 1;

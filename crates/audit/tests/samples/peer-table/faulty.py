@@ -1,0 +1,2 @@
+def count(request):
+    hits[request.remote_addr] += 1

@@ -1,0 +1,1 @@
+struct Limiter { hits: HashMap<IpAddr, u32> }

@@ -1,0 +1,1 @@
+struct peer { char ip[16]; int port; };

@@ -1,0 +1,1 @@
+class Visit { @Column(length = 15) String ip; }

@@ -1,0 +1,1 @@
+class Visit { @Column(length = 64) String ip; }

@@ -1,0 +1,1 @@
+const Visit = define({ ip: { type: text, maxLength: 64 } });

@@ -1,0 +1,3 @@
+class Visit(Model):
+    ip = GenericIPAddressField()
+SCHEMA = "CREATE TABLE visit (ip VARCHAR(64), code VARCHAR(15))"

@@ -1,0 +1,5 @@
+void f(int s) {
+    sockaddr_in6 to;
+    to.sin6_family = AF_INET6;
+    send_to(s, &to);
+}

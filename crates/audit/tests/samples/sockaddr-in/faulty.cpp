@@ -1,0 +1,3 @@
+class Peer {
+    sockaddr_in address_;
+};

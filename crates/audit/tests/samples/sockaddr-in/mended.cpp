@@ -1,0 +1,3 @@
+class Peer {
+    sockaddr_storage address_;
+};

@@ -1,0 +1,3 @@
+fn f() {
+    let mut peer: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+}

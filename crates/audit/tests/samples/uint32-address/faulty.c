@@ -1,0 +1,1 @@
+struct lease { uint32_t ip; time_t until; };

@@ -1,0 +1,2 @@
+package p
+type lease struct { ip uint32 }

@@ -1,0 +1,1 @@
+class Lease { int ip; long count; }

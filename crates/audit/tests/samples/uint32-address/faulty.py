@@ -1,0 +1,2 @@
+import socket, struct
+number = struct.unpack("!I", socket.inet_aton(ip))[0]

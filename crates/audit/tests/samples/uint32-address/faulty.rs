@@ -1,0 +1,1 @@
+struct Lease { ip: u32 }

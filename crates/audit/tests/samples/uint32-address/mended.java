@@ -1,0 +1,1 @@
+class Lease { InetAddress ip; long count; }

@@ -1,0 +1,2 @@
+import ipaddress
+number = int(ipaddress.ip_address(ip))

@@ -1,0 +1,1 @@
+struct Lease { ip: IpAddr, count: u32 }

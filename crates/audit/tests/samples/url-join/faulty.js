@@ -1,0 +1,1 @@
+const page = `http://${host}:${port}/`;

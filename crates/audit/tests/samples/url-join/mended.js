@@ -1,0 +1,1 @@
+const page = new URL(`http://[${host}]:${port}/`);

@@ -1,0 +1,1 @@
+page = "http://[%s]:%s/" % (host, port)

@@ -1,0 +1,1 @@
+fn f(to: SocketAddr) -> String { format!("http://{to}/") }

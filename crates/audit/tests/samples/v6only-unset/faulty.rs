@@ -1,0 +1,1 @@
+fn f() { let l = TcpListener::bind("[::]:80"); }

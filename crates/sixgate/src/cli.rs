@@ -132,7 +132,7 @@ ports. Names that begin with `v4only.` have IPv4 alone, `v6only.` IPv6 alone, `n
 addresses of eight are dead. `--list` tells the worlds.
 
 A world of your own is a file: name = \"mine\", and ipv4 and ipv6 each \"works\", \"absent\", \"refused\", \"lost\",
-\"link-local\" or \"slow\" (the last three for IPv6), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
+\"link-local\" or \"slow\" (those three for IPv6) or \"translated\" (IPv4, by a CLAT), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
 
 Exit code 0 where every surface works and no finding is as bad as --fail-on; 1 where not, or where nothing could be tested.
 Needs root, or a kernel that allows user namespaces.

@@ -53,7 +53,7 @@ impl Far {
     /// Starts all of it on a host.
     pub(super) fn start(host: &Host, nat64: bool) -> Result<Self, Box<dyn std::error::Error>> {
         let questions = Arc::new(Mutex::new(Vec::new()));
-        let prefix = crate::nat64::prefix(NAT64)?;
+        let prefix = prefix()?;
         let mut resolver = host.run(|| Listen::on(Policy::Both, 53).udp())?;
         let log = Arc::clone(&questions);
         let begun = Instant::now();
@@ -93,6 +93,11 @@ impl Far {
     pub(crate) fn questions(&self) -> Vec<Question> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Behind it is IPv4, where there is a NAT64.
+pub(super) fn prefix() -> Result<Prefix, String> {
+    crate::nat64::prefix(NAT64)
 }
 
 /// Every name has both addresses, but `v4only.` and `v6only.` names, which have one, and `nowhere.`, which is none. Of

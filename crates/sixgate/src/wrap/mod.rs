@@ -3,6 +3,7 @@
 //! [`world`] makes a network, [`run`] runs the program in it and writes down what is seen, [`judge`] and [`findings`] say what
 //! that means, and [`report`] tells people and machines.
 
+mod clat;
 mod compare;
 mod far;
 mod findings;

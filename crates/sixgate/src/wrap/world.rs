@@ -2,6 +2,7 @@
 //!
 //! A world is a description, so that a user can write one too: [`World::read`].
 
+use super::clat::{self, Clat};
 use super::far::{self, Far};
 use super::net;
 use ipnet::Ipv6Net;
@@ -29,17 +30,19 @@ pub(crate) enum Presence {
     LinkLocal,
     /// Works, a third of a second each way.
     Slow,
+    /// Of IPv4: a CLAT gives the machine an address and a way out, through NAT64 (464XLAT, RFC 6877).
+    Translated,
 }
 
 impl Presence {
     /// Whether a server's clients on the same link could use the family.
     pub(crate) fn serves(self) -> bool {
-        !matches!(self, Self::Absent | Self::Refused)
+        !matches!(self, Self::Absent | Self::Refused | Self::Translated)
     }
 
     /// Whether a client could reach the far side by it.
     pub(crate) fn reaches(self) -> bool {
-        matches!(self, Self::Works | Self::Slow)
+        matches!(self, Self::Works | Self::Slow | Self::Translated)
     }
 }
 
@@ -65,13 +68,14 @@ pub(crate) struct World {
 }
 
 /// The worlds that there are: name, what it is, IPv4, IPv6.
-const WORLDS: [(&str, &str, Presence, Presence); 11] = [
+const WORLDS: [(&str, &str, Presence, Presence); 12] = [
     ("dual", "both families work", Presence::Works, Presence::Works),
     ("v4only", "IPv6 is disabled", Presence::Works, Presence::Absent),
     ("no6", "no IPv6 socket can be made", Presence::Works, Presence::Refused),
     ("v6only", "no IPv4 address, not even 127.0.0.1", Presence::Absent, Presence::Works),
     ("no4", "no IPv4 socket can be made", Presence::Refused, Presence::Works),
     ("v6only+nat64", "no IPv4 here; DNS64 and NAT64 lead to it", Presence::Absent, Presence::Works),
+    ("v6only+clat", "no IPv4 but through a CLAT and NAT64", Presence::Translated, Presence::Works),
     ("flaky6", "IPv6 resolves, and what is sent is lost", Presence::Works, Presence::Lost),
     ("slow6", "IPv6 takes 300 ms longer each way", Presence::Works, Presence::Slow),
     ("linklocal", "IPv6 link-local addresses alone", Presence::Absent, Presence::LinkLocal),
@@ -90,7 +94,7 @@ impl World {
             about: about.to_owned(),
             ipv4,
             ipv6,
-            nat64: name.ends_with("+nat64"),
+            nat64: name.ends_with("+nat64") || name.ends_with("+clat"),
             bindv6only: name.ends_with("+bindv6only"),
         })
     }
@@ -122,6 +126,7 @@ impl World {
 #[derive(Debug)]
 pub(crate) struct Built {
     pub(crate) world: World,
+    _clat: Option<Clat>,
     /// Where the program runs.
     pub(crate) here: Host,
     /// The rest.
@@ -192,7 +197,7 @@ impl World {
             let address = there.wait_link_local("eth0", Duration::from_secs(5))?;
             resolvers.push(format!("{address}%eth0"));
         }
-        if self.ipv4.reaches() {
+        if self.ipv4.serves() && self.ipv4.reaches() {
             resolvers.push(there4.to_owned());
         }
         let lines: Vec<String> = resolvers
@@ -209,12 +214,14 @@ impl World {
         if self.ipv6.serves() {
             hosts += "::1 localhost ip6-localhost box\n";
         }
-        if self.ipv4.serves() {
+        if self.ipv4.serves() || self.ipv4 == Presence::Translated {
             hosts += "127.0.0.1 localhost box\n";
         }
         here.write_file("/etc/hosts", hosts)?;
         let far = Far::start(&there, self.nat64)?;
-        Ok(Built { world: self, here, there, far, _lab: lab })
+        let translated = self.ipv4 == Presence::Translated;
+        let clat = translated.then(|| clat::start(&here, &there, v6, here6, far::prefix()?)).transpose()?;
+        Ok(Built { world: self, _clat: clat, here, there, far, _lab: lab })
     }
 
     fn give_ipv4(&self, here: &Host, own: &str, router: &str) -> Result<(), Box<dyn std::error::Error>> {

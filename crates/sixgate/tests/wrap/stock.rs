@@ -40,3 +40,13 @@ fn pythons_server_listens_by_one_family_unless_told() {
     assert_eq!(cell(&report, "answers tcp/8000", "v6only"), "works");
     assert!(ids(&report).contains(&"listen-ipv4".to_owned()));
 }
+
+/// An address written as a number is out of reach behind NAT64, and a CLAT brings it back.
+#[test]
+fn a_clat_helps_who_writes_addresses() {
+    let literal = ["curl", "-sS", "-m", "10", "http://198.51.100.10/"];
+    let report = report("v6only+nat64,v6only+clat", &literal);
+    assert_eq!(cell(&report, "runs", "v6only+nat64"), "fails", "{:#}", report["card"]);
+    assert_eq!(cell(&report, "runs", "v6only+clat"), "works", "{:#}", report["card"]);
+    assert!(report["runs"][1]["said"].as_str().unwrap().contains("the far side"));
+}

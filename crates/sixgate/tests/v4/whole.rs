@@ -59,3 +59,89 @@ fn the_isps_nat64_lets_clients_be_told() {
     isp.stop();
     segment.end(sixgate);
 }
+
+/// Takes the resolver that router advertisements tell (RFC 8106), as a host does that has no DHCPv6.
+fn hear_resolver(host: &Host) {
+    let told = output(host, "rdisc6", &["-1", "eth0"]);
+    let line = told.lines().find_map(|line| line.trim().strip_prefix("Recursive DNS server"));
+    let resolver =
+        line.and_then(|line| line.split(": ").nth(1)).unwrap_or_else(|| panic!("no RDNSS: {told}"));
+    host.write_file("/etc/resolv.conf", format!("nameserver {}\n", resolver.trim())).unwrap();
+}
+
+/// One segment, an uplink without IPv4, an ISP with a NAT64: a laptop that heeds option 108 and has a CLAT, a phone that knows SLAAC and
+/// RDNSS alone, and a printer that knows IPv4 alone. All of them reach a server that has IPv4 alone, by name and by number, and no
+/// packet of IPv4 is on the uplink.
+#[test]
+fn everybody_on_one_segment_reaches_an_ipv4_server_over_an_uplink_without_ipv4() {
+    let segment = Segment::new("v4-everybody");
+    let Segment { gw, far, new: laptop, old: phone, third: printer, .. } = &segment;
+    segment.take_way_out();
+    for (host, interface) in [(gw, "wan0"), (far, "eth0")] {
+        output(host, "ip", &["-4", "addr", "flush", "dev", interface]);
+    }
+    far.add_address("lo", "198.51.100.10/32".parse::<ipnet::IpNet>().unwrap()).unwrap();
+    let isp = Sixgate::start(
+        far,
+        "[[lan]]\ninterface = \"eth0\"\nprefixes = [\"2001:db8:0:1::/64\"]\ndelegate-from = [\"2001:db8:100::/40\"]\n\
+         delegate-length = 56\n[nat64]\nprefix = \"2001:db8:64::/96\"\n[dns]\nhosts = { \"v4only.example\" = [\"198.51.100.10\"] }\n",
+    );
+    let python = ["-m", "http.server", "--bind", "198.51.100.10", "--directory", "/usr/share/dns", "8080"];
+    let _server = far.spawn(&sixgate_lab::Command::new("python3").args(python)).unwrap();
+    far.wait_for("the server", PATIENCE, || far.listening(sixgate_lab::Transport::Tcp, 8080)).unwrap();
+    let uplink = gw.capture("wan0").unwrap();
+    // The LAN's prefix is what the ISP delegates.
+    let lan = LAN.replace("prefixes = [\"2001:db8:1::/64\"]\n", "");
+    let sixgate = segment.serve(&format!("[uplink]\ninterface = \"wan0\"\n{lan}[ipv4]\n"));
+    let delegated = "2001:db8:100::/40".parse().unwrap();
+
+    let fetches = |host: &Host, url: &str| {
+        let curl = sixgate_lab::Command::new("curl").args(["-sS", "-m", "5", "-o", "/dev/null", url]);
+        let done = || host.spawn(&curl).unwrap().wait(PATIENCE).unwrap().success();
+        let what = format!("{} fetches {url}", host.name());
+        host.wait_for(&what, PATIENCE, done).unwrap_or_else(|error| panic!("{error}\n{}", sixgate.log()));
+    };
+    let (named, numbered) = ("http://v4only.example:8080/", "http://198.51.100.10:8080/");
+
+    let client = dhcpcd(laptop, CAPABLE);
+    wait_heeded(&sixgate, &client);
+    assert_eq!(address(laptop), None);
+    wait_in(laptop, "eth0", delegated);
+    hear_resolver(laptop);
+    fetches(laptop, named);
+    let clat = laptop.spawn(&sixgate_lab::Command::new(SIXGATE).arg("clat")).unwrap();
+    clat.wait_line("on:", PATIENCE).unwrap();
+    fetches(laptop, numbered);
+
+    // As an Android phone, it listens to router advertisements and to nothing else.
+    wait_in(phone, "eth0", delegated);
+    hear_resolver(phone);
+    fetches(phone, named);
+    assert_eq!(address(phone), None);
+
+    let client4 = udhcpc(&segment.lab, printer);
+    wait_leased(&sixgate, printer);
+    fetches(printer, numbered);
+
+    uplink.wait_fields("ipv6 && tcp.port == 8080", &["frame.number"], 1, PATIENCE).unwrap();
+    uplink.stop().unwrap();
+    assert!(uplink.fields("ip || arp", &["frame.number"]).unwrap().is_empty(), "{}", uplink.summary());
+    // Who has no IPv4 asks nobody for link-layer addresses by broadcast; the printer does.
+    let asked = segment.seen.wait_fields("arp.opcode == 1", &["eth.src"], 1, PATIENCE).unwrap();
+    let mac = |host: &Host| host.run(|| std::fs::read_to_string("/sys/class/net/eth0/address").unwrap());
+    for host in [laptop, phone] {
+        let mac = mac(host);
+        assert!(
+            !asked.iter().any(|fields| fields[0] == mac.trim()),
+            "{} asks by ARP: {asked:?}",
+            host.name()
+        );
+    }
+    assert!(asked.iter().any(|fields| fields[0] == mac(printer).trim()), "{asked:?}");
+    assert!(clat.stop(PATIENCE).unwrap().success(), "{}", clat.output());
+    for process in [client4, client] {
+        process.stop(PATIENCE).unwrap();
+    }
+    isp.stop();
+    segment.end(sixgate);
+}

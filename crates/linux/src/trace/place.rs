@@ -4,7 +4,9 @@ use super::memory::{Proc, read};
 use std::collections::HashMap;
 
 /// How much of the stack is looked through for the caller, in octets.
-const STACK: usize = 4096;
+const STACK: usize = 16 << 10;
+/// Callers that are kept.
+const CALLERS: usize = 32;
 /// Processes whose mappings are remembered.
 const PROCESSES: usize = 256;
 
@@ -15,6 +17,9 @@ pub struct Place {
     pub object: String,
     /// Where in the file, in octets from its beginning: what `addr2line -e OBJECT` takes for most files.
     pub offset: u64,
+    /// Where else in it there were callers, the nearest first: of a statically linked program the C library is a part, and the
+    /// program's own code comes after.
+    pub callers: Vec<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,16 +62,18 @@ impl Maps {
             self.of.insert(process, mappings);
         }
         let here = self.find(process, instruction)?;
-        if !here.wrapper {
-            return Some(here.place(instruction));
-        }
-        let words = read(thread, stack, STACK)?;
+        let words = read(thread, stack, STACK).unwrap_or_default();
         let (words, _) = words.as_chunks::<8>();
-        let caller = words.iter().map(|word| u64::from_ne_bytes(*word)).find_map(|address| {
+        let mut callers = words.iter().map(|word| u64::from_ne_bytes(*word)).filter_map(|address| {
             let mapping = self.find(process, address).filter(|mapping| !mapping.wrapper)?;
-            follows_call(thread, address).then(|| mapping.place(address))
+            follows_call(thread, address).then_some((mapping, address))
         });
-        caller.or_else(|| Some(here.place(instruction)))
+        let first = if here.wrapper { callers.next() } else { None };
+        let (mapping, address) = first.unwrap_or((here, instruction));
+        let mut place = mapping.place(address);
+        let others = callers.filter(|(other, _)| other.object == mapping.object);
+        place.callers = others.take(CALLERS).map(|(other, address)| other.place(address).offset).collect();
+        Some(place)
     }
 
     fn find(&self, process: i32, address: u64) -> Option<&Mapping> {
@@ -76,7 +83,7 @@ impl Maps {
 
 impl Mapping {
     fn place(&self, address: u64) -> Place {
-        Place { object: self.object.clone(), offset: address - self.start + self.offset }
+        Place { object: self.object.clone(), offset: address - self.start + self.offset, callers: Vec::new() }
     }
 }
 
@@ -128,7 +135,11 @@ mod tests {
         let line = "7f1c2a400000-7f1c2a555000 r-xp 00026000 fe:00 1234   /usr/lib/x86_64-linux-gnu/libc.so.6";
         let mapping = parse(line).unwrap();
         assert!(mapping.wrapper);
-        let place = Place { object: "/usr/lib/x86_64-linux-gnu/libc.so.6".to_owned(), offset: 0x26010 };
+        let place = Place {
+            object: "/usr/lib/x86_64-linux-gnu/libc.so.6".to_owned(),
+            offset: 0x26010,
+            callers: Vec::new(),
+        };
         assert_eq!(mapping.place(0x7f1c_2a40_0010), place);
         let with_space = "400000-401000 r-xp 0 fe:00 1 /home/me/my program (deleted)";
         assert_eq!(parse(with_space).unwrap().object, "/home/me/my program (deleted)");

@@ -5,7 +5,7 @@ use super::world::Presence;
 use nix::errno::Errno;
 use nix::libc;
 use serde::Serialize;
-use sixgate_linux::trace::{Action, Call, Outcome, SocketName};
+use sixgate_linux::trace::{Action, Call, Outcome, Place, SocketName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -161,7 +161,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn call(&mut self, id: &str, detail: &str, call: &Call) {
         let evidence = format!("{} {} after {} ms", call.action, call.outcome, call.at.as_millis());
-        let place = call.place.as_ref().map(|place| format!("{}+{:#x}", place.object, place.offset));
+        let place = call.place.as_ref().map(told);
         self.put(id, detail, evidence, place);
     }
 
@@ -184,6 +184,12 @@ impl Found<'_> {
             whitewash: rule.whitewash,
         });
     }
+}
+
+/// A place, with its source line where there is one.
+fn told(place: &Place) -> String {
+    let at = format!("{}+{:#x}", place.object, place.offset);
+    super::source::line(place).map_or_else(|| at.clone(), |line| format!("{at} ({line})"))
 }
 
 /// Everything that can be found in the runs, the worst first.
@@ -399,7 +405,7 @@ fn fails(found: &mut Found<'_>, runs: &[Run]) {
     match reason {
         Some(call) => {
             let evidence = format!("{how} after {} {}; {last}", call.action, call.outcome);
-            let place = call.place.as_ref().map(|place| format!("{}+{:#x}", place.object, place.offset));
+            let place = call.place.as_ref().map(told);
             found.put("world-fails", &detail, evidence, place);
         }
         None => found.put("world-fails", &detail, format!("{how}; {last}"), None),

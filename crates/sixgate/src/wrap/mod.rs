@@ -10,6 +10,7 @@ mod findings;
 mod judge;
 mod report;
 mod run;
+mod source;
 mod world;
 
 use crate::{Outcome, cli, fail, print, say};

@@ -66,7 +66,7 @@ pub fn built(folder: &Path, name: &str) -> Vec<String> {
     };
     match name.rsplit('.').next().unwrap() {
         "py" => return vec!["python3".to_owned(), source],
-        "c" => compiler("cc", &["-static", "-w", "-o", &binary, &source]),
+        "c" => compiler("cc", &["-static", "-g", "-w", "-o", &binary, &source]),
         "go" => compiler("go", &["build", "-o", &binary, &source]),
         other => panic!("{other}"),
     }

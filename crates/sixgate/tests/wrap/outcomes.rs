@@ -1,6 +1,6 @@
 //! What may happen to a program besides being judged: each has a clear outcome.
 
-use crate::{SIXGATE, cell, ids, report, sample, text, wrap};
+use crate::{SIXGATE, built, cell, ids, report, sample, text, wrap};
 use std::process::Command;
 
 #[test]
@@ -118,4 +118,19 @@ fn a_baseline_lets_known_faults_pass_and_no_others() {
     let worse = wrap(&["--worlds", "dual,v6only", "--baseline", &file("better")], &["python3", &source]);
     assert_eq!(worse.status.code(), Some(1));
     assert!(text(&worse.stderr).contains("new since the baseline: [listen-ipv4]"), "{}", text(&worse.stderr));
+}
+
+#[test]
+fn a_finding_names_the_line_that_made_the_call() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, call) in [("listen_ipv4.c", "bind("), ("listen_ipv4.go", "net.Listen(")] {
+        let program = built(folder.path(), name);
+        let report = report("dual", &[&program[0]]);
+        let findings = report["card"]["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["id"] == "listen-ipv4").unwrap();
+        let place = finding["place"].as_str().unwrap();
+        let source = std::fs::read_to_string(sample(name)).unwrap();
+        let line = source.lines().position(|line| line.contains(call)).unwrap() + 1;
+        assert!(place.contains(&format!("{name}:{line} in main")), "{place}");
+    }
 }

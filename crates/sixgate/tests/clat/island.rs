@@ -153,7 +153,7 @@ fn an_island_reaches_ipv4_without_any() {
 fn names_keep_their_nat64_while_the_uplink_comes_back() {
     let home = Home::new("island-cable");
     let isp = home.isp();
-    let up = home.gateway("");
+    let up = home.gateway("[census]\n");
     let shows = |wanted: bool| {
         let status = up.status();
         let told = status["dns64"] == "2001:db8:64::/96";
@@ -161,6 +161,9 @@ fn names_keep_their_nat64_while_the_uplink_comes_back() {
         told && routers == wanted && status["uplink"]["up"] == true
     };
     wait_for("the prefix to be told", PATIENCE, || shows(true)).unwrap();
+    // The census knows what names in that prefix are.
+    let census = run(&home.gw, &format!("{SIXGATE} census --json"));
+    assert!(census.contains("\"translated\":true") || census.contains("\"translated\": true"), "{census}");
     home.isp.set_up("lan0", false).unwrap();
     wait_for("the cable to be out", PATIENCE, || up.status()["uplink"]["up"] == false).unwrap();
     assert_eq!(up.status()["dns64"], "2001:db8:64::/96");

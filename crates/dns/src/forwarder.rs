@@ -82,6 +82,11 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         }
     }
 
+    /// What holds of DNS64.
+    pub fn dns64(&self) -> Option<&Dns64> {
+        self.config.dns64.as_ref()
+    }
+
     /// A client's message, without TCP's length.
     pub fn handle_query(
         &mut self,

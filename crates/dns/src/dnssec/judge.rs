@@ -77,13 +77,16 @@ pub(crate) struct Judgement {
     gathered: Gathered<Box<[u8]>>,
     budget: Budget,
     memory: Memory,
+    /// What was verified was verified with a clock.
+    timed: bool,
 }
 
 impl Judgement {
     /// For a response to this question.
     pub(crate) fn new(name: Name, kind: u16, response: &[u8]) -> Self {
         let (gathered, memory) = (Vec::new(), Memory::new());
-        Self { name, kind, response: response.into(), gathered, budget: Budget::default(), memory }
+        let (response, budget) = (response.into(), Budget::default());
+        Self { name, kind, response, gathered, budget, memory, timed: false }
     }
 
     /// The response.
@@ -108,6 +111,10 @@ impl Judgement {
         let Some(sections) = Sections::read(&self.response) else {
             return Step::Done(Verdict::Bogus(Fault::new(Fault::BOGUS, "the answer cannot be read")));
         };
+        // The clock was set while it waited: what was verified without one may be over.
+        if std::mem::replace(&mut self.timed, times.wall.is_some()) != times.wall.is_some() {
+            self.memory.clear();
+        }
         let read = |bytes: &Option<Box<[u8]>>| bytes.as_ref().and_then(|bytes| Sections::read(bytes));
         let gathered: Gathered<Sections> =
             self.gathered.iter().map(|(question, bytes)| (question.clone(), read(bytes))).collect();

@@ -42,6 +42,7 @@ impl Engine {
         for (lan, new) in self.lans.iter_mut().zip(&checked.config.lans) {
             lan.config = new.clone();
         }
+        let told_anew = written(&self.config) != written(&checked.config);
         let probed_anew = self.config.health != checked.config.health;
         self.config = checked.config;
         if probed_anew {
@@ -49,6 +50,10 @@ impl Engine {
         }
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
+        if told_anew {
+            // What was written holds no longer, whether the ISP is there or not.
+            self.forwarder.set_dns64(None);
+        }
         self.set_dns64();
         self.set_census();
         self.reload_v4();
@@ -65,14 +70,16 @@ impl Engine {
         self.config.dns.dns64.or_else(|| self.plat())
     }
 
-    /// Gives that prefix to DNS.
+    /// Gives that prefix to DNS, and to the census, which judges by it what DNS told.
     pub(crate) fn set_dns64(&mut self) {
         let prefix = self.dns64();
-        // A cable that is out takes no NAT64 away, and another prefix would cost all that the cache holds.
-        if prefix.is_none() && self.uplink.as_ref().is_some_and(|uplink| !uplink.up) {
+        // A cable that is out takes no NAT64 away, nor does one that is in again until the ISP's router has said something; and
+        // another prefix would cost all that the cache holds, twice.
+        if prefix.is_none() && self.uplink.as_ref().is_some_and(|uplink| !uplink.has_default_route()) {
             return;
         }
         self.forwarder.set_dns64(prefix.map(Dns64::new));
+        self.set_census_dns64(prefix);
     }
 
     /// Gives the names that the configuration writes down to DNS.
@@ -86,4 +93,9 @@ impl Engine {
             self.problems.settled(&Matter::Hosts);
         }
     }
+}
+
+/// Prefixes of a NAT64 that the configuration writes down.
+fn written(config: &Config) -> (Option<Prefix>, Option<Prefix>) {
+    (config.dns.dns64, config.ipv4.as_ref().and_then(|ipv4| ipv4.pref64))
 }

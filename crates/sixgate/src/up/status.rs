@@ -90,7 +90,8 @@ impl Engine {
             duid: self.duid.to_string(),
             uplink: self.uplink_view(now),
             lans: (0..self.lans.len()).filter_map(|index| self.lan_view(index, now)).collect(),
-            dns64: self.dns64().filter(|_| self.config.dns.enabled).map(|prefix| prefix.to_string()),
+            dns64: (self.forwarder.dns64().filter(|_| self.config.dns.enabled))
+                .map(|dns64| dns64.prefix.to_string()),
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),

@@ -148,6 +148,39 @@ fn an_island_reaches_ipv4_without_any() {
     assert_eq!(state(&home.gw), before);
 }
 
+/// A cable that was out: until the ISP's router is heard again, what it told before holds for names.
+#[test]
+fn names_keep_their_nat64_while_the_uplink_comes_back() {
+    let home = Home::new("island-cable");
+    let isp = home.isp();
+    let up = home.gateway("[census]\n");
+    let shows = |wanted: bool| {
+        let status = up.status();
+        let told = status["dns64"] == "2001:db8:64::/96";
+        let routers = status["uplink"]["routers"].as_array().is_some_and(|routers| !routers.is_empty());
+        told && routers == wanted && status["uplink"]["up"] == true
+    };
+    wait_for("the prefix to be told", PATIENCE, || shows(true)).unwrap();
+    // The census knows what names in that prefix are.
+    let census = run(&home.gw, &format!("{SIXGATE} census --json"));
+    assert!(census.contains("\"translated\":true") || census.contains("\"translated\": true"), "{census}");
+    home.isp.set_up("lan0", false).unwrap();
+    wait_for("the cable to be out", PATIENCE, || up.status()["uplink"]["up"] == false).unwrap();
+    assert_eq!(up.status()["dns64"], "2001:db8:64::/96");
+    // Nobody is there when it is in again.
+    drop(isp);
+    home.isp.set_up("lan0", true).unwrap();
+    wait_for("the cable to be in", PATIENCE, || up.status()["uplink"]["up"] == true).unwrap();
+    assert!(shows(false), "{}", up.status());
+    // What is written takes its place at once, and goes when it is taken out.
+    let lan = "[uplink]\ninterface = \"wan0\"\n[[lan]]\ninterface = \"lan0\"\n";
+    up.reload(&format!("{lan}[dns]\ndns64 = \"2001:db8:65::/96\"\n"));
+    assert_eq!(up.status()["dns64"], "2001:db8:65::/96");
+    up.reload(lan);
+    assert_eq!(up.status()["dns64"], serde_json::Value::Null);
+    up.stop();
+}
+
 /// An ISP that has a NAT64 and whose router does not tell: its prefix is written down, also while it runs.
 #[test]
 fn the_prefix_may_be_written_down() {

@@ -11,6 +11,7 @@ pub(crate) use judge::Seen;
 use super::dns::Peer;
 use super::engine::Engine;
 use super::event::Sender;
+use super::lan::Lan;
 use super::neighbours::Mac;
 use super::problems::Matter;
 use crate::config;
@@ -62,6 +63,8 @@ pub(crate) struct Observer {
     core: Census,
     book: Book,
     looks: Vec<Option<Look>>,
+    /// The prefix in which names get addresses.
+    dns64: Option<Prefix>,
     /// Which host on a LAN has which IPv4 address, and in which order that was learnt.
     hosts: HashMap<(usize, IpAddr), Mac>,
     learnt: VecDeque<(usize, IpAddr)>,
@@ -106,6 +109,7 @@ impl Observer {
             core,
             book: Book::default(),
             looks: Vec::new(),
+            dns64: None,
             hosts: HashMap::new(),
             learnt: VecDeque::new(),
             pending: VecDeque::new(),
@@ -117,6 +121,20 @@ impl Observer {
             lost: 0,
             frames: 0,
             unknown: 0,
+        }
+    }
+
+    /// The prefix behind which hosts of a LAN have IPv4: what they are told of, else what names get addresses in.
+    fn prefix(&self, lan: &Lan) -> Option<Prefix> {
+        prefix(lan.config.pref64).or(self.dns64)
+    }
+
+    /// Has all looks see connections into these prefixes.
+    fn look_for_prefixes(&self, lans: &[Lan]) {
+        for (lan, look) in lans.iter().zip(&self.looks) {
+            if let Some(Err(error)) = look.as_ref().map(|look| look.set_prefix(self.prefix(lan))) {
+                tracing::error!(%error, "the census sees less of a LAN");
+            }
         }
     }
 
@@ -197,11 +215,12 @@ impl Engine {
         let key = kept.get(KEY).and_then(|key| key.as_slice().try_into().ok()).unwrap_or(fresh);
         self.set(KEY, Some(key.to_vec()));
         let mut observer = Observer::new(now, &config, key, kept);
+        observer.dns64 = self.forwarder.dns64().map(|dns64| dns64.prefix);
         for (index, lan) in self.lans.iter().enumerate() {
             // A tunnel has no Ethernet header, and no ARP either.
             let look = lan.link_layer.map(|_| {
                 let device = (lan.config.interface.value.as_str(), lan.interface);
-                Look::open(index, device, prefix(lan.config.pref64), events.clone())
+                Look::open(index, device, observer.prefix(lan), events.clone())
             });
             observer.looks.push(match look.transpose() {
                 Ok(look) => {
@@ -237,12 +256,15 @@ impl Engine {
         };
         observer.core.set_privacy(config.privacy);
         observer.core.set_retention(now, config.retention);
-        for (lan, look) in self.lans.iter().zip(&observer.looks) {
-            if let Some(Err(error)) = look.as_ref().map(|look| look.set_prefix(prefix(lan.config.pref64))) {
-                tracing::error!(%error, "the census sees less of a LAN");
-            }
-        }
+        observer.look_for_prefixes(&self.lans);
         self.write_census_at_once();
+    }
+
+    /// Names get addresses in this prefix from now on.
+    pub(crate) fn set_census_dns64(&mut self, dns64: Option<Prefix>) {
+        let Some(observer) = self.census.as_mut().filter(|observer| observer.dns64 != dns64) else { return };
+        observer.dns64 = dns64;
+        observer.look_for_prefixes(&self.lans);
     }
 
     /// Writes all that changed, and has the store leave nothing of what it replaces.
@@ -344,7 +366,7 @@ impl Engine {
             let pending = std::mem::take(&mut observer.pending);
             let (theirs, others): (VecDeque<_>, VecDeque<_>) = pending.into_iter().partition(theirs);
             observer.pending = others;
-            let prefix = prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64));
+            let prefix = self.lans.get(lan).and_then(|lan| observer.prefix(lan));
             for message in theirs {
                 observer.hear(now, mac, &message.told, prefix);
             }
@@ -379,7 +401,7 @@ impl Engine {
         };
         let Some(told) = told(bytes) else { return };
         let now = self.clock.now();
-        let prefix = prefix(self.lans.get(lan).and_then(|lan| lan.config.pref64));
+        let prefix = self.lans.get(lan).and_then(|lan| observer.prefix(lan));
         let address = host.address();
         let mac = match host.ipv6() {
             Some(address) => self.neighbours.host(lan, address),
@@ -401,8 +423,8 @@ impl Engine {
         let now = self.now();
         let Some(on) = self.lans.get(lan) else { return };
         let (own_mac, ours) = (on.link_layer, self.own_addresses());
-        let prefix = prefix(on.config.pref64);
-        let translated = self.config.dns.dns64.is_some() || prefix.is_some();
+        let prefix = self.census.as_ref().and_then(|observer| observer.prefix(on));
+        let translated = prefix.is_some();
         for seen in seen {
             if let Seen::Address { mac, address } = seen {
                 if let Some(address) = Endpoint::new(address).ipv6() {

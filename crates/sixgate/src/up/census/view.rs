@@ -15,10 +15,9 @@ impl Engine {
     /// The view `census`, or why there is none.
     pub(crate) fn census_view(&mut self) -> Result<view::Census, String> {
         let now = self.now();
-        let translated =
-            self.config.dns.dns64.is_some() || self.lans.iter().any(|lan| lan.config.pref64.is_some());
         let retention = self.config.census.as_ref().map_or(0, |census| census.retention.as_secs());
         let observer = self.census.as_mut().ok_or(OFF)?;
+        let translated = self.lans.iter().any(|lan| observer.prefix(lan).is_some());
         observer.core.expire(now);
         observer.core.count_day(now);
         observer.lost += observer.looks.iter().flatten().map(super::Look::lost).sum::<u64>();

@@ -147,7 +147,8 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn new(now: Duration, config: Config, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(now: Duration, config: Config, mut rng: fastrand::Rng) -> Self {
+        let last_id = rng.u64(..u64::MAX / 2);
         let checks = config.targets.iter().map(|host| Check::new(Who::Target(host.clone()))).collect();
         Self {
             config,
@@ -165,7 +166,8 @@ impl Health {
             look: None,
             probes: BTreeMap::new(),
             resolving: 0,
-            last_id: 0,
+            // What ends late was begun before the configuration was read again, and is none of ours.
+            last_id,
             rounds: 0,
             told: [State::Unknown; 3],
         }

@@ -6,8 +6,9 @@ use crate::config;
 use crate::control::PilotCommand;
 use crate::up::engine::Engine;
 use serde::{Deserialize, Serialize};
-use sixgate_dhcp::v4::{Actions, Pilot, Place, RosterChange, Selector};
+use sixgate_dhcp::v4::{Actions, Pilot, Place, Roster, RosterChange, Selector};
 use sixgate_wire::dhcpv4::{ClientId, ClientIdKind, Hardware, Message, OptionCode};
+use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 /// Setting that holds [`Record`].
@@ -15,6 +16,9 @@ pub(super) const SETTING: &str = "pilot";
 
 /// Clients remembered beyond those of the roster, before they are looked through.
 const SLACK: usize = 1024;
+
+/// Changes of the roster that may wait for the store: several times as many as it has clients, all of whom may go at once.
+const MOST_PENDING: usize = 65_536;
 
 /// A choice in words: selectors by their text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,11 +183,20 @@ impl V4 {
             let (RosterChange::Put { place, .. } | RosterChange::Remove(place)) = change;
             self.roster.insert(place, change);
         }
+        limit(&mut self.roster, self.server.roster());
     }
 
     /// The places of those that were seen.
     pub(super) fn seen_at(&self, place: Place) -> Option<&Seen> {
         self.seen.get(&place)
+    }
+}
+
+/// While the store takes nothing, strangers come and go. Beyond what a working store ever leaves here, those who have gone are
+/// left out: a record on the disk that should have gone is one that makes room after the next start.
+fn limit(pending: &mut BTreeMap<Place, RosterChange>, roster: &Roster) {
+    if pending.len() > MOST_PENDING {
+        pending.retain(|place, _| roster.contains(*place));
     }
 }
 
@@ -264,6 +277,22 @@ mod tests {
         assert_eq!((choice.now().percent, choice.is_commanded()), (10, false));
         // A record that cannot be read is none.
         assert_eq!(Choice::new(&file(7), Some(&b"{".to_vec())).0.now().percent, 7);
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_costs_bounded_memory() {
+        let roster = Roster::restored((0..100).map(|place| (Place(place), true)));
+        let mut pending = BTreeMap::new();
+        for place in 0..100_000 {
+            pending.insert(Place(place), RosterChange::Remove(Place(place)));
+            if place < 100 {
+                pending.insert(Place(place), RosterChange::Put { place: Place(place), member: true });
+            }
+            limit(&mut pending, &roster);
+            assert!(pending.len() <= MOST_PENDING);
+        }
+        let puts = pending.values().filter(|change| matches!(change, RosterChange::Put { .. })).count();
+        assert_eq!(puts, 100, "who is there is not forgotten");
     }
 
     #[test]

@@ -79,14 +79,16 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
     let patience = Duration::from_secs(arguments.patience);
-    let plan = Plan { program: arguments.program.clone(), folder, patience };
+    let plan = Plan {
+        program: arguments.program.clone(),
+        folder,
+        patience,
+        stopped: std::sync::Arc::clone(&stopped),
+    };
     let shows = std::io::stderr().is_terminal() && !arguments.quiet;
     let (count, begun) = (worlds.len(), Instant::now());
     let mut runs = Vec::new();
     for (number, world) in worlds.into_iter().enumerate() {
-        if stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            return fail("stopped before all worlds were tried");
-        }
         let name = world.name.clone();
         let mut progress = |what: &str| {
             if shows {
@@ -95,6 +97,12 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
         };
         progress("making the network");
         match run::run(&plan, world, &mut progress) {
+            Ok(_) if stopped.load(std::sync::atomic::Ordering::Relaxed) => {
+                if shows {
+                    say("\r\x1b[K");
+                }
+                return fail("stopped before all worlds were tried");
+            }
             Ok(run) => runs.push(run),
             Err(error) => {
                 say(&format!("\nsixgate: {error}\n"));
@@ -107,9 +115,7 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
     }
     let card = judge::judge(&runs);
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let program: Vec<String> =
-        arguments.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let about = report::About { program: program.join(" "), took: begun.elapsed() };
+    let about = report::About::new(&arguments.program, begun.elapsed());
     for (path, text) in [
         (&arguments.sarif, report::sarif as fn(&report::About, &judge::Card) -> String),
         (&arguments.junit, report::junit),

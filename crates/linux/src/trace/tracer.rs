@@ -114,8 +114,6 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         (libc::SYS_bind, always()),
         (libc::SYS_connect, always()),
         (libc::SYS_listen, always()),
-        (libc::SYS_accept, always()),
-        (libc::SYS_accept4, always()),
         (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
         (libc::SYS_sendto, pointer(4)?),
         (libc::SYS_sendmsg, always()),
@@ -134,17 +132,11 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     ])
 }
 
-/// A call under way.
-#[derive(Debug)]
-struct Pending {
-    entry: Entry,
-    call: Call,
-}
-
 #[derive(Debug)]
 struct Thread {
     process: i32,
-    pending: Option<Pending>,
+    /// A call under way.
+    pending: Option<Call>,
 }
 
 struct Tracer {
@@ -204,8 +196,8 @@ impl Tracer {
 
     fn ended(&mut self, thread: i32, status: ExitStatus) -> Result<(), Deaf> {
         if let Some(known) = self.threads.remove(&thread) {
-            if let Some(pending) = known.pending {
-                self.tell(Event::Called(pending.call))?;
+            if let Some(call) = known.pending {
+                self.tell(Event::Called(call))?;
             }
             if known.process == thread {
                 self.maps.forget(thread);
@@ -249,7 +241,7 @@ impl Tracer {
             self.threads.remove(&former);
         }
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        pending.map_or(Ok(()), |pending| self.tell(Event::Called(pending.call)))
+        pending.map_or(Ok(()), |call| self.tell(Event::Called(call)))
     }
 
     /// The process of a thread.
@@ -281,7 +273,7 @@ impl Tracer {
         };
         // The busiest calls of a server, whose place says nothing.
         let place = match action {
-            Action::Accept { .. } | Action::Send { .. } => None,
+            Action::Send { .. } => None,
             _ => self.maps.place(&self.proc, process, thread, (info.instruction, info.stack)),
         };
         let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, thread, fd));
@@ -295,7 +287,7 @@ impl Tracer {
             return self.tell(Event::Called(call));
         }
         if let Some(known) = self.threads.get_mut(&thread) {
-            known.pending = Some(Pending { entry, call });
+            known.pending = Some(call);
         }
         let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
         Ok(())
@@ -304,7 +296,7 @@ impl Tracer {
     /// A call of interest has returned.
     fn left(&mut self, thread: i32) -> Result<(), Deaf> {
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        let Some((Pending { entry, mut call }, result)) = pending.zip(result(thread)) else {
+        let Some((mut call, result)) = pending.zip(result(thread)) else {
             let _ = resume(libc::PTRACE_CONT, thread, 0);
             return Ok(());
         };
@@ -314,7 +306,6 @@ impl Tracer {
                 if let Action::Socket { .. } = call.action {
                     call.socket = socket_of(&self.proc, thread, done as i32);
                 }
-                entry.complete(thread, &mut call.action);
                 Outcome::Done
             }
         };

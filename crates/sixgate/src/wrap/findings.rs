@@ -228,18 +228,10 @@ fn listeners(found: &mut Found<'_>) {
                 bound.insert(socket, call);
             }
             (Action::Listen, Some(socket)) => drop(listening.insert(socket)),
-            (Action::Accept { from: Some(from) }, Some(socket)) if call.outcome == Outcome::Done => {
-                let mapped =
-                    matches!(from.address(), Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some());
-                if mapped {
-                    let port = bound.get(&socket).and_then(|bound| name(bound)?.port());
-                    let port = port.map_or_else(String::new, |port| format!("port {port}"));
-                    found.call("mapped-peer", &port, call);
-                }
-            }
             _ => {}
         }
     }
+    mapped(found, &bound);
     let serves = |socket: &u64| run.listeners.iter().any(|listener| listener.socket == *socket);
     let v6_ports: BTreeSet<u16> =
         bound.values().filter_map(|call| name(call).filter(|name| is_v6(name))?.port()).collect();
@@ -257,6 +249,24 @@ fn listeners(found: &mut Found<'_>) {
         {
             found.call("listen-ipv4", &format!("port {port}"), call);
         }
+    }
+}
+
+/// Who came by IPv4, and was taken by a socket of IPv6: there is no other way to see it than a mapped address.
+fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
+    let run = found.run;
+    let taken = run.visits.iter().filter(|visit| visit.transport == "tcp" && visit.failed.is_none());
+    for visit in taken.filter(|visit| visit.to.ipv6().is_none()) {
+        let at = || run.listeners.iter().filter(|listener| listener.is("tcp", visit.port));
+        let Some(listener) = at().next().filter(|_| at().all(|listener| listener.at.ipv6().is_some())) else {
+            continue;
+        };
+        let call = bound.get(&listener.socket);
+        let port = call.and_then(|call| name(call)?.port()).unwrap_or(visit.port);
+        let place = call.and_then(|call| call.place.as_ref());
+        let place = place.map(|place| format!("{}+{:#x}", place.object, place.offset));
+        let evidence = format!("who connected to {} was taken by the socket at {}", visit.to, listener.at);
+        found.put("mapped-peer", &format!("port {port}"), evidence, place);
     }
 }
 

@@ -207,6 +207,11 @@ fn is_v6(name: &SocketName) -> bool {
     name.family() == Some(libc::AF_INET6)
 }
 
+/// Whether packets to it are of IPv6: those to a mapped address (RFC 4291 section 2.5.5.2) are not, whatever the socket is.
+pub(super) fn goes_by_v6(to: &SocketName) -> bool {
+    to.address().is_some_and(|address| address.to_canonical().is_ipv6())
+}
+
 /// How sockets listen.
 fn listeners(found: &mut Found<'_>) {
     let run = found.run;
@@ -338,7 +343,7 @@ fn destinations(found: &mut Found<'_>) {
             );
         }
     }
-    let tried = |v6: bool| attempts.iter().filter(move |(_, to, _)| is_v6(to) == v6);
+    let tried = |v6: bool| attempts.iter().filter(move |(_, to, _)| goes_by_v6(to) == v6);
     // Those of getaddrinfo are of names; whatever else is asked about, be it only for the machine's own address, was written down.
     for call in &run.calls {
         let (Action::Connect { to } | Action::Send { to }) = &call.action else { continue };
@@ -349,7 +354,7 @@ fn destinations(found: &mut Found<'_>) {
                 || super::world::has(address)
                 || (has("A") && is_far(address))
         };
-        if !is_v6(to) && to.address().is_some_and(|address| !known(address)) {
+        if !goes_by_v6(to) && to.address().is_some_and(|address| !known(address.to_canonical())) {
             found.call("ipv4-literal", &to.to_string(), call);
         }
     }
@@ -381,6 +386,7 @@ fn call_address(call: &Call) -> IpAddr {
 
 /// Whether the world's resolver could have given it.
 fn is_far(address: IpAddr) -> bool {
+    let address = address.to_canonical();
     super::far::ADDRESSES
         .iter()
         .any(|far| far.split('/').next().is_some_and(|far| far.parse() == Ok(address)))

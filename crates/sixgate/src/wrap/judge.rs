@@ -2,7 +2,7 @@
 //!
 //! Nothing here looks at anything but [`Run`]s, so that a judgement can be tested without a program.
 
-use super::findings::{Finding, find};
+use super::findings::{Finding, find, goes_by_v6};
 use super::run::{End, Run};
 use super::world::Presence;
 use serde::Serialize;
@@ -198,7 +198,7 @@ fn destinations(run: &Run) -> BTreeMap<String, bool> {
             _ => false,
         };
         // What is begun there never ends.
-        let lost = run.world.ipv6 == Presence::Lost && to.right_length() == Some(28);
+        let lost = run.world.ipv6 == Presence::Lost && goes_by_v6(to);
         let done = begun && !lost;
         *all.entry(format!("port {port}")).or_insert(false) |= done;
     }
@@ -268,7 +268,7 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
     let no4 = |run: &Run| !run.world.ipv4.serves() && run.world.ipv6.serves();
     let six = |run: &Run| {
         let listening = run.visits.iter().any(|visit| visit.failed.is_none() && visit.to.ipv6().is_some());
-        listening || run.attempts().iter().any(|(_, to, _)| to.right_length() == Some(28))
+        listening || run.attempts().iter().any(|(_, to, _)| goes_by_v6(to))
     };
     let both = |run: &Run| run.world.ipv4.serves() && run.world.ipv6.serves();
     // Where there are both, it shows which is used; where those were not tried, any use counts.

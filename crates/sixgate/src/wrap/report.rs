@@ -67,7 +67,12 @@ fn printable(text: &str) -> String {
         letter.is_control()
             || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|letter| if moves(&letter) { '\u{fffd}' } else { letter }).collect()
+    let shown = |letter| match letter {
+        '\t' => ' ',
+        letter if moves(&letter) => '\u{fffd}',
+        letter => letter,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn painted(colour: bool, code: &str, text: &str) -> String {

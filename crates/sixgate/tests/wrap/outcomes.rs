@@ -190,3 +190,14 @@ fn an_interrupt_ends_it_at_once() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(begun.elapsed() < std::time::Duration::from_mins(1), "not after its patience");
 }
+
+#[test]
+fn a_mapped_destination_is_ipv4() {
+    // As Java does it: a socket of IPv6, and what goes out is IPv4.
+    let program = "import socket
+a = [a for *_, a in socket.getaddrinfo('www.example.com', 80, type=socket.SOCK_STREAM) if len(a) == 2][0]
+socket.socket(socket.AF_INET6).connect(('::ffff:' + a[0], 80))";
+    let report = report("dual,v6only", &["python3", "-c", program]);
+    assert_eq!(report["card"]["grade"], "ipv4-only", "{:#}", report["card"]);
+    assert!(ids(&report).contains(&"family-untried".to_owned()), "{:#}", report["card"]);
+}

@@ -5,6 +5,7 @@ use super::world::{Built, HERE, World};
 use serde::Serialize;
 use sixgate_endpoint::Endpoint;
 use sixgate_lab::{Command, Host, Log, Signal};
+use sixgate_linux::process;
 use sixgate_linux::trace::{self, Action, Call, Event, Options, SocketName, Traced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -186,7 +187,7 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
     let mut traced = match started {
         Ok(traced) => traced,
         Err(trace::Error::Start(error)) => {
-            run.end = End::NotStarted(error.to_string());
+            run.end = End::NotStarted(not_started(&error));
             return Ok(run);
         }
         Err(error) => return Err(error.to_string()),
@@ -207,6 +208,17 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
     run.said = log.tail(8);
     (run.calls, run.dropped) = (watch.calls, watch.dropped);
     Ok(run)
+}
+
+/// Why it could not be started: to its user, the world's machine has no name.
+fn not_started(error: &process::Error) -> String {
+    let process::Error::Start { program, source, .. } = error else { return error.to_string() };
+    let hint = match source.kind() {
+        std::io::ErrorKind::NotFound => "; is it installed?",
+        std::io::ErrorKind::PermissionDenied => "; is it executable?",
+        _ => "",
+    };
+    format!("cannot start {program}: {source}{hint}")
 }
 
 fn ports(listeners: &[Listener]) -> String {

@@ -255,6 +255,11 @@ impl Log {
         lines.kept.iter().skip(skip).flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
     }
 
+    /// Waits until all that was said is here: who writes has ended or closed its output. Whether that was within `timeout`.
+    pub fn wait_all(&self, timeout: Duration) -> bool {
+        self.wait(timeout, |lines| lines.drained.then_some(())).is_some()
+    }
+
     /// Waits until `look` finds something, or time is up.
     fn wait<T>(&self, timeout: Duration, mut look: impl FnMut(&Lines) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + timeout;

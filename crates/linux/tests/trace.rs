@@ -80,7 +80,6 @@ u.sendto(b'x', ('127.0.0.1', 53))
     for line in wanted {
         assert!(rest.any(|seen| seen == line), "{line}\n{lines:#?}\n{said}");
     }
-    assert!(lines.iter().any(|line| line.starts_with("accept() from [::1]:")), "{lines:#?}");
     // The same socket under every call about it; flow information as it was given.
     let of = |action: &str| calls.iter().find(|call| call.action.to_string().starts_with(action)).unwrap();
     let bound = of("bind([::1]");

@@ -54,11 +54,6 @@ pub enum Action {
     },
     /// listen(2).
     Listen,
-    /// accept(2).
-    Accept {
-        /// Who connected; nothing where the program did not ask.
-        from: Option<SocketName>,
-    },
     /// setsockopt(2) of IPv6 and IPv4 options.
     Option {
         /// `IPPROTO_IPV6` or `IPPROTO_IP`.
@@ -176,8 +171,6 @@ impl fmt::Display for Action {
             Self::Bind { to } => write!(f, "bind({to})"),
             Self::Connect { to } => write!(f, "connect({to})"),
             Self::Listen => f.write_str("listen()"),
-            Self::Accept { from: Some(from) } => write!(f, "accept() from {from}"),
-            Self::Accept { from: None } => f.write_str("accept()"),
             Self::Option { level, name, value } => {
                 write!(f, "setsockopt({}", option_name(*level, *name))?;
                 value.map_or(Ok(()), |value| write!(f, ", {value}"))?;
@@ -238,7 +231,6 @@ impl Entry {
             libc::SYS_bind => Action::Bind { to: name(a1, a2)? },
             libc::SYS_connect => Action::Connect { to: name(a1, a2)? },
             libc::SYS_listen => Action::Listen,
-            libc::SYS_accept | libc::SYS_accept4 => Action::Accept { from: None },
             libc::SYS_setsockopt => {
                 let length = (a4 as u32 as usize).min(LONGEST_VALUE);
                 let value = read(thread, a3, length)?;
@@ -258,18 +250,6 @@ impl Entry {
             }
             _ => return None,
         })
-    }
-
-    /// What is known only after the call.
-    pub(super) fn complete(&self, thread: i32, action: &mut Action) {
-        let [_, address, length, ..] = self.arguments;
-        if let Action::Accept { from } = action
-            && address != 0
-            && let Some(given) = read(thread, length, 4)
-            && let Some(octets) = given.first_chunk()
-        {
-            *from = socket_name(thread, address, u32::from_ne_bytes(*octets));
-        }
     }
 
     /// The descriptor that the call is about; that of a new socket is its result.

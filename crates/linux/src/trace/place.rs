@@ -58,7 +58,7 @@ impl Maps {
             if self.of.len() >= PROCESSES {
                 self.of.clear();
             }
-            let mappings = proc.read(&format!("{process}/maps")).lines().filter_map(parse).collect();
+            let mappings = proc.read(&format!("{thread}/maps")).lines().filter_map(parse).collect();
             self.of.insert(process, mappings);
         }
         let here = self.find(process, instruction)?;

@@ -114,8 +114,6 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         (libc::SYS_bind, always()),
         (libc::SYS_connect, always()),
         (libc::SYS_listen, always()),
-        (libc::SYS_accept, always()),
-        (libc::SYS_accept4, always()),
         (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
         (libc::SYS_sendto, pointer(4)?),
         (libc::SYS_sendmsg, always()),
@@ -134,17 +132,11 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     ])
 }
 
-/// A call under way.
-#[derive(Debug)]
-struct Pending {
-    entry: Entry,
-    call: Call,
-}
-
 #[derive(Debug)]
 struct Thread {
     process: i32,
-    pending: Option<Pending>,
+    /// A call under way.
+    pending: Option<Call>,
 }
 
 struct Tracer {
@@ -204,8 +196,8 @@ impl Tracer {
 
     fn ended(&mut self, thread: i32, status: ExitStatus) -> Result<(), Deaf> {
         if let Some(known) = self.threads.remove(&thread) {
-            if let Some(pending) = known.pending {
-                self.tell(Event::Called(pending.call))?;
+            if let Some(call) = known.pending {
+                self.tell(Event::Called(call))?;
             }
             if known.process == thread {
                 self.maps.forget(thread);
@@ -220,6 +212,7 @@ impl Tracer {
         match (signal, event) {
             (_, libc::PTRACE_EVENT_SECCOMP) => return self.entered(thread),
             (_, libc::PTRACE_EVENT_EXEC) => {
+                self.took_over(thread)?;
                 let process = self.process(thread);
                 self.maps.forget(process);
                 let file = self.proc.link(&format!("{process}/exe")).unwrap_or_default();
@@ -239,6 +232,16 @@ impl Tracer {
             (signal, _) => drop(resume(libc::PTRACE_CONT, thread, signal)),
         }
         Ok(())
+    }
+
+    /// A thread that executes a program goes on under its process's number, and what had that number before is gone without
+    /// a word (ptrace(2), "execve(2) under ptrace").
+    fn took_over(&mut self, thread: i32) -> Result<(), Deaf> {
+        if let Some(former) = event_message(thread).filter(|former| *former != thread) {
+            self.threads.remove(&former);
+        }
+        let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
+        pending.map_or(Ok(()), |call| self.tell(Event::Called(call)))
     }
 
     /// The process of a thread.
@@ -270,10 +273,10 @@ impl Tracer {
         };
         // The busiest calls of a server, whose place says nothing.
         let place = match action {
-            Action::Accept { .. } | Action::Send { .. } => None,
+            Action::Send { .. } => None,
             _ => self.maps.place(&self.proc, process, thread, (info.instruction, info.stack)),
         };
-        let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, process, fd));
+        let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, thread, fd));
         let mut call = Call { at, process, socket, action, outcome: Outcome::Pending, place };
         if let Action::Socket { family, .. } = call.action
             && Some(family) == self.refused
@@ -284,7 +287,7 @@ impl Tracer {
             return self.tell(Event::Called(call));
         }
         if let Some(known) = self.threads.get_mut(&thread) {
-            known.pending = Some(Pending { entry, call });
+            known.pending = Some(call);
         }
         let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
         Ok(())
@@ -293,7 +296,7 @@ impl Tracer {
     /// A call of interest has returned.
     fn left(&mut self, thread: i32) -> Result<(), Deaf> {
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        let Some((Pending { entry, mut call }, result)) = pending.zip(result(thread)) else {
+        let Some((mut call, result)) = pending.zip(result(thread)) else {
             let _ = resume(libc::PTRACE_CONT, thread, 0);
             return Ok(());
         };
@@ -301,9 +304,8 @@ impl Tracer {
             failed @ ..0 => Outcome::Failed(Errno::from_raw(failed.unsigned_abs() as i32)),
             done => {
                 if let Action::Socket { .. } = call.action {
-                    call.socket = socket_of(&self.proc, call.process, done as i32);
+                    call.socket = socket_of(&self.proc, thread, done as i32);
                 }
-                entry.complete(thread, &mut call.action);
                 Outcome::Done
             }
         };
@@ -316,9 +318,10 @@ impl Tracer {
     }
 }
 
-/// The kernel's number of the socket behind a descriptor.
-fn socket_of(proc: &Proc, process: i32, descriptor: i32) -> Option<u64> {
-    let link = proc.link(&format!("{process}/fd/{descriptor}"))?;
+/// The kernel's number of the socket behind a thread's descriptor. Not of its process: a first thread that has ended before
+/// the others has no descriptors.
+fn socket_of(proc: &Proc, thread: i32, descriptor: i32) -> Option<u64> {
+    let link = proc.link(&format!("{thread}/fd/{descriptor}"))?;
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
@@ -332,6 +335,14 @@ fn ask(request: libc::c_uint, thread: i32, data: i32) -> io::Result<()> {
 /// Lets a thread go on, until it returns from its call (`PTRACE_SYSCALL`) or for good. One that was killed meanwhile is gone.
 fn resume(how: libc::c_uint, thread: i32, signal: i32) -> io::Result<()> {
     ask(how, thread, signal)
+}
+
+/// What goes with an event: of an execve, the number that the thread had before.
+fn event_message(thread: i32) -> Option<i32> {
+    let mut message: libc::c_ulong = 0;
+    // SAFETY: the kernel writes one number, and `message` lives until the call returns.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, thread, 0_usize, &raw mut message) };
+    (result == 0).then_some(message as i32)
 }
 
 struct Information {

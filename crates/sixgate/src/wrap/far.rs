@@ -1,5 +1,6 @@
 //! The far side of a world: a resolver that knows every name, and servers that answer at every port of use.
 
+use super::net;
 use crate::nat64::{Setup, Translator};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
@@ -9,7 +10,7 @@ use sixgate_endpoint::listen::{Listen, Policy};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_lab::Host;
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,6 +156,13 @@ fn answer(
     }
     reply.add_query(question);
     reply.to_vec().ok()
+}
+
+/// Whether there is a server at this address, be it by NAT64.
+pub(super) fn serves(address: IpAddr, port: u16) -> bool {
+    let own = ADDRESSES.iter().filter_map(|own| net(own).ok()).any(|own| own.contains(&address));
+    let translated = net(NAT64).is_ok_and(|prefix| prefix.contains(&address));
+    (own || translated) && PORTS.contains(&port)
 }
 
 /// Speaks first where the port's protocol does; answers HTTP; else holds the connection until the other side has had enough.

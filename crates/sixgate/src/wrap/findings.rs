@@ -213,6 +213,11 @@ fn is_v6(name: &SocketName) -> bool {
     name.family() == Some(libc::AF_INET6)
 }
 
+/// Whether packets to it are of IPv6: those to a mapped address (RFC 4291 section 2.5.5.2) are not, whatever the socket is.
+pub(super) fn goes_by_v6(to: &SocketName) -> bool {
+    to.address().is_some_and(|address| address.to_canonical().is_ipv6())
+}
+
 /// How sockets listen.
 fn listeners(found: &mut Found<'_>) {
     let run = found.run;
@@ -234,18 +239,10 @@ fn listeners(found: &mut Found<'_>) {
                 bound.insert(socket, call);
             }
             (Action::Listen, Some(socket)) => drop(listening.insert(socket)),
-            (Action::Accept { from: Some(from) }, Some(socket)) if call.outcome == Outcome::Done => {
-                let mapped =
-                    matches!(from.address(), Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some());
-                if mapped {
-                    let port = bound.get(&socket).and_then(|bound| name(bound)?.port());
-                    let port = port.map_or_else(String::new, |port| format!("port {port}"));
-                    found.call("mapped-peer", &port, call);
-                }
-            }
             _ => {}
         }
     }
+    mapped(found, &bound);
     let serves = |socket: &u64| run.listeners.iter().any(|listener| listener.socket == *socket);
     let v6_ports: BTreeSet<u16> =
         bound.values().filter_map(|call| name(call).filter(|name| is_v6(name))?.port()).collect();
@@ -263,6 +260,24 @@ fn listeners(found: &mut Found<'_>) {
         {
             found.call("listen-ipv4", &format!("port {port}"), call);
         }
+    }
+}
+
+/// Who came by IPv4, and was taken by a socket of IPv6: there is no other way to see it than a mapped address.
+fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
+    let run = found.run;
+    let taken = run.visits.iter().filter(|visit| visit.transport == "tcp" && visit.failed.is_none());
+    for visit in taken.filter(|visit| visit.to.ipv6().is_none()) {
+        let at = || run.listeners.iter().filter(|listener| listener.is("tcp", visit.port));
+        let Some(listener) = at().next().filter(|_| at().all(|listener| listener.at.ipv6().is_some())) else {
+            continue;
+        };
+        let call = bound.get(&listener.socket);
+        let port = call.and_then(|call| name(call)?.port()).unwrap_or(visit.port);
+        let place = call.and_then(|call| call.place.as_ref());
+        let place = place.map(|place| format!("{}+{:#x}", place.object, place.offset));
+        let evidence = format!("who connected to {} was taken by the socket at {}", visit.to, listener.at);
+        found.put("mapped-peer", &format!("port {port}"), evidence, place);
     }
 }
 
@@ -334,7 +349,7 @@ fn destinations(found: &mut Found<'_>) {
             );
         }
     }
-    let tried = |v6: bool| attempts.iter().filter(move |(_, to, _)| is_v6(to) == v6);
+    let tried = |v6: bool| attempts.iter().filter(move |(_, to, _)| goes_by_v6(to) == v6);
     // Those of getaddrinfo are of names; whatever else is asked about, be it only for the machine's own address, was written down.
     for call in &run.calls {
         let (Action::Connect { to } | Action::Send { to }) = &call.action else { continue };
@@ -345,7 +360,7 @@ fn destinations(found: &mut Found<'_>) {
                 || super::world::has(address)
                 || (has("A") && is_far(address))
         };
-        if !is_v6(to) && to.address().is_some_and(|address| !known(address)) {
+        if !goes_by_v6(to) && to.address().is_some_and(|address| !known(address.to_canonical())) {
             found.call("ipv4-literal", &to.to_string(), call);
         }
     }
@@ -377,6 +392,7 @@ fn call_address(call: &Call) -> IpAddr {
 
 /// Whether the world's resolver could have given it.
 fn is_far(address: IpAddr) -> bool {
+    let address = address.to_canonical();
     super::far::ADDRESSES
         .iter()
         .any(|far| far.split('/').next().is_some_and(|far| far.parse() == Ok(address)))

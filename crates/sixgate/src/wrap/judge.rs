@@ -2,7 +2,7 @@
 //!
 //! Nothing here looks at anything but [`Run`]s, so that a judgement can be tested without a program.
 
-use super::findings::{Finding, find};
+use super::findings::{Finding, find, goes_by_v6};
 use super::run::{End, Run};
 use super::world::Presence;
 use serde::Serialize;
@@ -87,14 +87,20 @@ pub(crate) fn judge(runs: &[Run]) -> Card {
         .iter()
         .flat_map(|run| run.listeners.iter().map(|listener| (listener.transport, listener.port())))
         .collect();
-    // A port that differs from run to run is one that the kernel chose: all of those are one surface.
+    // A port that the kernel chose differs from run to run: all of those are one surface.
     let chosen = |(transport, port): &(&str, u16)| {
-        let seen = runs.iter().filter(|run| listens(run, transport, *port)).count();
-        *port >= 32_768 && seen * 2 < runs.len()
+        let seen = || runs.iter().flat_map(|run| &run.listeners).filter(|l| l.is(transport, *port));
+        seen().all(|listener| listener.any_port) || *port >= 32_768 && seen().count() * 2 < runs.len()
     };
-    for (transport, port) in ports.iter().filter(|port| !chosen(port)) {
-        let cells = runs.iter().map(|run| answers(run, runs, transport, *port)).collect();
+    let (any, fixed): (BTreeSet<_>, BTreeSet<_>) = ports.into_iter().partition(chosen);
+    for (transport, port) in fixed {
+        let this = BTreeSet::from([(transport, port)]);
+        let cells = runs.iter().map(|run| answers(run, runs, &this)).collect();
         surfaces.push(Surface { name: format!("answers {transport}/{port}"), cells });
+    }
+    if !any.is_empty() {
+        let cells = runs.iter().map(|run| answers(run, runs, &any)).collect();
+        surfaces.push(Surface { name: "answers at any port".to_owned(), cells });
     }
     if runs.iter().any(|run| !destinations(run).is_empty()) {
         let cells = runs.iter().map(|run| connects(run, runs)).collect();
@@ -117,8 +123,8 @@ pub(crate) fn judge(runs: &[Run]) -> Card {
     Card { grade, because, worlds, surfaces, findings }
 }
 
-fn listens(run: &Run, transport: &str, port: u16) -> bool {
-    run.listeners.iter().any(|listener| listener.transport == transport && listener.port() == port)
+fn listens(run: &Run, ports: &BTreeSet<(&str, u16)>) -> bool {
+    run.listeners.iter().any(|listener| ports.contains(&(listener.transport, listener.port())))
 }
 
 /// The world with everything, if it was tried: what is compared with.
@@ -139,21 +145,29 @@ fn ends(run: &Run, runs: &[Run]) -> Cell {
         (End::Exited(0) | End::Forked(_), Some(End::Stopped)) => why("it ended by itself".to_owned()),
         (end, _) if end.is_well() => Cell::Works,
         (End::Exited(code), _) => why(format!("ended with exit code {code}")),
-        (End::Killed(signal), _) => why(format!("killed by signal {signal}")),
+        (End::Killed(nix::libc::SIGSYS), _) => why(
+            "ended for a system call that is not allowed: a 32-bit program cannot be tried, or it has a filter of its own"
+                .to_owned(),
+        ),
+        (End::Killed(signal), _) => why(match nix::sys::signal::Signal::try_from(*signal) {
+            Ok(name) => format!("killed by signal {signal} ({name})"),
+            Err(_) => format!("killed by signal {signal}"),
+        }),
         (End::Forked(code), _) => why(format!("its first process ended with exit code {code}")),
         (End::Stopped, _) => Cell::Works,
     }
 }
 
-/// Whether clients of the world's families are answered at a port.
-fn answers(run: &Run, runs: &[Run], transport: &'static str, port: u16) -> Cell {
+/// Whether clients of the world's families are answered at these ports.
+fn answers(run: &Run, runs: &[Run], ports: &BTreeSet<(&str, u16)>) -> Cell {
     if matches!(run.end, End::NotStarted(_)) {
         return Cell::Fails("it could not be started".to_owned());
     }
     let visits: Vec<_> =
-        run.visits.iter().filter(|visit| visit.transport == transport && visit.port == port).collect();
+        run.visits.iter().filter(|visit| ports.contains(&(visit.transport, visit.port))).collect();
     if visits.is_empty() {
-        return if reference(runs).is_none_or(|run| listens(run, transport, port)) {
+        // Of very many listeners, some are not visited.
+        return if !listens(run, ports) && reference(runs).is_none_or(|run| listens(run, ports)) {
             Cell::Fails("nothing listens there".to_owned())
         } else {
             Cell::NotTested
@@ -173,12 +187,20 @@ fn answers(run: &Run, runs: &[Run], transport: &'static str, port: u16) -> Cell 
 /// What a program tried to reach, by port, and whether one attempt at it went well.
 fn destinations(run: &Run) -> BTreeMap<String, bool> {
     let mut all = BTreeMap::new();
-    for (call, to, _) in run.attempts() {
-        let begun = matches!(call.outcome, Outcome::Done | Outcome::Failed(nix::errno::Errno::EINPROGRESS));
+    for (call, to, address) in run.attempts() {
+        let (port, address) = (to.port().unwrap_or(0), address.to_canonical());
+        let begun = match call.outcome {
+            Outcome::Done => true,
+            // It can only have got there if there is somebody.
+            Outcome::Failed(nix::errno::Errno::EINPROGRESS) => {
+                super::world::has(address) || super::far::serves(address, port)
+            }
+            _ => false,
+        };
         // What is begun there never ends.
-        let lost = run.world.ipv6 == Presence::Lost && to.right_length() == Some(28);
+        let lost = run.world.ipv6 == Presence::Lost && goes_by_v6(to);
         let done = begun && !lost;
-        *all.entry(format!("port {}", to.port().unwrap_or(0))).or_insert(false) |= done;
+        *all.entry(format!("port {port}")).or_insert(false) |= done;
     }
     all
 }
@@ -201,8 +223,11 @@ fn connects(run: &Run, runs: &[Run]) -> Cell {
         .filter(|(to, done)| **done && reached.get(*to) != Some(&true))
         .map(|(to, _)| to)
         .collect();
+    let reaches = reached.values().any(|done| *done);
     match missed.as_slice() {
-        [] if hoped.is_empty() || run.end.is_well() => Cell::Works,
+        [] if reaches && run.end.is_well() => Cell::Works,
+        // Nothing is there to reach, or it did not want to: that says nothing of families.
+        [] if reached.is_empty() || !reaches && (run.end.is_well() || as_hoped) => Cell::NotTested,
         [] => Cell::Fails("it connected, and did not succeed".to_owned()),
         [to, ..] => Cell::Fails(format!("nothing reached at {to}")),
     }
@@ -243,11 +268,18 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
     let no4 = |run: &Run| !run.world.ipv4.serves() && run.world.ipv6.serves();
     let six = |run: &Run| {
         let listening = run.visits.iter().any(|visit| visit.failed.is_none() && visit.to.ipv6().is_some());
-        listening || run.attempts().iter().any(|(_, to, _)| to.right_length() == Some(28))
+        listening || run.attempts().iter().any(|(_, to, _)| goes_by_v6(to))
     };
     let both = |run: &Run| run.world.ipv4.serves() && run.world.ipv6.serves();
-    let uses = runs.iter().filter(|run| both(run)).any(six);
+    // Where there are both, it shows which is used; where those were not tried, any use counts.
+    let uses = runs.iter().filter(|run| both(run) || !runs.iter().any(both)).any(six);
     let tried_without = runs.iter().any(no4);
+    // A surface that is bad there is spoken of above; one of which nothing is known must not pass with the others.
+    let known = |cell: &Cell| !matches!(cell, Cell::NotTested | Cell::NotApplicable);
+    let untested = surfaces
+        .iter()
+        .skip(1)
+        .find(|surface| !runs.iter().zip(&surface.cells).any(|(run, cell)| no4(run) && known(cell)));
     match (bad(&no4), uses) {
         (Some(why), false) => (Grade::Ipv4Only, why),
         (Some(why), true) => {
@@ -263,6 +295,9 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
             (if whitewashed { Grade::ListensOnly } else { Grade::DualStackOnly }, why)
         }
         (None, _) if !tried_without => (Grade::NotTested, "no world without IPv4 was tried".to_owned()),
+        (None, _) if let Some(surface) = untested => {
+            (Grade::NotTested, format!("`{}` was not tested where there is no IPv4", surface.name))
+        }
         (None, _) => match bad(&both) {
             Some(why) => (Grade::DualStackOnly, why),
             None => match findings.iter().find(|finding| finding.whitewash) {

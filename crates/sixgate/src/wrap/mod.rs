@@ -81,14 +81,16 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
     let patience = Duration::from_secs(arguments.patience);
-    let plan = Plan { program: arguments.program.clone(), folder, patience };
+    let plan = Plan {
+        program: arguments.program.clone(),
+        folder,
+        patience,
+        stopped: std::sync::Arc::clone(&stopped),
+    };
     let shows = std::io::stderr().is_terminal() && !arguments.quiet;
     let (count, begun) = (worlds.len(), Instant::now());
     let mut runs = Vec::new();
     for (number, world) in worlds.into_iter().enumerate() {
-        if stopped.load(std::sync::atomic::Ordering::Relaxed) {
-            return fail("stopped before all worlds were tried");
-        }
         let name = world.name.clone();
         let mut progress = |what: &str| {
             if shows {
@@ -97,7 +99,17 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
         };
         progress("making the network");
         match run::run(&plan, world, &mut progress) {
+            Ok(_) if stopped.load(std::sync::atomic::Ordering::Relaxed) => {
+                if shows {
+                    say("\r\x1b[K");
+                }
+                return fail("stopped before all worlds were tried");
+            }
             Ok(run) => runs.push(run),
+            // Of worlds that nobody named, those that can be made are better than none: an ordinary user may have no TUN device.
+            Err(error) if arguments.worlds.is_empty() && !(runs.is_empty() && number + 1 == count) => {
+                say(&format!("\nsixgate: {error}\nsixgate: {name} is not tested\n"));
+            }
             Err(error) => {
                 say(&format!("\nsixgate: {error}\n"));
                 return Outcome::Refused;
@@ -109,9 +121,7 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
     }
     let card = judge::judge(&runs);
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let program: Vec<String> =
-        arguments.program.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let about = report::About { program: program.join(" "), took: begun.elapsed() };
+    let about = report::About::new(&arguments.program, begun.elapsed());
     for (path, text) in [
         (&arguments.sarif, report::sarif as fn(&report::About, &judge::Card) -> String),
         (&arguments.junit, report::junit),

@@ -5,17 +5,74 @@ use super::judge::{Card, Cell, Grade};
 use super::run::Run;
 use super::world::World;
 use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 /// Findings that are shown unless all are asked for.
 const FIRST: usize = 6;
 
+/// Letters of a command line that are shown above a table; findings have all of it.
+const TITLE: usize = 200;
+
 /// What was tried.
 #[derive(Debug)]
 pub(crate) struct About {
-    pub(crate) program: String,
-    pub(crate) took: Duration,
+    /// The program and its arguments, as a shell takes them.
+    program: String,
+    /// The program alone.
+    file: String,
+    took: Duration,
+}
+
+impl About {
+    pub(crate) fn new(program: &[OsString], took: Duration) -> Self {
+        let words: Vec<String> = program.iter().map(|word| quoted(word)).collect();
+        let file = program.first().map_or_else(String::new, |file| file.to_string_lossy().into_owned());
+        Self { program: words.join(" "), file, took }
+    }
+
+    /// What fits above a table.
+    fn title(&self) -> String {
+        match self.program.char_indices().nth(TITLE) {
+            Some((end, _)) => format!("{} ...", self.program.get(..end).unwrap_or_default()),
+            None => self.program.clone(),
+        }
+    }
+}
+
+/// A word as a shell takes it, without control characters.
+fn quoted(word: &OsStr) -> String {
+    let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(octet);
+    let octets = word.as_bytes();
+    match word.to_str() {
+        Some(text) if !octets.is_empty() && octets.iter().all(plain) => text.to_owned(),
+        Some(text) if printable(text) == text => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let letters = octets.iter().map(|octet| match octet {
+                b'\'' | b'\\' => format!("\\{}", char::from(*octet)),
+                b'\n' => r"\n".to_owned(),
+                b' '..=b'~' => char::from(*octet).to_string(),
+                other => format!(r"\x{other:02x}"),
+            });
+            format!("$'{}'", letters.collect::<String>())
+        }
+    }
+}
+
+/// What a program said, or is called, without what moves a terminal's cursor or turns the text around.
+fn printable(text: &str) -> String {
+    let moves = |letter: &char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown = |letter| match letter {
+        '\t' => ' ',
+        letter if moves(&letter) => '\u{fffd}',
+        letter => letter,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn painted(colour: bool, code: &str, text: &str) -> String {
@@ -35,8 +92,8 @@ fn word(cell: &Cell) -> (&'static str, &'static str) {
 /// For a terminal: the matrix, then what was found.
 pub(crate) fn table(about: &About, card: &Card, all: bool, colour: bool) -> String {
     let paint = if card.grade == Grade::Ipv6OnlyReady { "1;32" } else { "1;31" };
-    let mut text = format!("{}: {}\n", about.program, painted(colour, paint, card.grade.text()));
-    let _ = writeln!(text, "  {}\n", card.because);
+    let mut text = format!("{}: {}\n", about.title(), painted(colour, paint, card.grade.text()));
+    let _ = writeln!(text, "  {}\n", printable(&card.because));
     let first = card.surfaces.iter().map(|surface| surface.name.len()).max().unwrap_or(0);
     let widths: Vec<usize> = card.worlds.iter().map(|world| world.len().max(10)).collect();
     let _ = write!(text, "{:first$}", "");
@@ -60,7 +117,7 @@ pub(crate) fn table(about: &About, card: &Card, all: bool, colour: bool) -> Stri
     for surface in &card.surfaces {
         for (cell, world) in surface.cells.iter().zip(&card.worlds) {
             if let Cell::Fails(why) | Cell::Partly(why) = cell {
-                let _ = writeln!(text, "{} in {world}: {why}", surface.name);
+                let _ = writeln!(text, "{} in {world}: {}", surface.name, printable(why));
             }
         }
     }
@@ -85,10 +142,10 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
 
 fn paragraph(about: &About, finding: &Finding, colour: bool) -> String {
     let (name, code) = severity(finding.severity);
-    let mut text = format!("{}[{}] {}\n", painted(colour, code, name), finding.id, finding.what);
-    let _ = writeln!(text, "  seen:   in {}: {}", finding.world, finding.evidence);
+    let mut text = format!("{}[{}] {}\n", painted(colour, code, name), finding.id, printable(&finding.what));
+    let _ = writeln!(text, "  seen:   in {}: {}", finding.world, printable(&finding.evidence));
     if let Some(place) = &finding.place {
-        let _ = writeln!(text, "  by:     {place}");
+        let _ = writeln!(text, "  by:     {}", printable(place));
     }
     let _ = writeln!(text, "  why:    {}", finding.why);
     let _ = writeln!(text, "  mend:   {}", finding.remedy);
@@ -153,8 +210,9 @@ pub(crate) fn sarif(about: &About, card: &Card) -> String {
         .findings
         .iter()
         .map(|finding| {
-            let file = finding.place.as_deref().and_then(|place| place.split('+').next()).unwrap_or("-");
-            let file = if file == "-" { about.program.split(' ').next().unwrap_or("-") } else { file };
+            // The last one: `libstdc++.so` has some of its own.
+            let place = finding.place.as_deref().and_then(|place| place.rsplit_once('+'));
+            let file = place.map_or(about.file.as_str(), |(object, _)| object);
             json!({
                 "ruleId": finding.id, "level": level(finding.severity),
                 "message": { "text": format!("{} (in {}: {})", finding.what, finding.world, finding.evidence) },
@@ -184,6 +242,7 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             // XML 1.0 has no other control characters.
             letter if letter < ' ' && !matches!(letter, '\t' | '\n' | '\r') => out.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             letter => out.push(letter),
         }
     }
@@ -282,4 +341,28 @@ pub(crate) fn worlds(worlds: &[World], json: bool) -> String {
         let _ = writeln!(text, "{:18} {}", world.name, world.about);
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_can_be_pasted_and_move_no_cursor() {
+        let cases: [(&[u8], &str); 6] = [
+            (b"./a-b.c", "./a-b.c"),
+            (b"", "''"),
+            (b"x y;$(z)", "'x y;$(z)'"),
+            (b"it's", r"'it'\''s'"),
+            (b"a\n\x1b'\\", r"$'a\n\x1b\'\\'"),
+            (b"\xff", r"$'\xff'"),
+        ];
+        for (word, wanted) in cases {
+            assert_eq!(quoted(OsStr::from_bytes(word)), wanted);
+        }
+        assert_eq!(printable("a\x1b[31m\u{9b}1m\u{202e}b"), "a\u{fffd}[31m\u{fffd}1m\u{fffd}b");
+        assert_eq!(escaped("<\u{fffe}&\u{1}"), "&lt;\u{fffd}&amp;\u{fffd}");
+        let long = About::new(&["x".repeat(1000).into()], Duration::ZERO);
+        assert_eq!(long.title().len(), TITLE + 4);
+    }
 }

@@ -5,18 +5,26 @@ use super::world::{Built, HERE, World};
 use serde::Serialize;
 use sixgate_endpoint::Endpoint;
 use sixgate_lab::{Command, Host, Log, Signal};
+use sixgate_linux::process;
 use sixgate_linux::trace::{self, Action, Call, Event, Options, SocketName, Traced};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Calls that are kept of one run; of more, the first.
 const CALLS: usize = 100_000;
 /// A server that has opened nothing new for this long has opened what it will.
 const SETTLED: Duration = Duration::from_millis(400);
-/// Listeners that are visited.
-const VISITED: usize = 64;
+/// Listeners that are visited, all at a time.
+const VISITED: usize = 256;
+
+/// How long the last words of one that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long it may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run, and how long to wait for what.
 #[derive(Debug, Clone)]
@@ -26,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) folder: std::path::PathBuf,
     /// How long it may take to listen, or to end.
     pub(crate) patience: Duration,
+    /// Set when the user has had enough: what runs is ended at once.
+    pub(crate) stopped: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -33,6 +43,10 @@ impl Plan {
         let mut words = self.program.iter();
         let program = words.next().cloned().unwrap_or_default();
         Command::new(program).args(words).current_dir(&self.folder)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 }
 
@@ -43,6 +57,8 @@ pub(crate) struct Listener {
     pub(crate) transport: &'static str,
     /// Its own address, as the kernel has it.
     pub(crate) at: Endpoint,
+    /// The program left the choice of the port to the kernel.
+    pub(crate) any_port: bool,
     /// The kernel's number of the socket.
     #[serde(skip)]
     pub(crate) socket: u64,
@@ -171,24 +187,38 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
     let mut traced = match started {
         Ok(traced) => traced,
         Err(trace::Error::Start(error)) => {
-            run.end = End::NotStarted(error.to_string());
+            run.end = End::NotStarted(not_started(&error));
             return Ok(run);
         }
         Err(error) => return Err(error.to_string()),
     };
     progress("started");
-    run.listeners = settle(&built, &mut traced, &mut watch, plan.patience);
+    run.listeners = settle(&built, &mut traced, &mut watch, plan);
     if !run.listeners.is_empty() {
         progress(&format!("visiting {}", ports(&run.listeners)));
         run.visits = visits(&built, &run.listeners, &mut traced, &mut watch);
     }
-    run.end = end(&mut traced, &mut watch);
+    let grace = if plan.is_stopped() { Duration::ZERO } else { GRACE };
+    run.end = end(&mut traced, &mut watch, grace);
     run.questions = built.far.questions();
     run.took = begun.elapsed();
     drop(traced);
+    // Its last words may be under way; what forked away holds the pipes longer.
+    log.wait_all(LAST_WORDS);
     run.said = log.tail(8);
     (run.calls, run.dropped) = (watch.calls, watch.dropped);
     Ok(run)
+}
+
+/// Why it could not be started: to its user, the world's machine has no name.
+fn not_started(error: &process::Error) -> String {
+    let process::Error::Start { program, source, .. } = error else { return error.to_string() };
+    let hint = match source.kind() {
+        std::io::ErrorKind::NotFound => "; is it installed?",
+        std::io::ErrorKind::PermissionDenied => "; is it executable?",
+        _ => "",
+    };
+    format!("cannot start {program}: {source}{hint}")
 }
 
 fn ports(listeners: &[Listener]) -> String {
@@ -200,6 +230,10 @@ fn ports(listeners: &[Listener]) -> String {
 }
 
 impl Listener {
+    pub(crate) fn is(&self, transport: &str, port: u16) -> bool {
+        self.transport == transport && self.port() == port
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.at.port().unwrap_or_default()
     }
@@ -239,23 +273,29 @@ impl Watch {
     /// Takes events for some time, or until all has ended.
     fn listen(&mut self, traced: &mut Traced, time: Duration) {
         let until = Instant::now() + time;
-        while let Some(event) = traced.next(Some(until)) {
+        // A program that calls without end has an event ready at any time.
+        while Instant::now() < until
+            && let Some(event) = traced.next(Some(until))
+        {
             self.take(event);
         }
     }
 }
 
 /// Waits until the program has opened what it will, or has ended.
-fn settle(built: &Built, traced: &mut Traced, watch: &mut Watch, patience: Duration) -> Vec<Listener> {
-    let deadline = Instant::now() + patience;
+fn settle(built: &Built, traced: &mut Traced, watch: &mut Watch, plan: &Plan) -> Vec<Listener> {
+    let deadline = Instant::now() + plan.patience;
     loop {
         watch.listen(traced, Duration::from_millis(20));
-        if traced.over() {
+        if traced.over() || plan.is_stopped() {
             return Vec::new();
         }
         let mut listeners = listeners(&built.here);
         // Sockets that ask questions have a port too, but not one that was chosen.
-        listeners.retain(|listener| listener.transport == "tcp" || watch.bound(listener));
+        for listener in &mut listeners {
+            listener.any_port = !watch.bound(listener);
+        }
+        listeners.retain(|listener| listener.transport == "tcp" || !listener.any_port);
         let quiet = watch.last.elapsed() >= SETTLED;
         if (quiet && !listeners.is_empty()) || Instant::now() >= deadline {
             return listeners;
@@ -271,10 +311,12 @@ fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mu
     }
     let mut visits = Vec::new();
     let world = &built.world;
-    for ((transport, port), all) in targets {
-        let loopback = all.iter().all(|listener| listener.at.address().is_loopback());
-        let families = [(world.ipv6.serves(), HERE[0], "::1"), (world.ipv4.serves(), HERE[1], "127.0.0.1")];
-        for (_, outside, inside) in families.iter().filter(|(there, ..)| *there) {
+    let families = [(world.ipv6.serves(), HERE[0], "::1"), (world.ipv4.serves(), HERE[1], "127.0.0.1")];
+    // One family after the other, so that a server that takes one at a time is not in its own way.
+    for (_, outside, inside) in families.iter().filter(|(there, ..)| *there) {
+        let mut visitors = Vec::new();
+        for ((transport, port), all) in &targets {
+            let loopback = all.iter().all(|listener| listener.at.address().is_loopback());
             let mut to = if loopback { (*inside).to_owned() } else { (*outside).to_owned() };
             let mut host = if loopback { &built.here } else { &built.there };
             if world.ipv6 == super::world::Presence::LinkLocal && !loopback {
@@ -284,10 +326,11 @@ fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mu
                 }
             }
             let Ok(to) = to.parse::<Endpoint>() else { continue };
-            let to = to.with_port(port);
-            let (sender, result) = std::sync::mpsc::channel();
-            let udp = transport == "udp";
-            let Ok(visitor) = host.thread(move || drop(sender.send(visit(to, udp)))) else { continue };
+            let (to, udp) = (to.with_port(*port), *transport == "udp");
+            let Ok(visitor) = host.thread(move || visit(to, udp)) else { continue };
+            visitors.push((Visit { transport, port: *port, to, local: loopback, failed: None }, visitor));
+        }
+        for (mut visit, visitor) in visitors {
             // The program's calls are taken meanwhile: it would wait for us otherwise.
             while !visitor.is_finished() {
                 watch.listen(traced, Duration::from_millis(10));
@@ -295,23 +338,24 @@ fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mu
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
-            let failed = match result.recv() {
+            visit.failed = match visitor.join() {
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("the visitor died".to_owned()),
             };
-            visits.push(Visit { transport, port, to, local: loopback, failed });
+            visits.push(visit);
         }
     }
+    visits.sort_by_key(|visit| (visit.transport, visit.port));
     visits
 }
 
 /// Lets it end, or ends it.
-fn end(traced: &mut Traced, watch: &mut Watch) -> End {
+fn end(traced: &mut Traced, watch: &mut Watch, grace: Duration) -> End {
     let by_itself = watch.ended;
     if !traced.over() {
         let _ = traced.signal(Signal::SIGTERM);
-        watch.listen(traced, Duration::from_secs(2));
+        watch.listen(traced, grace);
     }
     match by_itself {
         Some(status) if traced.over() && watch.ended == by_itself => exited(status),
@@ -364,7 +408,7 @@ fn listener(transport: &'static str, state: &str, line: &str) -> Option<Listener
         Err(_) => IpAddr::from(<[u8; 4]>::try_from(octets.as_slice()).ok()?),
     };
     let at = Endpoint::new(address).with_port(port);
-    Some(Listener { transport, at, socket: words.get(9)?.parse().ok()? })
+    Some(Listener { transport, at, any_port: false, socket: words.get(9)?.parse().ok()? })
 }
 
 #[cfg(test)]

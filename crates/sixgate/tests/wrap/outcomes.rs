@@ -134,3 +134,85 @@ fn a_finding_names_the_line_that_made_the_call() {
         assert!(place.contains(&format!("{name}:{line} in main")), "{place}");
     }
 }
+
+#[test]
+fn what_nobody_answers_is_not_tested() {
+    // Refused in every world, and the program does not care: that is no success.
+    let refused = "import socket
+try: socket.create_connection(('www.example.com', 9999), 2)
+except OSError as error: print(error)";
+    let refused = report("dual,v6only", &["python3", "-c", refused]);
+    assert_eq!(cell(&refused, "connects out", "v6only"), "not-tested", "{:#}", refused["card"]);
+    assert_eq!(refused["card"]["grade"], "not-tested");
+    let refused = wrap(&["--worlds", "dual,v6only"], &["curl", "-sS", "http://www.example.com:9999/"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+}
+
+#[test]
+fn a_port_that_the_kernel_chose_is_visited_and_very_many_are_not_all() {
+    let any = "import socket, time
+s = socket.socket(socket.AF_INET6); s.bind(('::', 0)); s.listen(); time.sleep(100)";
+    let any = report("dual,v6only", &["python3", "-c", any]);
+    assert_eq!(cell(&any, "answers at any port", "v6only"), "works", "{:#}", any["card"]);
+    let many = "import socket, time
+def listen(port):
+    s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(('::1', port)); s.listen(); return s
+all = [listen(2000 + n) for n in range(260)]; time.sleep(100)";
+    let many = report("v6only", &["python3", "-c", many]);
+    assert_eq!(cell(&many, "answers tcp/2255", "v6only"), "works");
+    assert_eq!(cell(&many, "answers tcp/2259", "v6only"), "not-tested");
+    assert_eq!(many["card"]["grade"], "not-tested");
+}
+
+#[test]
+fn calls_are_known_when_the_first_thread_has_ended() {
+    let number = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
+    let program = format!(
+        "import ctypes, socket, threading, time
+main = threading.main_thread().native_id
+def serve():
+    while open(f'/proc/{{main}}/stat').read().split()[2] != 'Z': time.sleep(0.01)
+    s = socket.socket(socket.AF_INET6); s.bind(('::', 80)); s.listen()
+    while True: s.accept()
+threading.Thread(target=serve).start()
+ctypes.CDLL(None).syscall({number}, 0)"
+    );
+    let report = report("dual", &["python3", "-c", &program]);
+    assert!(ids(&report).contains(&"listen-default".to_owned()), "{:#}", report["card"]);
+}
+
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    let mut command = Command::new(SIXGATE);
+    command.args(["wrap", "--worlds", "dual", "--patience", "600", "--", "sleep", "1000"]);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let sleeps = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).any(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+            stat.contains("(sleep)") && parent == Some(child.id().to_string().as_str())
+        })
+    };
+    let patience = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !sleeps() {
+        assert!(std::time::Instant::now() < patience, "it was not started");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let begun = std::time::Instant::now();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(begun.elapsed() < std::time::Duration::from_mins(1), "not after its patience");
+}
+
+#[test]
+fn a_mapped_destination_is_ipv4() {
+    // As Java does it: a socket of IPv6, and what goes out is IPv4.
+    let program = "import socket
+a = [a for *_, a in socket.getaddrinfo('www.example.com', 80, type=socket.SOCK_STREAM) if len(a) == 2][0]
+socket.socket(socket.AF_INET6).connect(('::ffff:' + a[0], 80))";
+    let report = report("dual,v6only", &["python3", "-c", program]);
+    assert_eq!(report["card"]["grade"], "ipv4-only", "{:#}", report["card"]);
+    assert!(ids(&report).contains(&"family-untried".to_owned()), "{:#}", report["card"]);
+}

@@ -132,7 +132,7 @@ struct Tally {
     failures: AtomicU64,
     refused: AtomicU64,
     unwritten: AtomicU64,
-    /// Set when what was overwritten or removed shall not be found on disk any more.
+    /// Set when the files are to be scrubbed and the queue was too full to say so.
     scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
     stopping: AtomicBool,
@@ -142,6 +142,8 @@ struct Submission {
     now: Duration,
     token: u64,
     changes: Vec<Change>,
+    /// No submission of anybody's: what was overwritten or removed up to here shall not be found on disk any more.
+    scrub: bool,
 }
 
 /// A database that is open for writing. Dropping it does what [`Store::stop`] does.
@@ -189,7 +191,7 @@ impl Store {
     /// Unix epoch, for the history. Never blocks.
     pub fn submit(&self, now: Duration, changes: Vec<Change>, token: u64) -> Submit {
         let Some(queue) = &self.queue else { return Submit::Refused(changes) };
-        match queue.try_send(Submission { now, token, changes }) {
+        match queue.try_send(Submission { now, token, changes, scrub: false }) {
             Ok(()) => Submit::Queued,
             Err(TrySendError::Full(submission) | TrySendError::Disconnected(submission)) => {
                 self.tally.refused.fetch_add(1, Ordering::Relaxed);
@@ -198,10 +200,15 @@ impl Store {
         }
     }
 
-    /// With the next submission, or the one that is being written, whatever was overwritten or removed up to it
-    /// leaves the files too, the log among them. (What a disk keeps of blocks that it took back is beyond us.)
+    /// Whatever the submissions so far overwrite or remove leaves the files too, the log among them, as soon as they are
+    /// written. (What a disk keeps of blocks that it took back is beyond us.)
     pub fn scrub(&self) {
-        self.tally.scrub.store(true, Ordering::Relaxed);
+        let marker = Submission { now: Duration::ZERO, token: 0, changes: Vec::new(), scrub: true };
+        let told = self.queue.as_ref().is_some_and(|queue| queue.try_send(marker).is_ok());
+        if !told {
+            // There is enough to write, then.
+            self.tally.scrub.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What the store has done since it was opened.

@@ -107,6 +107,9 @@ impl Writer {
         if group.is_empty() && self.unwritten.is_empty() {
             return Ok(());
         }
+        if group.iter().any(|submission| submission.scrub) {
+            self.tally.scrub.store(true, Ordering::Relaxed);
+        }
         let result = self.write(&group).map_err(|error| StoreError::sqlite(&self.path, &error));
         let add = |counter: &std::sync::atomic::AtomicU64, by: usize| {
             counter.fetch_add(by as u64, Ordering::Relaxed);
@@ -114,17 +117,19 @@ impl Writer {
         let mut tokens = Vec::with_capacity(group.len());
         if result.is_ok() {
             add(&self.tally.transactions, 1);
-            add(&self.tally.submissions, group.len());
+            add(&self.tally.submissions, group.iter().filter(|submission| !submission.scrub).count());
             self.unwritten.clear();
             self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
-        for Submission { now, token, changes } in group {
+        for Submission { now, token, changes, scrub } in group {
             if result.is_err() {
                 self.unwritten.extend(changes.into_iter().map(|change| (now, change)));
             }
-            tokens.push((token, result.clone()));
+            if !scrub {
+                tokens.push((token, result.clone()));
+            }
         }
         self.tally.unwritten.store(self.unwritten.len() as u64, Ordering::Relaxed);
         if !tokens.is_empty() {

@@ -427,3 +427,31 @@ fn what_is_scrubbed_is_in_no_file() {
     assert_eq!((kept.len(), kept.get("other")), (51, Some(&vec![2])));
     store.stop().unwrap();
 }
+
+/// Whatever else is being written: what was removed before is gone when the next submission is on disk.
+#[test]
+fn scrubbing_waits_for_what_was_submitted_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let (store, _, told) = open(&path);
+    let set = |key: &str, value: &[u8]| Change::Setting { key: key.into(), value: Some(value.to_vec()) };
+    let found = || {
+        let files =
+            fs::read_dir(folder.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        files.into_iter().any(|file| file.windows(16).any(|window| window == b"name of somebody"))
+    };
+    for round in 0..50_u64 {
+        assert_eq!(store.submit(secs(1), vec![set("record", b"name of somebody")], round), Submit::Queued);
+        committed(&told, 1);
+        // The thread may be at any of these when the scrubbing is asked for.
+        for other in 0..round % 4 {
+            assert_eq!(store.submit(secs(2), vec![set("other", &[other as u8])], round), Submit::Queued);
+        }
+        assert_eq!(store.submit(secs(3), vec![set("record", b"")], round), Submit::Queued);
+        store.scrub();
+        assert_eq!(store.submit(secs(4), vec![set("other", b"")], round), Submit::Queued);
+        committed(&told, 2 + usize::try_from(round % 4).unwrap());
+        assert!(!found(), "round {round}");
+    }
+    store.stop().unwrap();
+}

@@ -269,19 +269,15 @@ impl Engine {
 
     /// Writes all that changed, and has the store leave nothing of what it replaces.
     fn write_census_at_once(&mut self) {
-        loop {
-            self.store.scrub();
-            if !self.write_census(MOST_RECORDS) {
-                return;
-            }
-        }
+        while self.write_census(MOST_RECORDS) {}
+        self.store.scrub();
     }
 
     /// Writes these, and has the store leave nothing of what they replace.
     fn erase(&mut self, changes: Vec<Change>) {
         if !changes.is_empty() {
-            self.store.scrub();
             self.set_all(changes);
+            self.store.scrub();
         }
     }
 
@@ -315,9 +311,9 @@ impl Engine {
         }
         // Retention is for the disk's log, too, but not at the price of a sync for each who is forgotten.
         let removes = changes.iter().any(|change| matches!(change, Change::Setting { value: None, .. }));
-        if removes && now >= observer.scrubbed + SCRUBBED {
+        let scrubs = removes && now >= observer.scrubbed + SCRUBBED;
+        if scrubs {
             observer.scrubbed = now;
-            self.store.scrub();
         }
         let ids: Vec<CensusId> = (changes.iter())
             .filter_map(|change| match change {
@@ -332,6 +328,9 @@ impl Engine {
                 observer.days.clear();
             }
             return false;
+        }
+        if scrubs {
+            self.store.scrub();
         }
         more
     }

@@ -158,11 +158,15 @@ fn answer(
     reply.to_vec().ok()
 }
 
+/// Whether an address is the far side's own, and so one that its resolver gives.
+pub(super) fn has(address: IpAddr) -> bool {
+    ADDRESSES.iter().filter_map(|own| net(own).ok()).any(|own| own.contains(&address))
+}
+
 /// Whether there is a server at this address, be it by NAT64.
 pub(super) fn serves(address: IpAddr, port: u16) -> bool {
-    let own = ADDRESSES.iter().filter_map(|own| net(own).ok()).any(|own| own.contains(&address));
     let translated = net(NAT64).is_ok_and(|prefix| prefix.contains(&address));
-    (own || translated) && PORTS.contains(&port)
+    (has(address) || translated) && PORTS.contains(&port)
 }
 
 /// Speaks first where the port's protocol does; answers HTTP; else holds the connection until the other side has had enough.

@@ -221,14 +221,14 @@ pub(super) fn goes_by_v6(to: &SocketName) -> bool {
 /// How sockets listen.
 fn listeners(found: &mut Found<'_>) {
     let run = found.run;
-    let mut said: BTreeMap<u64, bool> = BTreeMap::new();
+    let mut said: BTreeSet<u64> = BTreeSet::new();
     let mut bound: BTreeMap<u64, &Call> = BTreeMap::new();
     let mut listening: BTreeSet<u64> = BTreeSet::new();
     for call in &run.calls {
         match (&call.action, call.socket) {
-            (Action::Option { level: libc::IPPROTO_IPV6, name: libc::IPV6_V6ONLY, value }, Some(socket)) => {
-                // Said before bind, or never: afterwards the kernel refuses it.
-                said.insert(socket, *value != Some(0));
+            // Said before bind, or never: afterwards the kernel refuses it.
+            (Action::Option { level: libc::IPPROTO_IPV6, name: libc::IPV6_V6ONLY, .. }, Some(socket)) => {
+                said.insert(socket);
             }
             // Those of sockets that ask questions have no port of their own choice.
             (Action::Bind { to }, Some(socket))
@@ -249,7 +249,7 @@ fn listeners(found: &mut Found<'_>) {
     for (socket, call) in bound.iter().filter(|(socket, _)| serves(socket) || listening.contains(socket)) {
         let Some(to) = name(call) else { continue };
         let (Some(address), Some(port)) = (to.address(), to.port()) else { continue };
-        if address.is_unspecified() && is_v6(to) && !said.contains_key(socket) {
+        if address.is_unspecified() && is_v6(to) && !said.contains(socket) {
             found.call("listen-default", &format!("port {port}"), call);
         }
         if !is_v6(to)
@@ -274,8 +274,7 @@ fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
         };
         let call = bound.get(&listener.socket);
         let port = call.and_then(|call| name(call)?.port()).unwrap_or(visit.port);
-        let place = call.and_then(|call| call.place.as_ref());
-        let place = place.map(|place| format!("{}+{:#x}", place.object, place.offset));
+        let place = call.and_then(|call| call.place.as_ref()).map(told);
         let evidence = format!("who connected to {} was taken by the socket at {}", visit.to, listener.at);
         found.put("mapped-peer", &format!("port {port}"), evidence, place);
     }
@@ -392,10 +391,7 @@ fn call_address(call: &Call) -> IpAddr {
 
 /// Whether the world's resolver could have given it.
 fn is_far(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    super::far::ADDRESSES
-        .iter()
-        .any(|far| far.split('/').next().is_some_and(|far| far.parse() == Ok(address)))
+    super::far::has(address.to_canonical())
 }
 
 /// Where a family is missing, and the program ends for it.

@@ -129,7 +129,12 @@ fn listens(run: &Run, ports: &BTreeSet<(&str, u16)>) -> bool {
 
 /// The world with everything, if it was tried: what is compared with.
 fn reference(runs: &[Run]) -> Option<&Run> {
-    runs.iter().find(|run| run.world.ipv4 == Presence::Works && run.world.ipv6 == Presence::Works)
+    runs.iter().find(|run| is_whole(run))
+}
+
+/// Whether nothing is missing in the run's world.
+fn is_whole(run: &Run) -> bool {
+    run.world.ipv4 == Presence::Works && run.world.ipv6 == Presence::Works
 }
 
 /// Whether the program ends as it does where nothing is missing.
@@ -235,14 +240,13 @@ fn connects(run: &Run, runs: &[Run]) -> Cell {
 
 /// The grade, and why.
 fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, String) {
+    let whole = runs.iter().position(is_whole);
     let bad = |wanted: &dyn Fn(&Run) -> bool| -> Option<String> {
         runs.iter().enumerate().filter(|(_, run)| wanted(run)).find_map(|(column, run)| {
             surfaces.iter().find_map(|surface| {
                 // What fails where nothing is missing fails for another reason.
-                let whole =
-                    runs.iter().position(|other| reference(runs).is_some_and(|r| std::ptr::eq(r, other)));
-                let whole = whole.filter(|whole| *whole != column).and_then(|whole| surface.cells.get(whole));
-                if matches!(whole, Some(Cell::Fails(_))) {
+                let elsewhere = whole.filter(|whole| *whole != column).and_then(|at| surface.cells.get(at));
+                if matches!(elsewhere, Some(Cell::Fails(_))) {
                     return None;
                 }
                 let cell = surface.cells.get(column).filter(|cell| cell.is_bad())?;

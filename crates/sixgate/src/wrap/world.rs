@@ -189,27 +189,19 @@ impl World {
         }
         self.give_ipv4(&here, here4, there4)?;
         self.give_ipv6(&here, v6, here6, there6)?;
-        let mut resolvers = Vec::new();
+        let mut resolvers = String::new();
+        let mut resolver = |address: &str| resolvers.extend(["nameserver ", address, "\n"]);
         if self.ipv6.reaches() || self.ipv6 == Presence::Lost {
-            resolvers.push(there6.to_owned());
+            resolver(there6);
         }
         if self.ipv6 == Presence::LinkLocal {
             let address = there.wait_link_local("eth0", Duration::from_secs(5))?;
-            resolvers.push(format!("{address}%eth0"));
+            resolver(&format!("{address}%eth0"));
         }
         if self.ipv4.serves() && self.ipv4.reaches() {
-            resolvers.push(there4.to_owned());
+            resolver(there4);
         }
-        let lines: Vec<String> = resolvers
-            .iter()
-            .map(|resolver| {
-                format!(
-                    "nameserver {resolver}
-"
-                )
-            })
-            .collect();
-        here.write_file("/etc/resolv.conf", lines.concat())?;
+        here.write_file("/etc/resolv.conf", resolvers)?;
         let mut hosts = String::new();
         if self.ipv6.serves() {
             hosts += "::1 localhost ip6-localhost box\n";

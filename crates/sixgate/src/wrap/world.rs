@@ -220,7 +220,7 @@ impl World {
         if self.ipv4.serves() {
             here.add_address_nodad("eth0", net(&format!("{own}/24"))?)?;
             here.add_route(net("0.0.0.0/0")?, Some(router.parse()?), "eth0")?;
-        } else {
+        } else if self.ipv4 != Presence::Translated {
             // ipv6-audit: allow ipv4-literal because a world without IPv4 is one without this address
             here.remove_address("lo", net("127.0.0.1/8")?)?;
         }

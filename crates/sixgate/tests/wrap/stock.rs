@@ -49,4 +49,8 @@ fn a_clat_helps_who_writes_addresses() {
     assert_eq!(cell(&report, "runs", "v6only+nat64"), "fails", "{:#}", report["card"]);
     assert_eq!(cell(&report, "runs", "v6only+clat"), "works", "{:#}", report["card"]);
     assert!(report["runs"][1]["said"].as_str().unwrap().contains("the far side"));
+    // Whoever has a CLAT has the loopback address that /etc/hosts names.
+    let local = "import socket; socket.socket().bind(('127.0.0.1', 7000))";
+    let local = super::report("v6only+clat", &["python3", "-c", local]);
+    assert_eq!(local["runs"][0]["end"]["exited"], 0, "{:#}", local["runs"][0]["said"]);
 }

@@ -32,7 +32,10 @@ prefix, advertises it, gives addresses and prefixes by DHCPv6, answers DNS. Betw
 denies what nobody inside asked for. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
 
 SIGHUP reads the configuration again; leases are not touched. SIGTERM and Ctrl-C stop: hosts are told, and routes,
-addresses, settings and firewall rules that `up` made are taken away again.")]
+addresses, settings and firewall rules that `up` made are taken away again.
+
+Without a configuration yet, one command makes an IPv6-only segment for people to try:
+  sixgate up --profile event --uplink eth0 --lan eth1.64")]
     Up(Up),
     /// Check the configuration and say what is wrong, where, and what to do.
     #[command(long_about = "\
@@ -216,6 +219,8 @@ pub(crate) struct ConfigFile {
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
+    #[command(flatten)]
+    pub(crate) profile: crate::config::ProfileArgs,
     /// How each event is logged, one a line, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log: LogFormat,

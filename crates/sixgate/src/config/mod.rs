@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod ipv4;
 mod nat64;
+mod profile;
 mod v4;
 mod web;
 
@@ -20,6 +21,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use profile::ProfileArgs;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;

@@ -54,7 +54,18 @@ const BURST: usize = 256;
 
 /// Runs until told to stop.
 pub(crate) fn command(arguments: &cli::Up) -> Outcome {
-    let checked = match Config::load(&arguments.file.config) {
+    let path = &arguments.file.config;
+    if arguments.profile.profile.is_some() {
+        let links = match start::links() {
+            Ok(links) => links,
+            Err(error) => return crate::fail(&error.to_string()),
+        };
+        if let Err(findings) = arguments.profile.prepare(path, &links) {
+            show(&findings);
+            return Outcome::Usage;
+        }
+    }
+    let checked = match Config::load(path) {
         Ok(checked) => checked,
         Err(findings) => {
             show(&findings);

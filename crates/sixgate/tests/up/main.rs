@@ -14,6 +14,7 @@ mod health;
 mod lifecycle;
 mod mistakes;
 mod network;
+mod profile;
 mod queries;
 mod served;
 mod uplinks;

@@ -16,6 +16,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod sarif;
 mod translator;
 mod up;
 mod view;

@@ -3,7 +3,6 @@
 use super::walk::Audit;
 use serde_json::{Value, json};
 use sixgate_audit::{Language, RULES, Rule};
-use std::fmt::Write as _;
 
 /// The findings as one SARIF log with one run.
 pub(super) fn sarif(audit: &Audit) -> String {
@@ -26,7 +25,7 @@ pub(super) fn sarif(audit: &Audit) -> String {
                 "rank": f64::from(found.rank()) / 81.0 * 100.0,
                 "message": { "text": message },
                 "locations": [{ "physicalLocation": {
-                    "artifactLocation": location(&place.shown),
+                    "artifactLocation": crate::sarif::location(&place.shown),
                     "region": {
                         "startLine": found.line, "startColumn": found.column, "snippet": snippet,
                     },
@@ -69,29 +68,6 @@ fn descriptor(rule: &Rule) -> Value {
         "defaultConfiguration": { "level": rule.severity.name() },
         "properties": { "tags": rule.rows.iter().map(|row| format!("R{row}")).collect::<Vec<_>>() },
     })
-}
-
-/// Where a file is: relative to the folder that the command was called in, as code hosts want it, or
-/// absolute.
-fn location(path: &str) -> Value {
-    if path.starts_with('/') {
-        json!({ "uri": format!("file://{}", uri(path)) })
-    } else {
-        json!({ "uri": uri(path), "uriBaseId": "SRCROOT" })
-    }
-}
-
-/// A path as a URI reference (RFC 3986 section 4.2).
-fn uri(path: &str) -> String {
-    let mut out = String::new();
-    for octet in path.bytes() {
-        if octet.is_ascii_alphanumeric() || b"-._~/".contains(&octet) {
-            out.push(char::from(octet));
-        } else {
-            let _ = write!(out, "%{octet:02X}");
-        }
-    }
-    out
 }
 
 /// FNV-1a: short, and the same in every version.

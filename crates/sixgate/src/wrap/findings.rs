@@ -1,6 +1,7 @@
 //! What a program does wrong, with the call that shows it, the reason, and the remedy.
 
 use super::run::{End, Run};
+use super::source::Line;
 use super::world::Presence;
 use nix::errno::Errno;
 use nix::libc;
@@ -147,6 +148,9 @@ pub(crate) struct Finding {
     pub(crate) evidence: String,
     /// The object file that made the call, and where in it.
     pub(crate) place: Option<String>,
+    /// The same in the program's source, where it is known.
+    #[serde(skip)]
+    pub(crate) line: Option<Line>,
     pub(crate) why: &'static str,
     pub(crate) remedy: &'static str,
     #[serde(skip)]
@@ -161,35 +165,34 @@ struct Found<'a> {
 impl Found<'_> {
     fn call(&mut self, id: &str, detail: &str, call: &Call) {
         let evidence = format!("{} {} after {} ms", call.action, call.outcome, call.at.as_millis());
-        let place = call.place.as_ref().map(told);
-        self.put(id, detail, evidence, place);
+        self.put(id, detail, evidence, call.place.as_ref());
     }
 
-    fn put(&mut self, id: &str, detail: &str, evidence: String, place: Option<String>) {
+    fn put(&mut self, id: &str, detail: &str, evidence: String, place: Option<&Place>) {
         let Some(rule) = RULES.iter().find(|rule| rule.id == id) else { return };
         // The same thing in another world is no news.
         let what = if detail.is_empty() { rule.what.to_owned() } else { format!("{}: {detail}", rule.what) };
         if self.findings.iter().any(|finding| finding.id == id && finding.what == what) {
             return;
         }
+        let line = place.and_then(super::source::line);
+        let told = |place: &Place| {
+            let at = format!("{}+{:#x}", place.object, place.offset);
+            line.as_ref().map_or_else(|| at.clone(), |line| format!("{at} ({line})"))
+        };
         self.findings.push(Finding {
             id: rule.id,
             severity: rule.severity,
             what,
             world: self.run.world.name.clone(),
             evidence,
-            place,
+            place: place.map(told),
+            line,
             why: rule.why,
             remedy: rule.remedy,
             whitewash: rule.whitewash,
         });
     }
-}
-
-/// A place, with its source line where there is one.
-fn told(place: &Place) -> String {
-    let at = format!("{}+{:#x}", place.object, place.offset);
-    super::source::line(place).map_or_else(|| at.clone(), |line| format!("{at} ({line})"))
 }
 
 /// Everything that can be found in the runs, the worst first.
@@ -274,7 +277,7 @@ fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
         };
         let call = bound.get(&listener.socket);
         let port = call.and_then(|call| name(call)?.port()).unwrap_or(visit.port);
-        let place = call.and_then(|call| call.place.as_ref()).map(told);
+        let place = call.and_then(|call| call.place.as_ref());
         let evidence = format!("who connected to {} was taken by the socket at {}", visit.to, listener.at);
         found.put("mapped-peer", &format!("port {port}"), evidence, place);
     }
@@ -417,8 +420,7 @@ fn fails(found: &mut Found<'_>, runs: &[Run]) {
     match reason {
         Some(call) => {
             let evidence = format!("{how} after {} {}; {last}", call.action, call.outcome);
-            let place = call.place.as_ref().map(told);
-            found.put("world-fails", &detail, evidence, place);
+            found.put("world-fails", &detail, evidence, call.place.as_ref());
         }
         None => found.put("world-fails", &detail, format!("{how}; {last}"), None),
     }

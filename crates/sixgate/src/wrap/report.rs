@@ -4,10 +4,12 @@ use super::findings::{Finding, RULES, Severity};
 use super::judge::{Card, Cell, Grade};
 use super::run::Run;
 use super::world::World;
+use crate::sarif;
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// Findings that are shown unless all are asked for.
@@ -212,11 +214,18 @@ pub(crate) fn sarif(about: &About, card: &Card) -> String {
         .map(|finding| {
             // The last one: `libstdc++.so` has some of its own.
             let place = finding.place.as_deref().and_then(|place| place.rsplit_once('+'));
-            let file = place.map_or(about.file.as_str(), |(object, _)| object);
+            let object = place.map_or(about.file.as_str(), |(object, _)| object);
+            // Libraries were compiled from sources that are not here.
+            let physical = match finding.line.as_ref().filter(|line| Path::new(&line.file).is_file()) {
+                Some(line) => json!({
+                    "artifactLocation": sarif::location(&line.file), "region": { "startLine": line.number },
+                }),
+                None => json!({ "artifactLocation": sarif::location(object) }),
+            };
             json!({
                 "ruleId": finding.id, "level": level(finding.severity),
                 "message": { "text": format!("{} (in {}: {})", finding.what, finding.world, finding.evidence) },
-                "locations": [{ "physicalLocation": { "artifactLocation": { "uri": file } } }],
+                "locations": [{ "physicalLocation": physical }],
             })
         })
         .collect();

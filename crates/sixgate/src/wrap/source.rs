@@ -1,6 +1,7 @@
 //! The source line of a call, where the program has line numbers and this machine has addr2line (of binutils).
 
 use sixgate_linux::trace::Place;
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::process::Command;
@@ -8,8 +9,26 @@ use std::process::Command;
 /// Where the sources of libraries lie whose lines say nothing of the program: Go's own, and Debian's builds of C libraries.
 const LIBRARIES: [&str; 5] = ["/usr/lib/go", "/usr/share/go", "/usr/local/go", "/usr/src/", "../sysdeps/"];
 
-/// `listen.c:13 in main`, if it is known: the nearest caller that is the program's own, else the nearest.
-pub(super) fn line(place: &Place) -> Option<String> {
+/// A line of the program's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Its file, as the compiler was told it.
+    pub(crate) file: String,
+    /// Counted from 1.
+    pub(crate) number: u32,
+    /// The function around it.
+    pub(crate) function: String,
+}
+
+impl fmt::Display for Line {
+    /// `listen.c:13 in main`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} in {}", self.file, self.number, self.function)
+    }
+}
+
+/// The line of a call, if it is known: the nearest caller that is the program's own, else the nearest.
+pub(super) fn line(place: &Place) -> Option<Line> {
     let mut head = Vec::new();
     File::open(&place.object).ok()?.take(64 << 10).read_to_end(&mut head).ok()?;
     // A return address stands behind the call; one octet before it is still the call's.
@@ -26,12 +45,14 @@ pub(super) fn line(place: &Place) -> Option<String> {
     let known = || {
         pairs.iter().filter_map(|[function, line]| {
             // What a compiler merged is told behind the number.
-            let line = line.split(" (").next().unwrap_or(line);
-            let known = !line.starts_with("??") && !line.ends_with(":?") && !line.ends_with(":0");
-            known.then(|| format!("{line} in {function}"))
+            let (file, line) = line.split(" (").next().unwrap_or(line).rsplit_once(':')?;
+            // A question mark is no number.
+            let number = line.parse().ok().filter(|number| *number > 0)?;
+            let known = Line { file: file.into(), number, function: (*function).into() };
+            (!file.starts_with("??")).then_some(known)
         })
     };
-    let own = known().find(|line| !LIBRARIES.iter().any(|library| line.starts_with(library)));
+    let own = known().find(|line| !LIBRARIES.iter().any(|library| line.file.starts_with(library)));
     own.or_else(|| known().next())
 }
 

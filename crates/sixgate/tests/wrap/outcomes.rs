@@ -88,6 +88,10 @@ fn the_machine_is_as_before_and_reports_are_written() {
     let check = "import json, sys, html.parser, xml.etree.ElementTree as xml
 s = json.load(open(sys.argv[3])); assert s['version'] == '2.1.0'
 assert any(r['ruleId'] == 'listen-ipv4' for r in s['runs'][0]['results'])
+import urllib.parse, os
+for r in s['runs'][0]['results']:
+    u = urllib.parse.urlparse(r['locations'][0]['physicalLocation']['artifactLocation']['uri'])
+    assert u.scheme != 'file' or os.path.exists(urllib.parse.unquote(u.path)), u
 suite = xml.parse(sys.argv[2]).getroot(); assert int(suite.get('failures')) == len(suite.findall('.//failure')) > 0
 class P(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs): assert tag not in ('script', 'link', 'img'), tag

@@ -137,12 +137,16 @@ addresses of eight are dead. `--list` tells the worlds.
 A world of your own is a file: name = \"mine\", and ipv4 and ipv6 each \"works\", \"absent\", \"refused\", \"lost\",
 \"link-local\" or \"slow\" (those three for IPv6) or \"translated\" (IPv4, by a CLAT), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
 
+Does the program's own access list hold? Tell it to refuse 192.0.2.0/24, 2001:db8::/32 and fe80::/10, which is where visitors come
+from, and name the port with --denied: a list that 192.0.2.1 passes as ::ffff:192.0.2.1 is found.
+
 Exit code 0 where every surface works and no finding is as bad as --fail-on; 1 where not, or where nothing could be tested.
 Needs root, or a kernel that allows user namespaces.
 
 Examples:
   sixgate wrap -- curl -sS http://www.example.com/
   sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080
+  sixgate wrap --probe 8443=tls,9000=http:/health --denied 8080 -- ./server -c deny.conf
   sixgate wrap --json -- ./server > known.json; sixgate wrap --baseline known.json -- ./server")]
     Wrap(Wrap),
     /// Give the programs of this host IPv4 on a network that has none (464XLAT), until SIGTERM or Ctrl-C.
@@ -295,6 +299,12 @@ pub(crate) struct Wrap {
     /// How long the program may take to listen, or to end, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub(crate) patience: u64,
+    /// How a listener is visited, instead of what is guessed: PORT[/udp]=KIND, with accept, banner, http, http:/PATH, dns or tls.
+    #[arg(long, value_name = "PORT=KIND", value_delimiter = ',')]
+    pub(crate) probe: Vec<crate::wrap::Probe>,
+    /// A listener that the program was told to refuse all visitors at; who is served got past its filter.
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) denied: Vec<crate::wrap::Port>,
     /// Exit with 1 for findings as bad as this.
     #[arg(long, value_enum, default_value_t = crate::wrap::Severity::Error)]
     pub(crate) fail_on: crate::wrap::Severity,

@@ -5,12 +5,11 @@ use crate::nat64::{Setup, Translator};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use sixgate_endpoint::Endpoint;
 use sixgate_endpoint::listen::{Listen, Policy};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_lab::Host;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -197,39 +196,4 @@ fn serve(mut stream: TcpStream, port: u16) -> io::Result<()> {
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
     )
-}
-
-/// Connects to a server as a client would; what it says, if it says something.
-pub(super) fn visit(to: Endpoint, udp: bool) -> io::Result<Vec<u8>> {
-    const WAIT: Duration = Duration::from_millis(700);
-    const BANNER: Duration = Duration::from_millis(150);
-    let address = to.socket_addr(0).map_err(io::Error::other)?;
-    let mut buffer = vec![0; 2048];
-    let count = if udp {
-        let any = to.family().any_port().socket_addr(0).map_err(io::Error::other)?;
-        let socket = UdpSocket::bind(any)?;
-        socket.connect(address)?;
-        socket.set_read_timeout(Some(WAIT))?;
-        // A question for the root's servers: what a DNS server answers, and others drop.
-        socket.send(b"\x13\x37\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01")?;
-        match socket.recv(&mut buffer) {
-            // Silence is what most protocols answer to nonsense; only an ICMP error is a no.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            other => other?,
-        }
-    } else {
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(3))?;
-        stream.set_read_timeout(Some(BANNER))?;
-        // First a banner, if there is one; then a request that web servers answer, and others refuse.
-        let mut heard = stream.read(&mut buffer);
-        if heard.is_err() {
-            stream.set_read_timeout(Some(WAIT))?;
-            let _ = stream.write_all(b"HEAD / HTTP/1.0\r\nHost: box\r\n\r\n");
-            heard = stream.read(&mut buffer);
-        }
-        // It was connected: what it thinks of our request is no matter of families.
-        heard.unwrap_or(0)
-    };
-    buffer.truncate(count);
-    Ok(buffer)
 }

@@ -46,7 +46,7 @@ const fn rule(
 }
 
 /// All rules, in the order of their ids.
-pub(crate) const RULES: [Rule; 12] = [
+pub(crate) const RULES: [Rule; 13] = [
     rule(
         "listen-default",
         Severity::Warning,
@@ -68,6 +68,14 @@ pub(crate) const RULES: [Rule; 12] = [
         "IPv4 peers are seen as IPv6 addresses (::ffff:192.0.2.1)",
         "rules, limits and logs for 192.0.2.1 do not match ::ffff:192.0.2.1: a filter is passed by",
         "set IPV6_V6ONLY and listen by a socket for each family, or turn mapped addresses back before they are compared",
+    ),
+    rule(
+        "filter-passed",
+        Severity::Error,
+        "a visitor that the program was told to refuse is served",
+        "a rule for 192.0.2.0/24 does not match ::ffff:192.0.2.1, and one for IPv4 says nothing of IPv6: the filter holds for some \
+         clients, and the others walk past it",
+        "turn mapped addresses back before they are compared, and write rules for both families",
     ),
     rule(
         "sockaddr-length",
@@ -246,6 +254,7 @@ fn listeners(found: &mut Found<'_>) {
         }
     }
     mapped(found, &bound);
+    passed(found, &bound);
     let serves = |socket: &u64| run.listeners.iter().any(|listener| listener.socket == *socket);
     let v6_ports: BTreeSet<u16> =
         bound.values().filter_map(|call| name(call).filter(|name| is_v6(name))?.port()).collect();
@@ -269,7 +278,8 @@ fn listeners(found: &mut Found<'_>) {
 /// Who came by IPv4, and was taken by a socket of IPv6: there is no other way to see it than a mapped address.
 fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
     let run = found.run;
-    let taken = run.visits.iter().filter(|visit| visit.transport == "tcp" && visit.failed.is_none());
+    let taken =
+        run.visits.iter().filter(|visit| visit.transport == "tcp" && visit.failed.is_none() && !visit.denied);
     for visit in taken.filter(|visit| visit.to.ipv6().is_none()) {
         let at = || run.listeners.iter().filter(|listener| listener.is("tcp", visit.port));
         let Some(listener) = at().next().filter(|_| at().all(|listener| listener.at.ipv6().is_some())) else {
@@ -280,6 +290,31 @@ fn mapped(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
         let place = call.and_then(|call| call.place.as_ref());
         let evidence = format!("who connected to {} was taken by the socket at {}", visit.to, listener.at);
         found.put("mapped-peer", &format!("port {port}"), evidence, place);
+    }
+}
+
+/// Who was served and should not have been.
+fn passed(found: &mut Found<'_>, bound: &BTreeMap<u64, &Call>) {
+    let run = found.run;
+    for visit in run.visits.iter().filter(|visit| visit.denied && visit.failed.is_some()) {
+        let family = if visit.to.ipv6().is_some() { "IPv6" } else { "IPv4" };
+        let listener = run
+            .listeners
+            .iter()
+            .filter(|listener| listener.is(visit.transport, visit.port))
+            // The one of the visitor's own family takes it, where there is one.
+            .max_by_key(|listener| listener.at.family() == visit.to.family());
+        let Some(listener) = listener else { continue };
+        let as_mapped = if listener.at.family() == visit.to.family() { "" } else { ", as a mapped address" };
+        let evidence =
+            format!("who came to {} was served by the socket at {}{as_mapped}", visit.to, listener.at);
+        let place = bound.get(&listener.socket).and_then(|call| call.place.as_ref());
+        found.put(
+            "filter-passed",
+            &format!("{}/{} by {family}", visit.transport, visit.port),
+            evidence,
+            place,
+        );
     }
 }
 

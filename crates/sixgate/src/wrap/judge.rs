@@ -96,7 +96,11 @@ pub(crate) fn judge(runs: &[Run]) -> Card {
     for (transport, port) in fixed {
         let this = BTreeSet::from([(transport, port)]);
         let cells = runs.iter().map(|run| answers(run, runs, &this)).collect();
-        surfaces.push(Surface { name: format!("answers {transport}/{port}"), cells });
+        let denied = |run: &Run| {
+            run.visits.iter().any(|visit| visit.denied && this.contains(&(visit.transport, visit.port)))
+        };
+        let does = if runs.iter().any(denied) { "refuses" } else { "answers" };
+        surfaces.push(Surface { name: format!("{does} {transport}/{port}"), cells });
     }
     if !any.is_empty() {
         let cells = runs.iter().map(|run| answers(run, runs, &any)).collect();

@@ -8,6 +8,7 @@ mod compare;
 mod far;
 mod findings;
 mod judge;
+mod probe;
 mod report;
 mod run;
 mod source;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use world::World;
 
 pub(crate) use findings::Severity;
+pub(crate) use probe::{Port, Probe};
 
 fn net(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
     text.parse()
@@ -85,6 +87,8 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
         program: arguments.program.clone(),
         folder,
         patience,
+        probes: arguments.probe.clone(),
+        denied: arguments.denied.clone(),
         stopped: std::sync::Arc::clone(&stopped),
     };
     let shows = std::io::stderr().is_terminal() && !arguments.quiet;
@@ -121,7 +125,7 @@ pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
     }
     let card = judge::judge(&runs);
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let about = report::About::new(&arguments.program, begun.elapsed());
+    let about = report::About::new(&arguments.program, plan.options(), begun.elapsed());
     for (path, text) in [
         (&arguments.sarif, report::sarif as fn(&report::About, &judge::Card) -> String),
         (&arguments.junit, report::junit),

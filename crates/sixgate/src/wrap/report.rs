@@ -25,14 +25,16 @@ pub(crate) struct About {
     program: String,
     /// The program alone.
     file: String,
+    /// Options that say how it was tried, with a space behind each.
+    options: String,
     took: Duration,
 }
 
 impl About {
-    pub(crate) fn new(program: &[OsString], took: Duration) -> Self {
+    pub(crate) fn new(program: &[OsString], options: String, took: Duration) -> Self {
         let words: Vec<String> = program.iter().map(|word| quoted(word)).collect();
         let file = program.first().map_or_else(String::new, |file| file.to_string_lossy().into_owned());
-        Self { program: words.join(" "), file, took }
+        Self { program: words.join(" "), file, options, took }
     }
 
     /// What fits above a table.
@@ -157,7 +159,7 @@ fn paragraph(about: &About, finding: &Finding, colour: bool) -> String {
 
 /// The command that shows it again.
 fn again(about: &About, world: &str) -> String {
-    format!("sixgate wrap --worlds {world} --all -- {}", about.program)
+    format!("sixgate wrap --worlds {world} --all {}-- {}", about.options, about.program)
 }
 
 /// All there is, as JSON.
@@ -371,7 +373,7 @@ mod tests {
         }
         assert_eq!(printable("a\x1b[31m\u{9b}1m\u{202e}b"), "a\u{fffd}[31m\u{fffd}1m\u{fffd}b");
         assert_eq!(escaped("<\u{fffe}&\u{1}"), "&lt;\u{fffd}&amp;\u{fffd}");
-        let long = About::new(&["x".repeat(1000).into()], Duration::ZERO);
+        let long = About::new(&["x".repeat(1000).into()], String::new(), Duration::ZERO);
         assert_eq!(long.title().len(), TITLE + 4);
     }
 }

@@ -1,6 +1,7 @@
 //! One program in one world: started, watched, visited, stopped. What is seen is data; [`super::judge`] says what it means.
 
-use super::far::{Question, visit};
+use super::far::Question;
+use super::probe::{self, Kind, Port, Probe};
 use super::world::{Built, HERE, World};
 use serde::Serialize;
 use sixgate_endpoint::Endpoint;
@@ -34,6 +35,10 @@ pub(crate) struct Plan {
     pub(crate) folder: std::path::PathBuf,
     /// How long it may take to listen, or to end.
     pub(crate) patience: Duration,
+    /// How listeners are visited, where it is not left to be guessed.
+    pub(crate) probes: Vec<Probe>,
+    /// Listeners that the program was told to refuse visitors at.
+    pub(crate) denied: Vec<Port>,
     /// Set when the user has had enough: what runs is ended at once.
     pub(crate) stopped: Arc<AtomicBool>,
 }
@@ -43,6 +48,18 @@ impl Plan {
         let mut words = self.program.iter();
         let program = words.next().cloned().unwrap_or_default();
         Command::new(program).args(words).current_dir(&self.folder)
+    }
+
+    /// What the user said of visits, as it is written on the command line, with a space behind each.
+    pub(crate) fn options(&self) -> String {
+        let probes = self.probes.iter().map(|probe| format!("--probe {probe} "));
+        probes.chain(self.denied.iter().map(|port| format!("--denied {port} "))).collect()
+    }
+
+    /// How a listener is visited.
+    fn kind(&self, transport: &str, port: u16) -> Kind {
+        let told = self.probes.iter().find(|probe| probe.transport == transport && probe.port == port);
+        told.map_or(Kind::Guess, |probe| probe.kind.clone())
     }
 
     fn is_stopped(&self) -> bool {
@@ -74,6 +91,8 @@ pub(crate) struct Visit {
     pub(crate) to: Endpoint,
     /// From the machine itself.
     pub(crate) local: bool,
+    /// The program was told to refuse it.
+    pub(crate) denied: bool,
     /// Why it failed.
     pub(crate) failed: Option<String>,
 }
@@ -196,7 +215,7 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
     run.listeners = settle(&built, &mut traced, &mut watch, plan);
     if !run.listeners.is_empty() {
         progress(&format!("visiting {}", ports(&run.listeners)));
-        run.visits = visits(&built, &run.listeners, &mut traced, &mut watch);
+        run.visits = visits(&built, plan, &run.listeners, &mut traced, &mut watch);
     }
     let grace = if plan.is_stopped() { Duration::ZERO } else { GRACE };
     run.end = end(&mut traced, &mut watch, grace);
@@ -304,7 +323,13 @@ fn settle(built: &Built, traced: &mut Traced, watch: &mut Watch, plan: &Plan) ->
 }
 
 /// Visits each port by every address at which clients of this world would.
-fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mut Watch) -> Vec<Visit> {
+fn visits(
+    built: &Built,
+    plan: &Plan,
+    listeners: &[Listener],
+    traced: &mut Traced,
+    watch: &mut Watch,
+) -> Vec<Visit> {
     let mut targets = BTreeMap::new();
     for listener in listeners.iter().take(VISITED) {
         targets.entry((listener.transport, listener.port())).or_insert_with(Vec::new).push(listener);
@@ -327,8 +352,12 @@ fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mu
             }
             let Ok(to) = to.parse::<Endpoint>() else { continue };
             let (to, udp) = (to.with_port(*port), *transport == "udp");
-            let Ok(visitor) = host.thread(move || visit(to, udp)) else { continue };
-            visitors.push((Visit { transport, port: *port, to, local: loopback, failed: None }, visitor));
+            let kind = plan.kind(transport, *port);
+            let denied = plan.denied.contains(&Port { transport, port: *port });
+            let visit = if denied { probe::visit_denied } else { probe::visit };
+            let Ok(visitor) = host.thread(move || visit(to, udp, &kind)) else { continue };
+            let visit = Visit { transport, port: *port, to, local: loopback, denied, failed: None };
+            visitors.push((visit, visitor));
         }
         for (mut visit, visitor) in visitors {
             // The program's calls are taken meanwhile: it would wait for us otherwise.
@@ -339,7 +368,7 @@ fn visits(built: &Built, listeners: &[Listener], traced: &mut Traced, watch: &mu
                 }
             }
             visit.failed = match visitor.join() {
-                Ok(Ok(_)) => None,
+                Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("the visitor died".to_owned()),
             };

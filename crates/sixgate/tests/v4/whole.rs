@@ -145,3 +145,62 @@ fn everybody_on_one_segment_reaches_an_ipv4_server_over_an_uplink_without_ipv4()
     isp.stop();
     segment.end(sixgate);
 }
+
+/// ARP requests a minute on a segment of two laptops and a printer that all have IPv4, and on the same one once the laptops do without:
+/// each talks to a server far away every second, and the laptops to the printer. `cargo nextest run -p sixgate --test v4
+/// --run-ignored only arp_per_minute --no-capture`.
+#[test]
+#[ignore = "counts for a minute before, and for a minute after"]
+fn arp_per_minute_before_and_after_the_laptops_do_without_ipv4() {
+    const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+    let segment = Segment::new("v4-arp");
+    let Segment { new, old, third: printer, .. } = &segment;
+    let isp = isp(&segment.far, "");
+    let sixgate = segment.serve(&format!("{UPLINK}{LAN}{NAT64}[ipv4]\n[pilot]\npercent = 0\n"));
+    let client = udhcpc(&segment.lab, printer);
+    let at = wait_leased(&sixgate, printer);
+    let [_, _, _, last] = at.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let pings = |host: &Host, address: &str| {
+        host.spawn(&sixgate_lab::Command::new("ping").args(["-q", "-i", "1", address])).unwrap()
+    };
+    let count = |phase: &str| {
+        let requests = || segment.seen.fields("arp.opcode == 1", &["frame.number"]).unwrap().len();
+        let before = requests();
+        std::thread::sleep(MINUTE);
+        let count = requests() - before;
+        println!("ARP requests a minute, {phase}: {count}");
+        count
+    };
+    let printing = pings(printer, "198.51.100.2");
+
+    let clients = [new, old].map(|host| dhcpcd(host, CAPABLE));
+    let talks = [new, old].map(|host| {
+        wait_leased(&sixgate, host);
+        [pings(host, "198.51.100.2"), pings(host, &at)]
+    });
+    let before = count("all have IPv4");
+    for talk in talks.iter().flatten().chain(&clients) {
+        talk.stop(PATIENCE).unwrap();
+    }
+
+    pilot(&sixgate, &["100%"]);
+    let clients = [new, old].map(|host| {
+        output(host, "ip", &["-4", "address", "flush", "dev", "eth0"]);
+        dhcpcd(host, CAPABLE)
+    });
+    for (host, client) in [new, old].into_iter().zip(&clients) {
+        client.wait_line("IPv6-Only Preferred received (300 seconds)", PATIENCE).unwrap();
+        assert_eq!(address(host), None);
+        wait_in(host, "eth0", "2001:db8:1::/64".parse().unwrap());
+    }
+    let talks = [new, old].map(|host| {
+        [pings(host, "2001:db8:64::c633:6402"), pings(host, &format!("2001:db8:64::c0a8:7{last:02x}"))]
+    });
+    let after = count("the laptops do without");
+    assert!(after < before, "{before} before, {after} after");
+    for process in talks.iter().flatten().chain(&clients).chain([&printing, &client]) {
+        process.stop(PATIENCE).unwrap();
+    }
+    isp.stop();
+    segment.end(sixgate);
+}

@@ -1,6 +1,6 @@
 //! What was asked for is verified: is the socket in the kernel's table, and whose is it?
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::{fmt, fs, io};
 
@@ -107,40 +107,95 @@ pub enum Error {
     },
 }
 
+/// A socket of either family that takes what comes: TCP that listens, UDP that is bound and not connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bound {
+    /// Local address.
+    pub address: IpAddr,
+    /// Local port.
+    pub port: u16,
+    /// Its inode, which is also what `/proc/PID/fd` shows.
+    pub inode: u64,
+}
+
 /// Reads a table of the calling thread's network namespace.
+///
+/// # Errors
+/// Where it cannot be read.
 pub fn table(protocol: Protocol) -> Result<Vec<Entry>, Error> {
     let path = protocol.path();
     let text = fs::read_to_string(path).map_err(|source| Error::Read { path, source })?;
-    Ok(text.lines().skip(1).filter_map(|line| parse(protocol, line)).collect())
+    let lines = text.lines().skip(1);
+    if protocol == Protocol::Packet {
+        return Ok(lines.filter_map(parse_packet).collect());
+    }
+    let entry = |line: Line| match line.address {
+        IpAddr::V6(address) if protocol != Protocol::Tcp || line.state == LISTEN => {
+            Some(Entry { protocol, address, port: line.port, uid: line.uid, inode: line.inode })
+        }
+        _ => None,
+    };
+    Ok(lines.filter_map(Line::parse).filter_map(entry).collect())
 }
 
-/// `sl local remote state tx:rx tr:when retrnsmt uid timeout inode ...`, or of packet sockets
+/// The sockets of both families that take what comes, in the calling thread's network namespace. A family that the kernel
+/// lacks has none.
+pub fn bound(protocol: Protocol) -> Vec<Bound> {
+    let state = if protocol == Protocol::Tcp { LISTEN } else { UNCONNECTED };
+    let texts = [Some(protocol.path()), protocol.path().strip_suffix('6')].into_iter().flatten();
+    let mut all: Vec<Bound> = texts
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().skip(1).filter_map(Line::parse).collect::<Vec<_>>())
+        .filter(|line| line.state == state)
+        .map(|line| Bound { address: line.address, port: line.port, inode: line.inode })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// `TCP_LISTEN` and `TCP_CLOSE` of the kernel's `tcp_states.h`; of UDP and raw sockets the latter is one without a peer.
+const LISTEN: u8 = 0x0a;
+const UNCONNECTED: u8 = 0x07;
+
+/// A line of the tables of TCP, UDP and raw sockets, of either family.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    address: IpAddr,
+    port: u16,
+    state: u8,
+    uid: u32,
+    inode: u64,
+}
+
+impl Line {
+    /// `sl local remote state tx:rx tr:when retrnsmt uid timeout inode ...`
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
+        let (address, port) = words.next()?.split_once(':')?;
+        let state = u8::from_str_radix(words.nth(1)?, 16).ok()?;
+        let uid = words.nth(3)?.parse().ok()?;
+        let inode = words.nth(1)?.parse().ok()?;
+        let mut octets = [0; 16];
+        for (index, chunk) in octets.chunks_exact_mut(4).take(address.len() / 8).enumerate() {
+            // Words, each printed as a number of the machine's byte order.
+            let word = u32::from_str_radix(address.get(index * 8..index * 8 + 8)?, 16).ok()?;
+            chunk.copy_from_slice(&word.to_ne_bytes());
+        }
+        let address = match (address.len(), octets) {
+            (32, _) => octets.into(),
+            (8, [a, b, c, d, ..]) => [a, b, c, d].into(),
+            _ => return None,
+        };
+        Some(Self { address, port: u16::from_str_radix(port, 16).ok()?, state, uid, inode })
+    }
+}
+
 /// `sk RefCnt Type Proto Iface R Rmem User Inode`.
-fn parse(protocol: Protocol, line: &str) -> Option<Entry> {
-    /// `TCP_LISTEN` of the kernel's `tcp_states.h`.
-    const LISTEN: &str = "0A";
-    if protocol == Protocol::Packet {
-        let mut words = line.split_ascii_whitespace().skip(7);
-        let (uid, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        return Some(Entry { protocol, address: Ipv6Addr::UNSPECIFIED, port: 0, uid, inode });
-    }
-    let mut words = line.split_ascii_whitespace().skip(1);
-    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
-    let (address, port) = words.next()?.split_once(':')?;
-    let state = words.nth(1)?;
-    if protocol == Protocol::Tcp && state != LISTEN {
-        return None;
-    }
-    let uid = words.nth(3)?.parse().ok()?;
-    let inode = words.nth(1)?.parse().ok()?;
-    let mut octets = [0; 16];
-    for (index, chunk) in octets.chunks_exact_mut(4).enumerate() {
-        // Four words, each printed as a number of the machine's byte order.
-        let word = u32::from_str_radix(address.get(index * 8..index * 8 + 8)?, 16).ok()?;
-        chunk.copy_from_slice(&word.to_ne_bytes());
-    }
-    let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Entry { protocol, address: octets.into(), port, uid, inode })
+fn parse_packet(line: &str) -> Option<Entry> {
+    let mut words = line.split_ascii_whitespace().skip(7);
+    let (uid, inode) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Entry { protocol: Protocol::Packet, address: Ipv6Addr::UNSPECIFIED, port: 0, uid, inode })
 }
 
 /// Finds all expected listeners, in their order, or names all that are missing.
@@ -212,19 +267,8 @@ pub(crate) fn occupant(protocol: Protocol, address: Ipv6Addr, port: u16) -> Opti
         })
         .find_map(|entry| owner(entry.inode));
     // A socket of IPv4 alone is in the way of one that takes IPv4 too.
-    found.or_else(|| occupant_of_ipv4(protocol, port))
-}
-
-fn occupant_of_ipv4(protocol: Protocol, port: u16) -> Option<Owner> {
-    let text = fs::read_to_string(protocol.path().strip_suffix('6')?).ok()?;
-    let entry = |line: &str| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
-        let (_, local) = words.next()?.split_once(':')?;
-        let here = u16::from_str_radix(local, 16) == Ok(port);
-        here.then(|| words.nth(7)?.parse().ok()).flatten()
-    };
-    text.lines().skip(1).filter_map(entry).find_map(owner)
+    let ipv4 = |bound: &Bound| bound.port == port && bound.address.is_ipv4();
+    found.or_else(|| bound(protocol).into_iter().filter(ipv4).find_map(|bound| owner(bound.inode)))
 }
 
 #[cfg(test)]
@@ -236,12 +280,18 @@ mod tests {
         // A line as a little-endian kernel writes it, and one cut short.
         let line = "  12: 000080FE00000000FF005450EE05FEFF:0222 00000000000000000000000000000000:0000 07 00000000:00000000 \
                     00:00000000 00000000     0        0 4242 2 0000000000000000 0";
-        let entry = parse(Protocol::Udp, line).unwrap();
+        let entry = Line::parse(line).unwrap();
         if cfg!(target_endian = "little") {
-            assert_eq!(entry.address, "fe80::5054:ff:fffe:5ee".parse::<Ipv6Addr>().unwrap());
+            assert_eq!(entry.address, "fe80::5054:ff:fffe:5ee".parse::<IpAddr>().unwrap());
         }
-        assert_eq!((entry.port, entry.inode), (546, 4242));
-        assert_eq!(parse(Protocol::Udp, &line[..60]), None);
-        assert_eq!(parse(Protocol::Tcp, line), None);
+        assert_eq!((entry.port, entry.inode, entry.state), (546, 4242, UNCONNECTED));
+        assert!(Line::parse(&line[..60]).is_none());
+        let ipv4 = "0: 0100007F:0035 00000000:0000 0A 0:0 0:0 0 0 0 78 1";
+        let entry = Line::parse(ipv4).unwrap();
+        if cfg!(target_endian = "little") {
+            assert_eq!(entry.address, "127.0.0.1".parse::<IpAddr>().unwrap());
+        }
+        assert_eq!((entry.port, entry.inode, entry.state), (53, 78, LISTEN));
+        assert!(Line::parse(&ipv4.replace("0100007F", "0100007")).is_none());
     }
 }

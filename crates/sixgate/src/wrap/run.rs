@@ -6,6 +6,7 @@ use super::world::{Built, HERE, World};
 use serde::Serialize;
 use sixgate_endpoint::Endpoint;
 use sixgate_lab::{Command, Host, Log, Signal};
+use sixgate_linux::listeners::{self as linux, Bound, Protocol};
 use sixgate_linux::process;
 use sixgate_linux::trace::{self, Action, Call, Event, Options, SocketName, Traced};
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,6 +311,9 @@ fn settle(built: &Built, traced: &mut Traced, watch: &mut Watch, plan: &Plan) ->
             return Vec::new();
         }
         let mut listeners = listeners(&built.here);
+        // The table may be ahead of what we were told: the calls that made these are heard of now at the latest, since a program
+        // that listens has been resumed after its bind.
+        watch.listen(traced, Duration::from_millis(20));
         // Sockets that ask questions have a port too, but not one that was chosen.
         for listener in &mut listeners {
             listener.any_port = !watch.bound(listener);
@@ -403,54 +407,17 @@ fn exited(status: ExitStatus) -> End {
 
 /// The kernel's tables of a host: TCP sockets that listen, UDP sockets that are bound and not connected.
 fn listeners(host: &Host) -> Vec<Listener> {
-    let tables = [("tcp", "tcp6", "0A"), ("tcp", "tcp", "0A"), ("udp", "udp6", "07"), ("udp", "udp", "07")];
-    let mut found: Vec<Listener> = tables
-        .into_iter()
-        .flat_map(|(transport, table, state)| {
-            let path = format!("/proc/thread-self/net/{table}");
-            let text = host.run(|| std::fs::read_to_string(path)).unwrap_or_default();
-            let listener = |line: &str| listener(transport, state, line);
-            text.lines().skip(1).filter_map(listener).collect::<Vec<_>>()
-        })
-        .collect();
+    let of = |(transport, protocol)| {
+        let listener = move |bound: Bound| Listener {
+            transport,
+            at: Endpoint::new(bound.address).with_port(bound.port),
+            any_port: false,
+            socket: bound.inode,
+        };
+        host.run(move || linux::bound(protocol)).into_iter().map(listener)
+    };
+    let mut found: Vec<_> =
+        [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)].into_iter().flat_map(of).collect();
     found.sort();
     found
-}
-
-/// A line of `/proc/net/tcp6` and its like: number, local, remote, state, queues, timer, retransmits, user, timeout, inode.
-fn listener(transport: &'static str, state: &str, line: &str) -> Option<Listener> {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    if words.get(3) != Some(&state) {
-        return None;
-    }
-    // ipv6-audit: allow colon-split because the kernel writes the address in hexadecimal, without colons
-    let (address, port) = words.get(1)?.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    // Words of 32 bits, each in the machine's own order of octets.
-    let mut octets = Vec::with_capacity(16);
-    for word in address.as_bytes().chunks(8) {
-        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
-        octets.extend_from_slice(&word.to_ne_bytes());
-    }
-    let address = match <[u8; 16]>::try_from(octets.as_slice()) {
-        Ok(long) => IpAddr::from(long),
-        Err(_) => IpAddr::from(<[u8; 4]>::try_from(octets.as_slice()).ok()?),
-    };
-    let at = Endpoint::new(address).with_port(port);
-    Some(Listener { transport, at, any_port: false, socket: words.get(9)?.parse().ok()? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernels_tables_are_read() {
-        let v6 = "0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 77 1";
-        let listener6 = listener("tcp", "0A", v6).unwrap();
-        assert_eq!((listener6.at.to_string().as_str(), listener6.socket), ("[::1]:8080", 77));
-        let v4 = "0: 0100007F:0035 00000000:0000 07 0:0 0:0 0 0 0 78 1";
-        assert_eq!(listener("udp", "07", v4).unwrap().at.to_string(), "127.0.0.1:53");
-        assert!(listener("tcp", "0A", v4).is_none());
-    }
 }

@@ -48,6 +48,11 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Give a lease to another client, or end it.
+    #[command(long_about = "\
+Give a lease to another client, or end it. It is on the disk when this command ends; the clients hear of it when they next
+ask. A running sixgate is needed.")]
+    Lease(Lease),
     /// Say where the dashboard is, and with --token the token that it asks for.
     #[command(long_about = "\
 Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
@@ -289,6 +294,47 @@ pub(crate) struct Leases {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Lease {
+    #[command(subcommand)]
+    pub(crate) command: LeaseCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeaseCommand {
+    /// Give a lease, or all that a client holds, to another client.
+    #[command(long_about = "\
+Give a lease, or all that a client holds, to another client: it has it with its next exchange, whatever the number of its
+association; to whom it belonged is told lifetimes of zero when it asks again, and history says when it ended.
+
+A client is named by what its LAN or subnet knows clients by (`key` in the configuration):
+  duid:00:03:00:01:02:00:00:00:00:01     its DUID
+  mac:02:00:5e:10:00:01                  its hardware address
+  remote:4491:port-7  subscriber:ada  interface:2001:db8:7::1,eth3
+                                         its line: Remote-ID with enterprise number, Subscriber-ID, or Interface-Id
+                                         at the relay agent with this link-address; names as `sixgate leases` shows them
+
+Exit code 1 where it was refused, with the reason.")]
+    Move {
+        /// An address, a prefix, or the client that holds them.
+        #[arg(value_name = "WHAT")]
+        what: String,
+        /// Who is to have it.
+        #[arg(value_name = "CLIENT")]
+        to: String,
+        #[command(flatten)]
+        view: View,
+    },
+    /// End a lease, whatever its state; its client may use the address until it asks again.
+    Release {
+        /// An address or a prefix.
+        #[arg(value_name = "WHAT")]
+        what: String,
+        #[command(flatten)]
+        view: View,
+    },
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Wrap {
     /// The worlds to try, by name or file, in this order; seven unless told.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -396,6 +442,9 @@ a kernel that allows user namespaces.")]
     /// Ask a resolver so many questions and print how many were answered, for benchmarks.
     #[command(hide = true)]
     DnsLoad(DnsLoad),
+    /// Be very many DHCPv6 clients and print how many were served and how fast, for benchmarks.
+    #[command(hide = true)]
+    DhcpLoad(DhcpLoad),
     /// Answer every question with one address until killed, for benchmarks.
     #[command(hide = true)]
     DnsUpstream(DnsUpstream),
@@ -424,6 +473,52 @@ pub(crate) struct DnsLoad {
     /// Ask with EDNS.
     #[arg(long)]
     pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DhcpLoad {
+    /// The interface that clients are on.
+    #[arg(long)]
+    pub(crate) interface: String,
+    /// Addresses, prefixes, or both for each client.
+    #[arg(long, value_enum, default_value = "address")]
+    pub(crate) kind: crate::load::dhcp::Wanted,
+    /// Behind a relay agent on this server's address, in place of multicast on the link.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) relay: Option<std::net::SocketAddrV6>,
+    /// The link-address of relayed messages.
+    #[arg(long, default_value = "::")]
+    pub(crate) link_address: std::net::Ipv6Addr,
+    /// The first of the addresses to send from; the following ones must be there too, if more are wanted.
+    #[arg(long, default_value = "::")]
+    pub(crate) source: std::net::Ipv6Addr,
+    /// Addresses to send from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sources: u16,
+    /// Number of the first client.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Exchanges to begin, one for each client.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) clients: u64,
+    /// Seconds after which no more are begun.
+    #[arg(long, default_value_t = 3_600.0)]
+    pub(crate) seconds: f64,
+    /// Exchanges begun in a second, whether or not others are answered; as many as are answered where it is not given.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Exchanges under way at one time, where there is no rate.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) window: usize,
+    /// Measure renewals: each client first gets its leases in four messages, as fast as can be.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Milliseconds after which an exchange without its last answer is lost.
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub(crate) patience: u64,
+    /// Write down what each Reply gave: a line with the client's number and the address or prefix.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) told: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

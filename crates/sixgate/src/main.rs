@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod explain;
 mod find;
+mod lease;
 mod leases;
 mod load;
 mod log;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
             LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DhcpLoad(arguments) => load::dhcp::command(&arguments),
             LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }

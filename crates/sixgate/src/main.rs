@@ -16,6 +16,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod shape;
 mod translator;
 mod up;
 mod view;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
+        Command::Shape(arguments) => shape::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -116,6 +116,7 @@ pub(super) struct Shape {
     pub(super) ack_filter: Option<bool>,
     pub(super) ecn: Option<bool>,
     pub(super) rtt_ms: Option<Spanned<u64>>,
+    pub(super) probe: Option<Vec<Spanned<String>>>,
     pub(super) queue: Option<crate::shape::Which>,
 }
 

@@ -3,6 +3,7 @@
 use super::{Config, Diagnostic, Located, Reader, file};
 use crate::shape::{self, Direction, Plan, Speed};
 use sixgate_aqm::Rate;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -10,6 +11,8 @@ use toml::Spanned;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shape {
     pub(crate) plan: Plan,
+    /// Who is asked how long the way takes, where a rate changes; nobody: the router.
+    pub(crate) targets: Vec<Ipv6Addr>,
     down: Option<Located>,
     up: Option<Located>,
 }
@@ -17,7 +20,7 @@ pub(crate) struct Shape {
 /// Whether a running sixgate can go from one to the other: rates change, nothing else does.
 pub(super) fn only_rates_differ(old: Option<&Shape>, new: Option<&Shape>) -> bool {
     match (old, new) {
-        (Some(old), Some(new)) => old.plan.differs_in_rates_alone(&new.plan),
+        (Some(old), Some(new)) => old.plan.differs_in_rates_alone(&new.plan) && old.targets == new.targets,
         (old, new) => old.is_none() && new.is_none(),
     }
 }
@@ -61,7 +64,19 @@ impl Reader<'_> {
             }),
             which: shape.queue.unwrap_or_default(),
         };
-        Some(Shape { plan, down: down_at, up: up_at })
+        let mut targets = Vec::new();
+        for text in shape.probe.unwrap_or_default() {
+            match text.get_ref().parse() {
+                Ok(address) => targets.push(address),
+                Err(_) => self.error(
+                    text.span(),
+                    "uplink.shape.probe",
+                    format!("`{}` is no IPv6 address", text.get_ref()),
+                    "write addresses beyond the bottleneck that answer echo requests, such as \"2001:db8::53\"",
+                ),
+            }
+        }
+        Some(Shape { plan, targets, down: down_at, up: up_at })
     }
 
     fn speed(&mut self, text: &Spanned<String>, key: &str) -> Option<Speed> {

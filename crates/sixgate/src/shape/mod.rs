@@ -9,6 +9,7 @@ mod kernel;
 mod own;
 mod path;
 mod plan;
+mod steer;
 mod view;
 
 pub(crate) use plan::{Direction, LinkKind, Plan, Shares, Speed, Which, speed};
@@ -24,15 +25,19 @@ use sixgate_linux::route::{self, Netlink};
 use sixgate_linux::sandbox;
 use sixgate_linux::socket;
 use std::io;
+use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use steer::Steering;
 
 /// What is to be shaped, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setup {
     pub(crate) interface: String,
     pub(crate) plan: Plan,
+    /// Who is asked how long the way takes, where a rate changes; nobody: the router.
+    pub(crate) targets: Vec<Ipv6Addr>,
 }
 
 impl Setup {
@@ -95,6 +100,14 @@ impl Active {
         }
         Ok(())
     }
+
+    /// Octets that were sent so far, as the link counts them.
+    fn carried(&self, direction: Direction) -> u64 {
+        match self {
+            Self::Own(own) => own.carried(direction),
+            Self::Kernel(kernel) => held(kernel).tins(direction).iter().map(|tin| tin.octets).sum(),
+        }
+    }
 }
 
 /// A link that is shaped. When this is dropped it is not any more.
@@ -102,6 +115,8 @@ pub(crate) struct Shaping {
     setup: Setup,
     /// Why this queue.
     reason: String,
+    /// Dropped first: nobody steers what is not there.
+    steering: Option<Steering>,
     active: Active,
 }
 
@@ -131,7 +146,8 @@ impl Shaping {
             Err(why) if setup.plan.which == Which::Kernel => return Err(Error::NoKernel(why)),
             Err(why) => (Active::Own(Arc::new(Own::start(netlink, &setup, &link)?)), why),
         };
-        Ok(Self { setup, reason, active })
+        let steering = Steering::start(&setup, &link, &active)?;
+        Ok(Self { setup, reason, steering, active })
     }
 
     /// Goes over to a plan that differs in rates alone; what waits stays.
@@ -151,7 +167,9 @@ impl Shaping {
     /// What is wrong, as a sentence.
     pub(crate) fn problem(&self) -> Option<String> {
         let name = &self.setup.interface;
-        self.failed().map(|why| format!("{name} is not shaped any more, restart sixgate: {why}"))
+        let refused = self.steering.as_ref().and_then(|steering| held(&steering.steered).refused.clone());
+        let refused = refused.map(|why| format!("the rate of {name} does not follow its link: {why}"));
+        self.failed().map(|why| format!("{name} is not shaped any more, restart sixgate: {why}")).or(refused)
     }
 
     /// Why it does not go on, if it does not.
@@ -166,8 +184,12 @@ impl Shaping {
 /// What the configuration wants before its uplink.
 pub(crate) fn before(config: &crate::config::Config) -> Option<Setup> {
     let uplink = config.uplink.as_ref()?;
-    let plan = uplink.shape.as_ref()?.plan;
-    Some(Setup { interface: uplink.interface.value.clone(), plan })
+    let shape = uplink.shape.as_ref()?;
+    Some(Setup {
+        interface: uplink.interface.value.clone(),
+        plan: shape.plan,
+        targets: shape.targets.clone(),
+    })
 }
 
 /// What an interface has, where its driver knows.
@@ -183,7 +205,11 @@ pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
-    let setup = Setup { interface: arguments.interface.clone(), plan: arguments.plan() };
+    let setup = Setup {
+        interface: arguments.interface.clone(),
+        plan: arguments.plan(),
+        targets: arguments.probe.clone(),
+    };
     let started = Netlink::new().map_err(Error::from).and_then(|mut netlink| {
         let shaping = Shaping::start(&mut netlink, setup)?;
         Ok((netlink, shaping))

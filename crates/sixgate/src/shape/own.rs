@@ -107,6 +107,12 @@ impl Own {
         }
     }
 
+    /// Octets that were sent so far, as the link counts them.
+    pub(super) fn carried(&self, direction: Direction) -> u64 {
+        let lanes = self.lanes.iter().filter(|(of, _)| *of == direction);
+        lanes.map(|(_, shared)| shared.shaper().tins().map(|tin| tin.counters.octets).sum::<u64>()).sum()
+    }
+
     /// Why it does not go on, if it does not.
     pub(super) fn failed(&self) -> Option<String> {
         self.stop.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()

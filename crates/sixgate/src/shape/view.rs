@@ -17,8 +17,23 @@ pub(crate) struct ShapeView {
     /// Why that one.
     pub(crate) reason: String,
     pub(crate) directions: Vec<DirectionView>,
+    /// None where no rate changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) steering: Option<SteeringView>,
     /// Why it does not work, where it does not.
     pub(crate) failed: Option<String>,
+}
+
+/// How the rates follow the link.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct SteeringView {
+    /// Who is probed.
+    pub(crate) targets: Vec<String>,
+    pub(crate) probes: u64,
+    pub(crate) answered: u64,
+    /// Times that a queue was found and a rate cut.
+    pub(crate) cuts: u64,
 }
 
 /// One direction of it.
@@ -148,6 +163,16 @@ impl Shaping {
             queue: queue.to_owned(),
             reason: self.reason.clone(),
             directions,
+            steering: self.steering.as_ref().map(|steering| {
+                let steered = held(&steering.steered);
+
+                SteeringView {
+                    targets: steered.targets.iter().map(ToString::to_string).collect(),
+                    probes: steered.probes,
+                    answered: steered.answered,
+                    cuts: steered.cuts.iter().map(|(_, cuts)| cuts).sum(),
+                }
+            }),
             failed: self.failed(),
         }
     }
@@ -210,6 +235,17 @@ impl ShapeView {
         let mut text = format!("{}\n", self.line());
         if let Some(why) = &self.failed {
             let _ = writeln!(text, "  ended: {why}");
+        }
+        if let Some(steering) = &self.steering {
+            let whom = match steering.targets.as_slice() {
+                [] => "nobody: there is no router yet".to_owned(),
+                targets => targets.join(" "),
+            };
+            let _ = writeln!(
+                text,
+                "  follows the delay to {whom}: {} of {} probes answered, {} times slower",
+                steering.answered, steering.probes, steering.cuts
+            );
         }
         for direction in &self.directions {
             for tin in direction.tins.iter().filter(|tin| tin.packets > 0 || direction.tins.len() == 1) {

@@ -91,6 +91,29 @@ impl World {
         }
     }
 
+    /// Another speed towards the home; what waits, waits.
+    pub fn set_rate(&self, down: u32) {
+        let limit = down * 125_000;
+        let change = format!("tc qdisc change dev cust0 root tbf rate {down}mbit burst 5000 limit {limit}");
+        run(&self.isp, &change);
+    }
+
+    /// Octets that a device's queue has sent, as Ethernet on the cable counts them.
+    pub fn sent(&self, host: &Host, device: &str) -> f64 {
+        /// What the cable has beside the header, which the queue counts.
+        const BESIDE: f64 = 24.0;
+        let text = run(host, &format!("tc -s -j qdisc show dev {device}"));
+        let json = text.lines().find_map(|line| Some(&line[line.find('[')?..])).unwrap();
+        let queues: Value = serde_json::from_str(json).unwrap();
+        let count = |name: &str| queues[0][name].as_f64().unwrap();
+        count("bytes") + BESIDE * count("packets")
+    }
+
+    /// What both bottlenecks have sent: down, and up.
+    pub fn wire(&self) -> (f64, f64) {
+        (self.sent(&self.isp, "cust0"), self.sent(&self.modem, "line0"))
+    }
+
     /// Begins to serve load and pages.
     pub fn serve(&self) {
         let server = self.server.spawn(&Command::new("python3").args(["-c", LOAD, "serve"])).unwrap();

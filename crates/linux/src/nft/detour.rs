@@ -9,8 +9,10 @@ const LEAVING: &str = "leaving";
 /// `NF_NETDEV_INGRESS` and `NF_NETDEV_EGRESS`; the latter since Linux 5.16.
 const INGRESS: u32 = 0;
 const EGRESS: u32 = 1;
-/// Behind others' rules at the same hook, so that what they drop makes no detour.
-const PRIORITY: i32 = 300;
+/// What arrives makes the detour before others look at it, flow tables among them, which would take it past us; what leaves, behind all
+/// others.
+const FIRST: i32 = -300;
+const LAST: i32 = 300;
 
 /// Packets that have made the detour carry this mark, by which they are not led round again. On what arrives it is taken off
 /// before anybody else looks.
@@ -46,13 +48,13 @@ impl Detour {
         let mut batch = Batch::of(NFPROTO_NETDEV);
         batch.owned_table(table);
         if let Some(to) = leaving {
-            batch.base_chain(table, LEAVING, EGRESS, PRIORITY, Some(interface));
+            batch.base_chain(table, LEAVING, EGRESS, LAST, Some(interface));
             for rule in leaving_rules(to) {
                 rule.push(&mut batch, table);
             }
         }
         if let Some(to) = arriving {
-            batch.base_chain(table, ARRIVING, INGRESS, PRIORITY, Some(interface));
+            batch.base_chain(table, ARRIVING, INGRESS, FIRST, Some(interface));
             for rule in arriving_rules(to) {
                 rule.push(&mut batch, table);
             }

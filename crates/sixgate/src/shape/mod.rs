@@ -113,6 +113,8 @@ impl Active {
 /// A link that is shaped. When this is dropped it is not any more.
 pub(crate) struct Shaping {
     setup: Setup,
+    /// The interface's number.
+    index: u32,
     /// Why this queue.
     reason: String,
     /// Dropped first: nobody steers what is not there.
@@ -147,7 +149,7 @@ impl Shaping {
             Err(why) => (Active::Own(Arc::new(Own::start(netlink, &setup, &link)?)), why),
         };
         let steering = Steering::start(&setup, &link, &active)?;
-        Ok(Self { setup, reason, steering, active })
+        Ok(Self { setup, index: link.index, reason, steering, active })
     }
 
     /// Goes over to a plan that differs in rates alone; what waits stays.
@@ -165,8 +167,12 @@ impl Shaping {
     }
 
     /// What is wrong, as a sentence.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self, netlink: &mut Netlink) -> Option<String> {
         let name = &self.setup.interface;
+        let there = netlink.link_by_name(name).ok().flatten();
+        if there.is_none_or(|link| link.index != self.index) {
+            return Some(format!("{name} went away, and its queue with it: restart sixgate once it is back"));
+        }
         let refused = self.steering.as_ref().and_then(|steering| held(&steering.steered).refused.clone());
         let refused = refused.map(|why| format!("the rate of {name} does not follow its link: {why}"));
         self.failed().map(|why| format!("{name} is not shaped any more, restart sixgate: {why}")).or(refused)

@@ -80,7 +80,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
-        problems.extend(self.shaping.as_ref().and_then(Shaping::problem));
+        problems.extend(self.shaping.as_ref().and_then(|shaping| shaping.problem(&mut self.netlink)));
         problems.extend(self.health_problems());
         problems.extend(self.dnssec_problems());
         problems.extend(self.ipv4_problem());

@@ -9,7 +9,9 @@ mod world;
 use serde_json::Value;
 use sixgate_lab::{Process, Signal, wait_for};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use world::{PATIENCE, SERVER, SIXGATE, World, carried, jain, json, percentile, round_trips, run, spawn};
+use world::{
+    PATIENCE, SERVER, SIXGATE, World, carried, jain, json, percentile, round_trips, run, sent, spawn,
+};
 
 /// Shapes the gateway's uplink; begun when this returns.
 fn shape(world: &World, arguments: &str) -> Process {
@@ -76,14 +78,44 @@ fn page(world: &World) -> f64 {
     began.elapsed().as_secs_f64()
 }
 
+/// Seconds of CPU time that a process of the gateway has used.
+fn cpu(world: &World, process: &Process) -> f64 {
+    /// `sysconf(_SC_CLK_TCK)` of Linux.
+    const TICKS: f64 = 100.0;
+    let stat = world.gw.read_file(format!("/proc/{}/stat", process.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / TICKS
+}
+
+/// Stops it; what it did.
+fn stopped(process: &Process) -> Value {
+    process.stop(PATIENCE).unwrap();
+    let output = process.output();
+    let last = output.lines().rev().find_map(|line| Some(&line[line.find('{')?..])).unwrap();
+    serde_json::from_str(last).unwrap()
+}
+
+/// Packets of all tins of a direction.
+fn packets(direction: &Value) -> u64 {
+    direction["tins"].as_array().unwrap().iter().map(|tin| tin["packets"].as_u64().unwrap()).sum()
+}
+
 /// What the link does by itself, and with the queue before it.
 fn compare(world: &World, seconds: u32, queue: &str) -> (Seen, Seen) {
     world.serve();
     let idle = idle(world);
     let fifo = under_load(world, seconds, idle);
-    let process = shape(world, &format!("--down 19M --up 4750k {queue}"));
+    let process = shape(world, &format!("--down 19M --up 4750k --json {queue}"));
     let shaped = under_load(world, seconds, idle);
-    process.stop(PATIENCE).unwrap();
+    let cpu = cpu(world, &process);
+    let view = stopped(&process);
+    let packets: u64 = view["directions"].as_array().unwrap().iter().map(packets).sum();
+    println!(
+        "{packets} packets by the queue {}, {:.1} us of CPU time each",
+        view["queue"],
+        cpu * 1e6 / packets as f64
+    );
     for (name, seen) in [("FIFO  ", &fifo), ("shaped", &shaped)] {
         let (down, up) = seen.rates();
         println!(
@@ -129,9 +161,9 @@ fn follow(world: &World, seconds: u32) -> Vec<Phase> {
     for (number, mbit) in PHASES.into_iter().enumerate() {
         let length = if number == 0 { seconds + 2 } else { seconds };
         world.set_rate(mbit);
-        let (began, before) = (now(), world.sent(&world.isp, "cust0"));
+        let (began, before) = (now(), sent(&world.isp, "cust0"));
         std::thread::sleep(Duration::from_secs(length.into()));
-        let octets = world.sent(&world.isp, "cust0") - before;
+        let octets = sent(&world.isp, "cust0") - before;
         let used = octets * 8.0 / (now() - began) / (f64::from(mbit) * 1e6);
         phases.push(Phase { mbit, began, used, ..Phase::default() });
     }
@@ -229,11 +261,7 @@ fn packets_pass_unchanged_and_discovery_does_not_wait() {
     run(&world.gw, "ping -n -c 1 2001:db8:2::1");
     seen.wait_fields("icmpv6.type == 128", &["ipv6.src"], 10, PATIENCE).unwrap();
     seen.assert_clean("").unwrap();
-    process.signal(Signal::SIGTERM).unwrap();
-    process.wait(PATIENCE).unwrap();
-    let output = process.output();
-    let last = output.lines().rev().find_map(|line| Some(&line[line.find('{')?..])).unwrap();
-    let view: Value = serde_json::from_str(last).unwrap();
+    let view = stopped(&process);
     assert_eq!(view["queue"], "own");
     for direction in view["directions"].as_array().unwrap() {
         assert_eq!(
@@ -241,7 +269,7 @@ fn packets_pass_unchanged_and_discovery_does_not_wait() {
             (Some(0), &0.into()),
             "{view}"
         );
-        assert!(direction["tins"][0]["packets"].as_u64().unwrap() >= 19, "{view}");
+        assert!(packets(direction) >= 19, "{view}");
     }
 }
 

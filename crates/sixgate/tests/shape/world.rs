@@ -98,20 +98,9 @@ impl World {
         run(&self.isp, &change);
     }
 
-    /// Octets that a device's queue has sent, as Ethernet on the cable counts them.
-    pub fn sent(&self, host: &Host, device: &str) -> f64 {
-        /// What the cable has beside the header, which the queue counts.
-        const BESIDE: f64 = 24.0;
-        let text = run(host, &format!("tc -s -j qdisc show dev {device}"));
-        let json = text.lines().find_map(|line| Some(&line[line.find('[')?..])).unwrap();
-        let queues: Value = serde_json::from_str(json).unwrap();
-        let count = |name: &str| queues[0][name].as_f64().unwrap();
-        count("bytes") + BESIDE * count("packets")
-    }
-
     /// What both bottlenecks have sent: down, and up.
     pub fn wire(&self) -> (f64, f64) {
-        (self.sent(&self.isp, "cust0"), self.sent(&self.modem, "line0"))
+        (sent(&self.isp, "cust0"), sent(&self.modem, "line0"))
     }
 
     /// Begins to serve load and pages.
@@ -126,6 +115,17 @@ impl World {
         let words = ["-c", LOAD, "run", SERVER].into_iter().map(str::to_owned).chain(numbers);
         self.alice.spawn(&Command::new("python3").args(words)).unwrap()
     }
+}
+
+/// Octets that a device's queue has sent, as Ethernet on the cable counts them.
+pub fn sent(host: &Host, device: &str) -> f64 {
+    /// What the cable has beside the header, which the queue counts.
+    const BESIDE: f64 = 24.0;
+    let text = run(host, &format!("tc -s -j qdisc show dev {device}"));
+    let json = text.lines().find_map(|line| Some(&line[line.find('[')?..])).unwrap();
+    let queues: Value = serde_json::from_str(json).unwrap();
+    let count = |name: &str| queues[0][name].as_f64().unwrap();
+    count("bytes") + BESIDE * count("packets")
 }
 
 /// The first JSON object that a program prints.

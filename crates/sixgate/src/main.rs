@@ -18,6 +18,7 @@ mod log;
 mod nat64;
 mod pilot;
 mod sarif;
+mod shape;
 mod translator;
 mod up;
 mod view;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
+        Command::Shape(arguments) => shape::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -17,6 +17,7 @@ mod network;
 mod profile;
 mod queries;
 mod served;
+mod shape;
 mod uplinks;
 mod wan;
 mod web;

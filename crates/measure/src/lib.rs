@@ -4,6 +4,7 @@
 //!   answers are written down.
 //! - [`rpm`]: responsiveness under working conditions: when the line is saturated, and round trips per minute.
 //! - [`calibrate`]: how well this machine measures at all, and when it should not.
+//! - [`page`]: what is read of a page.
 //! - [`path`]: the search for a path's MTU, and at which hop the delay stands.
 //! - [`icmp`]: echo requests, and what comes back, of both families.
 //! - [`echo`]: the datagrams between a prober and our own far end.
@@ -16,6 +17,7 @@ pub mod calibrate;
 pub mod echo;
 pub mod flent;
 pub mod icmp;
+pub mod page;
 pub mod path;
 pub mod picture;
 pub mod rpm;

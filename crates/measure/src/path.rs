@@ -250,21 +250,21 @@ mod tests {
         )
     }
 
-    fn queue(distance: f64, wait: f64) -> Option<Vec<f64>> {
-        Some((0..20).map(|probe| distance + wait * f64::from(probe) / 19.0).collect())
+    fn queue(distance: f64, wait: f64) -> Vec<f64> {
+        (0..20).map(|probe| distance + wait * f64::from(probe) / 19.0).collect()
     }
 
     #[test]
     fn a_queue_is_found_where_it_stands() {
-        let (told, times) = hops(&[queue(1.0, 1.0), queue(5.0, 200.0), queue(20.0, 210.0)]);
+        let (told, times) = hops(&[Some(queue(1.0, 1.0)), Some(queue(5.0, 200.0)), Some(queue(20.0, 210.0))]);
         let found = standing(&told, &times, 10.0).unwrap();
         assert_eq!((found.after, found.before), (1, 2));
         assert!(found.wait_ms > 100.0);
         // A router that is slow to answer, and nothing behind it is late.
-        let (told, times) = hops(&[queue(1.0, 1.0), queue(5.0, 200.0), queue(20.0, 2.0)]);
+        let (told, times) = hops(&[Some(queue(1.0, 1.0)), Some(queue(5.0, 200.0)), Some(queue(20.0, 2.0))]);
         assert_eq!(standing(&told, &times, 10.0), None);
         // One that does not answer at all.
-        let (told, times) = hops(&[queue(1.0, 1.0), None, queue(20.0, 150.0)]);
+        let (told, times) = hops(&[Some(queue(1.0, 1.0)), None, Some(queue(20.0, 150.0))]);
         let found = standing(&told, &times, 10.0).unwrap();
         assert_eq!((found.after, found.before), (1, 3));
         assert_eq!(standing(&[], &[], 10.0), None);

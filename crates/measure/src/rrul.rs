@@ -412,6 +412,7 @@ pub struct Outcome {
 #[cfg(test)]
 #[allow(clippy::float_cmp)]
 mod tests {
+    use super::Phase::{After, Before, Loaded, Over};
     use super::*;
 
     const fn ms(value: u64) -> Duration {
@@ -419,16 +420,15 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        Plan { before: ms(1000), loaded: ms(2000), after: ms(1000) }
+        Plan { before: Duration::from_secs(1), loaded: Duration::from_secs(2), after: Duration::from_secs(1) }
     }
 
     #[test]
     fn parts_follow_each_other() {
         let phases = [0, 999, 1000, 2999, 3000, 3999, 4000].map(|at| plan().phase(ms(at)));
-        use Phase::{After, Before, Loaded, Over};
         assert_eq!(phases, [Before, Before, Loaded, Loaded, After, After, Over]);
         assert!(Plan::new(Duration::from_hours(9)).total() <= LONGEST);
-        assert_eq!(Plan::new(Duration::from_secs(60)).before, Duration::from_secs(5));
+        assert_eq!(Plan::new(Duration::from_mins(1)).before, Duration::from_secs(5));
     }
 
     #[test]
@@ -451,8 +451,8 @@ mod tests {
             // Under load one in five is lost.
             let loaded = plan().phase(at) == Phase::Loaded;
             if !(loaded && number % 5 == 0) {
-                let took = if loaded { 120 } else { 20 };
-                assert_eq!(book.answered(at + ms(took), probe, number), Some(took as f64));
+                let took = if loaded { 120_u32 } else { 20 };
+                assert_eq!(book.answered(at + ms(took.into()), probe, number), Some(f64::from(took)));
             }
         }
         assert_eq!(book.answered(ms(4000), probe, 1), None, "answered twice");

@@ -9,11 +9,13 @@ mod cli;
 mod config;
 mod control;
 mod demo;
+mod doctor;
 mod explain;
 mod find;
 mod leases;
 mod load;
 mod log;
+mod measure;
 mod nat64;
 mod pilot;
 mod translator;
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
         Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
+        Command::Measure(arguments) => measure::command(&arguments),
+        Command::Doctor(arguments) => doctor::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

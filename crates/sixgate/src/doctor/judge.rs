@@ -224,8 +224,17 @@ fn silent_resolvers(seen: &Seen) -> Vec<Option<Finding>> {
             Some(Finding {
                 id: "resolver-silent",
                 severity: if others { Severity::Warning } else { Severity::Error },
-                what: format!("the resolver {} does not answer over IPv6", resolver.address),
-                evidence: format!("told by {}; {} questions, no answer", resolver.told_by, resolver.asked),
+                what: format!(
+                    "the resolver {} {} over IPv6",
+                    resolver.address,
+                    if resolver.refuses { "refuses to answer" } else { "does not answer" }
+                ),
+                evidence: format!(
+                    "told by {}; {} questions, {}",
+                    resolver.told_by,
+                    resolver.asked,
+                    if resolver.refuses { "all refused" } else { "no answer" }
+                ),
                 why: "hosts that ask it first wait for seconds at each name, or resolve none",
                 remedy: "let it listen on the address that is told (`ss -lun` there), open port 53 for the LAN, or stop telling of it",
             })

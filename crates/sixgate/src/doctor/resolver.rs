@@ -27,8 +27,11 @@ pub(super) fn ask(resolver: Endpoint, told_by: &str, index_of: impl Fn(&str) -> 
             .and_then(|socket| socket.connect(address).is_ok().then_some(socket))
             .and_then(|socket| exchange(&socket));
         if let Some(addresses) = answer {
-            seen.answers_ms.push(sixgate_measure::stats::ms(begun.elapsed()));
-            seen.dns64 = addresses;
+            seen.refuses = addresses.is_none();
+            if let Some(addresses) = addresses {
+                seen.answers_ms.push(sixgate_measure::stats::ms(begun.elapsed()));
+                seen.dns64 = addresses;
+            }
         } else if seen.asked >= 2 && seen.answers_ms.is_empty() {
             // Silent twice: it is silent.
             break;
@@ -37,9 +40,9 @@ pub(super) fn ask(resolver: Endpoint, told_by: &str, index_of: impl Fn(&str) -> 
     seen
 }
 
-/// The IPv6 addresses of the answer; `None` where none comes, or one that says that it does not serve us. Any other answer shows a
-/// resolver at work, whatever it knows of this name.
-fn exchange(socket: &UdpSocket) -> Option<Vec<String>> {
+/// The answer, where one comes: its IPv6 addresses, or nothing where it says that we are not served. Any other answer shows a resolver at
+/// work, whatever it knows of this name.
+fn exchange(socket: &UdpSocket) -> Option<Option<Vec<String>>> {
     let id = fastrand::u16(..);
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
@@ -56,12 +59,12 @@ fn exchange(socket: &UdpSocket) -> Option<Vec<String>> {
             continue;
         }
         if answer.metadata.response_code == ResponseCode::Refused {
-            return None;
+            return Some(None);
         }
         let address = |record: &hickory_proto::rr::Record| match &record.data {
             RData::AAAA(address) => Some(Endpoint::new(IpAddr::from(address.0)).to_string()),
             _ => None,
         };
-        return Some(answer.answers.iter().filter_map(address).take(8).collect());
+        return Some(Some(answer.answers.iter().filter_map(address).take(8).collect()));
     }
 }

@@ -110,6 +110,8 @@ pub(crate) struct Resolver {
     /// Milliseconds until its answers; empty where it is silent.
     pub(crate) answers_ms: Vec<f64>,
     pub(crate) asked: u32,
+    /// It answered that it does not serve us (REFUSED).
+    pub(crate) refuses: bool,
     /// Addresses that it made for `ipv4only.arpa` (RFC 7050): where there are any, it is a DNS64.
     pub(crate) dns64: Vec<String>,
 }

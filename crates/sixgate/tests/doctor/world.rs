@@ -104,7 +104,7 @@ impl World {
     /// A resolver on the gateway that knows a few names.
     pub fn dnsmasq(&self, more: &str) -> Process {
         let line = format!(
-            "dnsmasq -k --conf-file=/dev/null --no-resolv --no-hosts --user=root --pid-file=/run/dnsmasq.pid \
+            "dnsmasq -k --conf-file=/dev/null --local=/arpa/ --no-resolv --no-hosts --user=root --pid-file=/run/dnsmasq.pid \
              --interface=lan0 --bind-dynamic --log-facility=- {more}"
         );
         let process = spawn(&self.gw, line.trim());

@@ -57,7 +57,7 @@ fn rrul_finds_the_queue_and_ping_and_the_wire_agree() {
         let capture = if way == "download" { &near } else { &wire };
         let rows = capture
             .fields(
-                &format!("{filter} && tcp.len > 0 && !tcp.analysis.retransmission"),
+                &format!("{filter} && tcp.len > 1000 && !tcp.analysis.retransmission"),
                 &["frame.time_epoch", "tcp.len"],
             )
             .unwrap();

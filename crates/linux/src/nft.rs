@@ -23,6 +23,7 @@
 //! An "accept" here ends our own chain only: another table on this machine may still refuse the packet. A
 //! "drop" is final.
 
+mod detour;
 mod encode;
 mod firewall;
 mod rules;
@@ -31,6 +32,7 @@ mod socket;
 
 use std::io;
 
+pub use detour::{DETOUR_MARK, Detour};
 pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, TABLE};
 pub use silence::Silence;
 

@@ -7,6 +7,7 @@ mod address;
 mod link;
 mod neighbour;
 mod table;
+mod traffic;
 mod v4;
 
 use std::io;
@@ -25,6 +26,7 @@ pub use address::{Address, AddressConfig, FOREVER, Scope};
 pub use link::Link;
 pub use neighbour::{Neighbour, NeighbourState};
 pub use table::{Preference, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
+pub use traffic::{Packets, Redirect};
 pub use v4::{AddressV4, RouteV4};
 
 pub(crate) use address::address_of;

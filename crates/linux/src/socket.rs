@@ -9,6 +9,7 @@
 mod bypass;
 mod frame;
 mod icmp6;
+mod outlet;
 mod packet;
 mod probe;
 mod tcp;
@@ -27,6 +28,7 @@ use crate::listeners::{self, Owner, Protocol};
 pub use bypass::{Bypass, open_bypass};
 pub use frame::{FrameSocket, frames};
 pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
+pub use outlet::{Outlet, open_outlet};
 pub use packet::{Outgoing, Received, Slot};
 pub use probe::{probe_path_mtu, tcp_rtt};
 pub use tcp::{tcp_listener, tcp6_listener};
@@ -167,5 +169,22 @@ fn bind(fd: &impl AsRawFd, address: SocketAddrV6) -> io::Result<()> {
     let name = packet::sockaddr(address);
     // SAFETY: the pointer and the length are those of one living `sockaddr_in6`, which the kernel only reads.
     let result = unsafe { libc::bind(fd.as_raw_fd(), (&raw const name).cast(), packet::SOCKADDR_LEN) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `bind(2)` of a packet socket: to the interface, and to what the link's header names `protocol` (`ETH_P_*`; 0 is nothing).
+fn bind_to_link(fd: &impl AsRawFd, protocol: u16, interface: u32) -> io::Result<()> {
+    let name = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as libc::c_ushort,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: interface.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the pointer and the length are those of one living `sockaddr_ll`, which the kernel only reads.
+    let result = unsafe { libc::bind(fd.as_raw_fd(), (&raw const name).cast(), length) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

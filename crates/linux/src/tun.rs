@@ -28,6 +28,9 @@ mod takes {
     pub(super) const UDP: libc::c_ulong = 0x20 | 0x40;
 }
 
+/// What every kernel leaves to us with [`Offloads::All`].
+const LEAST: libc::c_ulong = takes::CHECKSUM | takes::TCP4 | takes::TCP6 | takes::TCP_ECN;
+
 /// Most queues that a device has (the kernel's `MAX_TAP_QUEUES`).
 pub const MAX_QUEUES: usize = 256;
 
@@ -168,17 +171,34 @@ pub fn create(name: &str, count: usize, offloads: Offloads) -> io::Result<Vec<Qu
     (0..count).map(|_| Queue::open(name, flags, offloads)).collect()
 }
 
+/// Makes the TAP device `name`, not yet up: as a TUN device of one queue, but what passes are Ethernet frames.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_ethernet(name: &str, offloads: Offloads) -> io::Result<Queue> {
+    Queue::open(name, libc::IFF_TAP | libc::IFF_NO_PI | IFF_VNET_HDR, offloads)
+}
+
 impl Queue {
     fn open(name: &str, flags: libc::c_int, offloads: Offloads) -> io::Result<Self> {
         let file = open_device(name, flags)?;
-        let least = takes::CHECKSUM | takes::TCP4 | takes::TCP6 | takes::TCP_ECN;
-        let udp = set_offload(&file, least | takes::UDP).is_ok();
-        match offloads {
-            Offloads::All if udp => {}
-            Offloads::All => set_offload(&file, least)?,
-            Offloads::None => set_offload(&file, 0)?,
-        }
-        Ok(Self { file, udp })
+        let udp = set_offload(&file, LEAST | takes::UDP).is_ok();
+        let queue = Self { file, udp };
+        queue.set_offloads(offloads)?;
+        Ok(queue)
+    }
+
+    /// Changes what the kernel may leave to this end to do; for what comes from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_offloads(&self, offloads: Offloads) -> io::Result<()> {
+        let taken = match offloads {
+            Offloads::All if self.udp => LEAST | takes::UDP,
+            Offloads::All => LEAST,
+            Offloads::None => 0,
+        };
+        set_offload(&self.file, taken)
     }
 
     /// Whether UDP superpackets can be written (Linux 6.2 and later); with [`Offloads::All`] they come, too.

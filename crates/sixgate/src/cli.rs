@@ -185,6 +185,22 @@ and CAP_NET_BIND_SERVICE.
   sixgate doctor --interface wlan0 --target www.example.com
   sixgate doctor --load gw.example --token TOKEN       with our own load, to see the queues (sixgate measure serve)")]
     Doctor(crate::doctor::cli::Arguments),
+    /// Keep the delay of one link low while it is busy, until SIGTERM or Ctrl-C.
+    #[command(long_about = "\
+Keep the delay of a link low while it is busy, until SIGTERM or Ctrl-C: a queue in front of the link, slower than it by a
+little, in which flows take turns (FQ-CoDel, RFC 8290). Give the rates that the link really has, less 5 %. In place of a
+rate, two with a hyphen between are a link that changes: the rate then follows it by the delay measured on it.
+
+Where the kernel has CAKE, or FQ-CoDel and HTB, that is configured; else the packets pass through this process. Addresses,
+routes, firewalls and connections stay as they are. All of it goes when this ends; our own queue also by kill -9. Needs
+root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink].
+
+  sixgate shape --interface eth0 --down 95M --up 19M
+  sixgate shape --interface wwan0 --down 5M-60M --up 1M-20M
+  sixgate shape --interface eth0 --up 800k --link adsl --ack-filter
+
+It has begun to work with the line `on: ...`. When it ends it prints what the queue has done.")]
+    Shape(Shape),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
 }
@@ -200,6 +216,61 @@ pub(crate) struct Clat {
     /// Print one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "rates", required = true, multiple = true, args = ["down", "up"])]
+pub(crate) struct Shape {
+    /// The interface to the link.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: String,
+    /// The rate towards us, such as 95M, or two (5M-60M).
+    #[arg(long, value_name = "RATE", value_parser = crate::shape::speed)]
+    pub(crate) down: Option<crate::shape::Speed>,
+    /// The rate from us.
+    #[arg(long, value_name = "RATE", value_parser = crate::shape::speed)]
+    pub(crate) up: Option<crate::shape::Speed>,
+    /// What the link adds to each packet.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) link: crate::shape::LinkKind,
+    /// Who gets an equal share.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) fairness: crate::shape::Shares,
+    /// Four classes by DSCP, as CAKE's diffserv4.
+    #[arg(long)]
+    pub(crate) diffserv: bool,
+    /// On the way up leave out acknowledgements that later ones make superfluous.
+    #[arg(long)]
+    pub(crate) ack_filter: bool,
+    /// Drop packets, also where their senders understand marks (ECN).
+    #[arg(long)]
+    pub(crate) no_ecn: bool,
+    /// A usual round trip, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) rtt: u64,
+    /// Whose queue.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) queue: crate::shape::Which,
+    /// Print JSON: one object at the start, one at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Shape {
+    /// What is asked for.
+    pub(crate) fn plan(&self) -> crate::shape::Plan {
+        crate::shape::Plan {
+            down: self.down,
+            up: self.up,
+            link: self.link,
+            shares: self.fairness,
+            diffserv: self.diffserv,
+            ack_filter: self.ack_filter,
+            ecn: !self.no_ecn,
+            round_trip: std::time::Duration::from_millis(self.rtt),
+            which: self.queue,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

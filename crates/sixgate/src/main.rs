@@ -18,6 +18,7 @@ mod log;
 mod measure;
 mod nat64;
 mod pilot;
+mod shape;
 mod translator;
 mod up;
 mod view;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Clat(arguments) => clat::command(&arguments),
         Command::Measure(arguments) => measure::command(&arguments),
         Command::Doctor(arguments) => doctor::command(&arguments),
+        Command::Shape(arguments) => shape::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),
             LabCommand::Enter(arguments) => demo::enter(&arguments),

@@ -12,6 +12,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
 pub(super) const NFPROTO_IPV4: u8 = 2;
+pub(super) const NFPROTO_NETDEV: u8 = 5;
 pub(super) const NFPROTO_IPV6: u8 = 10;
 
 /// Messages of the nf_tables subsystem.
@@ -31,6 +32,7 @@ pub(super) mod message {
 /// Attributes of tables, chains, rules and objects that we write or read.
 pub(super) mod attribute {
     pub(in super::super) const TABLE_NAME: u16 = 1;
+    pub(in super::super) const TABLE_FLAGS: u16 = 2;
     pub(in super::super) const CHAIN_TABLE: u16 = 1;
     pub(in super::super) const CHAIN_NAME: u16 = 3;
     pub(in super::super) const CHAIN_HOOK: u16 = 4;
@@ -38,6 +40,7 @@ pub(super) mod attribute {
     pub(in super::super) const CHAIN_TYPE: u16 = 7;
     pub(in super::super) const HOOK_NUMBER: u16 = 1;
     pub(in super::super) const HOOK_PRIORITY: u16 = 2;
+    pub(in super::super) const HOOK_DEVICE: u16 = 3;
     pub(in super::super) const RULE_TABLE: u16 = 1;
     pub(in super::super) const RULE_CHAIN: u16 = 2;
     pub(in super::super) const RULE_EXPRESSIONS: u16 = 4;
@@ -59,6 +62,7 @@ pub(super) mod flag {
     pub(in super::super) const ACK: u16 = 0x04;
     /// `NLM_F_ROOT | NLM_F_MATCH`.
     pub(in super::super) const DUMP: u16 = 0x300;
+    pub(in super::super) const EXCLUSIVE: u16 = 0x200;
     pub(in super::super) const CREATE: u16 = 0x400;
     pub(in super::super) const APPEND: u16 = 0x800;
 }
@@ -169,6 +173,7 @@ fn raw_message(
 /// Messages are numbered from 1 on, so that an error's sequence number names the step it is about.
 #[derive(Debug)]
 pub(super) struct Batch {
+    family: u8,
     bytes: Vec<u8>,
     steps: Vec<Step>,
 }
@@ -183,18 +188,60 @@ pub(super) struct Step {
 }
 
 impl Batch {
+    /// Of the family `inet`.
     pub(super) fn new() -> Self {
+        Self::of(NFPROTO_INET)
+    }
+
+    /// Of the family of this number.
+    pub(super) fn of(family: u8) -> Self {
         let mut bytes = Vec::new();
         let steps = vec![Step { name: "begin a transaction".into(), modules: Vec::new() }];
         raw_message(&mut bytes, BATCH_BEGIN, NFPROTO_UNSPEC, SUBSYSTEM.into(), flag::REQUEST, 1, &[]);
-        Self { bytes, steps }
+        Self { family, bytes, steps }
     }
 
     /// Adds a change. Each asks for an acknowledgement.
     pub(super) fn push(&mut self, kind: u8, flags: u16, attributes: &Attributes, step: Step) {
         self.steps.push(step);
         let sequence = self.steps.len() as u32;
-        message(&mut self.bytes, kind, NFPROTO_INET, flags | flag::ACK, sequence, attributes);
+        message(&mut self.bytes, kind, self.family, flags | flag::ACK, sequence, attributes);
+    }
+
+    /// Adds a table that goes with the socket that the batch is sent by, and thus with the process, however that
+    /// ends (`NFT_TABLE_F_OWNER`, Linux 5.12). One of the same name is an error.
+    pub(super) fn owned_table(&mut self, table: &str) {
+        const OWNER: u32 = 2;
+        let owned =
+            Attributes::default().string(attribute::TABLE_NAME, table).u32(attribute::TABLE_FLAGS, OWNER);
+        let step = Step { name: format!("add the table {table}"), modules: Vec::new() };
+        self.push(message::NEWTABLE, flag::CREATE | flag::EXCLUSIVE, &owned, step);
+    }
+
+    /// Adds a base chain of the type `filter` that accepts, at `hook` of this number and priority; of one device, where the family
+    /// has hooks of devices.
+    pub(super) fn base_chain(
+        &mut self,
+        table: &str,
+        chain: &str,
+        hook: u32,
+        priority: i32,
+        device: Option<&str>,
+    ) {
+        let mut at = Attributes::default()
+            .u32(attribute::HOOK_NUMBER, hook)
+            .u32(attribute::HOOK_PRIORITY, priority.cast_unsigned());
+        if let Some(device) = device {
+            at = at.string(attribute::HOOK_DEVICE, device);
+        }
+        let attributes = Attributes::default()
+            .string(attribute::CHAIN_TABLE, table)
+            .string(attribute::CHAIN_NAME, chain)
+            .nested(attribute::CHAIN_HOOK, &at)
+            .u32(attribute::CHAIN_POLICY, NF_ACCEPT)
+            .string(attribute::CHAIN_TYPE, "filter");
+        let step = Step { name: format!("add chain {chain}"), modules: Vec::new() };
+        self.push(message::NEWCHAIN, flag::CREATE, &attributes, step);
     }
 
     /// The finished bytes, and the steps: message number `n` is `steps[n - 1]`.
@@ -224,12 +271,18 @@ pub(super) enum Base {
 /// What [`Rule::meta`] looks at (`enum nft_meta_keys`).
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Meta {
+    /// What the link's header says is within, two bytes.
+    LinkProtocol = 1,
+    /// The packet's mark, four bytes in the machine's order.
+    Mark = 3,
     InputName = 6,
     OutputName = 7,
     /// The packet's own family, one byte.
     Family = 15,
     /// The protocol after all IPv6 extension headers, one byte.
     Protocol = 16,
+    /// Whom the link's header addresses, one byte (`PACKET_HOST` and others of `linux/if_packet.h`).
+    Addressee = 19,
 }
 
 /// One rule: expressions that are evaluated from left to right until one does not match.
@@ -455,6 +508,24 @@ impl Rule {
             .u32(1, VERDICT_REGISTER)
             .nested(2, &Attributes::default().nested(2, verdict));
         self.expression("immediate", &data)
+    }
+
+    fn load_immediate(self, value: &[u8]) -> Self {
+        let data = Attributes::default().u32(1, REGISTER).nested(2, &Attributes::default().bytes(1, value));
+        self.expression("immediate", &data)
+    }
+
+    /// Gives the packet this mark.
+    pub(super) fn set_mark(self, mark: u32) -> Self {
+        let data = Attributes::default().u32(2, Meta::Mark as u32).u32(3, REGISTER);
+        self.load_immediate(&mark.to_ne_bytes()).expression("meta", &data)
+    }
+
+    /// The packet goes out of the interface of this number, and no further here. In families with hooks of devices.
+    pub(super) fn forward_to(self, interface: u32) -> Self {
+        self.load_immediate(&interface.to_ne_bytes())
+            .needs("nft_fwd_netdev")
+            .expression("fwd", &Attributes::default().u32(1, REGISTER))
     }
 
     pub(super) fn accept(self) -> Self {

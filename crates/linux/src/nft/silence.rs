@@ -2,9 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::encode::{
-    Attributes, Base, Batch, Compare, Meta, NF_ACCEPT, Rule, Step, attribute, flag, message,
-};
+use super::encode::{Base, Batch, Compare, Meta, Rule};
 use super::socket::Netlink;
 use super::{Error, firewall};
 
@@ -27,32 +25,13 @@ impl Silence {
     /// # Errors
     /// [`Error::Interface`] for a name that no interface has; otherwise what the kernel says, also where the table exists.
     pub fn new(table: &str, interface: &str, address: Ipv6Addr) -> Result<Self, Error> {
-        const TABLE_FLAGS: u16 = 2;
-        const OWNER: u32 = 2;
-        const EXCLUSIVE: u16 = 0x200;
         firewall::check_interface(interface)?;
         let mut netlink = Netlink::open()?;
-        let named = |kind| Attributes::default().string(kind, table);
-        let step = |name: &str| Step { name: name.to_owned(), modules: Vec::new() };
         let mut batch = Batch::new();
-        let owned = named(attribute::TABLE_NAME).u32(TABLE_FLAGS, OWNER);
-        batch.push(
-            message::NEWTABLE,
-            flag::CREATE | EXCLUSIVE,
-            &owned,
-            step(&format!("add the table {table}")),
-        );
+        batch.owned_table(table);
         for (chain, hook) in [(ARRIVING, 0_u32), (LEAVING, 3)] {
             // Before connection tracking.
-            let hook = Attributes::default()
-                .u32(attribute::HOOK_NUMBER, hook)
-                .u32(attribute::HOOK_PRIORITY, (-300_i32).cast_unsigned());
-            let attributes = named(attribute::CHAIN_TABLE)
-                .string(attribute::CHAIN_NAME, chain)
-                .nested(attribute::CHAIN_HOOK, &hook)
-                .u32(attribute::CHAIN_POLICY, NF_ACCEPT)
-                .string(attribute::CHAIN_TYPE, "filter");
-            batch.push(message::NEWCHAIN, flag::CREATE, &attributes, step(&format!("add chain {chain}")));
+            batch.base_chain(table, chain, hook, -300, None);
         }
         for rule in rules(interface, address) {
             rule.push(&mut batch, table);

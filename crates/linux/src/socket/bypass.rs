@@ -8,7 +8,7 @@ use std::io::{self, IoSliceMut, Read as _};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use super::{Error, Wanted, bind, open, option, option_bytes, packet};
+use super::{Error, Wanted, bind, bind_to_link, open, option, option_bytes, packet};
 use crate::listeners::Protocol;
 use crate::tun::VnetHeader;
 
@@ -157,15 +157,7 @@ fn listen(socket: &File, interface: u32) -> io::Result<()> {
     /// Of `linux/if_packet.h`; since Linux 4.20.
     const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
     option_bytes(socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1_i32.to_ne_bytes())?;
-    // SAFETY: `sockaddr_ll` is plain data of integers, for which zero is a valid value.
-    let mut name: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    name.sll_family = libc::AF_PACKET as libc::c_ushort;
-    name.sll_protocol = (libc::ETH_P_IPV6 as u16).to_be();
-    name.sll_ifindex = interface.cast_signed();
-    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-    // SAFETY: the pointer and the length are those of one living `sockaddr_ll`, which the kernel only reads.
-    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), length) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    bind_to_link(socket, libc::ETH_P_IPV6 as u16, interface)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::sys::socket::{MsgFlags, recv};
 
-use super::{option, option_bytes};
+use super::{bind_to_link, option, option_bytes};
 
 /// Octets of a frame that are handed over: all headers that matter, and a Neighbour Discovery message.
 const KEPT: u32 = 160;
@@ -69,16 +69,7 @@ pub fn watch(
     request[4..6].copy_from_slice(&(libc::PACKET_MR_ALLMULTI as u16).to_ne_bytes());
     option_bytes(&socket.fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
         .map_err(failed("PACKET_ADD_MEMBERSHIP"))?;
-    // SAFETY: `sockaddr_ll` is made of integers: all zeros is a value of it.
-    let mut name: libc::sockaddr_ll = unsafe { mem::zeroed() };
-    name.sll_family = libc::AF_PACKET as u16;
-    name.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-    name.sll_ifindex = interface.cast_signed();
-    let length = mem::size_of_val(&name) as libc::socklen_t;
-    // SAFETY: the pointer and the length are those of one living `sockaddr_ll`, which the kernel only reads.
-    if unsafe { libc::bind(socket.fd.as_raw_fd(), (&raw const name).cast(), length) } < 0 {
-        return Err(failed("bind")(io::Error::last_os_error()));
-    }
+    bind_to_link(&socket.fd, libc::ETH_P_ALL as u16, interface).map_err(failed("bind"))?;
     Ok(socket)
 }
 

@@ -1,0 +1,145 @@
+//! The way of a frame through our own queue: read from the device it was led into, queued, sent on when its time has come. One
+//! thread serves both directions.
+
+use super::frame::{Frame, Waiting};
+use super::own::Shared;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use sixgate_aqm::shape::Next;
+use sixgate_linux::clock::Clock;
+use sixgate_linux::socket::Outlet;
+use sixgate_linux::tun::{MAX_PACKET, Queue};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Octets before an IP packet: an Ethernet header with two tags.
+const LINK: usize = 22;
+/// Frames read of one direction before the other has its turn.
+const BURST: usize = 64;
+/// How long an idle thread sleeps before it looks whether it shall end.
+const NAP: Duration = Duration::from_millis(250);
+/// How much later than allowed a packet may leave, so that a wakeup serves several: at 100 Mbit/s two of full size. The rate stays
+/// exact, for what is late is sent together.
+const LULL: Duration = Duration::from_micros(200);
+
+/// What happened beside the queue.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Frames that the kernel did not take back.
+    pub(super) not_sent: AtomicU64,
+    /// Octets that were sent, as the link counts them; for the controller of the rate.
+    pub(super) carried: AtomicU64,
+}
+
+/// One direction.
+pub(super) struct Lane {
+    pub(super) device: Queue,
+    pub(super) outlet: Outlet,
+    /// The device that the outlet sends by, where that is ours.
+    pub(super) _back: Option<Queue>,
+    pub(super) shared: Arc<Shared>,
+    /// What the outlet had no room for.
+    pub(super) held: Option<Frame>,
+    /// When the next frame may leave; `None` where none waits.
+    pub(super) due: Option<Duration>,
+}
+
+impl Lane {
+    /// Queues what has come.
+    fn take_in(&mut self, clock: &Clock, buffer: &mut [u8]) -> io::Result<()> {
+        for _ in 0..BURST {
+            match self.device.receive(buffer) {
+                Ok((header, length)) => {
+                    let waiting = Frame::waiting(buffer.get(..length).unwrap_or_default(), header);
+                    self.shared.shaper().enqueue(clock.now(), waiting);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what may be sent. The clock is read for each: what is old is dropped by its age.
+    fn send_out(&mut self, clock: &Clock) {
+        if let Some(frame) = self.held.take() {
+            self.send(frame);
+        }
+        while self.held.is_none() {
+            let next: Next<Waiting> = self.shared.shaper().dequeue(clock.now());
+            match next {
+                Next::Packet(packet) => self.send(packet.into_buffer()),
+                Next::Wait(until) => {
+                    self.due = Some(until);
+                    return;
+                }
+                Next::Empty => {
+                    self.due = None;
+                    return;
+                }
+            }
+        }
+        self.due = None;
+    }
+
+    fn send(&mut self, frame: Frame) {
+        let (header, octets) = frame.parts();
+        let length = octets.len() as u64;
+        match self.outlet.send(&header, octets) {
+            Ok(()) => {
+                self.shared.counts.carried.fetch_add(length, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.held = Some(frame),
+            Err(_) => {
+                self.shared.counts.not_sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// What wakes it, beside time.
+    fn sources(&self) -> [Option<PollFd<'_>>; 2] {
+        let room = self.held.is_some().then(|| PollFd::new(self.outlet.as_fd(), PollFlags::POLLOUT));
+        [Some(PollFd::new(self.device.as_fd(), PollFlags::POLLIN)), room]
+    }
+}
+
+/// What the thread and the one who stops it share.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    pub(super) stop: AtomicBool,
+    /// Why the thread ended by itself.
+    pub(super) failed: Mutex<Option<String>>,
+}
+
+/// Serves the lanes until told to stop, or until a device is gone.
+pub(super) fn run(mut lanes: Vec<Lane>, stop: &Stop) {
+    let clock = Clock::new();
+    let mut buffer = vec![0; LINK + MAX_PACKET];
+    while !stop.stop.load(Ordering::Relaxed) {
+        if let Err(error) = turn(&mut lanes, &clock, &mut buffer) {
+            tracing::error!(%error, "shaping has ended: its device cannot be read");
+            let mut failed = stop.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(format!("its device cannot be read: {error}; was it deleted?"));
+            return;
+        }
+    }
+}
+
+fn turn(lanes: &mut [Lane], clock: &Clock, buffer: &mut [u8]) -> io::Result<()> {
+    for lane in lanes.iter_mut() {
+        lane.take_in(clock, buffer)?;
+        lane.send_out(clock);
+    }
+    let due = lanes.iter().filter_map(|lane| lane.due).min();
+    let left = due.map_or(NAP, |due| due.saturating_sub(clock.now()).max(LULL).min(NAP));
+    let mut sources: Vec<_> = lanes.iter().flat_map(Lane::sources).flatten().collect();
+    match ppoll(&mut sources, Some(TimeSpec::from_duration(left)), None) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}

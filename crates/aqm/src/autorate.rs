@@ -55,24 +55,15 @@ impl Direction {
 
     /// How fast it is tried whether the link takes more than was measured: for part of what was, a second.
     fn pace(self, part: f64, settled: bool) -> f64 {
-        match (self, part) {
-            (_, part) if part < 0.88 => 0.5,
-            (Self::Up, part) if part < 1.05 => {
-                if settled {
-                    0.08
-                } else {
-                    0.03
-                }
-            }
-            (Self::Down, part) if part < 1.05 => {
-                if settled {
-                    0.08
-                } else {
-                    0.03
-                }
-            }
-            (Self::Up, part) if part < 1.2 => 0.2,
-            (Self::Down, part) if part < 1.2 => 0.12,
+        let (careful, settled_pace, beyond) = match self {
+            Self::Up => (0.03, 0.08, 0.2),
+            Self::Down => (0.04, 0.1, 0.12),
+        };
+        match part {
+            part if part < 0.88 => 0.5,
+            part if part < 1.05 && settled => settled_pace,
+            part if part < 1.05 => careful,
+            part if part < 1.2 => beyond,
             // Clearly it takes more.
             _ => 0.6,
         }
@@ -101,6 +92,10 @@ const GROWTH: Duration = Duration::from_millis(300);
 const CARRIED: Duration = Duration::from_secs(2);
 /// What has not been answered for so long, by anybody, is no queue.
 const SILENCE: Duration = Duration::from_secs(2);
+/// How long a rate that was eased has to be seen before it is eased again.
+const EASED: Duration = Duration::from_millis(200);
+/// What part of what is carried an eased rate is: our queue is the longer one again, and little is lost where it was noise.
+const STILL: f64 = 0.97;
 /// In which time a queue shall be gone.
 const DRAINED: f64 = 0.5;
 
@@ -158,6 +153,8 @@ pub struct Autorate {
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
     grown: Duration,
+    /// When the rate was last eased.
+    eased: Duration,
     counters: Counters,
 }
 
@@ -177,6 +174,7 @@ impl Autorate {
             reflectors: Vec::with_capacity(REFLECTORS),
             carried: VecDeque::with_capacity(128),
             grown: now,
+            eased: Duration::ZERO,
             counters: Counters::default(),
         }
     }
@@ -350,7 +348,7 @@ impl Autorate {
                 if late >= LATE && busy && self.hears(now) {
                     self.cut(now, carried);
                 } else {
-                    self.follow(now, since, load, &recent);
+                    self.follow(now, since, (carried, load), &recent);
                 }
             }
             State::Drain { since } if !self.hears(now) => {
@@ -440,7 +438,7 @@ impl Autorate {
 
     /// Without a queue: with load, up to where the link's rate was and, if nothing gets late, beyond; without,
     /// slowly back to the base.
-    fn follow(&mut self, now: Duration, since: Duration, load: f64, recent: &[Duration]) {
+    fn follow(&mut self, now: Duration, since: Duration, (carried, load): (f64, f64), recent: &[Duration]) {
         let step = now.saturating_sub(self.grown).as_secs_f64();
         if step < 0.02 {
             return;
@@ -450,14 +448,21 @@ impl Autorate {
         // A probe may find a packet on its way, here and in the modem.
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
         let calm = !recent.is_empty() && recent.iter().take(3).all(|excess| *excess < calm);
-        let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2;
+        let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2
+            || recent.first().is_some_and(|excess| *excess > self.config.late);
         let factor = if load > 0.75 && calm && self.hears(now) {
             #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
             let part = self.known.map_or(2.0, |known| self.rate.as_bits() as f64 / known.as_bits() as f64);
             let settled = now.saturating_sub(since) > Duration::from_secs(1);
             1.0 + self.config.direction.pace(part, settled) * step
         } else if load > 0.75 && uneasy && self.hears(now) {
-            1.0 - 0.5 * step
+            match self.config.direction {
+                Direction::Up => 1.0 - 0.5 * step,
+                Direction::Down => {
+                    self.ease(now, carried);
+                    return;
+                }
+            }
         } else if load < 0.4 {
             // Nothing is known of the link now.
             let (base, step) = (self.config.base, 0.05 * step);
@@ -471,6 +476,16 @@ impl Autorate {
             1.0
         };
         self.rate = self.bounded(self.rate.times(factor));
+    }
+
+    /// A queue begins behind which we stand: what is carried is what the link takes, and our rate is above it. Senders hear of less a round
+    /// trip later, so that waiting for proof would cost as much again.
+    fn ease(&mut self, now: Duration, carried: f64) {
+        if now.saturating_sub(self.eased) < EASED {
+            return;
+        }
+        self.eased = now;
+        self.rate = self.bounded(self.rate.min(Rate::bits(bits(carried * STILL))));
     }
 
     fn bounded(&self, rate: Rate) -> Rate {

@@ -102,20 +102,14 @@ fn follows(direction: Direction, control: Control, buffer: u64, seed: u64) {
             autorate.rate(),
             autorate.counters()
         );
-        // Reno's senders hear of a queue on their way to us late: now and then a packet in a hundred waits a little
-        // longer there.
-        let late = direction == Direction::Down && control == Control::Reno;
-        if phase > 0 && !late {
-            assert!(calm < Duration::from_secs(2), "{calm:?}");
+        // Two seconds are wanted. Now and then senders that had lost much come back with a burst just after, which fills the modem's
+        // buffer for less than a tenth of a second.
+        if phase > 0 {
+            assert!(calm < ms(2500), "{calm:?}");
         }
-        assert!(p99 < if late { ms(40) } else { ms(30) }, "{p99:?}");
-        // Four connections of Reno do not fill such a link behind any short queue, and take their time.
-        let (least, from) = if control == Control::Reno {
-            (0.7, used(settled.0, settled.1))
-        } else {
-            (0.8, used(changed, before))
-        };
-        assert!(from > least, "{from}");
+        assert!(p99 < ms(30), "{p99:?}");
+        let used = used(changed, before);
+        assert!(used > 0.8, "{used}");
     }
 }
 
@@ -137,6 +131,17 @@ fn down_with_cubic() {
 #[test]
 fn down_with_reno_and_a_deeper_buffer() {
     follows(Direction::Down, Control::Reno, 1_500_000, 2);
+}
+
+/// Senders that begin at other times meet the link's changes elsewhere in their own rhythm.
+#[test]
+fn down_with_reno_at_other_times() {
+    follows(Direction::Down, Control::Reno, 1_500_000, 5);
+}
+
+#[test]
+fn down_with_cubic_and_a_deeper_buffer() {
+    follows(Direction::Down, Control::Cubic, 1_500_000, 3);
 }
 
 /// A controller on its own: probes every 50 ms to `reflectors`, answered after what `delay` says, if at all.

@@ -6,6 +6,7 @@
 mod address;
 mod link;
 mod neighbour;
+mod queue;
 mod table;
 mod traffic;
 mod v4;
@@ -25,6 +26,7 @@ use nix::sys::time::TimeVal;
 pub use address::{Address, AddressConfig, FOREVER, Scope};
 pub use link::Link;
 pub use neighbour::{Neighbour, NeighbourState};
+pub use queue::{Cake, Class, FqCodel, Hosts, LinkLayer, Qdisc, TinStats};
 pub use table::{Preference, Route, RouteKind, SIXGATE_PROTOCOL, TABLE_MAIN};
 pub use traffic::{Packets, Redirect};
 pub use v4::{AddressV4, RouteV4};
@@ -192,6 +194,26 @@ impl Netlink {
         flags: u16,
         what: &dyn Fn() -> String,
     ) -> Result<(Vec<RouteNetlinkMessage>, bool), Error> {
+        let (answers, interrupted) = self.exchange_raw(message, flags, what)?;
+        let mut decoded = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let answer = decode(&answer).map_err(|detail| Error::Answer { what: what(), detail })?;
+            if let NetlinkPayload::InnerMessage(inner) = answer.payload {
+                decoded.push(inner);
+            }
+        }
+        Ok((decoded, interrupted))
+    }
+
+    /// As [`Self::exchange`], the answers undecoded, each with its header.
+    fn exchange_raw(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: &dyn Fn() -> String,
+    ) -> Result<(Vec<Vec<u8>>, bool), Error> {
+        /// The first type that is not netlink's own (`NLMSG_MIN_TYPE`).
+        const FIRST: u16 = 16;
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = flags;
@@ -213,19 +235,23 @@ impl Netlink {
                 Err(error) => return Err(socket_error(error)),
             }
             for bytes in Messages(&self.buffer) {
-                let answer = decode(bytes).map_err(|detail| Error::Answer { what: what(), detail })?;
-                if answer.header.sequence_number != self.sequence {
+                let (kind, flags, sequence) = header_of(bytes);
+                if sequence != self.sequence {
                     // Left from a request that was given up.
                     continue;
                 }
-                interrupted |= answer.header.flags & NLM_F_DUMP_INTR != 0;
+                interrupted |= flags & NLM_F_DUMP_INTR != 0;
+                if kind >= FIRST {
+                    answers.push(bytes.to_vec());
+                    continue;
+                }
+                let answer = decode(bytes).map_err(|detail| Error::Answer { what: what(), detail })?;
                 let refused = |code: i32, text: &[u8]| Error::Refused {
                     what: what(),
                     source: Errno::from_raw(code.saturating_neg()),
                     detail: extended_text(text),
                 };
                 match answer.payload {
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
                     NetlinkPayload::Error(error) => {
                         return match error.code {
                             None => Ok((answers, interrupted)),
@@ -243,6 +269,18 @@ impl Netlink {
                 }
             }
         }
+    }
+}
+
+/// Type, flags and sequence number of a message (RFC 3549 section 2.3.2).
+fn header_of(message: &[u8]) -> (u16, u16, u32) {
+    match message {
+        [_, _, _, _, k0, k1, f0, f1, s0, s1, s2, s3, ..] => (
+            u16::from_ne_bytes([*k0, *k1]),
+            u16::from_ne_bytes([*f0, *f1]),
+            u32::from_ne_bytes([*s0, *s1, *s2, *s3]),
+        ),
+        _ => (0, 0, 0),
     }
 }
 

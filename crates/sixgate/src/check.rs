@@ -13,7 +13,10 @@ pub(crate) fn command(arguments: &cli::Check) -> Outcome {
             let mut findings = checked.warnings;
             if !arguments.offline {
                 match crate::up::links() {
-                    Ok(links) => findings.extend(checked.config.check_links(&links)),
+                    Ok(links) => {
+                        findings.extend(checked.config.check_links(&links));
+                        findings.extend(checked.config.check_speeds(crate::shape::interface_speed));
+                    }
                     Err(error) => return crate::fail(&error.to_string()),
                 }
             }
@@ -49,6 +52,9 @@ fn summary(config: &Config) -> String {
             (false, false) => "nothing",
         };
         lines.push(format!("  uplink {}: asks for {asked}", uplink.interface.value));
+        if let Some(shape) = &uplink.shape {
+            lines.push(format!("    shaped: {}", shape.plan.summary()));
+        }
     }
     for lan in &config.lans {
         let mut gives = Vec::new();

@@ -219,13 +219,12 @@ pub(crate) struct Clat {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "rates", required = true, multiple = true, args = ["down", "up"])]
 pub(crate) struct Shape {
     /// The interface to the link.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) interface: String,
     /// The rate towards us, such as 95M, or two (5M-60M).
-    #[arg(long, value_name = "RATE", value_parser = crate::shape::speed)]
+    #[arg(long, value_name = "RATE", value_parser = crate::shape::speed, required_unless_present = "up")]
     pub(crate) down: Option<crate::shape::Speed>,
     /// The rate from us.
     #[arg(long, value_name = "RATE", value_parser = crate::shape::speed)]
@@ -251,6 +250,10 @@ pub(crate) struct Shape {
     /// Whose queue.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) queue: crate::shape::Which,
+    /// Whom to ask how long the way takes, where a rate changes: an IPv6 address beyond the bottleneck; several by repeating it.
+    /// Without it, the router.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) probe: Vec<std::net::Ipv6Addr>,
     /// Print JSON: one object at the start, one at the end.
     #[arg(long)]
     pub(crate) json: bool,

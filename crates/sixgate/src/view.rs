@@ -32,6 +32,9 @@ pub(crate) struct Status {
     pub(crate) dhcpv4: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
+    /// None where the uplink is not shaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shape: Option<crate::shape::ShapeView>,
     /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
     #[serde(default)]
     pub(crate) neighbours: BTreeMap<String, u64>,
@@ -163,6 +166,9 @@ impl Status {
             if !uplink.resolvers.is_empty() {
                 let _ = writeln!(out, "  resolver {}", uplink.resolvers.join(" "));
             }
+        }
+        if let Some(shape) = &self.shape {
+            let _ = write!(out, "\nshaped {}", shape.table());
         }
         if let Some(health) = &self.health {
             health.table(&mut out);

@@ -180,7 +180,7 @@ impl Netlink {
         self.add_link(name, vec![LinkInfo::Kind(InfoKind::Bridge)])
     }
 
-    fn add_link(&mut self, name: &str, info: Vec<LinkInfo>) -> Result<(), Error> {
+    pub(super) fn add_link(&mut self, name: &str, info: Vec<LinkInfo>) -> Result<(), Error> {
         let message = message(0, vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::LinkInfo(info)]);
         let request = RouteNetlinkMessage::NewLink(message);
         self.change(request, NLM_F_CREATE | NLM_F_EXCL, &|| format!("make interface {name}"))

@@ -102,6 +102,22 @@ pub(super) struct Uplink {
     pub(super) release: Option<bool>,
     pub(super) resolv_conf: Option<PathBuf>,
     pub(super) hostname: Option<String>,
+    pub(super) shape: Option<Spanned<Shape>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Shape {
+    pub(super) down: Option<Spanned<String>>,
+    pub(super) up: Option<Spanned<String>>,
+    pub(super) link: Option<crate::shape::LinkKind>,
+    pub(super) fairness: Option<crate::shape::Shares>,
+    pub(super) diffserv: Option<bool>,
+    pub(super) ack_filter: Option<bool>,
+    pub(super) ecn: Option<bool>,
+    pub(super) rtt_ms: Option<Spanned<u64>>,
+    pub(super) probe: Option<Vec<Spanned<String>>>,
+    pub(super) queue: Option<crate::shape::Which>,
 }
 
 #[derive(Debug, Deserialize)]

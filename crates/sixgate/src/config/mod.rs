@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod ipv4;
 mod nat64;
+mod shape;
 mod v4;
 mod web;
 
@@ -20,6 +21,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use shape::Shape;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
@@ -108,6 +110,8 @@ pub(crate) struct Uplink {
     pub(crate) resolv_conf: Option<PathBuf>,
     /// Name told to the server (RFC 4704).
     pub(crate) hostname: Option<String>,
+    /// None: packets wait where the link has its queue.
+    pub(crate) shape: Option<Shape>,
 }
 
 impl Uplink {
@@ -123,6 +127,7 @@ impl Uplink {
             ("uplink.release", self.release != new.release),
             ("uplink.resolv-conf", self.resolv_conf != new.resolv_conf),
             ("uplink.hostname", self.hostname != new.hostname),
+            ("uplink.shape", !shape::only_rates_differ(self.shape.as_ref(), new.shape.as_ref())),
         ]
         .into_iter()
         .filter_map(|(key, differs)| differs.then_some(key))
@@ -461,8 +466,10 @@ impl Reader<'_> {
             }
             Some(value)
         });
+        let shape = uplink.shape.and_then(|shape| self.shape(shape));
         Uplink {
             interface,
+            shape,
             address: uplink.address.unwrap_or(true),
             prefix: uplink.prefix.unwrap_or(!host),
             prefix_length,

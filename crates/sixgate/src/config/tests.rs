@@ -337,3 +337,40 @@ fn a_census_is_off_until_asked_for() {
     assert!(on.needs_restart(&other).is_empty() && on.needs_restart(&off).is_empty());
     assert_eq!(off.needs_restart(&on), ["census.enabled"]);
 }
+
+#[test]
+fn the_queue_before_the_uplink_is_read_and_mistakes_in_it_are_explained() {
+    use crate::shape::{LinkKind, Speed};
+    use sixgate_aqm::Rate;
+    let with = |shape: &str| format!("[uplink]\ninterface = \"a\"\nshape = {shape}\n");
+    let config =
+        parse(&with("{ down = \"95M\", up = \"5M-19M\", link = \"pppoe\", ecn = false }")).unwrap().config;
+    let shape = config.uplink.as_ref().unwrap().shape.as_ref().unwrap();
+    assert_eq!(shape.plan.down, Some(Speed::Fixed(Rate::mbit(95))));
+    assert_eq!(shape.plan.up, Some(Speed::Between(Rate::mbit(5), Rate::mbit(19))));
+    assert_eq!((shape.plan.link, shape.plan.ecn, shape.plan.diffserv), (LinkKind::Pppoe, false, false));
+    for (shape, told) in [
+        ("{ down = \"95\" }", "3:18 `95` has no unit: did you mean \"95M\""),
+        ("{ down = \"12MB\" }", "did you mean \"96M\""),
+        ("{ down = \"auto\" }", "say between which rates the link changes"),
+        ("{ ecn = true }", "3:9 it names no rate / write down = \"95M\""),
+        ("{ down = \"95M\", probe = [\"dns\"] }", "`dns` is no IPv6 address"),
+        ("{ down = \"95M\", rtt-ms = 0 }", "0 ms is out of range"),
+        ("{ down = \"95M\", link = \"dsl\" }", "unknown variant `dsl`"),
+        ("{ dwn = \"95M\" }", "did you mean `down`?"),
+    ] {
+        let found = finding(&with(shape));
+        assert!(found.contains(told), "{shape}: {found}");
+    }
+    // Faster up than down is somebody's line. Faster than the interface is a mistake, not a reason to refuse.
+    let config = parse(&with("{ down = \"95M\", up = \"200M\" }")).unwrap().config;
+    let found = config.check_speeds(|_| Some(Rate::mbit(100)));
+    assert_eq!(found.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["uplink.shape.up"]);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert!(config.check_speeds(|_| None).is_empty());
+    // A running sixgate takes other rates, and nothing else.
+    let other = |shape: &str| config.needs_restart(&parse(&with(shape)).unwrap().config);
+    assert!(other("{ down = \"50M\", up = \"20M\" }").is_empty());
+    assert_eq!(other("{ down = \"50M\" }"), ["uplink.shape"]);
+    assert_eq!(other("{ down = \"95M\", up = \"200M\", diffserv = true }"), ["uplink.shape"]);
+}

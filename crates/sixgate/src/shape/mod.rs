@@ -5,30 +5,39 @@
 //! in the way of the packets (`own`, `path`, `frame`). `plan` is what is wanted; `view` what is shown.
 
 mod frame;
+mod kernel;
 mod own;
 mod path;
 mod plan;
+mod steer;
 mod view;
 
-pub(crate) use plan::{Direction, LinkKind, Plan, Shares, Speed, Which, rate, speed};
+pub(crate) use plan::{Direction, LinkKind, Plan, Shares, Speed, Which, speed};
 pub(crate) use view::ShapeView;
 
 use crate::{Outcome, cli, fail, print, say};
+use kernel::Kernel;
 use own::Own;
+use sixgate_aqm::Rate;
 use sixgate_aqm::shape::Config;
 use sixgate_linux::nft;
 use sixgate_linux::route::{self, Netlink};
 use sixgate_linux::sandbox;
 use sixgate_linux::socket;
 use std::io;
+use std::net::Ipv6Addr;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use steer::Steering;
 
 /// What is to be shaped, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setup {
     pub(crate) interface: String,
     pub(crate) plan: Plan,
+    /// Who is asked how long the way takes, where a rate changes; nobody: the router.
+    pub(crate) targets: Vec<Ipv6Addr>,
 }
 
 impl Setup {
@@ -49,6 +58,15 @@ pub(crate) enum Error {
         "cannot make the TAP device {device}: {source}; a name that is taken becomes free by `ip link del {device}`"
     )]
     Device { device: String, source: io::Error },
+    #[error(
+        "cannot shape {interface} by the kernel's queue: it has the queue {kind}, which somebody configured; take it away \
+         (`tc qdisc del dev {interface} root`) or choose queue \"own\", which stands beside it"
+    )]
+    Taken { interface: String, kind: String },
+    #[error("the kernel was given the queue {kind} and has {found}; does another program configure it?")]
+    NotThere { kind: &'static str, found: String },
+    #[error("cannot shape by the kernel's queue: {0}; choose queue \"own\" or \"auto\"")]
+    NoKernel(String),
     #[error("cannot start a thread for the queue: {0}")]
     Thread(io::Error),
     #[error(transparent)]
@@ -61,12 +79,45 @@ pub(crate) enum Error {
     Sandbox(#[from] sandbox::Error),
 }
 
+/// Whose queue is at work.
+#[derive(Clone)]
+enum Active {
+    Own(Arc<Own>),
+    Kernel(Arc<Mutex<Kernel>>),
+}
+
+/// A lock that nobody holds over a panic.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Active {
+    /// From now on this rate; what waits stays.
+    fn set_rate(&self, direction: Direction, rate: Rate) -> Result<(), Error> {
+        match self {
+            Self::Own(own) => own.set_rate(direction, rate),
+            Self::Kernel(kernel) => return held(kernel).set_rate(direction, rate),
+        }
+        Ok(())
+    }
+
+    /// Octets that were sent so far, as the link counts them.
+    fn carried(&self, direction: Direction) -> u64 {
+        match self {
+            Self::Own(own) => own.carried(direction),
+            Self::Kernel(kernel) => held(kernel).tins(direction).iter().map(|tin| tin.octets).sum(),
+        }
+    }
+}
+
 /// A link that is shaped. When this is dropped it is not any more.
 pub(crate) struct Shaping {
     setup: Setup,
     /// Why this queue.
     reason: String,
-    own: Own,
+    /// Dropped first: nobody steers what is not there.
+    steering: Option<Steering>,
+    active: Active,
 }
 
 impl Shaping {
@@ -75,15 +126,77 @@ impl Shaping {
     /// # Errors
     /// What the kernel refuses; nothing is left then.
     pub(crate) fn start(netlink: &mut Netlink, setup: Setup) -> Result<Self, Error> {
-        let own = Own::start(netlink, &setup)?;
-        let reason = "this kernel has neither sch_cake nor sch_fq_codel".to_owned();
-        Ok(Self { setup, reason, own })
+        let link = netlink
+            .link_by_name(&setup.interface)?
+            .ok_or_else(|| route::Error::NoInterface(setup.interface.clone()))?;
+        let offered = match setup.plan.which {
+            Which::Own => Err("the configuration wants it".to_owned()),
+            Which::Auto | Which::Kernel => kernel::offers(&setup, &link),
+        };
+        let (active, reason) = match offered {
+            Ok(kind) => {
+                let reason = match (setup.plan.which, kind) {
+                    (Which::Kernel, _) => "the configuration wants it",
+                    (_, kernel::Kind::Cake) => "this kernel has it",
+                    (_, kernel::Kind::FqCodel) => "this kernel has it, and no sch_cake",
+                };
+                let kernel = Kernel::start(&setup, &link, kind)?;
+                (Active::Kernel(Arc::new(Mutex::new(kernel))), reason.to_owned())
+            }
+            Err(why) if setup.plan.which == Which::Kernel => return Err(Error::NoKernel(why)),
+            Err(why) => (Active::Own(Arc::new(Own::start(netlink, &setup, &link)?)), why),
+        };
+        let steering = Steering::start(&setup, &link, &active)?;
+        Ok(Self { setup, reason, steering, active })
+    }
+
+    /// Goes over to a plan that differs in rates alone; what waits stays.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub(crate) fn set_rates(&mut self, plan: Plan) -> Result<(), Error> {
+        self.setup.plan = plan;
+        for direction in Direction::BOTH {
+            if let Some(Speed::Fixed(rate)) = plan.speed(direction) {
+                self.active.set_rate(direction, rate)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong, as a sentence.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let name = &self.setup.interface;
+        let refused = self.steering.as_ref().and_then(|steering| held(&steering.steered).refused.clone());
+        let refused = refused.map(|why| format!("the rate of {name} does not follow its link: {why}"));
+        self.failed().map(|why| format!("{name} is not shaped any more, restart sixgate: {why}")).or(refused)
     }
 
     /// Why it does not go on, if it does not.
     pub(crate) fn failed(&self) -> Option<String> {
-        self.own.failed()
+        match &self.active {
+            Active::Own(own) => own.failed(),
+            Active::Kernel(kernel) => held(kernel).failed(),
+        }
     }
+}
+
+/// What the configuration wants before its uplink.
+pub(crate) fn before(config: &crate::config::Config) -> Option<Setup> {
+    let uplink = config.uplink.as_ref()?;
+    let shape = uplink.shape.as_ref()?;
+    Some(Setup {
+        interface: uplink.interface.value.clone(),
+        plan: shape.plan,
+        targets: shape.targets.clone(),
+    })
+}
+
+/// What an interface has, where its driver knows.
+pub(crate) fn interface_speed(name: &str) -> Option<Rate> {
+    // Names are those of the configuration, which holds them to what interfaces can be called.
+    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/speed")).ok()?;
+    text.trim().parse::<u64>().ok().filter(|mbit| *mbit > 0).map(Rate::mbit)
 }
 
 /// `sixgate shape`: shapes one interface until told to stop.
@@ -92,7 +205,11 @@ pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
-    let setup = Setup { interface: arguments.interface.clone(), plan: arguments.plan() };
+    let setup = Setup {
+        interface: arguments.interface.clone(),
+        plan: arguments.plan(),
+        targets: arguments.probe.clone(),
+    };
     let started = Netlink::new().map_err(Error::from).and_then(|mut netlink| {
         let shaping = Shaping::start(&mut netlink, setup)?;
         Ok((netlink, shaping))

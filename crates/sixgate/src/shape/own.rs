@@ -17,7 +17,7 @@ use sixgate_aqm::shape::Shaper;
 use sixgate_aqm::{Rate, Secret};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::nft::{DETOUR_MARK, Detour};
-use sixgate_linux::route::{self, Link, Netlink, Packets, Redirect};
+use sixgate_linux::route::{Link, Netlink, Packets, Redirect};
 use sixgate_linux::sandbox::{self, Capabilities};
 use sixgate_linux::socket::open_outlet;
 use sixgate_linux::sysctl::{self, Key};
@@ -61,21 +61,18 @@ pub(super) struct Own {
 
 impl Own {
     /// Makes devices, rules and the thread.
-    pub(super) fn start(netlink: &mut Netlink, setup: &Setup) -> Result<Self, Error> {
-        let link = netlink
-            .link_by_name(&setup.interface)?
-            .ok_or_else(|| route::Error::NoInterface(setup.interface.clone()))?;
+    pub(super) fn start(netlink: &mut Netlink, setup: &Setup, link: &Link) -> Result<Self, Error> {
         if link.mac.is_none() || link.loopback {
             return Err(Error::NotEthernet(setup.interface.clone()));
         }
         let (mut lanes, mut shared) = (Vec::new(), Vec::new());
         let (mut leaving, mut arriving) = (None, None);
         for (direction, config) in setup.directions() {
-            let (index, device) = device(netlink, direction.letter(), &link, offloads(config.rate))?;
+            let (index, device) = device(netlink, direction.letter(), link, offloads(config.rate))?;
             let (outlet, back) = match direction {
                 Direction::Up => (link.index, None),
                 Direction::Down => {
-                    let (index, back) = self::device(netlink, 'r', &link, Offloads::None)?;
+                    let (index, back) = self::device(netlink, 'r', link, Offloads::None)?;
                     netlink.redirect(index, Packets::Leaving, link.index, Redirect::Arriving)?;
                     (index, Some(back))
                 }
@@ -108,6 +105,12 @@ impl Own {
         for (_, shared) in self.lanes.iter().filter(|(of, _)| *of == direction) {
             shared.shaper().set_rate(self.clock.now(), rate);
         }
+    }
+
+    /// Octets that were sent so far, as the link counts them.
+    pub(super) fn carried(&self, direction: Direction) -> u64 {
+        let lanes = self.lanes.iter().filter(|(of, _)| *of == direction);
+        lanes.map(|(_, shared)| shared.shaper().tins().map(|tin| tin.counters.octets).sum::<u64>()).sum()
     }
 
     /// Why it does not go on, if it does not.

@@ -31,8 +31,6 @@ const LULL: Duration = Duration::from_micros(200);
 pub(super) struct Counts {
     /// Frames that the kernel did not take back.
     pub(super) not_sent: AtomicU64,
-    /// Octets that were sent, as the link counts them; for the controller of the rate.
-    pub(super) carried: AtomicU64,
 }
 
 /// One direction.
@@ -89,11 +87,8 @@ impl Lane {
 
     fn send(&mut self, frame: Frame) {
         let (header, octets) = frame.parts();
-        let length = octets.len() as u64;
         match self.outlet.send(&header, octets) {
-            Ok(()) => {
-                self.shared.counts.carried.fetch_add(length, Ordering::Relaxed);
-            }
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.held = Some(frame),
             Err(_) => {
                 self.shared.counts.not_sent.fetch_add(1, Ordering::Relaxed);

@@ -191,6 +191,18 @@ impl Plan {
         })
     }
 
+    /// The rates, for a person.
+    pub(crate) fn summary(&self) -> String {
+        let text = |direction| {
+            let rate = |rate: Rate| super::view::rate_text(rate.as_bits());
+            Some(match self.speed(direction)? {
+                Speed::Fixed(fixed) => format!("{direction} {}", rate(fixed)),
+                Speed::Between(least, most) => format!("{direction} {} to {}", rate(least), rate(most)),
+            })
+        };
+        Direction::BOTH.into_iter().filter_map(text).collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the two differ in nothing but rates.
     pub(crate) fn differs_in_rates_alone(&self, other: &Self) -> bool {
         let same = |a: Option<Speed>, b: Option<Speed>| match (a, b) {

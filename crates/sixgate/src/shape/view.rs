@@ -1,14 +1,14 @@
 //! What a shaped link looks like from outside.
 
-use super::{Direction, Shaping, Speed};
+use super::{Active, Direction, Shaping, Speed, held};
 use serde::{Deserialize, Serialize};
-use sixgate_aqm::Rate;
 use sixgate_aqm::shape::{Tin, TinView};
+use sixgate_linux::route::TinStats;
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 /// A shaped link.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct ShapeView {
     pub(crate) interface: String,
@@ -17,12 +17,27 @@ pub(crate) struct ShapeView {
     /// Why that one.
     pub(crate) reason: String,
     pub(crate) directions: Vec<DirectionView>,
+    /// None where no rate changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) steering: Option<SteeringView>,
     /// Why it does not work, where it does not.
     pub(crate) failed: Option<String>,
 }
 
+/// How the rates follow the link.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct SteeringView {
+    /// Who is probed.
+    pub(crate) targets: Vec<String>,
+    pub(crate) probes: u64,
+    pub(crate) answered: u64,
+    /// Times that a queue was found and a rate cut.
+    pub(crate) cuts: u64,
+}
+
 /// One direction of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct DirectionView {
     pub(crate) direction: Direction,
@@ -36,7 +51,7 @@ pub(crate) struct DirectionView {
 }
 
 /// A class of packets.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct TinCounts {
     pub(crate) tin: String,
@@ -82,6 +97,29 @@ impl TinCounts {
     }
 }
 
+impl TinCounts {
+    /// A tin of the kernel's: CAKE counts those of diffserv4 from bulk on.
+    fn kernel(number: usize, several: bool, rate: u64, tin: &TinStats) -> Self {
+        const ORDER: [&str; 4] = ["bulk", "best-effort", "video", "voice"];
+        let name = ORDER.get(number).filter(|_| several).unwrap_or(&"best-effort");
+        Self {
+            tin: (*name).to_owned(),
+            rate: if tin.rate == 0 { rate } else { tin.rate },
+            packets: tin.packets,
+            octets: tin.octets,
+            dropped: tin.dropped,
+            overflowed: 0,
+            marked: tin.marked,
+            acks: tin.acks,
+            backlog: tin.backlog,
+            flows: tin.sparse + tin.bulk,
+            busy_flows: tin.bulk,
+            delay_us: tin.average,
+            peak_delay_us: tin.peak,
+        }
+    }
+}
+
 fn tin_name(tin: Tin) -> &'static str {
     match tin {
         Tin::BestEffort => "best-effort",
@@ -94,32 +132,68 @@ fn tin_name(tin: Tin) -> &'static str {
 impl Shaping {
     /// What it does.
     pub(crate) fn view(&self) -> ShapeView {
-        let plan = &self.setup.plan;
-        let directions = self.own.lanes().map(|(direction, shared)| {
-            let shaper = shared.shaper();
-            DirectionView {
-                direction,
-                rate: shaper.config().rate.as_bits(),
-                bounds: match plan.speed(direction) {
-                    Some(Speed::Between(least, most)) => Some((least.as_bits(), most.as_bits())),
-                    _ => None,
-                },
-                not_sent: shared.counts.not_sent.load(Ordering::Relaxed),
-                tins: shaper.tins().map(|tin| TinCounts::own(&tin)).collect(),
+        let (queue, directions) = match &self.active {
+            Active::Own(own) => {
+                let directions = own.lanes().map(|(direction, shared)| {
+                    let shaper = shared.shaper();
+                    let tins = shaper.tins().map(|tin| TinCounts::own(&tin)).collect();
+                    let not_sent = shared.counts.not_sent.load(Ordering::Relaxed);
+                    self.direction(direction, shaper.config().rate.as_bits(), not_sent, tins)
+                });
+                ("own", directions.collect())
             }
-        });
+            Active::Kernel(kernel) => {
+                let mut kernel = held(kernel);
+                let sides: Vec<_> =
+                    kernel.sides.iter().map(|side| (side.direction, side.config.rate.as_bits())).collect();
+                let directions = sides.into_iter().map(|(direction, rate)| {
+                    let tins = kernel.tins(direction);
+                    let several = tins.len() > 1;
+                    let tins = tins.iter().enumerate();
+                    let tins =
+                        tins.map(|(number, tin)| TinCounts::kernel(number, several, rate, tin)).collect();
+                    self.direction(direction, rate, 0, tins)
+                });
+                let directions = directions.collect();
+                (kernel.kind.name(), directions)
+            }
+        };
         ShapeView {
             interface: self.setup.interface.clone(),
-            queue: "own".to_owned(),
+            queue: queue.to_owned(),
             reason: self.reason.clone(),
-            directions: directions.collect(),
+            directions,
+            steering: self.steering.as_ref().map(|steering| {
+                let steered = held(&steering.steered);
+
+                SteeringView {
+                    targets: steered.targets.iter().map(ToString::to_string).collect(),
+                    probes: steered.probes,
+                    answered: steered.answered,
+                    cuts: steered.cuts.iter().map(|(_, cuts)| cuts).sum(),
+                }
+            }),
             failed: self.failed(),
         }
+    }
+
+    fn direction(
+        &self,
+        direction: Direction,
+        rate: u64,
+        not_sent: u64,
+        tins: Vec<TinCounts>,
+    ) -> DirectionView {
+        let bounds = match self.setup.plan.speed(direction) {
+            Some(Speed::Between(least, most)) => Some((least.as_bits(), most.as_bits())),
+            _ => None,
+        };
+        DirectionView { direction, rate, bounds, not_sent, tins }
     }
 }
 
 /// A rate for people.
-fn rate_text(bits: u64) -> String {
+pub(super) fn rate_text(bits: u64) -> String {
     let text = match bits {
         1_000_000_000.. => (bits / 10_000_000, "G"),
         1_000_000.. => (bits / 10_000, "M"),
@@ -162,6 +236,17 @@ impl ShapeView {
         if let Some(why) = &self.failed {
             let _ = writeln!(text, "  ended: {why}");
         }
+        if let Some(steering) = &self.steering {
+            let whom = match steering.targets.as_slice() {
+                [] => "nobody: there is no router yet".to_owned(),
+                targets => targets.join(" "),
+            };
+            let _ = writeln!(
+                text,
+                "  follows the delay to {whom}: {} of {} probes answered, {} times slower",
+                steering.answered, steering.probes, steering.cuts
+            );
+        }
         for direction in &self.directions {
             for tin in direction.tins.iter().filter(|tin| tin.packets > 0 || direction.tins.len() == 1) {
                 let name = if direction.tins.len() > 1 { format!(" {}", tin.tin) } else { String::new() };
@@ -192,11 +277,6 @@ impl ShapeView {
         }
         text
     }
-}
-
-/// For messages elsewhere.
-pub(crate) fn rate_of(rate: Rate) -> String {
-    rate_text(rate.as_bits())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::uplink::Uplink;
 use super::v4::{self, V4};
 use crate::config::Config;
 use crate::nat64::Translator;
+use crate::shape::Shaping;
 use crate::web::Site;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
@@ -52,6 +53,8 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
+    /// The queue before the uplink.
+    pub(crate) shaping: Option<Shaping>,
     pub(crate) health: Option<Probing>,
     pub(crate) web: Option<Rc<Site>>,
     /// IPv4 of the LANs behind the ISP's NAT64.

@@ -21,6 +21,8 @@ pub(crate) enum Matter {
     Hosts,
     /// What the kernel refuses of the island.
     Island,
+    /// What the kernel refuses of the queue before the uplink.
+    Shape,
     Interface(String),
     Address(Ipv6Addr),
 }

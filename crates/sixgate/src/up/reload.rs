@@ -48,6 +48,14 @@ impl Engine {
         if probed_anew {
             self.health = Probing::new(self.now(), &self.config, self.upstreams.events());
         }
+        let plan =
+            self.config.uplink.as_ref().and_then(|uplink| uplink.shape.as_ref()).map(|shape| shape.plan);
+        if let (Some(shaping), Some(plan)) = (&mut self.shaping, plan) {
+            match shaping.set_rates(plan) {
+                Ok(()) => self.problems.settled(&Matter::Shape),
+                Err(error) => self.problems.put(Matter::Shape, error.to_string()),
+            }
+        }
         self.problems.settled(&Matter::Configuration);
         self.set_hosts();
         if told_anew {

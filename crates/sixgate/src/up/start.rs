@@ -22,6 +22,7 @@ use super::{DATABASE, census, permission, persist, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
+use crate::shape::{self, Shaping};
 use crate::web::Site;
 use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
@@ -80,6 +81,8 @@ pub(crate) enum StartError {
     Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
+    #[error("uplink.shape: {0}")]
+    Shape(#[from] shape::Error),
     #[error("[ipv4]: {0}")]
     Island(#[from] crate::translator::Error),
     #[error("cannot read {}: {source}", path.display())]
@@ -223,7 +226,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, sockets, web, listeners) = match opened {
+    let (firewall, nat64, island, shaping, sockets, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -303,6 +306,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         firewall,
         nat64,
         island,
+        shaping,
         rules: None,
         store,
         settings: 0,
@@ -358,7 +362,15 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Option<Rc<Site>>, Vec<String>);
+type Opened = (
+    Option<Firewall>,
+    Option<Translator>,
+    Option<Island>,
+    Option<Shaping>,
+    Sockets,
+    Option<Rc<Site>>,
+    Vec<String>,
+);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -434,6 +446,7 @@ fn open(
         netlink.set_up(link.index, true)?;
         guard.raised.push((link.index, link.name.clone()));
     }
+    let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
@@ -443,7 +456,7 @@ fn open(
         web.site
     });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, sockets, web, listeners))
+    Ok((firewall, nat64, island, shaping, sockets, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::problems::Matter;
 use super::uplink::Uplink;
 use crate::nat64::Translator;
+use crate::shape::Shaping;
 use crate::{control, view};
 use sixgate_dhcp::client::{Client, State};
 use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
@@ -79,6 +80,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
+        problems.extend(self.shaping.as_ref().and_then(Shaping::problem));
         problems.extend(self.health_problems());
         problems.extend(self.dnssec_problems());
         problems.extend(self.ipv4_problem());
@@ -96,6 +98,7 @@ impl Engine {
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
+            shape: self.shaping.as_ref().map(Shaping::view),
             health: self.health_view(),
             neighbours: self.neighbours.counters(),
             ipv4: self.ipv4_view(),

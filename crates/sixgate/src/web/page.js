@@ -134,6 +134,19 @@ function nat64(found) {
   ]);
 }
 
+function shape(found) {
+  const rate = (bits) => `${(bits / 1e6).toFixed(bits < 1e7 ? 1 : 0)} Mbit/s`;
+  const delay = (us) => `${(us / 1000).toFixed(1)} ms`;
+  const rows = found.directions.flatMap((way) =>
+    way.tins.map((tin) => [
+      way.tins.length > 1 ? `${way.direction}, ${tin.tin}` : way.direction,
+      rate(tin.rate), `${delay(tin["delay-us"])} (peaks ${delay(tin["peak-delay-us"])})`,
+      count(tin.packets), count(tin.dropped + tin.overflowed), count(tin.marked), count(tin.backlog),
+    ]),
+  );
+  return [table(["Way", "Rate", "Wait", "Packets", "Dropped", "Marked", "Waiting"], rows)];
+}
+
 function dns(found) {
   return numbers([
     ["Questions", found.queries],
@@ -241,6 +254,8 @@ function showStatus(status) {
   show("lans", status.lans, () => lans(status.lans));
   byId("nat64-section").hidden = !status.nat64;
   if (status.nat64) show("nat64", status.nat64, () => nat64(status.nat64));
+  byId("shape-section").hidden = !status.shape;
+  if (status.shape) show("shape", status.shape, () => shape(status.shape));
   show("dns", status.dns, () => dns(status.dns));
   byId("version").textContent = `sixgate ${status.version}, up ${span(status.uptime)}`;
 }

@@ -16,6 +16,7 @@ mod mistakes;
 mod network;
 mod queries;
 mod served;
+mod shape;
 mod uplinks;
 mod wan;
 mod web;

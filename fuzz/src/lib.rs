@@ -9,6 +9,7 @@ mod cores;
 mod dnssec;
 mod http;
 mod kit;
+mod measured;
 mod packets;
 mod server_v4;
 mod watched;
@@ -22,6 +23,7 @@ pub use cores::{dns, server};
 pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
+pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
 pub use watched::watched;
@@ -48,4 +50,5 @@ pub const TARGETS: &[Target] = &[
     ("watched", watched),
     ("aqm", aqm),
     ("classify", classify),
+    ("measured", measured),
 ];

@@ -117,3 +117,8 @@ fn every_target_has_a_corpus_and_every_corpus_a_target() {
     targets.sort_unstable();
     assert_eq!(found, targets);
 }
+
+#[test]
+fn measured() {
+    replay("measured");
+}

@@ -99,6 +99,19 @@ impl Request {
     /// # Errors
     /// [`Refusal`], as soon as it is known that no further octet can make it right.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
+        let Some((mut request, head)) = Self::parse_head(bytes)? else { return Ok(None) };
+        let body = request.body_length()?;
+        let Some(body) = bytes.get(head..head + body) else { return Ok(None) };
+        request.body = body.to_vec();
+        Ok(Some((request, head + body.len())))
+    }
+
+    /// Reads the head alone, and tells how many octets it has: for a body that is taken as it comes, by a reader that has limits of its
+    /// own. The body is empty, whatever the head says of its length.
+    ///
+    /// # Errors
+    /// As [`Request::parse`], but for what concerns the body.
+    pub fn parse_head(bytes: &[u8]) -> Result<Option<(Self, usize)>, Refusal> {
         // Empty lines before a request are ignored (RFC 9112 section 2.2).
         let mut start = 0;
         while bytes.get(start..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
@@ -113,11 +126,7 @@ impl Request {
         }
         let Some(length) = head_length(rest, MAX_HEAD.saturating_sub(start))? else { return Ok(None) };
         let head = rest.get(..length).unwrap_or_default();
-        let mut request = read_head(head)?;
-        let body = request.body_length()?;
-        let Some(body) = rest.get(length..length + body) else { return Ok(None) };
-        request.body = body.to_vec();
-        Ok(Some((request, start + length + body.len())))
+        Ok(Some((read_head(head)?, start + length)))
     }
 
     /// The first field of this name, which is written in lower case.

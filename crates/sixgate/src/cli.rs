@@ -174,6 +174,29 @@ address on the interface within half a minute). Needs root, or CAP_NET_ADMIN and
 
 It has begun to work with the line `on: ...`. Exit code 3 where the system refuses what it needs.")]
     Clat(Clat),
+    /// Measure latency under load (RRUL, RPM), page time, IPv4 against IPv6, the path; or be the far end of it.
+    #[command(long_about = "\
+Measure what a line does to latency under load, how IPv4 and IPv6 compare, and the path; each is a command of its own, with --help.
+
+Load is generated only to a far end that agrees: our own (`sixgate measure serve`), by its token. Page, families and path ask no more of a host than
+a browser or ping does. Every measurement is bounded, says its error bar where the machine's own delay matters, and prints JSON with --json.")]
+    Measure(crate::measure::cli::Arguments),
+    /// Say what is missing or wrong on the network that this machine is on, and where its delay stands.
+    #[command(long_about = "\
+Say what is missing or wrong on a network that is somebody else's, in the order in which it is to be mended, each with what was seen, why it matters
+and how to mend it; and at which hop its delay stands. Takes about ten seconds, a minute where little answers.
+
+Nothing is changed: router advertisements are asked for and heard, DHCPv6 is asked for information and no lease, an Offer of DHCPv4 is not taken,
+resolvers are asked for ipv4only.arpa, hops are pinged. No address, route or setting of this machine is touched. Where a DHCP client of this machine
+has its port, that protocol is left out, and said so.
+
+Without --target nobody beyond the network's own resolver is asked. Exit code 1 where a finding is as bad as --fail-on. Needs root, or CAP_NET_RAW
+and CAP_NET_BIND_SERVICE.
+
+  sixgate doctor
+  sixgate doctor --interface wlan0 --target www.example.com
+  sixgate doctor --load gw.example --token TOKEN       with our own load, to see the queues (sixgate measure serve)")]
+    Doctor(crate::doctor::cli::Arguments),
     /// Keep the delay of one link low while it is busy, until SIGTERM or Ctrl-C.
     #[command(long_about = "\
 Keep the delay of a link low while it is busy, until SIGTERM or Ctrl-C: a queue in front of the link, slower than it by a

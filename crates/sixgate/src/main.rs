@@ -9,12 +9,14 @@ mod cli;
 mod config;
 mod control;
 mod demo;
+mod doctor;
 mod explain;
 mod find;
 mod lease;
 mod leases;
 mod load;
 mod log;
+mod measure;
 mod nat64;
 mod pilot;
 mod sarif;
@@ -72,6 +74,8 @@ fn main() -> ExitCode {
         Command::Checklist(arguments) => audit::checklist(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
+        Command::Measure(arguments) => measure::command(&arguments),
+        Command::Doctor(arguments) => doctor::command(&arguments),
         Command::Shape(arguments) => shape::command(&arguments),
         Command::Lab(lab) => match lab.command {
             LabCommand::Demo(arguments) => demo::command(&arguments),

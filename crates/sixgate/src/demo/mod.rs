@@ -1,8 +1,9 @@
 //! `sixgate lab demo`: a whole Internet on this machine, in namespaces; and `sixgate lab enter`, the way into it.
 //!
 //! Every box in it runs this same binary: the ISP and the gateway as `up` with LANs, the clients as `up` with an uplink
-//! only. What is shown is what they tell on their control sockets.
+//! only. What is shown is what they tell on their control sockets. The second act (`act`) is a line that is busy.
 
+mod act;
 mod page;
 mod picture;
 mod world;
@@ -55,15 +56,16 @@ pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
     }
     let done = watch(&world, &mut picture, &stopped);
     let outcome = match done {
-        Ok(true) if arguments.once => Outcome::Done,
+        Ok(true) if arguments.once => second_act(&mut picture, &stopped),
         Ok(true) => {
+            let played = second_act(&mut picture, &stopped);
             picture.poke(&world.names());
             while !stopped.load(Ordering::Relaxed) {
                 // Little happens now, and whoever measures the gateway should not measure us.
                 std::thread::sleep(GLANCE * 5);
                 world.watch(&mut picture);
             }
-            Outcome::Done
+            played
         }
         Ok(false) => Outcome::Failed,
         Err(error) => fail(&error),
@@ -98,6 +100,16 @@ fn watch(world: &World, picture: &mut Picture, stopped: &AtomicBool) -> Result<b
         }
         std::thread::sleep(GLANCE);
     }
+}
+
+/// The second act: a busy line, without and with our queue. Where this machine cannot play it, that is said, and nothing else is lost.
+fn second_act(picture: &mut Picture, stopped: &Arc<AtomicBool>) -> Outcome {
+    if let Err(why) = act::play(picture, stopped)
+        && !stopped.load(Ordering::Relaxed)
+    {
+        picture.no_second_act(&why);
+    }
+    Outcome::Done
 }
 
 /// A flag that Ctrl-C and SIGTERM set.

@@ -1,8 +1,11 @@
 //! What the demonstration shows: one line for each thing that happens, with the time since the start.
 
+use super::act::{Half, Tick};
 use super::page::Page;
+use crate::measure::shown::{ms, width};
 use crate::view;
 use serde_json::{Value, json};
+use sixgate_measure::picture::text::{spark, top};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -19,12 +22,24 @@ pub(super) struct Picture {
     colour: bool,
     /// What was shown already: every fact once.
     shown: BTreeSet<String>,
+    /// Whether lines can be drawn over.
+    live: bool,
+    /// The pings of this half of the second act, and the second that was shown last.
+    pings: Vec<f64>,
+    second: Option<u64>,
 }
 
 impl Picture {
     pub(super) fn new(json: bool) -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, shown: BTreeSet::new() }
+        Self {
+            json,
+            colour,
+            shown: BTreeSet::new(),
+            live: std::io::stdout().is_terminal() && !json,
+            pings: Vec::new(),
+            second: None,
+        }
     }
 
     /// The network stands.
@@ -103,7 +118,77 @@ impl Picture {
             "client fetched {url} from [{}] in {} ms ({})",
             page.from, page.milliseconds, page.program
         );
-        self.line(at, name, &line, "\x1b[1;32m");
+        self.event(at, name, &line, "\x1b[1;32m");
+    }
+
+    /// The line of the second act.
+    pub(super) fn line(&mut self, rate: u64, round_trip: Duration, buffer: Duration) {
+        if !self.json {
+            print(&format!(
+                "\nA busy line: {} Mbit/s, {} ms there and back, a buffer of {} ms. A download, and a ping beside it.\n",
+                rate / 1_000_000,
+                millis(round_trip),
+                millis(buffer)
+            ));
+        }
+    }
+
+    /// How it goes: drawn over on a terminal, a line each second elsewhere.
+    pub(super) fn tick(&mut self, queue: &str, tick: &Tick) {
+        self.pings.push(tick.ping);
+        let second = tick.at.as_secs();
+        let new = self.second.replace(second) != Some(second);
+        if self.json {
+            if new {
+                let line = json!({ "event": "busy", "queue": queue, "at_ms": millis(tick.at), "ping_ms": tick.ping, "mbit": tick.mbit });
+                print(&line.to_string());
+            }
+            return;
+        }
+        let shown = format!("  {queue:<22} ping {:>7} ms  {:>5.1} Mbit/s", ms(tick.ping), tick.mbit);
+        if self.live {
+            // One scale for both halves: what is low stays low.
+            let scale = top(&self.pings).max(500.0);
+            let line = spark(&self.pings, width().saturating_sub(50), scale);
+            let _ = write!(std::io::stdout().lock(), "\r\x1b[K{shown}  {line}");
+            let _ = std::io::stdout().flush();
+        } else if new {
+            print(&shown);
+        }
+    }
+
+    /// One half is over; what was drawn stays.
+    pub(super) fn half_over(&mut self) {
+        if self.live {
+            print("");
+        }
+        self.pings.clear();
+        self.second = None;
+    }
+
+    /// What the second act shows.
+    pub(super) fn compared(&mut self, plain: &Half, ours: &Half) {
+        let ratio = plain.wait() / ours.wait();
+        if self.json {
+            print(&json!({ "event": "compared", "plain": plain, "ours": ours, "ratio": ratio }).to_string());
+            return;
+        }
+        let (bold, end) = if self.colour { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
+        print(&format!(
+            "\n{bold}A ping beside the download waits {} ms in the line's own buffer, and {} ms with our queue before it: {ratio:.0} times less,\n             at {:.0} % of the throughput.{end} The queue stands in the gateway (sixgate shape on wan0), set 5 % below the line's rate.",
+            ms(plain.wait()),
+            ms(ours.wait()),
+            ours.mbit / plain.mbit.max(0.001) * 100.0
+        ));
+    }
+
+    /// Why there is none.
+    pub(super) fn no_second_act(&mut self, why: &str) {
+        if self.json {
+            print(&json!({ "event": "no-second-act", "why": why }).to_string());
+        } else {
+            print(&format!("\nno second act: {why}"));
+        }
     }
 
     /// What a person can do now.
@@ -145,11 +230,11 @@ impl Picture {
                 json!({ "event": kind, "at_ms": millis(at), "host": host, "what": what, "story": story });
             print(&line.to_string());
         } else {
-            self.line(at, host, &format!("{what} {story}"), "");
+            self.event(at, host, &format!("{what} {story}"), "");
         }
     }
 
-    fn line(&mut self, at: Duration, host: &str, text: &str, paint: &str) {
+    fn event(&mut self, at: Duration, host: &str, text: &str, paint: &str) {
         let (dim, paint, plain) = if self.colour { ("\x1b[2m", paint, "\x1b[0m") } else { ("", "", "") };
         print(&format!("{dim}{:7.3}s{plain}  {host:<8} {paint}{text}{plain}", at.as_secs_f64()));
     }

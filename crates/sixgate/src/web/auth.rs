@@ -82,7 +82,7 @@ fn make() -> io::Result<String> {
 }
 
 /// Octets that nobody can guess.
-fn random<const N: usize>(source: &mut File) -> io::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>(source: &mut File) -> io::Result<[u8; N]> {
     let mut octets = [0; N];
     source.read_exact(&mut octets)?;
     Ok(octets)
@@ -94,7 +94,7 @@ fn plain(token: &str) -> String {
 }
 
 /// Whether two are the same, in a time that does not tell where they differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let differ = a.iter().zip(b).fold(0, |differ, (a, b)| black_box(differ | (a ^ b)));
     a.len() == b.len() && black_box(differ) == 0
 }

@@ -3,7 +3,7 @@
 //! `serve` has the connections, `site` decides what is answered, `auth` who may have it; `sixgate_http` reads and writes. What is
 //! shown are the views of the control socket, and what can be done are its commands.
 
-mod auth;
+pub(crate) mod auth;
 mod command;
 mod serve;
 mod site;

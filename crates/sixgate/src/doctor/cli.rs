@@ -1,0 +1,41 @@
+//! The command line of `sixgate doctor`.
+
+use clap::{Args, ValueEnum};
+use sixgate_endpoint::Host;
+use std::str::FromStr as _;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The interface to look at. Without it, that of the IPv6 default route, else the first that carries packets.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// A host in the Internet to look at too, by both families: its path, the MTU of that, and TCP (port 443 unless given).
+    #[arg(short, long, value_name = "HOST[:PORT]", value_parser = Host::from_str)]
+    pub(crate) target: Option<Host>,
+    /// Load the line to this far end (`sixgate measure serve`) while the path is looked at: an idle line hides its queues.
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = Host::from_str)]
+    pub(crate) load: Option<Host>,
+    /// The far end's consent.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "SIXGATE_MEASURE_TOKEN",
+        hide_env_values = true,
+        requires = "load"
+    )]
+    pub(crate) token: Option<String>,
+    /// Exit code 1 where a finding is as bad as this.
+    #[arg(long, value_enum, default_value_t = FailOn::Error)]
+    pub(crate) fail_on: FailOn,
+    /// Print JSON: what was seen, and what it means.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Error,
+    Warning,
+    Note,
+    Never,
+}

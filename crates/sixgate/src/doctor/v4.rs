@@ -1,0 +1,93 @@
+//! What DHCPv4 offers, and whether with option 108 (RFC 8925): a Discover, whose Offer is not taken.
+
+use super::seen::{Asked, Dhcp4};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sixgate_linux::socket::{Error, Udp6Options, UdpSocket6, udp6};
+use sixgate_wire::dhcpv4::{
+    BOOTREPLY, BOOTREQUEST, BROADCAST, Builder, CLIENT_PORT, Hardware, Header, Message, MessageType,
+    OptionCode, SERVER_PORT, Value,
+};
+use std::net::{Ipv4Addr, SocketAddrV6};
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+/// When it is asked, from the beginning on; and how long is waited.
+const ASK: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
+const PATIENCE: Duration = Duration::from_millis(4500);
+
+/// Asks. Takes four and a half seconds where nobody answers.
+pub(super) fn ask(device: &str, interface: u32, mac: [u8; 6]) -> Result<Asked<Dhcp4>, Error> {
+    let any = SocketAddrV6::new(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), CLIENT_PORT, 0, 0);
+    let options = Udp6Options { ipv4: true, broadcast: true, ..Udp6Options::new(any).device(device) };
+    let socket = udp6(&options)?;
+    let header = Header {
+        op: BOOTREQUEST,
+        hardware: Hardware::ethernet(mac),
+        hops: 0,
+        xid: fastrand::u32(..),
+        secs: 0,
+        flags: BROADCAST,
+        ciaddr: Ipv4Addr::UNSPECIFIED,
+        yiaddr: Ipv4Addr::UNSPECIFIED,
+        siaddr: Ipv4Addr::UNSPECIFIED,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+    };
+    for (number, due) in ASK.iter().enumerate() {
+        send(&socket, interface, &header);
+        let until = ASK.get(number + 1).copied().unwrap_or(PATIENCE).saturating_sub(*due);
+        if let Some(answer) = receive(&socket, &header, Instant::now() + until) {
+            return Ok(Asked::Answer(answer));
+        }
+    }
+    Ok(Asked::Silence)
+}
+
+fn send(socket: &UdpSocket6, interface: u32, header: &Header) {
+    let mut buffer = [0; 576];
+    let mut builder = Builder::new(&mut buffer, header, MessageType::DISCOVER);
+    builder.request(&[
+        OptionCode::IPV6_ONLY_PREFERRED,
+        OptionCode::SUBNET_MASK,
+        OptionCode::ROUTERS,
+        OptionCode::DNS_SERVERS,
+    ]);
+    if let Ok(bytes) = builder.finish() {
+        let to = SocketAddrV6::new(Ipv4Addr::BROADCAST.to_ipv6_mapped(), SERVER_PORT, 0, interface);
+        let _ = socket.send(bytes, to, None);
+    }
+}
+
+fn receive(socket: &UdpSocket6, asked: &Header, until: Instant) -> Option<Dhcp4> {
+    let mut buffer = [0; 2048];
+    while Instant::now() < until {
+        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, PollTimeout::from(50_u8));
+        while let Ok(received) = socket.recv(&mut buffer) {
+            let bytes = buffer.get(..received.len).unwrap_or_default();
+            if let Some(answer) = read(bytes, asked) {
+                return Some(Dhcp4 { server: received.source.ip().to_canonical().to_string(), ..answer });
+            }
+        }
+    }
+    None
+}
+
+/// An Offer to what was asked.
+fn read(bytes: &[u8], asked: &Header) -> Option<Dhcp4> {
+    let message = Message::parse(bytes).ok()?;
+    let header = message.header();
+    let ours = header.op == BOOTREPLY && header.xid == asked.xid && header.hardware == asked.hardware;
+    if !ours || message.kind() != MessageType::OFFER {
+        return None;
+    }
+    let find = |code: OptionCode| message.options().get(code).map(|data| Value::decode(code, data));
+    let ipv6_only = match find(OptionCode::IPV6_ONLY_PREFERRED) {
+        Some(Value::Number(seconds)) => Some(seconds),
+        _ => None,
+    };
+    let resolvers = match find(OptionCode::DNS_SERVERS) {
+        Some(Value::Addresses(addresses)) => addresses.iter().take(16).map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    };
+    Some(Dhcp4 { server: String::new(), ipv6_only, resolvers })
+}

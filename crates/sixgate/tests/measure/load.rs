@@ -1,0 +1,179 @@
+//! RRUL and responsiveness, and what others say of the same line at the same time.
+
+use super::world::{FAR, FAR4, PATIENCE, SIXGATE, TOKEN, World, agree, json, median, parse, run, spawn};
+use serde_json::Value;
+use sixgate_lab::wait_for;
+
+/// The RTTs of ping's lines, in milliseconds.
+fn pings(said: &str) -> Vec<f64> {
+    said.lines().filter_map(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok()).collect()
+}
+
+fn figure(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("no figure: {value}"))
+}
+
+fn part<'a>(parts: &'a Value, series: &str) -> &'a Value {
+    let parts = parts.as_array().unwrap();
+    &parts.iter().find(|part| part[0] == series).unwrap_or_else(|| panic!("{series}: {parts:?}"))[1]
+}
+
+#[test]
+fn rrul_finds_the_queue_and_ping_and_the_wire_agree() {
+    let world = World::home("rrul");
+    let _far = world.serve("");
+    let wire = world.far.capture("eth0").unwrap();
+    let near = world.here.capture("eth0").unwrap();
+    let svg = "/run/rrul.svg";
+    let rrul = spawn(
+        &world.here,
+        &format!("{SIXGATE} measure rrul {FAR} --token {TOKEN} --seconds 12 --anyway --json --svg {svg}"),
+    );
+    // The witness runs beside it: until the end of ours.
+    let flows = || run(&world.far, "ss -Htn state established sport = :6465").matches(":6465").count();
+    wait_for("eight flows", PATIENCE, || flows() >= 8).unwrap();
+    let ping = run(&world.here, &format!("ping -i 0.1 -c 100 {FAR}"));
+    let status = rrul.wait(PATIENCE).unwrap();
+    let said = rrul.output();
+    assert!(status.success(), "{said}");
+    let file = parse(&said);
+    let found = &file["metadata"]["SIXGATE"]["outcome"];
+
+    // A buffer of 300 ms each way, filled by TCP: hundreds of milliseconds more than the line's 40.
+    let idle = figure(&part(&found["before"], "Ping (ms) UDP BE")["rtt_ms"]["median"]);
+    assert!((40.0..60.0).contains(&idle), "{idle}");
+    assert!(figure(&found["added_median_ms"]) > 100.0, "{found}");
+
+    // ping, in the ten seconds that the load ran.
+    let theirs = median(pings(&ping));
+    let ours = figure(&part(&found["loaded"], "Ping (ms) ICMP")["rtt_ms"]["median"]);
+    assert!(agree(ours, theirs), "ours {ours} ms, ping {theirs} ms");
+
+    // What passed the far end's own interface, by tshark: octets of TCP payload, in the time under load.
+    near.stop().unwrap();
+    wire.stop().unwrap();
+    for (way, filter) in [("download", "tcp.srcport == 6465"), ("upload", "tcp.dstport == 6465")] {
+        // Downloads count where they arrive, uploads too.
+        let capture = if way == "download" { &near } else { &wire };
+        let rows = capture
+            .fields(
+                &format!("{filter} && tcp.len > 1000 && !tcp.analysis.retransmission"),
+                &["frame.time_epoch", "tcp.len"],
+            )
+            .unwrap();
+        let rows: Vec<(f64, f64)> =
+            rows.iter().map(|row| (row[0].parse().unwrap(), row[1].parse().unwrap())).collect();
+        let seconds = rows.last().unwrap().0 - rows[0].0;
+        let theirs = rows.iter().map(|(_, length)| length).sum::<f64>() * 8.0 / seconds / 1e6;
+        let ours = figure(&found[way]["sum_mbit"]);
+        assert!(agree(ours, theirs), "{way}: ours {ours} Mbit/s, tshark {theirs} Mbit/s");
+        assert_eq!(found[way]["flows"].as_array().unwrap().len(), 4);
+    }
+    // The marks of the specification are on the wire, both ways.
+    for (port, dscps) in [("tcp.srcport == 6465", [0, 8, 40, 46]), ("tcp.dstport == 6465", [0, 8, 40, 46])] {
+        for dscp in dscps {
+            let seen = wire
+                .fields(&format!("{port} && tcp.len > 0 && ipv6.tclass.dscp == {dscp}"), &["frame.number"]);
+            assert!(seen.unwrap().len() > 10, "{port}: DSCP {dscp}");
+        }
+    }
+    for dscp in [0, 8, 46] {
+        let seen =
+            wire.fields(&format!("udp.dstport == 6465 && ipv6.tclass.dscp == {dscp}"), &["frame.number"]);
+        assert!(seen.unwrap().len() > 20, "UDP with DSCP {dscp}");
+    }
+    // And the time of each UDP probe, from the wire at this end: sent and answered, by the packets' own sequence numbers.
+    let seen = |filter: &str| {
+        near.fields(
+            &format!("udp.{filter} == 6465 && udp.length == 48"),
+            &["frame.time_epoch", "udp.payload"],
+        )
+        .unwrap()
+    };
+    let key = |row: &Vec<String>| row[1][..48].to_owned();
+    let answers: std::collections::HashMap<String, f64> =
+        seen("srcport").iter().map(|row| (key(row), row[0].parse().unwrap())).collect();
+    let times: Vec<f64> = seen("dstport")
+        .iter()
+        .filter_map(|row| Some((answers.get(&key(row))? - row[0].parse::<f64>().unwrap()) * 1000.0))
+        .collect();
+    assert!(times.len() > 300, "{}", times.len());
+    let all: Vec<f64> = ["BE", "BK", "EF"]
+        .iter()
+        .flat_map(|mark| file["raw_values"][format!("Ping (ms) UDP {mark}")].as_array().unwrap())
+        .map(|sample| figure(&sample["val"]))
+        .collect();
+    let (ours, theirs) = (median(all), median(times));
+    assert!(agree(ours, theirs), "UDP probes: ours {ours} ms, the wire {theirs} ms");
+
+    // flent's reader wants these, and as many values as steps.
+    assert_eq!(file["version"], 4);
+    let steps = file["x_values"].as_array().unwrap().len();
+    for (name, series) in file["results"].as_object().unwrap() {
+        assert_eq!(series.as_array().unwrap().len(), steps, "{name}");
+    }
+    for name in ["NAME", "HOST", "TIME", "T0", "TITLE", "STEP_SIZE", "TOTAL_LENGTH", "DATA_FILENAME"] {
+        assert!(file["metadata"].get(name).is_some(), "{name}");
+    }
+    // A picture that an XML parser takes.
+    run(
+        &world.here,
+        &format!("python3 -c import\u{a0}xml.dom.minidom;xml.dom.minidom.parse('{svg}')")
+            .replace('\u{a0}', "\t"),
+    );
+    assert!(
+        !world.here.read_file(svg).unwrap().contains("http://")
+            || world.here.read_file(svg).unwrap().matches("http://").count() == 1
+    );
+}
+
+#[test]
+fn curl_carries_as_much_over_both_families() {
+    let world = World::home("curl");
+    let far = world.serve("");
+    for host in [FAR, FAR4] {
+        let authority = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let ours = json(
+            &world.here,
+            &format!("measure responsiveness {host} --token {TOKEN} --anyway --seconds 12 --json"),
+        );
+        let curl = run(
+            &world.here,
+            &format!(
+                "curl -sS -o /dev/null -w %{{speed_download}} http://{authority}:6465/down?seconds=20&token={TOKEN}"
+            ),
+        );
+        let speed: f64 = curl.split_ascii_whitespace().last().unwrap().parse().unwrap();
+        let (ours, theirs) = (figure(&ours["runs"][0]["goodput_mbit"]), speed * 8.0 / 1e6);
+        assert!(agree(ours, theirs), "{host}: ours {ours} Mbit/s, curl {theirs} Mbit/s");
+    }
+    // The other way: what curl sends, the far end counts.
+    let octets = vec![0_u8; 3_000_000];
+    world.here.write_file("/run/noise", octets).unwrap();
+    let told = run(
+        &world.here,
+        &format!("curl -sS -H Expect: --data-binary @/run/noise http://[{FAR}]:6465/up?token={TOKEN}"),
+    );
+    assert!(told.contains("3000000 octets in "), "{told}");
+    assert!(far.stop(PATIENCE).unwrap().success(), "{}", far.output());
+    assert!(far.output().contains("stopped: "), "{}", far.output());
+}
+
+#[test]
+fn responsiveness_is_of_the_queue() {
+    let world = World::home("rpm");
+    let _far = world.serve("");
+    let report = json(
+        &world.here,
+        &format!("measure responsiveness {FAR} --token {TOKEN} --anyway --json --seconds 15"),
+    );
+    let idle = figure(&report["idle_ms"]["median"]);
+    assert!((40.0..70.0).contains(&idle), "{idle}");
+    for run in report["runs"].as_array().unwrap() {
+        // A queue of some 300 ms on top of 40: round trips per minute below a quarter of what the idle line has.
+        let rpm = figure(&run["rpm"]);
+        assert!(rpm > 60.0 && rpm < 60_000.0 / idle / 3.0, "{run}");
+        assert_ne!(run["goodput_confidence"], "low", "{run}");
+        assert_eq!(run["broken"], false);
+    }
+}

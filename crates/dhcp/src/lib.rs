@@ -5,5 +5,6 @@ pub mod allocate;
 pub mod client;
 pub mod identity;
 pub mod lease;
+pub mod octets;
 pub mod server;
 pub mod v4;

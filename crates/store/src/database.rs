@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What each layout adds to the one before it; the first makes layout 1.
-const LAYOUTS: [&str; 3] = [SCHEMA, crate::v4::SCHEMA, crate::identity::SCHEMA];
+const LAYOUTS: [&str; 4] = [SCHEMA, crate::v4::SCHEMA, crate::identity::SCHEMA, crate::behind::SCHEMA];
 /// The latest: the number of the above.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 /// How long a writer waits for others.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// "6gat": marks the file as ours (`PRAGMA application_id`).
@@ -135,6 +135,8 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         transaction.pragma_update(None, "user_version", LAYOUT).map_err(lost)?;
         transaction.commit().map_err(lost)?;
     }
+    // From here on the log beside it is what is durable; [`crate::behind`] sees to it before it takes the log away.
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(lost)?;
     // The names of the database and of its log outlive a power cut too. Each time: a process that was killed may have
     // made the files and not come this far.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -149,6 +151,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
 pub(crate) fn belongs_together(path: &Path) -> Result<(), StoreError> {
     let detail = match (length(path), length(&beside(path, "-wal"))) {
         (0, 1..) => "only its -wal file is left of it".to_owned(),
+        (0, _) if crate::log::segments(path).is_ok_and(|segments| !segments.is_empty()) => {
+            "only its -log files are left of it".to_owned()
+        }
         (length @ 1..512, _) => format!("it is cut short to {length} octets"),
         _ => return Ok(()),
     };

@@ -207,7 +207,7 @@ fn sound(server: &Server, disk: &Disk, limits: Limits) {
     // A lease that a client holds may be moved aside, never doubled.
     assert!(server.leases().len() - server.leases().registered() <= limits.leases);
     assert!(server.leases().registered() <= limits.registrations + limits.commits);
-    let leased = |lease: &&Lease| lease.state != LeaseState::Registered;
+    let leased = |lease: &Lease| lease.state != LeaseState::Registered;
     for lease in disk.leases.iter().filter(leased) {
         assert_eq!(
             disk.leases.overlaps(lease.resource.net()).filter(leased).count(),

@@ -7,4 +7,5 @@ pub mod identity;
 pub mod lease;
 pub mod octets;
 pub mod server;
+mod table;
 pub mod v4;

@@ -69,7 +69,7 @@ impl Flight {
         let versions = self
             .resources
             .entry(resource)
-            .or_insert_with(|| Versions { durable: table.get(resource).cloned(), pending: Vec::new() });
+            .or_insert_with(|| Versions { durable: table.get(resource), pending: Vec::new() });
         let lease = match change {
             LeaseChange::Put(lease) => Some(lease),
             LeaseChange::Remove(_) => None,
@@ -154,9 +154,9 @@ impl Flight {
     }
 
     /// The lease that the disk has for a resource.
-    pub(super) fn durable<'a>(&'a self, resource: Resource, table: &'a LeaseTable) -> Option<&'a Lease> {
+    pub(super) fn durable(&self, resource: Resource, table: &LeaseTable) -> Option<Lease> {
         match self.resources.get(&resource) {
-            Some(versions) => versions.durable.as_ref(),
+            Some(versions) => versions.durable.clone(),
             None => table.get(resource),
         }
     }

@@ -54,7 +54,7 @@ impl Engine {
             .filter(|resource| !self.holders.contains_key(resource))
             .collect();
         let leases = self.server.leases().iter().filter(|lease| !waiting.contains(&lease.resource));
-        leases.map(|lease| lease_view(lease, now)).chain(self.v4.leases(now)).collect()
+        leases.map(|lease| lease_view(&lease, now)).chain(self.v4.leases(now)).collect()
     }
 
     fn status(&mut self) -> view::Status {

@@ -186,7 +186,7 @@ impl Server {
     fn is_capped(&self, asker: &Claim<'_>) -> bool {
         let limits = &self.limits;
         self.table.len() - self.table.registered() >= limits.leases
-            || self.table.len_on(&asker.link.name) >= limits.leases_per_link
+            || self.table.len_on(&asker.link.name) >= asker.link.leases.unwrap_or(limits.leases_per_link)
             || self.table.held_by(&asker.identity).count() >= limits.leases_per_client
     }
 

@@ -145,7 +145,11 @@ impl Flight {
             if durable {
                 versions.durable = lease;
             }
-            self.show(resource, table);
+            // What is durable now and was the latest before is in the table as it is.
+            let latest_before = durable && (at < versions.pending.len() || versions.pending.is_empty());
+            if !latest_before || versions.latest().is_none() {
+                self.show(resource, table);
+            }
             if self.resources.get(&resource).is_some_and(|versions| versions.pending.is_empty()) {
                 self.resources.remove(&resource);
             }

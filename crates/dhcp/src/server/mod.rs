@@ -497,6 +497,9 @@ impl Server {
             return;
         }
         let Some(over) = now.checked_sub(GRACE) else { return };
+        if self.table.first_end().is_none_or(|end| end > over) {
+            return;
+        }
         let mut ended = self.table.ended(over, AT_ONCE);
         ended.sort_by_key(|lease| (lease.valid_until, lease.resource));
         if ended.is_empty() {

@@ -124,6 +124,8 @@ pub struct LeaseTable {
     others: [BTreeSet<(Duration, Resource)>; 3],
     /// What each client registered.
     registrations: BTreeMap<Duid, BTreeSet<Resource>>,
+    /// Where octets are written before they have a box of their length.
+    scratch: Vec<u8>,
 }
 
 /// The place of a state in [`LeaseTable::others`].
@@ -242,19 +244,43 @@ impl LeaseTable {
 
     /// Puts a lease in place of what there is for its resource, and returns that.
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
+        if let Some(place) = self.find(lease.resource)
+            && let Some(before) = self.read(place)
+        {
+            let bound = [&before, &lease].iter().all(|lease| lease.state == LeaseState::Bound);
+            let place_of = |lease: &Lease| (lease.link.clone(), lease.relay.clone());
+            if bound && place_of(&before) == place_of(&lease) && before.identity() == lease.identity() {
+                self.renew(place, &lease);
+                return Some(before);
+            }
+        }
         let before = self.remove(lease.resource);
         self.insert(&lease);
         before
     }
 
+    /// A lease of the same holder in the same state: all indices stay but the one by end.
+    fn renew(&mut self, place: u32, lease: &Lease) {
+        let octets = self.octets(lease);
+        let Some(entry) = self.entry_mut(place) else { return };
+        (entry.octets, entry.end) = (octets, nanos(lease.valid_until));
+        let at = entry.heap as usize;
+        self.settle(at);
+    }
+
+    fn octets(&mut self, lease: &Lease) -> Box<[u8]> {
+        self.scratch.clear();
+        put_most(lease, &mut self.scratch);
+        self.scratch.as_slice().into()
+    }
+
     fn insert(&mut self, lease: &Lease) {
         let registered = lease.state == LeaseState::Registered;
-        let mut octets = Vec::with_capacity(128);
-        put_most(lease, &mut octets);
+        let octets = self.octets(lease);
         let link = self.links.take(&lease.link, registered);
         let relay = lease.relay.as_ref().map_or(NONE, |relay| self.relays.take(relay, registered));
         let entry = Entry {
-            octets: octets.into(),
+            octets,
             end: nanos(lease.valid_until),
             heap: NONE,
             holder: 0,

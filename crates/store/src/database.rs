@@ -123,6 +123,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         );
         return Err(StoreError::Other { path: path.to_owned(), detail });
     }
+    // Random rows of many leases: fewer pages are written twice.
+    connection.pragma_update(None, "cache_size", -8_192).map_err(lost)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(lost)?;
     // A log that grew while the disk was slow is cut back to this many octets.
     connection.pragma_update(None, "journal_size_limit", 4 << 20).map_err(lost)?;
     let found = layout(&connection).map_err(lost)?;

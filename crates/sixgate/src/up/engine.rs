@@ -100,6 +100,9 @@ pub(crate) struct Engine {
     pub(crate) seen: Duration,
     /// When what the kernel refused is tried again.
     pub(crate) retry: Option<Duration>,
+    /// When routes to delegated prefixes are brought up to date, and before when not again.
+    pub(crate) routes_due: Option<Duration>,
+    pub(crate) routes_rest: Duration,
     /// Something changed that prefixes, routes or rules depend on.
     pub(crate) changed: bool,
 }
@@ -123,6 +126,7 @@ impl Engine {
         let health = self.health.as_ref().and_then(Probing::poll_timeout);
         let others = [
             self.waiting.is_due().then_some(Duration::ZERO),
+            self.routes_due,
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
             self.forwarder.poll_timeout(),
@@ -331,12 +335,12 @@ impl Engine {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
                         self.delegated.insert(route.prefix, (route.via, lan));
-                        self.changed = true;
+                        self.route_changed();
                     }
                 }
                 server::Action::RouteRemove { prefix } => {
                     self.delegated.remove(&prefix);
-                    self.changed = true;
+                    self.route_changed();
                 }
             }
         }

@@ -336,6 +336,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         recorded: Vec::new(),
         seen: clock_seen,
         retry: None,
+        routes_due: None,
+        routes_rest: Duration::ZERO,
         changed: true,
         config,
     };

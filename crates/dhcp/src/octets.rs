@@ -283,7 +283,9 @@ mod tests {
     #[test]
     fn leases_come_back() {
         let mut octets = Vec::new();
-        leases().iter().for_each(|lease| put_lease(lease, &mut octets));
+        for lease in leases() {
+            put_lease(&lease, &mut octets);
+        }
         let mut reader = Reader::new(&octets);
         let back: Vec<_> = std::iter::from_fn(|| reader.lease()).collect();
         assert_eq!(back, leases());

@@ -243,6 +243,7 @@ impl LeaseTable {
     }
 
     /// Puts a lease in place of what there is for its resource, and returns that.
+    #[expect(clippy::needless_pass_by_value, reason = "the table takes the lease over, in whichever form")]
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
         if let Some(place) = self.find(lease.resource)
             && let Some(before) = self.read(place)

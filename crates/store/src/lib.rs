@@ -44,7 +44,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,9 +150,10 @@ struct Tally {
 }
 
 struct Submission {
-    now: Duration,
     token: u64,
-    changes: Vec<Change>,
+    /// The changes, as they stand in the log: what one thread makes and another takes apart costs both.
+    octets: Vec<u8>,
+    changes: usize,
     /// No submission of anybody's: what was overwritten or removed up to here shall not be found on disk any more.
     scrub: bool,
 }
@@ -215,20 +216,32 @@ impl Store {
     /// Hands over changes that belong together: all of them will be on disk, or none. `now` is the time since the
     /// Unix epoch, for the history. Never blocks.
     pub fn submit(&self, now: Duration, changes: Vec<Change>, token: u64) -> Submit {
-        let Some(queue) = &self.queue else { return Submit::Refused(changes) };
-        match queue.try_send(Submission { now, token, changes, scrub: false }) {
-            Ok(()) => Submit::Queued,
-            Err(TrySendError::Full(submission) | TrySendError::Disconnected(submission)) => {
-                self.tally.refused.fetch_add(1, Ordering::Relaxed);
-                Submit::Refused(submission.changes)
-            }
+        let mut octets = Vec::with_capacity(256);
+        log::write(now, &changes, &mut octets);
+        if self.send(octets, changes.len(), token) { Submit::Queued } else { Submit::Refused(changes) }
+    }
+
+    /// As [`Store::submit`], for leases that the caller keeps; whether the token will come back.
+    #[must_use = "changes that were refused are not kept anywhere"]
+    pub fn submit_leases(&self, now: Duration, changes: &[LeaseChange], token: u64) -> bool {
+        let mut octets = Vec::with_capacity(256);
+        log::write_leases(now, changes, &mut octets);
+        self.send(octets, changes.len(), token)
+    }
+
+    fn send(&self, octets: Vec<u8>, changes: usize, token: u64) -> bool {
+        let Some(queue) = &self.queue else { return false };
+        let sent = queue.try_send(Submission { token, octets, changes, scrub: false });
+        if sent.is_err() {
+            self.tally.refused.fetch_add(1, Ordering::Relaxed);
         }
+        sent.is_ok()
     }
 
     /// Whatever the submissions so far overwrite or remove leaves the files too, the log among them, as soon as they are
     /// written. (What a disk keeps of blocks that it took back is beyond us.)
     pub fn scrub(&self) {
-        let marker = Submission { now: Duration::ZERO, token: 0, changes: Vec::new(), scrub: true };
+        let marker = Submission { token: 0, octets: Vec::new(), changes: 0, scrub: true };
         let told = self.queue.as_ref().is_some_and(|queue| queue.try_send(marker).is_ok());
         if !told {
             // There is enough to write, then.

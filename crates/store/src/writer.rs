@@ -2,8 +2,7 @@
 
 use crate::behind::Progress;
 use crate::log::Log;
-use crate::{Change, OnCommit, StoreError, Submission, Tally};
-use std::collections::VecDeque;
+use crate::{OnCommit, StoreError, Submission, Tally};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,8 +28,9 @@ pub(crate) struct Writer {
     on_commit: OnCommit,
     progress: Arc<Progress>,
     tally: Arc<Tally>,
-    /// Changes of submissions that were told to have failed, in their order.
-    unwritten: VecDeque<(Duration, Change)>,
+    /// Submissions that were told to have failed, in their order, and how many changes they hold.
+    unwritten: Vec<Vec<u8>>,
+    changes: usize,
 }
 
 impl Writer {
@@ -41,7 +41,7 @@ impl Writer {
         progress: Arc<Progress>,
         tally: Arc<Tally>,
     ) -> Self {
-        Self { log, path: path.to_owned(), on_commit, progress, tally, unwritten: VecDeque::new() }
+        Self { log, path: path.to_owned(), on_commit, progress, tally, unwritten: Vec::new(), changes: 0 }
     }
 
     /// Runs until nobody can submit any more and all is written, or cannot be.
@@ -67,7 +67,7 @@ impl Writer {
                 Err(_) => return (group, true),
             }
         } else {
-            if self.unwritten.len() >= UNWRITTEN && !self.tally.stopping.load(Ordering::Relaxed) {
+            if self.changes >= UNWRITTEN && !self.tally.stopping.load(Ordering::Relaxed) {
                 std::thread::sleep(RETRY);
                 return (group, false);
             }
@@ -109,19 +109,21 @@ impl Writer {
             add(&self.tally.transactions, 1);
             add(&self.tally.submissions, group.iter().filter(|submission| !submission.scrub).count());
             self.unwritten.clear();
+            self.changes = 0;
             self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
-        for Submission { now, token, changes, scrub } in group {
+        for Submission { token, octets, changes, scrub } in group {
             if result.is_err() {
-                self.unwritten.extend(changes.into_iter().map(|change| (now, change)));
+                self.unwritten.push(octets);
+                self.changes += changes;
             }
             if !scrub {
                 tokens.push((token, result.clone()));
             }
         }
-        self.tally.unwritten.store(self.unwritten.len() as u64, Ordering::Relaxed);
+        self.tally.unwritten.store(self.changes as u64, Ordering::Relaxed);
         if !tokens.is_empty() {
             (self.on_commit)(tokens);
         }
@@ -143,9 +145,8 @@ impl Writer {
 
     /// Makes a frame of what was left and the group.
     fn write(&mut self, group: &[Submission]) -> std::io::Result<()> {
-        let left = self.unwritten.iter().map(|(now, change)| (*now, change));
-        let submitted = group.iter().flat_map(|s| s.changes.iter().map(|change| (s.now, change)));
-        let position = self.log.append(left.chain(submitted))?;
+        let submitted = group.iter().map(|submission| &submission.octets);
+        let position = self.log.append(self.unwritten.iter().chain(submitted).map(Vec::as_slice))?;
         self.progress.written(position);
         Ok(())
     }

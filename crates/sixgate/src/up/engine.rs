@@ -325,9 +325,9 @@ impl Engine {
             match action {
                 server::Action::Reply(reply) => self.reply_dhcp(reply),
                 server::Action::Commit { ticket, changes } => {
-                    self.committing.insert(ticket, changes.clone());
-                    let changes = changes.into_iter().map(Change::Lease).collect();
-                    if let Submit::Refused(_) = self.store.submit(self.now(), changes, ticket) {
+                    let taken = self.store.submit_leases(self.now(), &changes, ticket);
+                    self.committing.insert(ticket, changes);
+                    if !taken {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }

@@ -337,7 +337,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         seen: clock_seen,
         retry: None,
         routes_due: None,
-        routes_rest: Duration::ZERO,
+        routes_rest: std::time::Duration::ZERO,
         changed: true,
         config,
     };

@@ -9,17 +9,16 @@ mod record;
 mod replay;
 mod segment;
 
-pub(crate) use record::{Item, read as items};
+pub(crate) use record::{Item, read as items, write, write_leases};
 pub(crate) use replay::{end, whole};
 pub(crate) use segment::{Frames, HEAD, SegmentError};
 
+use crate::StoreError;
 use crate::database::beside;
-use crate::{Change, StoreError};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A segment that is longer, in octets, is followed by another.
 const SEGMENT: u64 = 16 << 20;
@@ -170,16 +169,13 @@ impl Log {
 
     /// Writes one frame with all of these and syncs it. Where that fails, the next frame goes in its place: this one will not
     /// be read.
-    pub(crate) fn append<'a>(
-        &mut self,
-        changes: impl Iterator<Item = (Duration, &'a Change)>,
-    ) -> io::Result<Position> {
+    pub(crate) fn append<'a>(&mut self, changes: impl Iterator<Item = &'a [u8]>) -> io::Result<Position> {
         if self.position.offset >= SEGMENT {
             self.roll()?;
         }
         let mut frame = std::mem::take(&mut self.frame);
         self.key.begin(&mut frame);
-        record::write(changes, &mut frame);
+        changes.for_each(|octets| frame.extend_from_slice(octets));
         let written = self.key.end(&mut frame, self.position.offset).and_then(|()| self.write(&frame));
         let length = frame.len() as u64;
         // One long frame is not kept room for.

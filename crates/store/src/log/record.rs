@@ -20,28 +20,39 @@ const ROSTER_GONE: u8 = 8;
 /// A change out of the log, and when it was submitted.
 pub(crate) type Item = (Duration, Change);
 
-/// Writes changes behind what is in `out`.
-pub(crate) fn write<'a>(changes: impl Iterator<Item = (Duration, &'a Change)>, out: &mut Vec<u8>) {
-    let mut last = None;
-    for (now, change) in changes {
-        if last.replace(now) != Some(now) {
-            out.push(TIME);
-            octets::put_time(now, out);
+/// Writes changes, and when they were submitted, behind what is in `out`.
+pub(crate) fn write(now: Duration, changes: &[Change], out: &mut Vec<u8>) {
+    put_time(now, out);
+    changes.iter().for_each(|change| put(change, out));
+}
+
+/// The same of leases.
+pub(crate) fn write_leases(now: Duration, changes: &[LeaseChange], out: &mut Vec<u8>) {
+    put_time(now, out);
+    changes.iter().for_each(|change| put_lease(change, out));
+}
+
+fn put_time(now: Duration, out: &mut Vec<u8>) {
+    out.push(TIME);
+    octets::put_time(now, out);
+}
+
+fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
+    match change {
+        LeaseChange::Put(lease) => {
+            out.push(LEASE);
+            octets::put_lease(lease, out);
         }
-        put(change, out);
+        LeaseChange::Remove(resource) => {
+            out.push(LEASE_GONE);
+            octets::put_resource(*resource, out);
+        }
     }
 }
 
 fn put(change: &Change, out: &mut Vec<u8>) {
     match change {
-        Change::Lease(LeaseChange::Put(lease)) => {
-            out.push(LEASE);
-            octets::put_lease(lease, out);
-        }
-        Change::Lease(LeaseChange::Remove(resource)) => {
-            out.push(LEASE_GONE);
-            octets::put_resource(*resource, out);
-        }
+        Change::Lease(change) => put_lease(change, out),
         Change::Setting { key, value } => {
             out.push(if value.is_some() { SETTING } else { SETTING_GONE });
             octets::put_bytes(key.as_bytes(), out);

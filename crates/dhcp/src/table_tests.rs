@@ -5,7 +5,8 @@ use crate::identity::Key;
 use proptest::prelude::*;
 
 fn lease(resource: Resource, client: u8, iaid: u32, state: LeaseState, end: u64) -> Lease {
-    let relay = (client % 3 == 0)
+    let relay = client
+        .is_multiple_of(3)
         .then(|| Arc::new(Relay { address: Ipv6Addr::LOCALHOST, link: Ipv6Addr::UNSPECIFIED, id: None }));
     Lease {
         resource,

@@ -22,10 +22,12 @@ fn duid(client: u64) -> String {
 
 /// Who holds what, by what is on the disk.
 fn kept(host: &Host) -> HashMap<String, String> {
-    let process = host.spawn(&Command::new(SIXGATE).args(["leases", "--offline", "--json"])).unwrap();
+    // Longer than what is kept of a program's output.
+    let line = format!("{SIXGATE} leases --offline --json > /run/kept");
+    let process = host.spawn(&Command::new("sh").args(["-c", &line])).unwrap();
     let status = process.wait(PATIENCE).unwrap();
     assert!(status.success(), "{}", process.output());
-    let leases: Value = serde_json::from_str(&process.output()).unwrap();
+    let leases: Value = serde_json::from_str(&host.read_file("/run/kept").unwrap()).unwrap();
     let text = |lease: &Value, key: &str| lease[key].as_str().unwrap().to_owned();
     let leases = leases.as_array().unwrap();
     let all: HashMap<_, _> = leases.iter().map(|l| (text(l, "resource"), text(l, "duid"))).collect();

@@ -9,7 +9,7 @@
 //! | `areas` | the leases of each /64, chained, in the order of the /64s; what is longer than /64 is in `narrow` |
 //! | `ends` | a heap by valid lifetime; leases in the rarer states in sets of their own |
 
-use crate::identity::{Identity, Relay};
+use crate::identity::{Identity, Key, Relay};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LinkId, Resource};
 use crate::octets::{Reader, nanos, put_most};
 use hashbrown::HashTable;
@@ -122,6 +122,8 @@ pub struct LeaseTable {
     lengths: BTreeMap<u8, usize>,
     /// Those that are not bound, by their end.
     others: [BTreeSet<(Duration, Resource)>; 3],
+    /// Bound leases whose holder is not known by its DUID, by that DUID.
+    duids: BTreeMap<Duid, BTreeSet<Resource>>,
     /// What each client registered.
     registrations: BTreeMap<Duid, BTreeSet<Resource>>,
     /// Where octets are written before they have a box of their length.
@@ -242,6 +244,12 @@ impl LeaseTable {
         leases.into_iter()
     }
 
+    /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.
+    pub fn of_duid(&self, duid: &Duid) -> impl Iterator<Item = Lease> {
+        let others = self.duids.get(duid).into_iter().flatten();
+        self.held_by(&Identity::Duid(duid.clone())).chain(others.filter_map(|resource| self.get(*resource)))
+    }
+
     /// Puts a lease in place of what there is for its resource, and returns that.
     #[expect(clippy::needless_pass_by_value, reason = "the table takes the lease over, in whichever form")]
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
@@ -250,7 +258,11 @@ impl LeaseTable {
         {
             let bound = [&before, &lease].iter().all(|lease| lease.state == LeaseState::Bound);
             let place_of = |lease: &Lease| (lease.link.clone(), lease.relay.clone());
-            if bound && place_of(&before) == place_of(&lease) && before.identity() == lease.identity() {
+            if bound
+                && before.duid == lease.duid
+                && place_of(&before) == place_of(&lease)
+                && before.identity() == lease.identity()
+            {
                 self.renew(place, &lease);
                 return Some(before);
             }
@@ -302,7 +314,12 @@ impl LeaseTable {
         self.enter_area(lease.resource, place);
         match place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
             Some(others) => drop(others.insert((lease.valid_until, lease.resource))),
-            None => self.enter_holder(&lease.identity(), place),
+            None => {
+                self.enter_holder(&lease.identity(), place);
+                if lease.key != Key::Duid {
+                    self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
+                }
+            }
         }
         if registered {
             self.registrations.entry(lease.duid.clone()).or_default().insert(lease.resource);
@@ -327,12 +344,8 @@ impl LeaseTable {
             Some(others) => drop(others.remove(&(lease.valid_until, resource))),
             None => self.leave_holder(&lease.identity(), place),
         }
-        if registered && let Some(resources) = self.registrations.get_mut(&lease.duid) {
-            resources.remove(&resource);
-            if resources.is_empty() {
-                self.registrations.remove(&lease.duid);
-            }
-        }
+        take_out(&mut self.registrations, &lease.duid, resource);
+        take_out(&mut self.duids, &lease.duid, resource);
         if let Resource::Prefix(prefix) = resource
             && let Some(count) = self.lengths.get_mut(&prefix.prefix_len())
         {
@@ -587,6 +600,15 @@ impl LeaseTable {
     }
 }
 
+fn take_out(index: &mut BTreeMap<Duid, BTreeSet<Resource>>, duid: &Duid, resource: Resource) {
+    if let Some(resources) = index.get_mut(duid) {
+        resources.remove(&resource);
+        if resources.is_empty() {
+            index.remove(duid);
+        }
+    }
+}
+
 /// The hash of the resource in a place.
 fn hash_of(hasher: &RandomState, entries: &[Option<Entry>], place: u32) -> u64 {
     let resource = entries.get(place as usize).and_then(Option::as_ref).and_then(Entry::resource);
@@ -606,6 +628,7 @@ impl LeaseTable {
             && self.relays.numbers.is_empty()
             && self.others.iter().all(BTreeSet::is_empty)
             && self.registrations.is_empty()
+            && self.duids.is_empty()
             && self.free.len() == self.entries.len()
     }
 }

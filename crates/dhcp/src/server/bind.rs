@@ -38,6 +38,9 @@ impl Server {
     /// Extends what the association holds, gives it what it lacks, and ends what it can hold no longer.
     pub(super) fn assign(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind) -> Outcome {
         let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
+        if bind != Bind::Offer {
+            self.look_for_clones(asker, ia);
+        }
         let held = self.holdings(asker, ia);
         // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
         let gives = gives(asker.link, ia.kind);

@@ -29,6 +29,7 @@ bench: build ## figures, as ratios against peers where there are any
 	@tests/bench-nat64
 	@tests/bench-dns
 	@tests/bench-shape
+	@tests/bench-dhcp
 	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 	$(CARGO) bench --locked --quiet -p sixgate-aqm --bench queue
 

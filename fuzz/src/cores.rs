@@ -212,7 +212,7 @@ pub fn server(bytes: &[u8]) {
                     disk.write(Vec::new());
                 }
                 disk.unwritten.clear();
-                server = Server::new(config.clone(), disk.leases.iter().cloned().collect());
+                server = Server::new(config.clone(), disk.leases.iter().collect());
                 assert_eq!(server.counters().snapshot_conflicts, 0);
             }
             _ if how & 0x40 != 0 => {
@@ -264,7 +264,7 @@ fn sound(server: &Server, disk: &Disk, limits: Limits) {
     // A lease that a client holds may be moved aside, never doubled.
     assert!(server.leases().len() - server.leases().registered() <= limits.leases);
     assert!(server.leases().registered() <= limits.registrations + limits.commits);
-    let leased = |lease: &&Lease| lease.state != LeaseState::Registered;
+    let leased = |lease: &Lease| lease.state != LeaseState::Registered;
     for lease in disk.leases.iter().filter(leased) {
         assert_eq!(
             disk.leases.overlaps(lease.resource.net()).filter(leased).count(),

@@ -3,12 +3,13 @@
 use crate::identity::{Identity, Key, Line, LinkLayer, Relay};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use crate::table::LeaseTable;
 
 /// A link (one LAN), by the name that the configuration gives it: that stays the same over restarts.
 pub type LinkId = Arc<str>;
@@ -191,206 +192,6 @@ impl LeaseChange {
     }
 }
 
-/// All leases, found by resource, by holder and by their end. It holds at most one lease for a resource; that no two
-/// prefixes overlap is for those who put leases in: see [`LeaseTable::overlaps`].
-#[derive(Debug, Clone, Default)]
-pub struct LeaseTable {
-    leases: BTreeMap<Resource, Lease>,
-    /// Bound leases only: nobody extends the others.
-    holders: BTreeMap<(Identity, u32, Kind), BTreeSet<Resource>>,
-    ends: BTreeSet<(Duration, Resource)>,
-    links: BTreeMap<LinkId, usize>,
-    /// How many prefixes there are of each length, for the search of covering ones.
-    lengths: BTreeMap<u8, usize>,
-    unbound: usize,
-    /// Bound leases whose holder is not known by its DUID, by that DUID.
-    duids: BTreeMap<Duid, BTreeSet<Resource>>,
-    /// What each client registered.
-    registrations: BTreeMap<Duid, BTreeSet<Resource>>,
-    registered: usize,
-}
-
-impl LeaseTable {
-    /// An empty table.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How many leases there are, in every state.
-    pub fn len(&self) -> usize {
-        self.leases.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.leases.is_empty()
-    }
-
-    /// How many addresses are registered.
-    pub fn registered(&self) -> usize {
-        self.registered
-    }
-
-    /// What a client registered.
-    pub fn registered_by(&self, duid: &Duid) -> impl Iterator<Item = Resource> + Clone {
-        self.registrations.get(duid).into_iter().flatten().copied()
-    }
-
-    /// How many leases there are on one link, in every state but registered.
-    pub fn len_on(&self, link: &str) -> usize {
-        self.links.get(link).copied().unwrap_or_default()
-    }
-
-    /// How many leases are declined or retired.
-    pub fn unbound(&self) -> usize {
-        self.unbound
-    }
-
-    /// All leases, addresses first.
-    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
-        self.leases.values()
-    }
-
-    /// The lease of a resource.
-    pub fn get(&self, resource: Resource) -> Option<&Lease> {
-        self.leases.get(&resource)
-    }
-
-    /// The bound leases of one association.
-    pub fn held(&self, who: &Identity, iaid: u32, kind: Kind) -> impl Iterator<Item = &Lease> {
-        self.holders
-            .get(&(who.clone(), iaid, kind))
-            .into_iter()
-            .flatten()
-            .filter_map(|resource| self.leases.get(resource))
-    }
-
-    /// The bound leases of one holder, all its associations together.
-    pub fn held_by<'a>(&'a self, who: &'a Identity) -> impl Iterator<Item = &'a Lease> {
-        self.holders
-            .range((who.clone(), 0, Kind::Address)..)
-            .take_while(move |((holder, _, _), _)| holder == who)
-            .flat_map(|(_, resources)| resources)
-            .filter_map(|resource| self.leases.get(resource))
-    }
-
-    /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.
-    pub fn of_duid(&self, duid: &Duid) -> impl Iterator<Item = &Lease> {
-        let by_duid = Identity::Duid(duid.clone());
-        let first = (by_duid.clone(), 0, Kind::Address);
-        let held = self.holders.range(first..).take_while(move |((holder, _, _), _)| *holder == by_duid);
-        let others = self.duids.get(duid).into_iter().flatten();
-        held.flat_map(|(_, resources)| resources)
-            .chain(others)
-            .filter_map(|resource| self.leases.get(resource))
-    }
-
-    /// Puts a lease in place of what there is for its resource, and returns that.
-    pub fn put(&mut self, lease: Lease) -> Option<Lease> {
-        let before = self.remove(lease.resource);
-        match lease.state {
-            LeaseState::Bound => {
-                let holder = (lease.identity(), lease.iaid, lease.resource.kind());
-                self.holders.entry(holder).or_default().insert(lease.resource);
-                if lease.key != Key::Duid {
-                    self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
-                }
-            }
-            LeaseState::Declined | LeaseState::Retired => self.unbound += 1,
-            LeaseState::Registered => {
-                self.registrations.entry(lease.duid.clone()).or_default().insert(lease.resource);
-                self.registered += 1;
-            }
-        }
-        if let Resource::Prefix(prefix) = lease.resource {
-            *self.lengths.entry(prefix.prefix_len()).or_default() += 1;
-        }
-        self.ends.insert((lease.valid_until, lease.resource));
-        if lease.state != LeaseState::Registered {
-            *self.links.entry(lease.link.clone()).or_default() += 1;
-        }
-        self.leases.insert(lease.resource, lease);
-        before
-    }
-
-    /// Takes the lease of a resource out.
-    pub fn remove(&mut self, resource: Resource) -> Option<Lease> {
-        let lease = self.leases.remove(&resource)?;
-        match lease.state {
-            LeaseState::Bound => {
-                take_out(&mut self.holders, &(lease.identity(), lease.iaid, resource.kind()), resource);
-                take_out(&mut self.duids, &lease.duid, resource);
-            }
-            LeaseState::Declined | LeaseState::Retired => self.unbound = self.unbound.saturating_sub(1),
-            LeaseState::Registered => {
-                take_out(&mut self.registrations, &lease.duid, resource);
-                self.registered = self.registered.saturating_sub(1);
-            }
-        }
-        if let Resource::Prefix(prefix) = resource {
-            take_one(&mut self.lengths, &prefix.prefix_len());
-        }
-        self.ends.remove(&(lease.valid_until, resource));
-        if lease.state != LeaseState::Registered {
-            take_one(&mut self.links, &lease.link);
-        }
-        Some(lease)
-    }
-
-    /// Does what a change says.
-    pub fn apply(&mut self, change: LeaseChange) -> Option<Lease> {
-        match change {
-            LeaseChange::Put(lease) => self.put(lease),
-            LeaseChange::Remove(resource) => self.remove(resource),
-        }
-    }
-
-    /// The lease that ends first, whatever its state.
-    pub fn first_to_end(&self) -> Option<&Lease> {
-        self.ends.first().and_then(|(_, resource)| self.leases.get(resource))
-    }
-
-    /// The leases in the order in which they end.
-    pub fn by_end(&self) -> impl Iterator<Item = &Lease> {
-        self.ends.iter().filter_map(|(_, resource)| self.leases.get(resource))
-    }
-
-    /// The leases that share an address with `net`, in every state.
-    pub fn overlaps(&self, net: Ipv6Net) -> impl Iterator<Item = &Lease> {
-        let addresses = Resource::Address(net.network())..=Resource::Address(net.broadcast());
-        let prefixes = Resource::Prefix(net.trunc())..=Resource::Prefix(last_within(net));
-        let covering = self.lengths.range(..net.prefix_len()).filter_map(move |(&length, _)| {
-            let cover = Ipv6Net::new(net.network(), length).ok()?.trunc();
-            self.leases.get(&Resource::Prefix(cover))
-        });
-        let within = self.leases.range(addresses).chain(self.leases.range(prefixes));
-        covering.chain(within.map(|(_, lease)| lease))
-    }
-}
-
-/// The /128 that sorts last among all prefixes inside `net`.
-fn last_within(net: Ipv6Net) -> Ipv6Net {
-    net.broadcast().into()
-}
-
-fn take_out<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Resource>>, key: &K, resource: Resource) {
-    if let Some(resources) = index.get_mut(key) {
-        resources.remove(&resource);
-        if resources.is_empty() {
-            index.remove(key);
-        }
-    }
-}
-
-fn take_one<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(key);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,9 +258,7 @@ mod tests {
         for lease in table.clone().iter() {
             assert!(table.remove(lease.resource).is_some());
         }
-        assert!(table.is_empty() && table.holders.is_empty() && table.ends.is_empty());
-        assert!(table.links.is_empty() && table.lengths.is_empty() && table.unbound == 0);
-        assert!(table.registrations.is_empty() && table.registered == 0 && table.duids.is_empty());
+        assert!(table.is_empty() && table.is_clean());
     }
 
     #[test]

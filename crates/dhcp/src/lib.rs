@@ -5,5 +5,7 @@ pub mod allocate;
 pub mod client;
 pub mod identity;
 pub mod lease;
+pub mod octets;
 pub mod server;
+mod table;
 pub mod v4;

@@ -1,6 +1,7 @@
 //! What can be wrong with a database, said so that a person knows what to do.
 
 use rusqlite::ErrorCode;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Why a database cannot be opened, or did not take a transaction.
@@ -33,7 +34,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// It is not a whole database.
-    #[error("the lease database {} is damaged ({detail}); restore a copy of it, or move it aside together with its -wal and -shm files to start with no leases; nothing was deleted", path.display())]
+    #[error("the lease database {} is damaged ({detail}); restore a copy of it, or move it aside together with its -wal, -shm and -log files to start with no leases; nothing was deleted", path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
@@ -111,6 +112,17 @@ impl RowError {
 }
 
 impl StoreError {
+    /// What the system said of a file that is open, or ought to be.
+    pub(crate) fn io(path: &Path, error: &std::io::Error) -> Self {
+        let path = path.to_owned();
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { path },
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            ErrorKind::PermissionDenied => Self::Open { path, reason: error.to_string() },
+            _ => Self::Disk { path, detail: error.to_string() },
+        }
+    }
+
     pub(crate) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         let detail = error.to_string();

@@ -1,12 +1,17 @@
 //! Durable leases in an SQLite database: nothing that a client is told may be forgotten.
 //!
+//! A row in its place costs SQLite some tens of microseconds, so what is submitted is written to a log first (`log`),
+//! in the order in which it came, and synced: that makes it durable. A second thread (`behind`) takes it up into the
+//! database, in its own time. What is kept is the database with the log on top of it; a start, and whoever only looks,
+//! puts them together.
+//!
 //! [`Store::open`] gives what was kept ([`Snapshot`]) and starts the one thread that writes. [`Store::submit`] hands
 //! changes to it under a token and returns at once; when the changes are on disk the token comes back through the
 //! callback given to `open`, and only then may a reply that relies on them leave. Whatever was submitted while one
-//! transaction was being synced shares the next, so that many leases cost one `fsync`.
+//! frame of the log was being synced shares the next, so that many leases cost one `fsync`.
 //!
 //! # What a token's return means
-//! - `Ok`: this submission *and every one before it* is on disk (write-ahead log, `synchronous=FULL`).
+//! - `Ok`: this submission *and every one before it* is on disk (the log, `fdatasync`).
 //! - `Err`: the disk did not take it. The replies that wait for it must not be sent. The store keeps the changes, in
 //!   order, writes them before all later ones, and tries again by itself every [`RETRY`]: the disk catches up with a
 //!   caller that keeps its table as it is. A caller that takes the changes back instead submits what then holds for
@@ -16,10 +21,12 @@
 //! nothing. Again the replies must not be sent; the changes have to be submitted again before anything later that
 //! is about the same resources.
 
+mod behind;
 mod database;
 mod error;
 mod history;
 mod identity;
+mod log;
 mod read;
 mod rows;
 mod v4;
@@ -37,7 +44,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -116,14 +123,16 @@ pub enum Submit {
 pub struct Counters {
     /// Submissions that are on disk.
     pub submissions: u64,
-    /// Transactions that they took.
+    /// Frames of the log that they took, each synced.
     pub transactions: u64,
-    /// Transactions that the disk did not take.
+    /// Frames that the disk did not take.
     pub failures: u64,
     /// Submissions that were refused because the queue was full.
     pub refused: u64,
     /// Changes that wait for the disk to take them after all.
     pub unwritten: u64,
+    /// Times that the database did not take what is in the log; it is tried again.
+    pub behind_failures: u64,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +142,7 @@ struct Tally {
     failures: AtomicU64,
     refused: AtomicU64,
     unwritten: AtomicU64,
+    behind_failures: AtomicU64,
     /// Set when the files are to be scrubbed and the queue was too full to say so.
     scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
@@ -140,9 +150,10 @@ struct Tally {
 }
 
 struct Submission {
-    now: Duration,
     token: u64,
-    changes: Vec<Change>,
+    /// The changes, as they stand in the log: what one thread makes and another takes apart costs both.
+    octets: Vec<u8>,
+    changes: usize,
     /// No submission of anybody's: what was overwritten or removed up to here shall not be found on disk any more.
     scrub: bool,
 }
@@ -152,6 +163,8 @@ struct Submission {
 pub struct Store {
     queue: Option<SyncSender<Submission>>,
     writer: Option<JoinHandle<Result<(), StoreError>>>,
+    behind: Option<JoinHandle<()>>,
+    progress: Arc<behind::Progress>,
     tally: Arc<Tally>,
     path: PathBuf,
     /// Held for as long as the database is open: nobody else may write it.
@@ -160,23 +173,35 @@ pub struct Store {
 
 impl Store {
     /// Opens the database at `path`, which is made where there is none, in a directory that must be there. Beside it
-    /// lie `-wal` and `-shm`, which belong to it, and `-lock`.
+    /// lie `-wal` and `-shm`, `-log` with a number, which all belong to it, and `-lock`.
     ///
     /// # Errors
     /// [`StoreError`], which names the file and says what to do. A damaged database is left as it is.
     pub fn open(path: &Path, config: Config, on_commit: OnCommit) -> Result<(Self, Snapshot), StoreError> {
         let lock = database::lock(path)?;
         let connection = database::open(path)?;
-        let snapshot = rows::snapshot(&connection).map_err(|error| error.at(path))?;
+        let taken = behind::taken_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
+        let (snapshot, end) = log::whole(&connection, path)?;
+        let (log, taken) = log::Log::follow(path, taken, end)?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);
-        let writer = writer::Writer::new(connection, path, config, on_commit, Arc::clone(&tally));
-        let writer = std::thread::Builder::new()
-            .name("store".into())
-            .spawn(move || writer.run(&submissions))
-            .map_err(|reason| StoreError::Other { path: path.to_owned(), detail: reason.to_string() })?;
-        let store =
-            Self { queue: Some(queue), writer: Some(writer), tally, path: path.to_owned(), _lock: lock };
+        let progress = Arc::new(behind::Progress::new(taken, log.position()));
+        let behind = behind::Behind::new(connection, path, config, Arc::clone(&progress), Arc::clone(&tally));
+        let writer = writer::Writer::new(log, path, on_commit, Arc::clone(&progress), Arc::clone(&tally));
+        let failed =
+            |reason: std::io::Error| StoreError::Other { path: path.to_owned(), detail: reason.to_string() };
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let behind = thread("store-behind").spawn(move || behind.run()).map_err(failed)?;
+        let writer = thread("store").spawn(move || writer.run(&submissions)).map_err(failed)?;
+        let store = Self {
+            queue: Some(queue),
+            writer: Some(writer),
+            behind: Some(behind),
+            progress,
+            tally,
+            path: path.to_owned(),
+            _lock: lock,
+        };
         Ok((store, snapshot))
     }
 
@@ -191,20 +216,32 @@ impl Store {
     /// Hands over changes that belong together: all of them will be on disk, or none. `now` is the time since the
     /// Unix epoch, for the history. Never blocks.
     pub fn submit(&self, now: Duration, changes: Vec<Change>, token: u64) -> Submit {
-        let Some(queue) = &self.queue else { return Submit::Refused(changes) };
-        match queue.try_send(Submission { now, token, changes, scrub: false }) {
-            Ok(()) => Submit::Queued,
-            Err(TrySendError::Full(submission) | TrySendError::Disconnected(submission)) => {
-                self.tally.refused.fetch_add(1, Ordering::Relaxed);
-                Submit::Refused(submission.changes)
-            }
+        let mut octets = Vec::with_capacity(256);
+        log::write(now, &changes, &mut octets);
+        if self.send(octets, changes.len(), token) { Submit::Queued } else { Submit::Refused(changes) }
+    }
+
+    /// As [`Store::submit`], for leases that the caller keeps; whether the token will come back.
+    #[must_use = "changes that were refused are not kept anywhere"]
+    pub fn submit_leases(&self, now: Duration, changes: &[LeaseChange], token: u64) -> bool {
+        let mut octets = Vec::with_capacity(256);
+        log::write_leases(now, changes, &mut octets);
+        self.send(octets, changes.len(), token)
+    }
+
+    fn send(&self, octets: Vec<u8>, changes: usize, token: u64) -> bool {
+        let Some(queue) = &self.queue else { return false };
+        let sent = queue.try_send(Submission { token, octets, changes, scrub: false });
+        if sent.is_err() {
+            self.tally.refused.fetch_add(1, Ordering::Relaxed);
         }
+        sent.is_ok()
     }
 
     /// Whatever the submissions so far overwrite or remove leaves the files too, the log among them, as soon as they are
     /// written. (What a disk keeps of blocks that it took back is beyond us.)
     pub fn scrub(&self) {
-        let marker = Submission { now: Duration::ZERO, token: 0, changes: Vec::new(), scrub: true };
+        let marker = Submission { token: 0, octets: Vec::new(), changes: 0, scrub: true };
         let told = self.queue.as_ref().is_some_and(|queue| queue.try_send(marker).is_ok());
         if !told {
             // There is enough to write, then.
@@ -221,6 +258,7 @@ impl Store {
             failures: get(&self.tally.failures),
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
+            behind_failures: get(&self.tally.behind_failures),
         }
     }
 
@@ -236,7 +274,13 @@ impl Store {
         // The writer ends when nobody can submit any more.
         self.tally.stopping.store(true, Ordering::Relaxed);
         self.queue = None;
-        match self.writer.take().map(JoinHandle::join) {
+        let written = self.writer.take().map(JoinHandle::join);
+        self.progress.stop();
+        if let Some(behind) = self.behind.take() {
+            // What it did not do is done at the next start.
+            let _ = behind.join();
+        }
+        match written {
             None => Ok(()),
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(StoreError::Other {

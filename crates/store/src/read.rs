@@ -2,13 +2,18 @@
 
 use crate::database::{belongs_together, beside, check};
 use crate::history::{self, Holder};
-use crate::{Snapshot, StoreError, rows};
+use crate::{Snapshot, StoreError, behind, log};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sixgate_dhcp::lease::Resource;
 use std::fs::File;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Segments go now and then: once is rare, this often in a row means that something else is wrong.
+const TRIES: u32 = 5;
+/// How long a question about the past waits for what has just been.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// A database that is open only to be read. See [`crate::Store::read_only`].
 #[derive(Debug)]
@@ -54,10 +59,19 @@ impl Reader {
         if self.is_empty()? {
             return Ok(Snapshot::default());
         }
-        // One read transaction, so that leases and settings are of the same instant.
         let lost = |error| StoreError::sqlite(&self.path, &error);
-        let transaction = self.connection.unchecked_transaction().map_err(lost)?;
-        rows::snapshot(&transaction).map_err(|error| error.at(&self.path))
+        let mut tries = 0;
+        loop {
+            let before = self.first_segment();
+            // One read transaction, so that leases and settings are of the same instant.
+            let transaction = self.connection.unchecked_transaction().map_err(lost)?;
+            let whole = log::whole(&transaction, &self.path);
+            // Segments that were taken up meanwhile, and went, are in the database as it is now.
+            tries += 1;
+            if self.first_segment() == before || tries == TRIES {
+                return whole.map(|(snapshot, _)| snapshot);
+            }
+        }
     }
 
     /// Who held `resource`, the latest holder first, at most `limit` of them.
@@ -68,6 +82,7 @@ impl Reader {
         if self.is_empty()? {
             return Ok(Vec::new());
         }
+        self.catch_up();
         history::of(&self.connection, resource, limit).map_err(|error| error.at(&self.path))
     }
 
@@ -81,7 +96,24 @@ impl Reader {
         if self.is_empty()? {
             return Ok(Vec::new());
         }
+        self.catch_up();
         history::at(&self.connection, address, time).map_err(|error| error.at(&self.path))
+    }
+
+    fn first_segment(&self) -> Option<u64> {
+        log::segments(&self.path).ok()?.first().copied()
+    }
+
+    /// The history is in the database alone. Its writer takes up what the log has within a moment, unless it is very busy:
+    /// waits for that moment.
+    fn catch_up(&self) {
+        let Some(written) = log::end(&self.path) else { return };
+        let began = Instant::now();
+        while behind::taken_up(&self.connection).is_ok_and(|taken| taken < written)
+            && began.elapsed() < MOMENT
+        {
+            std::thread::sleep(MOMENT / 200);
+        }
     }
 
     /// Whether the database has no tables yet: its writer ended before it had made them.

@@ -5,7 +5,7 @@ use crate::identity::{self, Columns};
 use crate::{Change, Snapshot, database, v4};
 use rusqlite::{Connection, Row, params};
 use sixgate_dhcp::identity::Relay;
-use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
+use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LinkId, Resource};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -95,9 +95,9 @@ pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
         identity::columns(layout)
     ))?;
     let mut rows = statement.query([])?;
-    let mut relays = HashSet::new();
+    let (mut links, mut relays) = (HashSet::new(), HashSet::new());
     while let Some(row) = rows.next()? {
-        snapshot.leases.push(lease(row, &mut relays)?);
+        snapshot.leases.push(lease(row, &mut links, &mut relays)?);
     }
     let mut statement = connection.prepare("SELECT key, value FROM setting")?;
     let mut rows = statement.query([])?;
@@ -111,21 +111,35 @@ pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
     Ok(snapshot)
 }
 
-fn lease(row: &Row<'_>, relays: &mut HashSet<Arc<Relay>>) -> Result<Lease, RowError> {
-    let resource: String = row.get(0)?;
+/// Text of a row as it stands there: there may be millions of rows.
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, RowError> {
+    let value = row.get_ref(column)?;
+    value.as_str().map_err(|error| RowError::Content(format!("a row of the leases is damaged: {error}")))
+}
+
+fn lease(
+    row: &Row<'_>,
+    links: &mut HashSet<LinkId>,
+    relays: &mut HashSet<Arc<Relay>>,
+) -> Result<Lease, RowError> {
+    let resource = text(row, 0)?;
     let wrong = |what: &str| RowError::Content(format!("the row of {resource} has a {what} that is none"));
-    let duid: Vec<u8> = row.get(1)?;
-    let link: String = row.get(3)?;
-    let state: String = row.get(4)?;
-    let peer: String = row.get(10)?;
+    let duid = row.get_ref(1)?.as_blob().map_err(|_| wrong("DUID"))?;
+    let (link, state, peer) = (text(row, 3)?, text(row, 4)?, text(row, 10)?);
+    // Few links for many leases: they share them.
+    let link = links.get(link).cloned().unwrap_or_else(|| {
+        let link = LinkId::from(link);
+        links.insert(Arc::clone(&link));
+        link
+    });
     let Columns { key, link_layer, line, relay } = Columns::read(row, 11, relays, &wrong)?;
     Ok(Lease {
         resource: resource.parse::<Resource>().map_err(|error| RowError::Content(error.to_string()))?,
         key,
-        duid: Duid::new(&duid).map_err(|_| wrong("DUID"))?,
+        duid: Duid::new(duid).map_err(|_| wrong("DUID"))?,
         iaid: row.get(2)?,
-        link: link.into(),
-        state: LeaseState::from_name(&state).ok_or_else(|| wrong("state"))?,
+        link,
+        state: LeaseState::from_name(state).ok_or_else(|| wrong("state"))?,
         preferred_until: from_nanos(row.get(5)?),
         valid_until: from_nanos(row.get(6)?),
         granted_at: from_nanos(row.get(7)?),

@@ -1,9 +1,8 @@
-//! The thread that writes: it gathers what was submitted into transactions and tells what became of them.
+//! The thread that writes: it gathers what was submitted into frames of the log and tells what became of them.
 
-use crate::database::BUSY;
-use crate::{Change, Config, OnCommit, StoreError, Submission, Tally, history, rows};
-use rusqlite::{Connection, TransactionBehavior};
-use std::collections::VecDeque;
+use crate::behind::Progress;
+use crate::log::Log;
+use crate::{OnCommit, StoreError, Submission, Tally};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,44 +16,32 @@ pub const RETRY: Duration = Duration::from_secs(1);
 /// costs ten attempts in a second, however many clients ask.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Most submissions in one transaction: bounds how long the first of them waits for the others.
+/// Most submissions in one frame: bounds how long the first of them waits for the others.
 const GROUP: usize = 1024;
 /// With this many changes unwritten, nothing more is taken from the queue until the disk takes these. The queue then
 /// fills, and [`crate::Store::submit`] refuses: a disk that fails for a long time costs bounded memory.
 const UNWRITTEN: usize = 16_384;
-/// Rows of history that may be added before the oldest are looked for.
-const PRUNE_EVERY: u64 = 256;
 
 pub(crate) struct Writer {
-    connection: Connection,
+    log: Log,
     path: PathBuf,
-    config: Config,
     on_commit: OnCommit,
+    progress: Arc<Progress>,
     tally: Arc<Tally>,
-    /// Changes of submissions that were told to have failed, in their order.
-    unwritten: VecDeque<(Duration, Change)>,
-    added: u64,
+    /// Submissions that were told to have failed, in their order, and how many changes they hold.
+    unwritten: Vec<Vec<u8>>,
+    changes: usize,
 }
 
 impl Writer {
     pub(crate) fn new(
-        connection: Connection,
+        log: Log,
         path: &Path,
-        config: Config,
         on_commit: OnCommit,
+        progress: Arc<Progress>,
         tally: Arc<Tally>,
     ) -> Self {
-        // The first transaction prunes.
-        let added = PRUNE_EVERY;
-        Self {
-            connection,
-            path: path.to_owned(),
-            config,
-            on_commit,
-            tally,
-            unwritten: VecDeque::new(),
-            added,
-        }
+        Self { log, path: path.to_owned(), on_commit, progress, tally, unwritten: Vec::new(), changes: 0 }
     }
 
     /// Runs until nobody can submit any more and all is written, or cannot be.
@@ -71,13 +58,16 @@ impl Writer {
     /// Waits for submissions, and for the time to try again; whether these are the last.
     fn gather(&self, queue: &Receiver<Submission>) -> (Vec<Submission>, bool) {
         let mut group = Vec::new();
+        if !self.tally.stopping.load(Ordering::Relaxed) {
+            self.progress.wait_for_room();
+        }
         if self.unwritten.is_empty() {
             match queue.recv() {
                 Ok(submission) => group.push(submission),
                 Err(_) => return (group, true),
             }
         } else {
-            if self.unwritten.len() >= UNWRITTEN && !self.tally.stopping.load(Ordering::Relaxed) {
+            if self.changes >= UNWRITTEN && !self.tally.stopping.load(Ordering::Relaxed) {
                 std::thread::sleep(RETRY);
                 return (group, false);
             }
@@ -110,7 +100,7 @@ impl Writer {
         if group.iter().any(|submission| submission.scrub) {
             self.tally.scrub.store(true, Ordering::Relaxed);
         }
-        let result = self.write(&group).map_err(|error| StoreError::sqlite(&self.path, &error));
+        let result = self.write(&group).map_err(|error| StoreError::io(&self.path, &error));
         let add = |counter: &std::sync::atomic::AtomicU64, by: usize| {
             counter.fetch_add(by as u64, Ordering::Relaxed);
         };
@@ -119,60 +109,45 @@ impl Writer {
             add(&self.tally.transactions, 1);
             add(&self.tally.submissions, group.iter().filter(|submission| !submission.scrub).count());
             self.unwritten.clear();
+            self.changes = 0;
             self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
-        for Submission { now, token, changes, scrub } in group {
+        for Submission { token, octets, changes, scrub } in group {
             if result.is_err() {
-                self.unwritten.extend(changes.into_iter().map(|change| (now, change)));
+                self.unwritten.push(octets);
+                self.changes += changes;
             }
             if !scrub {
                 tokens.push((token, result.clone()));
             }
         }
-        self.tally.unwritten.store(self.unwritten.len() as u64, Ordering::Relaxed);
+        self.tally.unwritten.store(self.changes as u64, Ordering::Relaxed);
         if !tokens.is_empty() {
             (self.on_commit)(tokens);
         }
         result
     }
 
-    /// Moves the log into the database and empties it, if that was asked for. A reader may be in the way: then after the
-    /// next write.
-    fn scrub(&self) {
+    /// Has all that was written taken up, and the logs emptied, if that was asked for. A reader may be in the way: then after
+    /// the next write.
+    fn scrub(&mut self) {
         if !self.tally.scrub.swap(false, Ordering::Relaxed) {
             return;
         }
-        // Not waited for: leases are next.
-        let _ = self.connection.busy_timeout(Duration::ZERO);
-        let busy =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        let _ = self.connection.busy_timeout(BUSY);
-        if !matches!(busy, Ok(0)) {
+        let rolled = self.log.roll().is_ok();
+        self.progress.written(self.log.position());
+        if !rolled || !self.progress.scrub() {
             self.tally.scrub.store(true, Ordering::Relaxed);
         }
     }
 
-    fn write(&mut self, group: &[Submission]) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut added = self.added;
-        let mut latest = Duration::ZERO;
-        let left = self.unwritten.iter().map(|(now, change)| (*now, change));
-        let submitted = group.iter().flat_map(|s| s.changes.iter().map(|change| (s.now, change)));
-        for (now, change) in left.chain(submitted) {
-            latest = now;
-            if let Change::Lease(change) = change {
-                added += u64::from(history::record(&transaction, now, change)?);
-            }
-            rows::apply(&transaction, change)?;
-        }
-        if added >= PRUNE_EVERY {
-            history::prune(&transaction, latest, &self.config)?;
-            added = 0;
-        }
-        transaction.commit()?;
-        self.added = added;
+    /// Makes a frame of what was left and the group.
+    fn write(&mut self, group: &[Submission]) -> std::io::Result<()> {
+        let submitted = group.iter().map(|submission| &submission.octets);
+        let position = self.log.append(self.unwritten.iter().chain(submitted).map(Vec::as_slice))?;
+        self.progress.written(position);
         Ok(())
     }
 }

@@ -76,13 +76,13 @@ fn granted(path: &Path) -> Vec<u64> {
 
 #[test]
 fn a_full_disk_fails_its_tokens_and_is_caught_up_with() {
-    let Some(disk) = on_disk_of_its_own("a_full_disk_fails_its_tokens_and_is_caught_up_with", "size=400k")
+    let Some(disk) = on_disk_of_its_own("a_full_disk_fails_its_tokens_and_is_caught_up_with", "size=3m")
     else {
         return;
     };
     let path = disk.join("leases.db");
     let ballast = disk.join("ballast");
-    fs::write(&ballast, vec![1; 100_000]).unwrap();
+    fs::write(&ballast, vec![1; 2_600_000]).unwrap();
     let (on_commit, told) = channelled();
     let (store, _) = Store::open(&path, Config::default(), on_commit).unwrap();
     let mut token = 0;

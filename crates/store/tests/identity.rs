@@ -140,6 +140,7 @@ fn a_database_of_the_layout_before_is_read_and_brought_up_to_date() {
             older.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
         }
     }
+    older.execute_batch("DROP TABLE taken_up").unwrap();
     older.pragma_update(None, "user_version", 2).unwrap();
     older.close().unwrap();
 

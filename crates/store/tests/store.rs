@@ -412,16 +412,26 @@ fn what_is_scrubbed_is_in_no_file() {
         files.into_iter().any(|file| file.windows(16).any(|window| window == b"name of somebody"))
     };
     assert!(found());
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    // It is in the database a moment later; the last read holds its state.
+    let taken_up = |rows: i64| {
+        let began = std::time::Instant::now();
+        reader.execute_batch("BEGIN").unwrap();
+        while reader.query_row("SELECT count(*) FROM setting", [], |row| row.get(0)) != Ok(rows) {
+            assert!(began.elapsed() < secs(30), "never taken up");
+            reader.execute_batch("COMMIT; BEGIN").unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    taken_up(100);
+    reader.execute_batch("COMMIT").unwrap();
     // Some are overwritten, some removed.
     let gone = keys.iter().enumerate().map(|(n, key)| set(key, (n < 50).then(|| vec![0; 8]))).collect();
     assert_eq!(store.submit(secs(2), gone, 2), Submit::Queued);
     committed(&told, 1);
     assert!(found(), "the log has it still");
     // With a reader in the way it is done after the next write without one.
-    let reader = rusqlite::Connection::open(&path).unwrap();
-    reader.execute_batch("BEGIN").unwrap();
-    let rows: i64 = reader.query_row("SELECT count(*) FROM setting", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 50);
+    taken_up(50);
     store.scrub();
     assert_eq!(store.submit(secs(3), vec![set("other", Some(vec![1]))], 3), Submit::Queued);
     committed(&told, 1);

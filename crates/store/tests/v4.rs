@@ -117,7 +117,11 @@ fn a_database_of_the_layout_before_is_read_and_brought_up_to_date() {
             older.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
         }
     }
-    older.execute_batch("DROP TABLE lease_v4; DROP TABLE roster; PRAGMA user_version = 1; VACUUM;").unwrap();
+    older
+        .execute_batch(
+            "DROP TABLE taken_up; DROP TABLE lease_v4; DROP TABLE roster; PRAGMA user_version = 1; VACUUM;",
+        )
+        .unwrap();
     older.close().unwrap();
 
     let before = read(&path);

@@ -174,26 +174,27 @@ impl Server {
     /// - where the key is not the DUID: what another DUID holds, since that machine, or the one on that line, is this one
     ///   now. Of several associations it is the first.
     pub(super) fn inherited(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
-        let fits = |lease: &&Lease| lease.link == claim.link.name && lease.resource.kind() == ia.kind;
+        let fits = |lease: &Lease| lease.link == claim.link.name && lease.resource.kind() == ia.kind;
         for other in claim.others() {
-            let held: Vec<Lease> = self.table.held(&other, ia.iaid, ia.kind).filter(fits).cloned().collect();
+            let held: Vec<Lease> = self.table.held(&other, ia.iaid, ia.kind).filter(fits).collect();
             if !held.is_empty() {
                 return held;
             }
         }
-        let passes = |lease: &&Lease| {
+        let passes = |lease: &Lease| {
             let moved = lease.renewed_at < lease.granted_at;
             moved || (lease.key != Key::Duid && lease.duid != *claim.duid)
         };
         let mut left = self.table.held_by(&claim.identity).filter(fits).filter(passes);
         let Some(first) = left.next() else { return Vec::new() };
-        std::iter::once(first).chain(left.filter(|lease| lease.iaid == first.iaid)).cloned().collect()
+        let iaid = first.iaid;
+        std::iter::once(first).chain(left.filter(|lease| lease.iaid == iaid)).collect()
     }
 
     /// What an association holds on its link, or inherits there.
     pub(super) fn holdings(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
         let held = self.table.held(&claim.identity, ia.iaid, ia.kind);
-        let held: Vec<Lease> = held.filter(|lease| lease.link == claim.link.name).cloned().collect();
+        let held: Vec<Lease> = held.filter(|lease| lease.link == claim.link.name).collect();
         if held.is_empty() { self.inherited(claim, ia) } else { held }
     }
 
@@ -211,7 +212,7 @@ impl Server {
         let other = (self.table.of_duid(claim.duid))
             .filter(|lease| (lease.iaid, lease.resource.kind()) == (ia.iaid, ia.kind))
             .filter(|lease| lease.link == claim.link.name && !lease.peer.is_unspecified())
-            .map(stations)
+            .map(|lease| stations(&lease))
             .find(|(before, now)| before != now);
         if let Some((before, now)) = other {
             let proof = self.clones.note(claim.now, (&claim.link.name, claim.duid), before, now);

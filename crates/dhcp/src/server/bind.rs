@@ -236,16 +236,16 @@ impl Server {
         let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(&asker.identity, iaid);
         // What somebody made up within a prefix does not keep it from others once it is delegated no more.
         let made_up = |lease: &Lease| lease.state == LeaseState::Registered && lease.resource != resource;
-        let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(lease) || made_up(lease));
+        let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(&lease) || made_up(&lease));
         pool.prefix.contains(&net)
             && is_given(pool.link, resource)
             && self
                 .table
                 .overlaps(net)
-                .all(|lease| (own(lease) && lease.state == LeaseState::Retired) || made_up(lease))
+                .all(|lease| (own(&lease) && lease.state == LeaseState::Retired) || made_up(&lease))
             && clear(self.flight.leaving())
             && (!heed_offers
-                || self.offers.overlaps(net).all(|offer| own(offer) || offer.valid_until <= asker.now))
+                || self.offers.overlaps(net).all(|offer| own(&offer) || offer.valid_until <= asker.now))
             && match resource {
                 Resource::Address(_) => true,
                 Resource::Prefix(net) => !self.is_on_some_link(net),

@@ -69,7 +69,7 @@ impl Flight {
         let versions = self
             .resources
             .entry(resource)
-            .or_insert_with(|| Versions { durable: table.get(resource).cloned(), pending: Vec::new() });
+            .or_insert_with(|| Versions { durable: table.get(resource), pending: Vec::new() });
         let lease = match change {
             LeaseChange::Put(lease) => Some(lease),
             LeaseChange::Remove(_) => None,
@@ -145,7 +145,11 @@ impl Flight {
             if durable {
                 versions.durable = lease;
             }
-            self.show(resource, table);
+            // What is durable now and was the latest before is in the table as it is.
+            let latest_before = durable && (at < versions.pending.len() || versions.pending.is_empty());
+            if !latest_before || versions.latest().is_none() {
+                self.show(resource, table);
+            }
             if self.resources.get(&resource).is_some_and(|versions| versions.pending.is_empty()) {
                 self.resources.remove(&resource);
             }
@@ -154,9 +158,9 @@ impl Flight {
     }
 
     /// The lease that the disk has for a resource.
-    pub(super) fn durable<'a>(&'a self, resource: Resource, table: &'a LeaseTable) -> Option<&'a Lease> {
+    pub(super) fn durable(&self, resource: Resource, table: &LeaseTable) -> Option<Lease> {
         match self.resources.get(&resource) {
-            Some(versions) => versions.durable.as_ref(),
+            Some(versions) => versions.durable.clone(),
             None => table.get(resource),
         }
     }

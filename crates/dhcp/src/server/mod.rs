@@ -116,7 +116,7 @@ impl Server {
         server.remote = config.remote.iter().map(|link| link.name.clone()).collect();
         server.replace_links(config.links.into_iter().chain(config.remote).map(Arc::new));
         for lease in snapshot {
-            if server.table.overlaps(lease.resource.net()).any(|other| contradict(other, &lease)) {
+            if server.table.overlaps(lease.resource.net()).any(|other| contradict(&other, &lease)) {
                 server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
             } else {
                 server.table.put(lease);
@@ -216,7 +216,7 @@ impl Server {
         if self.flight.len() >= self.limits.commits {
             return None;
         }
-        let end = self.table.first_to_end()?.valid_until;
+        let end = self.table.first_end()?;
         (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
     }
 
@@ -460,9 +460,8 @@ impl Server {
         ticket: u64,
     ) -> Option<Outcome> {
         // By whom it is held: a box that was replaced cannot end what its successor has.
-        let own = |lease: &&Lease| lease.duid == *asker.duid;
-        let held: Vec<Lease> =
-            self.table.held(&asker.identity, ia.iaid, ia.kind).filter(own).cloned().collect();
+        let own = |lease: &Lease| lease.duid == *asker.duid;
+        let held: Vec<Lease> = self.table.held(&asker.identity, ia.iaid, ia.kind).filter(own).collect();
         if held.is_empty() {
             let words = "nothing is held under this association";
             return Some(Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
@@ -480,14 +479,11 @@ impl Server {
 
     /// Keeps a declined address from everybody for a while.
     fn quarantine(&mut self, now: Duration, lease: Lease, ticket: u64) {
-        let declined = |lease: &&Lease| lease.state == LeaseState::Declined;
-        if self.table.unbound() >= self.limits.declined {
-            let count = self.table.by_end().filter(declined).count();
-            let first = self.table.by_end().find(declined).map(|lease| lease.resource);
-            if let Some(first) = first.filter(|_| count >= self.limits.declined.max(1)) {
-                self.counters.declined_evicted = self.counters.declined_evicted.saturating_add(1);
-                self.stage(ticket, LeaseChange::Remove(first));
-            }
+        if self.table.len_in(LeaseState::Declined) >= self.limits.declined.max(1)
+            && let Some(first) = self.table.first_in(LeaseState::Declined)
+        {
+            self.counters.declined_evicted = self.counters.declined_evicted.saturating_add(1);
+            self.stage(ticket, LeaseChange::Remove(first));
         }
         let valid_until = now.saturating_add(self.limits.decline_hold);
         let state = LeaseState::Declined;
@@ -506,7 +502,7 @@ impl Server {
         }
         let ticket = self.flight.ticket();
         for resource in self.suspect.iter().copied().take(AT_ONCE).collect::<Vec<_>>() {
-            let lease = self.table.get(resource).cloned();
+            let lease = self.table.get(resource);
             self.stage(ticket, lease.map_or(LeaseChange::Remove(resource), LeaseChange::Put));
         }
         self.mending = Some(ticket);
@@ -518,8 +514,12 @@ impl Server {
         if now < self.retry_at || !self.suspect.is_empty() || self.flight.len() >= self.limits.commits {
             return;
         }
-        let over = |lease: &&Lease| lease.valid_until.saturating_add(GRACE) <= now;
-        let ended: Vec<_> = self.table.by_end().take_while(over).take(AT_ONCE).cloned().collect();
+        let Some(over) = now.checked_sub(GRACE) else { return };
+        if self.table.first_end().is_none_or(|end| end > over) {
+            return;
+        }
+        let mut ended = self.table.ended(over, AT_ONCE);
+        ended.sort_by_key(|lease| (lease.valid_until, lease.resource));
         if ended.is_empty() {
             return;
         }
@@ -555,7 +555,7 @@ impl Server {
     }
 
     fn sync_all_routes(&mut self, actions: &mut Actions) {
-        let leased = self.table.iter().chain(self.flight.leaving().iter()).map(|lease| lease.resource);
+        let leased = self.table.prefixes().chain(self.flight.leaving().prefixes());
         let routed = self.routes.keys().map(|prefix| Resource::Prefix(*prefix));
         let all: BTreeSet<_> = leased.chain(routed).collect();
         for resource in all {

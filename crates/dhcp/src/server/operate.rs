@@ -66,7 +66,7 @@ impl Server {
         to: &Identity,
         actions: &mut Actions,
     ) -> Result<u64, Refusal> {
-        let lease = self.table.get(resource).cloned().ok_or(Refusal::Unknown(resource))?;
+        let lease = self.table.get(resource).ok_or(Refusal::Unknown(resource))?;
         if lease.state != LeaseState::Bound {
             return Err(Refusal::State { resource, state: lease.state });
         }

@@ -76,7 +76,7 @@ impl Server {
         if !self.is_appropriate(link, &inform) {
             return Err(Discard::OffLink);
         }
-        let held = self.table.get(resource).cloned();
+        let held = self.table.get(resource);
         if held.as_ref().is_some_and(|lease| matches!(lease.state, LeaseState::Bound | LeaseState::Retired)) {
             return Err(Discard::Leased);
         }
@@ -153,7 +153,8 @@ impl Server {
                 && lease.state == LeaseState::Bound
                 && matches!(lease.resource, Resource::Prefix(_))
         };
-        !link.reserved.contains(&address) && (on_link || self.table.overlaps(address.into()).any(delegated))
+        !link.reserved.contains(&address)
+            && (on_link || self.table.overlaps(address.into()).any(|lease| delegated(&lease)))
     }
 
     /// Makes room for one more registration of a client: of its own, or else of all, the one that ends first goes.
@@ -163,8 +164,7 @@ impl Server {
         let victim = if own.len() >= self.limits.registrations_per_client.max(1) {
             own.into_iter().min_by_key(ends)
         } else if self.table.registered() >= self.limits.registrations.max(1) {
-            let registered = |lease: &&Lease| lease.state == LeaseState::Registered;
-            self.table.by_end().find(registered).map(|lease| lease.resource)
+            self.table.first_in(LeaseState::Registered)
         } else {
             None
         };

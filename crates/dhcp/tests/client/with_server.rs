@@ -58,7 +58,7 @@ fn new_server(site: u16, store: &LeaseTable) -> Server {
         hash_key: [3; 16],
         limits: Limits { decline_hold: seconds(600), ..Limits::default() },
     };
-    Server::new(config, store.iter().cloned().collect())
+    Server::new(config, store.iter().collect())
 }
 
 fn config(number: usize) -> Config {

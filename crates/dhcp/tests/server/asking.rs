@@ -352,7 +352,7 @@ impl Desk {
 }
 
 /// No two leases share an address.
-pub(crate) fn assert_disjoint<'a>(leases: impl Iterator<Item = &'a Lease>, what: &str) {
+pub(crate) fn assert_disjoint(leases: impl Iterator<Item = Lease>, what: &str) {
     // Among prefixes in order of their bits, two that overlap have neighbours that do.
     let mut nets: Vec<_> = leases.map(|lease| lease.resource.net()).collect();
     nets.sort();

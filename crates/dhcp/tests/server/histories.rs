@@ -428,7 +428,7 @@ impl World {
         self.waiting.clear();
         self.unwritten.clear();
         self.differs = false;
-        let mut snapshot: Vec<_> = self.disk.iter().cloned().collect();
+        let mut snapshot: Vec<_> = self.disk.iter().collect();
         self.rng.shuffle(&mut snapshot);
         self.server = Server::new(settings(self.links.clone()), snapshot);
         assert_eq!(self.server.counters().snapshot_conflicts, 0);
@@ -475,7 +475,7 @@ impl World {
             return;
         }
         if self.waiting.is_empty() {
-            let memory: Vec<&Lease> = self.server.leases().iter().collect();
+            let memory: Vec<Lease> = self.server.leases().iter().collect();
             assert_eq!(memory, self.disk.iter().collect::<Vec<_>>(), "memory and disk differ");
         }
         let wanted: BTreeMap<_, _> = self

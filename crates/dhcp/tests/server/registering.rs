@@ -30,7 +30,7 @@ impl Desk {
         self.ask_on("lan", address(text), &inform(client, text, valid).bytes())
     }
 
-    fn registration(&self, text: &str) -> Option<&Lease> {
+    fn registration(&self, text: &str) -> Option<Lease> {
         self.disk.get(Resource::Address(address(text))).filter(|lease| lease.state == LeaseState::Registered)
     }
 }
@@ -122,7 +122,7 @@ fn leases_are_not_registered_and_registrations_not_leased() {
     assert_eq!(desk.register(5, &inside, 1_000), None);
     assert!(desk.register(4, &inside, 1_000).is_some());
     // Whichever of the two is read first after a restart, both stand; and the prefix can go to another in time.
-    let mut snapshot: Vec<Lease> = desk.disk.iter().cloned().collect();
+    let mut snapshot: Vec<Lease> = desk.disk.iter().collect();
     for _ in 0..2 {
         let server = Server::new(config(vec![lan()]), snapshot.clone());
         assert_eq!((server.leases().len(), server.counters().snapshot_conflicts), (snapshot.len(), 0));
@@ -198,7 +198,7 @@ fn a_registration_is_durable_before_its_reply_leaves() {
     let lease = server.leases().get(Resource::Address(address(OWN))).unwrap();
     assert_eq!(lease.link_layer.map(|found| found.mac), Mac::new(&[2, 0, 0, 0, 0, 9]));
     // After a restart it is still there.
-    let again = Server::new(config(vec![lan()]), server.leases().iter().cloned().collect());
+    let again = Server::new(config(vec![lan()]), server.leases().iter().collect());
     assert_eq!(again.leases().registered(), 1);
 }
 

@@ -235,7 +235,7 @@ impl World {
             }
         }
         self.unwritten.clear();
-        self.server = Server::new(settings(self.key), self.disk.iter().cloned().collect());
+        self.server = Server::new(settings(self.key), self.disk.iter().collect());
         assert_eq!(self.server.counters().snapshot_conflicts, 0);
     }
 

@@ -73,7 +73,7 @@ fn a_deprecated_pool_still_counts_while_a_new_one_gives() {
 fn a_restart_forgets_nothing() {
     let mut desk = Desk::lan();
     let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]).pd(1, &[]));
-    let snapshot = desk.disk.iter().cloned().collect();
+    let snapshot = desk.disk.iter().collect();
     let routes: Vec<_> = desk.server.routes().cloned().collect();
     desk.server = Server::new(config(vec![lan()]), snapshot);
     assert_eq!(desk.server.routes().cloned().collect::<Vec<_>>(), routes);
@@ -87,7 +87,7 @@ fn a_restart_forgets_nothing() {
 fn a_snapshot_that_contradicts_itself_is_not_made_worse() {
     let mut desk = Desk::lan();
     desk.bind(&Ask::new(MessageType::SOLICIT, 1).pd(1, &[]));
-    let first = desk.disk.iter().next().unwrap().clone();
+    let first = desk.disk.iter().next().unwrap();
     let mut second = first.clone();
     second.resource = Resource::Prefix(ipnet::Ipv6Net::new(first.resource.net().network(), 64).unwrap());
     let server = Server::new(config(vec![lan()]), vec![first, second]);
@@ -98,7 +98,7 @@ fn a_snapshot_that_contradicts_itself_is_not_made_worse() {
 fn before_the_prefix_is_known_nothing_is_taken_away() {
     let mut desk = Desk::lan();
     let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]).pd(1, &[]));
-    let snapshot = desk.disk.iter().cloned().collect();
+    let snapshot = desk.disk.iter().collect();
     desk.server = Server::new(config(vec![Link::new("lan")]), snapshot);
     assert_eq!(desk.server.routes().count(), 0);
     let renew = |kind| Ask::new(kind, 1).ia(&bound.ias[0]).ia(&bound.ias[1]);

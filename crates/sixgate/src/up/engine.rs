@@ -14,7 +14,9 @@ use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
+use super::requests::Waiting;
 use super::sockets::Sockets;
+use super::told::Told;
 use super::uplink::Uplink;
 use super::v4::{self, V4};
 use crate::config::Config;
@@ -22,7 +24,7 @@ use crate::nat64::Translator;
 use crate::shape::Shaping;
 use crate::web::Site;
 use ipnet::Ipv6Net;
-use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
+use sixgate_dhcp::lease::LeaseChange;
 use sixgate_dhcp::{client, server};
 use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
@@ -32,7 +34,7 @@ use sixgate_nd::{host, router};
 use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::Ipv6Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -76,8 +78,9 @@ pub(crate) struct Engine {
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
-    /// Who holds what, for names.
-    pub(crate) holders: HashMap<Resource, Duid>,
+    /// DHCPv6 messages that wait to be answered, and replies to be sent.
+    pub(crate) waiting: Waiting,
+    pub(crate) told: Told,
     /// Prefixes delegated to routers on the LANs: next hop and LAN.
     pub(crate) delegated: BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
     pub(crate) forwarder: Forwarder<Peer>,
@@ -102,6 +105,9 @@ pub(crate) struct Engine {
     pub(crate) seen: Duration,
     /// When what the kernel refused is tried again.
     pub(crate) retry: Option<Duration>,
+    /// When routes to delegated prefixes are brought up to date, and before when not again.
+    pub(crate) routes_due: Option<Duration>,
+    pub(crate) routes_rest: Duration,
     /// Something changed that prefixes, routes or rules depend on.
     pub(crate) changed: bool,
 }
@@ -124,6 +130,8 @@ impl Engine {
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
         let health = self.health.as_ref().and_then(Probing::poll_timeout);
         let others = [
+            self.waiting.is_due().then_some(Duration::ZERO),
+            self.routes_due,
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
             self.forwarder.poll_timeout(),
@@ -198,20 +206,9 @@ impl Engine {
                 }
                 self.client_actions(actions);
             }
-            Event::Dhcp6Server { lan, source, bytes } => {
-                let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
-                let mut actions = Vec::new();
-                let (port, source) = (source.port(), *source.ip());
-                let mac = self.neighbours.host(lan, source);
-                if mac.is_none() && self.server.wants_mac(&link) {
-                    self.ask_for(lan, source);
-                }
-                let link_layer = mac.as_ref().map(|mac| &mac[..]);
-                let datagram = server::Datagram { link: &link, source, port, bytes: &bytes, link_layer };
-                self.server.handle(now, &datagram, &mut actions);
-                self.server_actions(actions);
+            Event::Dhcp6Readable { at, drained } => {
+                let _ = drained.send(self.read_requests(at));
             }
-            Event::Relayed { edge, source, bytes } => self.relayed(edge, source, &bytes),
             Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
             Event::DnsReadable { lan, drained } => {
                 let _ = drained.send(self.read_queries(lan));
@@ -243,6 +240,7 @@ impl Engine {
                 for (token, outcome) in outcomes {
                     self.stored(token, &outcome);
                 }
+                self.send_dhcp();
             }
             Event::Control(request) => self.control(request),
         }
@@ -330,19 +328,11 @@ impl Engine {
     pub(crate) fn server_actions(&mut self, actions: server::Actions) {
         for action in actions {
             match action {
-                server::Action::Reply(reply) => {
-                    if self.reply_relayed(&reply) {
-                        continue;
-                    }
-                    let Some(lan) = self.lan_by_name(&reply.link) else { continue };
-                    let scope = self.lans.get(lan).map_or(0, |lan| lan.interface);
-                    let to = SocketAddrV6::new(reply.destination, reply.port, 0, scope);
-                    self.sockets.send_server(lan, to, &reply.bytes);
-                }
+                server::Action::Reply(reply) => self.reply_dhcp(reply),
                 server::Action::Commit { ticket, changes } => {
-                    self.committing.insert(ticket, changes.clone());
-                    let changes = changes.into_iter().map(Change::Lease).collect();
-                    if let Submit::Refused(_) = self.store.submit(self.now(), changes, ticket) {
+                    let taken = self.store.submit_leases(self.now(), &changes, ticket);
+                    self.committing.insert(ticket, changes);
+                    if !taken {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
@@ -350,12 +340,12 @@ impl Engine {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
                         self.delegated.insert(route.prefix, (route.via, lan));
-                        self.changed = true;
+                        self.route_changed();
                     }
                 }
                 server::Action::RouteRemove { prefix } => {
                     self.delegated.remove(&prefix);
-                    self.changed = true;
+                    self.route_changed();
                 }
             }
         }
@@ -419,22 +409,7 @@ impl Engine {
 
     /// Lets names follow a lease.
     pub(crate) fn name_change(&mut self, change: &LeaseChange) {
-        match change {
-            LeaseChange::Put(lease) => {
-                let held = matches!(lease.state, LeaseState::Bound | LeaseState::Registered);
-                if held && self.holders.insert(lease.resource, lease.duid.clone()) != Some(lease.duid.clone())
-                {
-                    let what = if lease.state == LeaseState::Bound { "leased" } else { "registered" };
-                    tracing::info!(lease = %lease.resource, lan = %lease.link, client = %lease.duid,
-                        name = lease.hostname.as_deref().unwrap_or("-"), "{what}");
-                }
-            }
-            LeaseChange::Remove(resource) => {
-                if let Some(duid) = self.holders.remove(resource) {
-                    tracing::info!(lease = %resource, client = %duid, "ended");
-                }
-            }
-        }
+        self.tell_of_lease(change);
         self.host_of(change);
     }
 

@@ -1,10 +1,11 @@
 //! What can happen to the engine. Every task that waits for something sends one of these into one channel.
 
 use super::queries::Connection;
+use super::requests::At;
 use crate::control;
 use sixgate_dns::Token;
 use sixgate_endpoint::Endpoint;
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::Ipv6Addr;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where events go in; bounded, so that a flood fills the kernel's buffers and not our memory.
@@ -28,10 +29,8 @@ pub(crate) enum Event {
     Nd { side: Side, source: Ipv6Addr, hop_limit: u8, bytes: Vec<u8> },
     /// A datagram to UDP port 546 on the uplink.
     Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
-    /// A datagram to UDP port 547 on a LAN.
-    Dhcp6Server { lan: usize, source: SocketAddrV6, bytes: Vec<u8> },
-    /// A datagram to UDP port 547 on an interface that leads to relay agents and is no LAN's.
-    Relayed { edge: usize, source: SocketAddrV6, bytes: Vec<u8> },
+    /// Datagrams wait at UDP port 547, of a LAN or where relay agents are; the reading task waits to hear whether all were read.
+    Dhcp6Readable { at: At, drained: oneshot::Sender<bool> },
     /// A datagram to port 67 on a LAN; the source is a mapped address.
     Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
     /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.

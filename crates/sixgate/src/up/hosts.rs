@@ -26,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Where working them out takes longer than this, because thousands are known, it takes a tenth of the time at most: a
 /// flood of leases must not leave time for nothing else.
 const CHEAP: Duration = Duration::from_millis(3);
+/// Addresses of which it is remembered whose they are, at most; those beyond have no name. More than these are no names that
+/// somebody types.
+const FACTS: usize = 65_536;
 /// Seen addresses that are told as a host's own, where it has no better; the last first.
 const TOLD: usize = 4;
 
@@ -73,7 +76,6 @@ struct Host {
 /// What is known of hosts, and what was made of it.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
-    /// At most as many as there are leases and registrations, which have their caps.
     facts: BTreeMap<IpAddr, Fact>,
     named: BTreeMap<Vec<u8>, Host>,
     /// When names are to be worked out.
@@ -91,6 +93,9 @@ impl Hosts {
 
     fn learn(&mut self, now: Duration, address: IpAddr, fact: Option<Fact>) {
         if self.facts.get(&address) == fact.as_ref() {
+            return;
+        }
+        if fact.is_some() && self.facts.len() >= FACTS && !self.facts.contains_key(&address) {
             return;
         }
         match fact {
@@ -174,8 +179,21 @@ fn work_out(
 }
 
 impl Engine {
+    /// Lets names follow the leases that there are.
+    pub(crate) fn name_leases(&mut self) {
+        if self.config.dns.enabled {
+            let leases: Vec<Lease> = self.server.leases().iter().take(FACTS).collect();
+            for lease in leases {
+                self.host_of(&LeaseChange::Put(lease));
+            }
+        }
+    }
+
     /// Lets names follow a DHCPv6 lease or registration that is on the disk.
     pub(crate) fn host_of(&mut self, change: &LeaseChange) {
+        if !self.config.dns.enabled {
+            return;
+        }
         let now = self.now();
         let Resource::Address(address) = change.resource() else { return };
         let fact = match change {

@@ -24,6 +24,7 @@ mod problems;
 mod queries;
 mod reload;
 mod remote;
+mod requests;
 mod resolv;
 mod sandbox;
 mod settle;
@@ -31,6 +32,7 @@ mod sockets;
 mod start;
 mod status;
 mod stop;
+mod told;
 mod uplink;
 mod v4;
 mod web;
@@ -134,6 +136,7 @@ async fn run(
                         Err(_) => break,
                     }
                 }
+                engine.answer_requests();
                 // A flood that always has one more event must not keep timers waiting.
                 if engine.poll_timeout().is_some_and(|due| due <= engine.now()) {
                     engine.handle_timeout();

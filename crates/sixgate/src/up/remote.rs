@@ -1,8 +1,9 @@
 //! Links behind relay agents: the sockets on which the agents are heard, and what the server gives there.
 
 use super::engine::Engine;
-use super::event::{Event, Sender};
-use super::sockets::{Interface, SocketsError, Watched, read, tell, watched};
+use super::event::Sender;
+use super::requests;
+use super::sockets::{Interface, SocketsError, Watched, watched};
 use crate::config::{Config, Relays, Subnet};
 use ipnet::Ipv6Net;
 use sixgate_dhcp::server::{self, AddressPool, DelegationPool, Lifetimes, Link};
@@ -27,14 +28,10 @@ impl Edge {
     /// Opens the socket, with a task that reads it into `events`.
     pub(crate) fn open(number: usize, interface: &Interface, events: &Sender) -> Result<Self, SocketsError> {
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, SERVER_PORT, 0, 0);
-        let options = Udp6Options::new(any).device(&interface.name).group(ALL_SERVERS, interface.index);
+        let mut options = Udp6Options::new(any).device(&interface.name).group(ALL_SERVERS, interface.index);
+        options.receive_buffer = Some(requests::WAITING);
         let socket = Rc::new(watched(udp6(&options)?)?);
-        let event = move |received: &sixgate_linux::socket::Received, bytes| Event::Relayed {
-            edge: number,
-            source: received.source,
-            bytes,
-        };
-        read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), event);
+        requests::watch(Rc::clone(&socket), requests::At::Edge(number), events.clone());
         Ok(Self { name: interface.name.clone(), index: interface.index, socket })
     }
 
@@ -42,8 +39,12 @@ impl Edge {
         &self.name
     }
 
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// How the server names it: as no LAN can be called.
-    fn link(&self) -> String {
+    pub(crate) fn link(&self) -> String {
         link_of(&self.name)
     }
 }
@@ -112,9 +113,14 @@ fn link(subnet: &Subnet) -> Link {
 
 impl Engine {
     /// A datagram came from where relay agents are.
-    pub(crate) fn relayed(&mut self, edge: usize, source: SocketAddrV6, bytes: &[u8]) {
+    pub(crate) fn relayed(
+        &mut self,
+        edge: usize,
+        source: SocketAddrV6,
+        bytes: &[u8],
+        actions: &mut server::Actions,
+    ) {
         let Some(link) = self.sockets.edge(edge).map(Edge::link) else { return };
-        let mut actions = server::Actions::new();
         let datagram = server::Datagram {
             link: &link,
             source: *source.ip(),
@@ -122,16 +128,7 @@ impl Engine {
             bytes,
             link_layer: None,
         };
-        self.server.handle(self.now(), &datagram, &mut actions);
-        self.server_actions(actions);
-    }
-
-    /// Sends an answer to where relay agents are; whether it was for there.
-    pub(crate) fn reply_relayed(&self, reply: &server::Reply) -> bool {
-        let Some(edge) = self.sockets.edges().find(|edge| *edge.link() == *reply.link) else { return false };
-        let to = SocketAddrV6::new(reply.destination, reply.port, 0, edge.index);
-        tell(edge.socket.get_ref().send(&reply.bytes, to, None), "DHCPv6", reply.destination);
-        true
+        self.server.handle(self.now(), &datagram, actions);
     }
 
     /// Takes over what the configuration says anew.

@@ -3,6 +3,7 @@
 use super::dns;
 use super::event::{Event, Sender, Side};
 use super::remote::{self, Edge};
+use super::requests;
 use super::v4::Edge as EdgeV4;
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
@@ -193,21 +194,20 @@ impl Sockets {
         tell(client.get_ref().send(bytes, to, None), "DHCPv6", servers);
     }
 
-    /// Sends a DHCPv6 server's message.
-    pub(crate) fn send_server(&self, lan: usize, to: SocketAddrV6, bytes: &[u8]) {
-        if let Some(lan) = self.lans.get(lan) {
-            tell(lan.dhcp.get_ref().send(bytes, to, None), "DHCPv6", *to.ip());
-        }
+    /// The socket of the DHCPv6 server on a LAN.
+    pub(crate) fn dhcp(&self, lan: usize) -> Option<&UdpSocket6> {
+        self.lans.get(lan).map(|lan| lan.dhcp.get_ref())
+    }
+
+    /// Which interface that leads to relay agents has this name for the server: its place among them, and its number.
+    pub(crate) fn edge_of(&self, link: &str) -> Option<(usize, u32)> {
+        let place = self.edges.iter().position(|edge| edge.link() == link)?;
+        self.edges.get(place).map(|edge| (place, edge.index()))
     }
 
     /// The interface of this number that leads to relay agents.
     pub(crate) fn edge(&self, number: usize) -> Option<&Edge> {
         self.edges.get(number)
-    }
-
-    /// All of them.
-    pub(crate) fn edges(&self) -> impl Iterator<Item = &Edge> {
-        self.edges.iter()
     }
 
     /// Sends a DHCPv4 server's message.
@@ -293,18 +293,15 @@ fn open_lan(
         .device(&interface.name)
         .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
     options.multicast_interface = Some(interface.index);
+    options.receive_buffer = Some(requests::WAITING);
     let dhcp = Rc::new(watched(udp6(&options)?)?);
-    read(Rc::clone(&dhcp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::Dhcp6Server {
-        lan: index,
-        source: received.source,
-        bytes,
-    });
+    requests::watch(Rc::clone(&dhcp), requests::At::Lan(index), events.clone());
     let v4 = ipv4.then(|| EdgeV4::open(index, &interface, events)).transpose()?;
     let dns = if dns {
         // Clients over IPv4 have mapped addresses here.
         let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);
         let udp = Rc::new(watched(udp6(&options)?)?);
-        watch_queries(Rc::clone(&udp), index, events.clone());
+        watch(Rc::clone(&udp), events.clone(), move |drained| Event::DnsReadable { lan: index, drained });
         let tcp = tcp_listener(any(DNS), Some(&interface.name), ipv4)?;
         let kept = tcp.as_fd().try_clone_to_owned()?;
         tcp.set_nonblocking(true)?;
@@ -371,12 +368,16 @@ pub(crate) fn read<S: AsRawFd + 'static>(
     });
 }
 
-/// Tells the engine of queries that wait, and goes on when it has read them.
-fn watch_queries(socket: Watched<UdpSocket6>, lan: usize, events: Sender) {
+/// Tells the engine of datagrams that wait, and goes on when it has read them.
+pub(crate) fn watch(
+    socket: Watched<UdpSocket6>,
+    events: Sender,
+    event: impl Fn(oneshot::Sender<bool>) -> Event + 'static,
+) {
     spawn_local(async move {
         while let Ok(mut ready) = socket.readable().await {
             let (drained, answer) = oneshot::channel();
-            if events.send(Event::DnsReadable { lan, drained }).await.is_err() {
+            if events.send(event(drained)).await.is_err() {
                 return;
             }
             match answer.await {

@@ -15,7 +15,9 @@ use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
+use super::requests::Waiting;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
+use super::told::Told;
 use super::uplink::Uplink;
 use super::v4::V4;
 use super::{DATABASE, census, permission, persist, remote, resolv, sandbox};
@@ -26,7 +28,6 @@ use crate::shape::{self, Shaping};
 use crate::web::Site;
 use crate::{Outcome, say, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
-use sixgate_dhcp::lease::LeaseChange;
 use sixgate_dhcp::server::{Limits, Server, ServerConfig};
 use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
@@ -281,7 +282,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             hash_key,
             limits: limits(config.dhcp.leases, config.lans.len() + config.subnets.len()),
         },
-        snapshot.leases.clone(),
+        std::mem::take(&mut snapshot.leases),
     );
     let uplink = config.uplink.as_ref().and_then(|uplink| {
         let found = link(&uplink.interface.value)?;
@@ -320,7 +321,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         committing: HashMap::new(),
         v4,
         recording: HashMap::new(),
-        holders: HashMap::new(),
+        waiting: Waiting::new(),
+        told: Told::default(),
         delegated: BTreeMap::new(),
         forwarder: Forwarder::new(sixgate_dns::Config::default(), fastrand::Rng::new()),
         names: Names::new(&[]),
@@ -339,6 +341,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         recorded: Vec::new(),
         seen: clock_seen,
         retry: None,
+        routes_due: None,
+        routes_rest: std::time::Duration::ZERO,
         changed: true,
         config,
     };
@@ -351,9 +355,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);
     engine.set_dnssec();
-    for lease in snapshot.leases {
-        engine.name_change(&LeaseChange::Put(lease));
-    }
+    engine.name_leases();
     engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {

@@ -55,11 +55,14 @@ impl Engine {
         let now = self.now();
         // What waits for the disk nobody was told of: it is no lease yet, unless it renews one.
         let waiting: HashSet<Resource> = (self.committing.values().flatten())
+            .filter(|change| match change {
+                LeaseChange::Put(lease) => lease.renewed_at <= lease.granted_at,
+                LeaseChange::Remove(_) => false,
+            })
             .map(LeaseChange::resource)
-            .filter(|resource| !self.holders.contains_key(resource))
             .collect();
         let leases = self.server.leases().iter().filter(|lease| !waiting.contains(&lease.resource));
-        leases.map(|lease| lease_view(lease, now)).chain(self.v4.leases(now)).collect()
+        leases.map(|lease| lease_view(&lease, now)).chain(self.v4.leases(now)).collect()
     }
 
     fn status(&mut self) -> view::Status {
@@ -218,6 +221,7 @@ impl Engine {
         for reason in Discard::ALL {
             counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));
         }
+        counters.extend(self.waiting.counters().map(|(name, count)| (name.to_owned(), count)));
         counters
     }
 

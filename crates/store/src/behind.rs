@@ -1,0 +1,355 @@
+//! The thread that takes what is in the log up into the database, so that it can be asked about and the log can go.
+//!
+//! It is never waited for by a client. While clients come in quick succession it takes little, and catches up when they
+//! pause, or when the log has become long. Each transaction says how far in the log it goes, so that whatever happens
+//! nothing is taken up twice: the history is no place for that.
+
+use crate::log::{self, Item, Position};
+use crate::{Change, Config, StoreError, Tally, database, history, rows};
+use rusqlite::{Connection, TransactionBehavior, params};
+use sixgate_dhcp::lease::LeaseChange;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How far the log is taken up (layout 4): one row.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE taken_up (
+    segment INTEGER NOT NULL,
+    offset  INTEGER NOT NULL
+) STRICT;
+INSERT INTO taken_up VALUES (0, 0);
+";
+
+/// With nothing new for this long, clients pause.
+const QUIET: Duration = Duration::from_millis(50);
+/// While they do not, one transaction is made this often.
+const TURN: Duration = Duration::from_secs(1);
+/// Octets of log beyond which clients are not waited for.
+const LONG: u64 = 64 << 20;
+/// Octets of log beyond which the writer waits: a disk that holds so much is bounded too.
+pub(crate) const LONGEST: u64 = 1 << 30;
+/// Octets of log in one transaction.
+const AT_ONCE: usize = 1 << 20;
+/// How long a stop goes on with what is left; the next start takes up the rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Rows of history that may be added before the oldest are looked for.
+const PRUNE_EVERY: u64 = 256;
+
+/// How far the log is written, and how far it is taken up. The writer sets the one, this thread the other.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    written: Position,
+    taken: Position,
+    /// All is to be taken up at once, and to leave the files that hold it no longer.
+    scrub: bool,
+    /// Whether the last scrubbing did so.
+    scrubbed: bool,
+    stopping: bool,
+    /// This thread has ended.
+    ended: bool,
+}
+
+impl State {
+    fn backlog(&self) -> u64 {
+        // A segment is a little longer than its limit; this needs no better.
+        (self.written.segment.saturating_sub(self.taken.segment) << 24) + self.written.offset
+    }
+}
+
+impl Progress {
+    pub(crate) fn new(taken: Position, written: Position) -> Self {
+        let state = State { written, taken, ..State::default() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // It holds plain numbers: they are as good after a panic elsewhere.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer got so far.
+    pub(crate) fn written(&self, position: Position) {
+        self.lock().written = position;
+        self.changed.notify_all();
+    }
+
+    /// Waits while the log is too long.
+    pub(crate) fn wait_for_room(&self) {
+        let mut state = self.lock();
+        while state.backlog() > LONGEST && !state.ended {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Has everything taken up and scrubbed; whether that was done. A long log is not waited for.
+    pub(crate) fn scrub(&self) -> bool {
+        let mut state = self.lock();
+        if state.written.segment > state.taken.segment + 1 {
+            return false;
+        }
+        state.scrub = true;
+        self.changed.notify_all();
+        while state.scrub && !state.ended {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.scrubbed
+    }
+
+    /// Nothing more will be written.
+    pub(crate) fn stop(&self) {
+        self.lock().stopping = true;
+        self.changed.notify_all();
+    }
+}
+
+pub(crate) struct Behind {
+    connection: Connection,
+    path: PathBuf,
+    config: Config,
+    progress: Arc<Progress>,
+    tally: Arc<Tally>,
+    /// The segment that is being read.
+    open: Option<(u64, File)>,
+    added: u64,
+    latest: Duration,
+}
+
+/// Says that the thread ended, however it did.
+struct Ending(Arc<Progress>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        (state.ended, state.scrub, state.scrubbed) = (true, false, false);
+        self.0.changed.notify_all();
+    }
+}
+
+impl Behind {
+    pub(crate) fn new(
+        connection: Connection,
+        path: &Path,
+        config: Config,
+        progress: Arc<Progress>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self {
+            connection,
+            path: path.to_owned(),
+            config,
+            progress,
+            tally,
+            open: None,
+            // The first transaction prunes.
+            added: PRUNE_EVERY,
+            latest: Duration::ZERO,
+        }
+    }
+
+    /// Runs until all is written, and taken up or left to the next start.
+    pub(crate) fn run(mut self) {
+        let _ending = Ending(Arc::clone(&self.progress));
+        let mut last = Instant::now();
+        let mut stopping_since = None;
+        loop {
+            let state = self.wait(last);
+            if state.taken < state.written {
+                match self.take_up(state) {
+                    Ok(taken) => {
+                        self.progress.lock().taken = taken;
+                        self.progress.changed.notify_all();
+                    }
+                    Err(_) => {
+                        self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
+                        if state.stopping {
+                            return;
+                        }
+                        if state.scrub {
+                            self.scrubbed(false);
+                        }
+                        std::thread::sleep(crate::RETRY);
+                    }
+                }
+                last = Instant::now();
+            } else if state.scrub {
+                let done = self.scrub(state.taken).unwrap_or(false);
+                self.scrubbed(done);
+            } else if state.stopping {
+                if self.settle(state.taken).is_ok() {
+                    // All is in the database.
+                    let _ = log::remove_before(&self.path, u64::MAX);
+                }
+                return;
+            }
+            if state.stopping && stopping_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                return;
+            }
+        }
+    }
+
+    fn scrubbed(&self, done: bool) {
+        let mut state = self.progress.lock();
+        (state.scrub, state.scrubbed) = (false, done);
+        self.progress.changed.notify_all();
+    }
+
+    /// Waits until something is to be done.
+    fn wait(&self, last: Instant) -> State {
+        let mut state = self.progress.lock();
+        loop {
+            if state.stopping || state.scrub || state.backlog() > LONG {
+                return *state;
+            }
+            if state.taken >= state.written {
+                state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            if last.elapsed() >= TURN {
+                return *state;
+            }
+            let before = state.written;
+            drop(state);
+            // Not on the condition: each frame would wake this thread.
+            std::thread::sleep(QUIET);
+            state = self.progress.lock();
+            if state.written == before {
+                return *state;
+            }
+        }
+    }
+
+    /// Takes up one transaction's worth; how far it went.
+    fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
+        let (items, to) = self.read(state.taken, state.written)?;
+        self.write(&items, to).map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        if to.segment > state.taken.segment {
+            self.settle(to)?;
+            let _ = log::remove_before(&self.path, to.segment);
+        }
+        Ok(to)
+    }
+
+    /// Makes durable what was taken up: until then the log is what counts.
+    fn settle(&self, at: Position) -> Result<(), StoreError> {
+        let durable = || {
+            self.connection.pragma_update(None, "synchronous", "FULL")?;
+            let kept = set(&self.connection, at);
+            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+            kept
+        };
+        durable().map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
+    /// The changes from one place on, and where they end.
+    fn read(&mut self, from: Position, to: Position) -> Result<(Vec<Item>, Position), StoreError> {
+        let mut at = from;
+        loop {
+            let file = match self.open.take() {
+                Some((number, file)) if number == at.segment => file,
+                _ => File::open(log::path_of(&self.path, at.segment)).map_err(|error| self.lost(&error))?,
+            };
+            let end = if at.segment == to.segment { to.offset } else { u64::MAX };
+            let read = log::read_from(&file, at, end, AT_ONCE);
+            self.open = Some((at.segment, file));
+            match read.map_err(|error| self.lost(&error))? {
+                Some((items, offset)) => return Ok((items, Position { offset, ..at })),
+                None if at.segment < to.segment => at = Position { segment: at.segment + 1, offset: 0 },
+                None => return Ok((Vec::new(), to)),
+            }
+        }
+    }
+
+    fn lost(&self, error: &std::io::Error) -> StoreError {
+        StoreError::Other { path: self.path.clone(), detail: format!("its log cannot be read: {error}") }
+    }
+
+    fn write(&mut self, items: &[Item], to: Position) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut added = self.added;
+        // Each resource's own changes stay in their order; side by side, resources that are near each other share pages.
+        let mut leases: BTreeMap<_, Vec<(Duration, &Change)>> = BTreeMap::new();
+        for (now, change) in items {
+            self.latest = self.latest.max(*now);
+            if let Change::Lease(lease) = change {
+                leases.entry(lease.resource()).or_default().push((*now, change));
+            } else {
+                rows::apply(&transaction, change)?;
+            }
+        }
+        for changes in leases.into_values() {
+            let mut later = changes.iter().skip(1);
+            for (now, change) in &changes {
+                let Change::Lease(change) = change else { continue };
+                // What the next change says of the same holder is said once.
+                let next = later.next().map(|(_, change)| *change);
+                if !is_repeated(change, next) {
+                    added += u64::from(history::record(&transaction, *now, change)?);
+                }
+            }
+            if let Some((_, change)) = changes.last() {
+                rows::apply(&transaction, change)?;
+            }
+        }
+        if added >= PRUNE_EVERY && !items.is_empty() {
+            history::prune(&transaction, self.latest, &self.config)?;
+            added = 0;
+        }
+        set(&transaction, to)?;
+        transaction.commit()?;
+        self.added = added;
+        Ok(())
+    }
+
+    /// Empties both logs, ours and SQLite's. A reader may be in the way.
+    fn scrub(&mut self, at: Position) -> Result<bool, StoreError> {
+        self.settle(at)?;
+        let _ = log::remove_before(&self.path, at.segment);
+        // Not waited for: leases are next.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let _ = self.connection.busy_timeout(database::BUSY);
+        Ok(matches!(busy, Ok(0)))
+    }
+}
+
+/// Whether the history would say the same of the holder again, at the next change.
+fn is_repeated(change: &LeaseChange, next: Option<&Change>) -> bool {
+    let (LeaseChange::Put(lease), Some(Change::Lease(LeaseChange::Put(next)))) = (change, next) else {
+        return false;
+    };
+    (lease.state, lease.iaid, lease.granted_at) == (next.state, next.iaid, next.granted_at)
+        && lease.identity() == next.identity()
+        && lease.duid == next.duid
+}
+
+/// How far the log is taken up. Before layout 4 there is no log.
+pub(crate) fn taken_up(connection: &Connection) -> rusqlite::Result<Position> {
+    if database::layout(connection)? < 4 {
+        return Ok(Position::default());
+    }
+    connection.query_row("SELECT segment, offset FROM taken_up", [], |row| {
+        Ok(Position {
+            segment: row.get::<_, i64>(0)?.cast_unsigned(),
+            offset: row.get::<_, i64>(1)?.cast_unsigned(),
+        })
+    })
+}
+
+/// Writes down how far the log is taken up.
+fn set(connection: &Connection, at: Position) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE taken_up SET segment = ?1, offset = ?2")?
+        .execute(params![at.segment.cast_signed(), at.offset.cast_signed()])?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The log: what was submitted, in its order, until the database has it.
+//!
+//! Beside the database lie segments, `-log` and their number. The writer adds one frame for each group of submissions to the
+//! last of them and syncs it; that is what makes them durable. Another thread takes the frames up into the database later and
+//! in larger transactions, and a segment goes when the database has all of it, durably. So *what is kept is the database with
+//! the frames on top of it*, in their order: applying one twice does no harm.
+
+mod record;
+mod replay;
+mod segment;
+
+pub(crate) use record::{Item, read as items, write, write_leases};
+pub(crate) use replay::{end, whole};
+pub(crate) use segment::{Frames, HEAD, SegmentError};
+
+use crate::StoreError;
+use crate::database::beside;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A segment that is longer, in octets, is followed by another.
+const SEGMENT: u64 = 16 << 20;
+/// Zeros are written ahead, at least and at most so many octets at once: a frame that overwrites them needs nothing but its
+/// own blocks synced, which takes half the time.
+const AHEAD: (u64, u64) = (16 << 10, 1 << 20);
+
+/// A place in the log: between two frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Position {
+    /// The segment's number; there is none of number 0.
+    pub(crate) segment: u64,
+    /// Octets from its start.
+    pub(crate) offset: u64,
+}
+
+/// The path of a segment.
+pub(crate) fn path_of(database: &Path, segment: u64) -> PathBuf {
+    beside(database, &format!("-log{segment}"))
+}
+
+/// The numbers of the segments that are there, in order.
+pub(crate) fn segments(database: &Path) -> io::Result<Vec<u64>> {
+    let Some(name) = database.file_name() else { return Ok(Vec::new()) };
+    let mut prefix = name.to_string_lossy().into_owned();
+    prefix.push_str("-log");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder(database))? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok());
+        found.extend(number);
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn folder(database: &Path) -> &Path {
+    database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes names that were added to the folder, or taken from it, outlive a power cut.
+pub(crate) fn sync_folder(database: &Path) -> io::Result<()> {
+    File::open(folder(database))?.sync_all()
+}
+
+/// Removes every segment before `segment`.
+pub(crate) fn remove_before(database: &Path, segment: u64) -> io::Result<()> {
+    for number in segments(database)?.into_iter().filter(|number| *number < segment) {
+        fs::remove_file(path_of(database, number))?;
+    }
+    Ok(())
+}
+
+/// The changes in a segment from a place on, up to `end` and about `most` octets of them, and where they end. None where there
+/// is no more.
+pub(crate) fn read_from(
+    file: &File,
+    at: Position,
+    end: u64,
+    most: usize,
+) -> io::Result<Option<(Vec<Item>, u64)>> {
+    let Some((contents, offset)) = segment::read_from(file, at, end, most)? else { return Ok(None) };
+    let mut all = Vec::new();
+    for content in contents {
+        let changes = items(&content);
+        all.extend(changes.ok_or_else(|| io::Error::other("a frame holds what this sixgate does not know"))?);
+    }
+    Ok(Some((all, offset)))
+}
+
+/// The log, open for writing.
+#[derive(Debug)]
+pub(crate) struct Log {
+    database: PathBuf,
+    file: File,
+    key: segment::Key,
+    position: Position,
+    /// How far the file is written, with zeros ahead.
+    allocated: u64,
+    /// A frame that could not be written may lie where the next one goes, and be longer.
+    dirty: bool,
+    frame: Vec<u8>,
+}
+
+impl Log {
+    /// Begins a new segment.
+    pub(crate) fn begin(database: &Path, number: u64) -> io::Result<Self> {
+        let file =
+            OpenOptions::new().create_new(true).write(true).mode(0o600).open(path_of(database, number))?;
+        let key = segment::Key::new();
+        let head = key.head(number);
+        let written = file.write_all_at(&head, 0).and_then(|()| file.sync_all());
+        if let Err(error) = written.and_then(|()| sync_folder(database)) {
+            // Left there, it would be a segment without a beginning.
+            let _ = fs::remove_file(path_of(database, number));
+            return Err(error);
+        }
+        let offset = head.len() as u64;
+        Ok(Self {
+            database: database.to_owned(),
+            file,
+            key,
+            position: Position { segment: number, offset },
+            allocated: offset,
+            dirty: false,
+            frame: Vec::new(),
+        })
+    }
+
+    /// Begins the segment that follows what is there, and tells from where on the log is to be taken up. `end` is where its
+    /// frames end; what lies behind them was being written when its writer ended, and goes.
+    pub(crate) fn follow(
+        database: &Path,
+        taken: Position,
+        end: Position,
+    ) -> Result<(Self, Position), StoreError> {
+        let begin = || {
+            let mut numbers = segments(database)?;
+            let mut next = end.segment.max(taken.segment) + 1;
+            if numbers.last() == Some(&end.segment) && end.segment >= taken.segment {
+                let path = path_of(database, end.segment);
+                if end.offset == 0 {
+                    fs::remove_file(path)?;
+                    numbers.pop();
+                    next = end.segment;
+                } else {
+                    let file = OpenOptions::new().write(true).open(path)?;
+                    file.set_len(end.offset)?;
+                    file.sync_all()?;
+                }
+            }
+            remove_before(database, taken.segment)?;
+            let first = numbers.iter().copied().find(|number| *number >= taken.segment);
+            let log = Self::begin(database, next)?;
+            // Where the segment that is taken up partly has gone, because all of it was, or there was none yet.
+            let first = first.unwrap_or(log.position.segment);
+            let from =
+                if first == taken.segment { taken } else { Position { segment: first, offset: HEAD as u64 } };
+            Ok((log, from))
+        };
+        begin().map_err(|error| StoreError::io(database, &error))
+    }
+
+    /// Where the next frame goes.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Writes one frame with all of these and syncs it. Where that fails, the next frame goes in its place: this one will not
+    /// be read.
+    pub(crate) fn append<'a>(&mut self, changes: impl Iterator<Item = &'a [u8]>) -> io::Result<Position> {
+        if self.position.offset >= SEGMENT {
+            self.roll()?;
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        self.key.begin(&mut frame);
+        changes.for_each(|octets| frame.extend_from_slice(octets));
+        let written = self.key.end(&mut frame, self.position.offset).and_then(|()| self.write(&frame));
+        let length = frame.len() as u64;
+        // One long frame is not kept room for.
+        frame.shrink_to(1 << 20);
+        self.frame = frame;
+        self.dirty = written.is_err();
+        written?;
+        self.position.offset += length;
+        Ok(self.position)
+    }
+
+    /// Goes on in a new segment.
+    pub(crate) fn roll(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.file.set_len(self.position.offset)?;
+            self.file.sync_all()?;
+        }
+        *self = Self::begin(&self.database, self.position.segment + 1)?;
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        let end = self.position.offset + frame.len() as u64;
+        if self.dirty {
+            self.file.set_len(self.position.offset)?;
+            self.allocated = self.position.offset;
+        }
+        if end > self.allocated {
+            let ahead = end.clamp(AHEAD.0, AHEAD.1) as usize;
+            self.file.write_all_at(frame, self.position.offset)?;
+            // Without room for them it is slower, and no more than that.
+            let zeros = self.file.write_at(&vec![0; ahead], end).unwrap_or(0);
+            self.allocated = end + zeros as u64;
+        } else {
+            self.file.write_all_at(frame, self.position.offset)?;
+        }
+        self.file.sync_data()
+    }
+}

@@ -1,0 +1,138 @@
+//! What is in a frame: changes, and when they were submitted.
+
+use crate::Change;
+use sixgate_dhcp::lease::{LeaseChange, LeaseState};
+use sixgate_dhcp::octets::{self, Reader};
+use sixgate_dhcp::v4::{self, Place, RosterChange};
+use sixgate_wire::dhcpv4::{ClientId, Hardware};
+use std::time::Duration;
+
+const TIME: u8 = 0;
+const LEASE: u8 = 1;
+const LEASE_GONE: u8 = 2;
+const SETTING: u8 = 3;
+const SETTING_GONE: u8 = 4;
+const LEASE_V4: u8 = 5;
+const LEASE_V4_GONE: u8 = 6;
+const ROSTER: u8 = 7;
+const ROSTER_GONE: u8 = 8;
+
+/// A change out of the log, and when it was submitted.
+pub(crate) type Item = (Duration, Change);
+
+/// Writes changes, and when they were submitted, behind what is in `out`.
+pub(crate) fn write(now: Duration, changes: &[Change], out: &mut Vec<u8>) {
+    put_time(now, out);
+    changes.iter().for_each(|change| put(change, out));
+}
+
+/// The same of leases.
+pub(crate) fn write_leases(now: Duration, changes: &[LeaseChange], out: &mut Vec<u8>) {
+    put_time(now, out);
+    changes.iter().for_each(|change| put_lease(change, out));
+}
+
+fn put_time(now: Duration, out: &mut Vec<u8>) {
+    out.push(TIME);
+    octets::put_time(now, out);
+}
+
+fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
+    match change {
+        LeaseChange::Put(lease) => {
+            out.push(LEASE);
+            octets::put_lease(lease, out);
+        }
+        LeaseChange::Remove(resource) => {
+            out.push(LEASE_GONE);
+            octets::put_resource(*resource, out);
+        }
+    }
+}
+
+fn put(change: &Change, out: &mut Vec<u8>) {
+    match change {
+        Change::Lease(change) => put_lease(change, out),
+        Change::Setting { key, value } => {
+            out.push(if value.is_some() { SETTING } else { SETTING_GONE });
+            octets::put_bytes(key.as_bytes(), out);
+            if let Some(value) = value {
+                octets::put_bytes(value, out);
+            }
+        }
+        Change::LeaseV4(v4::LeaseChange::Put(lease)) => {
+            out.push(LEASE_V4);
+            out.extend_from_slice(&lease.address.octets());
+            octets::put_bytes(lease.client.as_bytes(), out);
+            out.push(lease.hardware.kind());
+            octets::put_bytes(lease.hardware.address(), out);
+            octets::put_bytes(lease.link.as_bytes(), out);
+            octets::put_bytes(lease.state.name().as_bytes(), out);
+            for time in [lease.valid_until, lease.granted_at, lease.renewed_at] {
+                octets::put_time(time, out);
+            }
+            out.push(lease.hostname.is_some().into());
+            octets::put_bytes(lease.hostname.as_deref().unwrap_or_default().as_bytes(), out);
+        }
+        Change::LeaseV4(v4::LeaseChange::Remove(address)) => {
+            out.push(LEASE_V4_GONE);
+            out.extend_from_slice(&address.octets());
+        }
+        Change::Roster(RosterChange::Put { place, member }) => {
+            out.push(ROSTER);
+            out.extend_from_slice(&place.0.to_le_bytes());
+            out.push((*member).into());
+        }
+        Change::Roster(RosterChange::Remove(place)) => {
+            out.push(ROSTER_GONE);
+            out.extend_from_slice(&place.0.to_le_bytes());
+        }
+    }
+}
+
+/// The changes of one frame; `None` where it holds something else.
+pub(crate) fn read(content: &[u8]) -> Option<Vec<Item>> {
+    let mut items = Vec::new();
+    let mut reader = Reader::new(content);
+    let mut now = Duration::ZERO;
+    while !reader.is_empty() {
+        match reader.byte()? {
+            TIME => now = reader.time()?,
+            tag => items.push((now, take(tag, &mut reader)?)),
+        }
+    }
+    Some(items)
+}
+
+fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {
+    Some(match tag {
+        LEASE => Change::Lease(LeaseChange::Put(reader.lease()?)),
+        LEASE_GONE => Change::Lease(LeaseChange::Remove(reader.resource()?)),
+        SETTING => Change::Setting { key: reader.text()?, value: Some(reader.bytes()?.to_vec()) },
+        SETTING_GONE => Change::Setting { key: reader.text()?, value: None },
+        LEASE_V4 => Change::LeaseV4(v4::LeaseChange::Put(v4::Lease {
+            address: reader.array::<4>()?.into(),
+            client: ClientId::new(reader.bytes()?).ok()?,
+            hardware: {
+                let kind = reader.byte()?;
+                Hardware::new(kind, reader.bytes()?)?
+            },
+            link: reader.text()?.into(),
+            state: LeaseState::from_name(&reader.text()?)?,
+            valid_until: reader.time()?,
+            granted_at: reader.time()?,
+            renewed_at: reader.time()?,
+            hostname: {
+                let known = reader.byte()? != 0;
+                Some(reader.text()?).filter(|_| known)
+            },
+        })),
+        LEASE_V4_GONE => Change::LeaseV4(v4::LeaseChange::Remove(reader.array::<4>()?.into())),
+        ROSTER => Change::Roster(RosterChange::Put {
+            place: Place(u64::from_le_bytes(reader.array()?)),
+            member: reader.byte()? != 0,
+        }),
+        ROSTER_GONE => Change::Roster(RosterChange::Remove(Place(u64::from_le_bytes(reader.array()?)))),
+        _ => return None,
+    })
+}

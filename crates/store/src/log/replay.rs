@@ -1,0 +1,141 @@
+//! What is kept: the database, with what the log has beyond it on top.
+
+use super::{Frames, Item, Position, SegmentError, items, path_of, segments};
+use crate::error::RowError;
+use crate::{Change, Snapshot, StoreError, behind, rows};
+use rusqlite::Connection;
+use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
+use sixgate_dhcp::v4::{self, RosterChange};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+/// All that is kept, and where the log ends.
+pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapshot, Position), StoreError> {
+    let read = || {
+        let mut snapshot = rows::snapshot(connection)?;
+        let taken = behind::taken_up(connection)?;
+        let end = replay(database, taken, &mut snapshot)?;
+        Ok((snapshot, end))
+    };
+    read().map_err(|error: RowError| error.at(database))
+}
+
+/// Puts what the log has from `from` on on top of what the database has; where the log ends. A last frame that was not
+/// written to its end is as if it were not there.
+fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Position, RowError> {
+    let mut overlay = Overlay::default();
+    let mut end = from;
+    let numbers = segments(database).map_err(|error| unreadable(&error))?;
+    let numbers: Vec<u64> = numbers.into_iter().filter(|number| *number >= from.segment).collect();
+    for (place, &number) in numbers.iter().enumerate() {
+        if place > 0 && numbers.get(place - 1) != Some(&(number - 1)) {
+            return Err(RowError::Content(format!("its -log{} file is gone", number - 1)));
+        }
+        let octets = fs::read(path_of(database, number)).map_err(|error| unreadable(&error))?;
+        let start = if number == from.segment { from.offset } else { 0 };
+        let last = place + 1 == numbers.len();
+        let offset = read(&octets, number, start, last, |item| overlay.take(item))?;
+        end = Position { segment: number, offset };
+    }
+    overlay.put_on(snapshot);
+    Ok(end)
+}
+
+/// Where the log ends; `None` where there is none.
+pub(crate) fn end(database: &Path) -> Option<Position> {
+    let segment = *segments(database).ok()?.last()?;
+    let octets = fs::read(path_of(database, segment)).ok()?;
+    let mut frames = Frames::new(&octets, segment).ok()?;
+    while frames.read().is_some() {}
+    // With nothing in it, it need not be taken up.
+    (frames.offset() > super::HEAD as u64).then(|| Position { segment, offset: frames.offset() })
+}
+
+fn unreadable(error: &io::Error) -> RowError {
+    RowError::Content(format!("its log cannot be read: {error}"))
+}
+
+/// Gives each change of a segment; where its frames end.
+fn read(
+    octets: &[u8],
+    number: u64,
+    start: u64,
+    last: bool,
+    mut take: impl FnMut(Item),
+) -> Result<u64, RowError> {
+    let wrong = |error: SegmentError| {
+        let place = match error {
+            SegmentError::Head => "has no head".to_owned(),
+            SegmentError::Frame { offset } => format!("is damaged at octet {offset}"),
+        };
+        RowError::Content(format!("its -log{number} file {place}"))
+    };
+    let mut frames = match Frames::new(octets, number) {
+        Ok(frames) => frames,
+        // Its writer ended before the head was on the disk: nothing can have been told of it.
+        Err(_) if last && octets.len() <= super::HEAD => return Ok(0),
+        Err(error) => return Err(wrong(error)),
+    };
+    frames.skip_to(start);
+    while let Some(content) = frames.read() {
+        let all = items(content).ok_or_else(|| {
+            RowError::Content(format!("its -log{number} file holds what this sixgate does not know"))
+        })?;
+        all.into_iter().for_each(&mut take);
+    }
+    frames.finish(last).map_err(wrong)?;
+    Ok(frames.offset())
+}
+
+/// The latest of each thing.
+#[derive(Default)]
+struct Overlay {
+    leases: HashMap<Resource, Option<Lease>>,
+    leases_v4: HashMap<Ipv4Addr, Option<v4::Lease>>,
+    settings: BTreeMap<String, Option<Vec<u8>>>,
+    roster: BTreeMap<v4::Place, Option<bool>>,
+}
+
+impl Overlay {
+    fn take(&mut self, (_, change): Item) {
+        match change {
+            Change::Lease(LeaseChange::Put(lease)) => drop(self.leases.insert(lease.resource, Some(lease))),
+            Change::Lease(LeaseChange::Remove(resource)) => drop(self.leases.insert(resource, None)),
+            Change::Setting { key, value } => drop(self.settings.insert(key, value)),
+            Change::LeaseV4(v4::LeaseChange::Put(lease)) => {
+                self.leases_v4.insert(lease.address, Some(lease));
+            }
+            Change::LeaseV4(v4::LeaseChange::Remove(address)) => drop(self.leases_v4.insert(address, None)),
+            Change::Roster(RosterChange::Put { place, member }) => {
+                self.roster.insert(place, Some(member));
+            }
+            Change::Roster(RosterChange::Remove(place)) => drop(self.roster.insert(place, None)),
+        }
+    }
+
+    fn put_on(self, snapshot: &mut Snapshot) {
+        if !self.leases.is_empty() {
+            snapshot.leases.retain(|lease| !self.leases.contains_key(&lease.resource));
+            snapshot.leases.extend(self.leases.into_values().flatten());
+        }
+        if !self.leases_v4.is_empty() {
+            snapshot.leases_v4.retain(|lease| !self.leases_v4.contains_key(&lease.address));
+            snapshot.leases_v4.extend(self.leases_v4.into_values().flatten());
+        }
+        if !self.roster.is_empty() {
+            snapshot.roster.retain(|(place, _)| !self.roster.contains_key(place));
+            snapshot
+                .roster
+                .extend(self.roster.into_iter().filter_map(|(place, member)| Some((place, member?))));
+        }
+        for (key, value) in self.settings {
+            match value {
+                Some(value) => snapshot.settings.insert(key, value),
+                None => snapshot.settings.remove(&key),
+            };
+        }
+    }
+}

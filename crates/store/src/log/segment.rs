@@ -1,0 +1,180 @@
+//! One segment of the log as octets.
+//!
+//! A head (what it is, its number, 16 random octets), then frames, each at a multiple of 8: length, check of the length, check
+//! of length and content, content. Zeros may follow. The checks are keyed with the random octets and take in the
+//! place, so that nothing that strangers had written into it, and nothing left from elsewhere, is ever taken for a frame.
+
+use super::Position;
+use siphasher::sip::SipHasher13;
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+const MAGIC: &[u8; 8] = b"6gatlog1";
+/// Octets of a segment's head: magic, number, key.
+pub(crate) const HEAD: usize = 32;
+/// Octets of a frame's head: length, its check, check of the whole.
+const FRAME: usize = 16;
+
+/// A segment that is not as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SegmentError {
+    /// The head is not one.
+    Head,
+    /// A frame is damaged: others come after it, or ought to.
+    Frame {
+        /// Where.
+        offset: usize,
+    },
+}
+
+/// What a segment's checks are keyed with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key([u8; 16]);
+
+impl Key {
+    /// Random octets: the standard library's hashers get theirs from the system.
+    pub(crate) fn new() -> Self {
+        let random = || std::collections::hash_map::RandomState::new().build_hasher().finish().to_le_bytes();
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&random());
+        key[8..].copy_from_slice(&random());
+        Self(key)
+    }
+
+    /// The head of the segment of this number.
+    pub(crate) fn head(&self, number: u64) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(MAGIC);
+        head[8..16].copy_from_slice(&number.to_le_bytes());
+        head[16..].copy_from_slice(&self.0);
+        head
+    }
+
+    fn check(&self, offset: u64, octets: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write_u64(offset);
+        hasher.write(octets);
+        hasher.finish()
+    }
+
+    /// The length in the head of a frame, if it is one.
+    fn length(&self, offset: u64, head: &[u8; FRAME]) -> Option<usize> {
+        let (length, rest) = head.split_first_chunk::<4>()?;
+        let check = self.check(offset, length).to_le_bytes();
+        (rest.first_chunk::<4>() == check.first_chunk::<4>()).then_some(u32::from_le_bytes(*length) as usize)
+    }
+
+    /// Whether this is what stood in the frame with this head.
+    fn holds(&self, offset: u64, head: &[u8; FRAME], content: &[u8]) -> bool {
+        head.last_chunk::<8>() == Some(&self.check(offset, content).to_le_bytes())
+    }
+
+    /// Makes room for a frame's head.
+    pub(crate) fn begin(&self, frame: &mut Vec<u8>) {
+        frame.clear();
+        frame.resize(FRAME, 0);
+    }
+
+    /// Completes a frame that goes to this offset.
+    pub(crate) fn end(&self, frame: &mut Vec<u8>, offset: u64) -> io::Result<()> {
+        let length = u32::try_from(frame.len() - FRAME)
+            .map_err(|_| io::Error::other("more was submitted at once than a frame of the log holds"))?;
+        let length = length.to_le_bytes();
+        let whole = self.check(offset, frame.get(FRAME..).unwrap_or_default());
+        if let Some(head) = frame.first_chunk_mut::<FRAME>() {
+            head[..4].copy_from_slice(&length);
+            head[4..8].copy_from_slice(&self.check(offset, &length).to_le_bytes()[..4]);
+            head[8..].copy_from_slice(&whole.to_le_bytes());
+        }
+        frame.resize(frame.len().next_multiple_of(8), 0);
+        Ok(())
+    }
+}
+
+/// Reads the frames of a segment from a place on, up to `end` and about `most` octets: their contents, and where they end.
+/// None where there is no more.
+pub(crate) fn read_from(
+    file: &File,
+    at: Position,
+    end: u64,
+    most: usize,
+) -> io::Result<Option<(Vec<Vec<u8>>, u64)>> {
+    let mut head = [0; HEAD];
+    file.read_exact_at(&mut head, 0)?;
+    let frames = Frames::new(&head, at.segment).map_err(|_| io::Error::other("a segment has no head"))?;
+    let mut offset = at.offset.max(HEAD as u64);
+    let (mut contents, mut read) = (Vec::new(), 0);
+    while read < most && offset < end {
+        let mut head = [0; FRAME];
+        if file.read_exact_at(&mut head, offset).is_err() || head == [0; FRAME] {
+            break;
+        }
+        let damaged = || io::Error::other(format!("a frame is damaged at octet {offset}"));
+        let length = frames.key.length(offset, &head).ok_or_else(damaged)?;
+        let mut content = vec![0; length];
+        file.read_exact_at(&mut content, offset + FRAME as u64)?;
+        if !frames.key.holds(offset, &head, &content) {
+            return Err(damaged());
+        }
+        offset += (FRAME + length).next_multiple_of(8) as u64;
+        read += length;
+        contents.push(content);
+    }
+    Ok((read > 0).then_some((contents, offset)))
+}
+
+/// The frames of a segment that was read as a whole.
+pub(crate) struct Frames<'a> {
+    octets: &'a [u8],
+    key: Key,
+    at: usize,
+}
+
+impl<'a> Frames<'a> {
+    /// Looks at the head.
+    pub(crate) fn new(octets: &'a [u8], number: u64) -> Result<Self, SegmentError> {
+        let head = octets.first_chunk::<HEAD>().ok_or(SegmentError::Head)?;
+        let mut key = Key([0; 16]);
+        key.0.copy_from_slice(&head[16..]);
+        if key.head(number) != *head {
+            return Err(SegmentError::Head);
+        }
+        Ok(Self { octets, key, at: HEAD })
+    }
+
+    /// From this place on, which has to be between two frames.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.at = self.at.max(usize::try_from(offset).unwrap_or(usize::MAX));
+    }
+
+    /// The place behind the frames that were read.
+    pub(crate) fn offset(&self) -> u64 {
+        self.at as u64
+    }
+
+    /// The content of the next frame, if it is whole.
+    pub(crate) fn read(&mut self) -> Option<&'a [u8]> {
+        let (content, end) = self.frame(self.at)?;
+        self.at = end;
+        Some(content)
+    }
+
+    fn frame(&self, at: usize) -> Option<(&'a [u8], usize)> {
+        let head = self.octets.get(at..)?.first_chunk::<FRAME>()?;
+        let start = at + FRAME;
+        let end = start.checked_add(self.key.length(at as u64, head)?)?;
+        let content = self.octets.get(start..end)?;
+        self.key.holds(at as u64, head, content).then_some((content, end.next_multiple_of(8)))
+    }
+
+    /// Whether the segment ends here as it should: with nothing, or zeros; or, where `torn` allows it, with a frame that was
+    /// being written when its writer ended. A frame behind it tells that this one was damaged later.
+    pub(crate) fn finish(&self, torn: bool) -> Result<(), SegmentError> {
+        let rest = self.octets.get(self.at..).unwrap_or_default();
+        let zeros = rest.iter().all(|octet| *octet == 0);
+        let more = || (self.at..self.octets.len()).step_by(8).skip(1).any(|at| self.frame(at).is_some());
+        if zeros || (torn && !more()) { Ok(()) } else { Err(SegmentError::Frame { offset: self.at }) }
+    }
+}

@@ -3,6 +3,8 @@
 
 pub mod allocate;
 pub mod client;
+pub mod hex;
 pub mod lease;
+pub mod options;
 pub mod server;
 pub mod v4;

@@ -145,7 +145,7 @@ pub(super) fn describe(shape: Shape, data: &[u8]) -> Option<Value> {
     for option in Options::parse(data).ok()?.iter() {
         match option {
             DhcpOption::S46Rule(rule) if shape != Shape::Lw4over6 => {
-                rules.push(Value::Table(described_rule(&rule)?))
+                rules.push(Value::Table(described_rule(&rule)?));
             }
             DhcpOption::S46BorderRelay(relay) if shape != Shape::MapT => {
                 relays.push(Value::Text(relay.to_string()));

@@ -6,5 +6,8 @@ pub mod client;
 pub mod hex;
 pub mod lease;
 pub mod options;
+pub mod policy;
+pub mod reservation;
 pub mod server;
 pub mod v4;
+pub mod value;

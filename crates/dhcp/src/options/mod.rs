@@ -11,10 +11,9 @@ mod encode;
 mod softwire;
 #[cfg(test)]
 mod tests;
-mod value;
 
+pub use crate::value::{Value, ValueError};
 pub use describe::{describe, describe_as};
-pub use value::{OptionError, Value};
 
 use sixgate_wire::dhcpv6::{Builder, Definition, OptionCode, Options, Shape};
 
@@ -45,8 +44,8 @@ impl Given {
     /// besides of which `type` it is, and `always` that it is sent unasked.
     ///
     /// # Errors
-    /// [`OptionError`], which says where in the value something is wrong, and what to write.
-    pub fn new(key: &str, value: &Value) -> Result<Self, OptionError> {
+    /// [`ValueError`], which says where in the value something is wrong, and what to write.
+    pub fn new(key: &str, value: &Value) -> Result<Self, ValueError> {
         encode::given(key, value)
     }
 
@@ -76,11 +75,11 @@ impl OptionSet {
     /// Options in the order in which they are to be sent.
     ///
     /// # Errors
-    /// [`OptionError`] where one stands twice, or where there are more than [`MOST_OPTIONS`].
-    pub fn new(given: Vec<Given>) -> Result<Self, OptionError> {
+    /// [`ValueError`] where one stands twice, or where there are more than [`MOST_OPTIONS`].
+    pub fn new(given: Vec<Given>) -> Result<Self, ValueError> {
         for (at, option) in given.iter().enumerate() {
             if given.iter().take(at).any(|other| other.code == option.code) {
-                return Err(OptionError::new(
+                return Err(ValueError::new(
                     &name_of(option.code),
                     format!("{} stands twice, perhaps by name and by code", name_of(option.code)),
                     "write it once, with all that it is to say",
@@ -88,7 +87,7 @@ impl OptionSet {
             }
         }
         if given.len() > MOST_OPTIONS {
-            return Err(OptionError::new(
+            return Err(ValueError::new(
                 "",
                 format!("{} options are more than an answer has room for", given.len()),
                 format!("write at most {MOST_OPTIONS}"),

@@ -1,7 +1,7 @@
 //! MAP-E, MAP-T and Lightweight 4over6 as people write them (RFC 7598).
 
 use super::encode::{address, field, prefix, table, text, up_to};
-use super::{OptionError, Value};
+use super::{Value, ValueError};
 use ipnet::Ipv4Net;
 use sixgate_wire::dhcpv6::{Builder, DhcpOption, Options, S46PortParameters, S46Rule, Shape};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ type Table = BTreeMap<String, Value>;
 
 const PORTS: [&str; 3] = ["psid-offset", "psid-length", "psid"];
 
-pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) -> Result<(), OptionError> {
+pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) -> Result<(), ValueError> {
     match shape {
         Shape::MapE => {
             let table = table(path, value, &["rules", "relays"])?;
@@ -25,7 +25,7 @@ pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) 
             let net = prefix(&at, field(path, table, "default-mapping")?)?;
             if net.prefix_len() > 96 {
                 let message = format!("{net} leaves no room for an IPv4 address");
-                return Err(OptionError::new(&at, message, "write a prefix of at most 96 bits"));
+                return Err(ValueError::new(&at, message, "write a prefix of at most 96 bits"));
             }
             b.s46_dmr(net);
             Ok(())
@@ -38,7 +38,7 @@ pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) 
                 let written = field(path, table, "ipv4")?;
                 let ipv4: Ipv4Addr = text(&at, written)?.parse().map_err(|_| {
                     let message = format!("{written} is not an IPv4 address");
-                    OptionError::new(&at, message, "write one, such as \"192.0.2.1\"")
+                    ValueError::new(&at, message, "write one, such as \"192.0.2.1\"")
                 })?;
                 let ipv6 = prefix(&format!("{path}.ipv6"), field(path, table, "ipv6")?)?;
                 let ports = ports(path, table)?;
@@ -53,12 +53,12 @@ pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) 
     }
 }
 
-fn rules(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionError> {
+fn rules(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), ValueError> {
     let at = format!("{path}.rules");
     let rules = match field(path, table, "rules")? {
         Value::List(rules) if !rules.is_empty() => rules,
         _ => {
-            return Err(OptionError::new(
+            return Err(ValueError::new(
                 &at,
                 "there is no rule",
                 "write rules = [{ ipv4 = ..., ipv6 = ..., ea-length = ... }]",
@@ -73,7 +73,7 @@ fn rules(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionErr
         let ipv4 = text(&path, written)?.parse::<Ipv4Net>().ok().filter(|net| net.trunc() == *net);
         let ipv4 = ipv4.ok_or_else(|| {
             let message = format!("{written} is not an IPv4 prefix with no bit set beyond its length");
-            OptionError::new(&format!("{path}.ipv4"), message, "write one, such as \"192.0.2.0/24\"")
+            ValueError::new(&format!("{path}.ipv4"), message, "write one, such as \"192.0.2.0/24\"")
         })?;
         let ipv6 = prefix(&format!("{path}.ipv6"), field(&path, table, "ipv6")?)?;
         let ea_length = up_to(&format!("{path}.ea-length"), field(&path, table, "ea-length")?, 48)? as u8;
@@ -82,14 +82,14 @@ fn rules(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionErr
                 "{ea_length} bits behind a prefix of {} are more than an address has",
                 ipv6.prefix_len()
             );
-            return Err(OptionError::new(&path, message, "shorten ipv6 or ea-length"));
+            return Err(ValueError::new(&path, message, "shorten ipv6 or ea-length"));
         }
         let forwarding = match table.get("forwarding") {
             None => false,
             Some(Value::Flag(flag)) => *flag,
             Some(other) => {
                 let message = format!("`forwarding` is {}", other.kind());
-                return Err(OptionError::new(&path, message, "write true or false"));
+                return Err(ValueError::new(&path, message, "write true or false"));
             }
         };
         let ports = ports(&path, table)?;
@@ -102,7 +102,7 @@ fn rules(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionErr
     Ok(())
 }
 
-fn relays(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionError> {
+fn relays(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), ValueError> {
     let at = format!("{path}.relays");
     match field(path, table, "relays")? {
         Value::List(relays) if !relays.is_empty() => {
@@ -111,19 +111,19 @@ fn relays(path: &str, table: &Table, b: &mut Builder<'_>) -> Result<(), OptionEr
             }
             Ok(())
         }
-        _ => Err(OptionError::new(&at, "there is no relay", "write relays = [\"2001:db8::1\"]")),
+        _ => Err(ValueError::new(&at, "there is no relay", "write relays = [\"2001:db8::1\"]")),
     }
 }
 
 /// RFC 7598 section 4.5.
-fn ports(path: &str, table: &Table) -> Result<Option<S46PortParameters>, OptionError> {
+fn ports(path: &str, table: &Table) -> Result<Option<S46PortParameters>, ValueError> {
     if !PORTS.iter().any(|key| table.contains_key(*key)) {
         return Ok(None);
     }
     let read = |key: &str, default: Option<i64>, most: u32| {
         let default = default.map(Value::Number);
         let value = table.get(key).or(default.as_ref());
-        let missing = || OptionError::new(path, format!("`{key}` is missing"), format!("add {key} = ..."));
+        let missing = || ValueError::new(path, format!("`{key}` is missing"), format!("add {key} = ..."));
         up_to(&format!("{path}.{key}"), value.ok_or_else(missing)?, most)
     };
     // RFC 7597 section 5.1: the offset is 6 where nothing else is said.
@@ -133,7 +133,7 @@ fn ports(path: &str, table: &Table) -> Result<Option<S46PortParameters>, OptionE
     if offset + psid_length > 16 {
         let message =
             format!("an offset of {offset} and a PSID of {psid_length} bits are more than a port has");
-        return Err(OptionError::new(path, message, "psid-offset and psid-length together are at most 16"));
+        return Err(ValueError::new(path, message, "psid-offset and psid-length together are at most 16"));
     }
     Ok(Some(S46PortParameters { offset, psid_length, psid }))
 }

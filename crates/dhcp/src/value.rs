@@ -1,4 +1,4 @@
-//! What a person writes for an option, whatever the file's language.
+//! What a person writes for an option, a class or a reservation, whatever the file's language.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,11 +74,11 @@ impl fmt::Display for Value {
     }
 }
 
-/// What is wrong with an option as it was written.
+/// What is wrong with a value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", if path.is_empty() { String::new() } else { format!(" (in {path})") })]
-pub struct OptionError {
-    /// Where: the option's name, and the way into its value, such as `s46-mape.rules[1].ipv6`.
+pub struct ValueError {
+    /// Where: the name of what is written, and the way into its value, such as `s46-mape.rules[1].ipv6`.
     pub path: String,
     /// What is wrong.
     pub message: String,
@@ -86,7 +86,7 @@ pub struct OptionError {
     pub remedy: String,
 }
 
-impl OptionError {
+impl ValueError {
     pub(crate) fn new(path: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { path: path.to_owned(), message: message.into(), remedy: remedy.into() }
     }

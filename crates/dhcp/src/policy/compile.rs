@@ -2,7 +2,7 @@
 
 use super::condition::Test;
 use super::pattern::{Macs, Patterns};
-use super::{Class, ClassId, Condition, MOST_CLASSES, Policy, PoolPart, Rule, RuleTest};
+use super::{Class, ClassId, Condition, Exclude, MOST_CLASSES, OnLink, Policy, PoolPart, Rule, RuleTest};
 use crate::lease::LinkId;
 use crate::options::OptionSet;
 use crate::reservation::Reservations;
@@ -40,13 +40,18 @@ const KEYS: [&str; 17] = [
 /// And one more, which is true or false.
 const RESERVED: &str = "reserved";
 
-/// What has been read so far: what keeps a policy bounded.
-#[derive(Default)]
-struct Reader {
-    names: Vec<String>,
+/// What all classes together take: what keeps a policy bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Size {
     tests: usize,
     patterns: usize,
     values: usize,
+}
+
+struct Reader {
+    /// The classes so far.
+    names: Vec<String>,
+    size: Size,
 }
 
 impl Policy {
@@ -55,32 +60,25 @@ impl Policy {
         Self { options, reservations, ..Self::default() }
     }
 
-    /// Adds classes, in this order: name, condition, options. A condition may ask for earlier classes.
+    /// Adds a class with its condition, which may ask for earlier classes, and what its members are told.
     ///
     /// # Errors
-    /// [`ValueError`], whose path begins with the class's name.
-    pub fn with_classes(
-        mut self,
-        classes: impl IntoIterator<Item = (String, Value, OptionSet)>,
-    ) -> Result<Self, ValueError> {
-        let mut reader = Reader::default();
-        for (name, value, options) in classes {
-            if reader.names.contains(&name) {
-                return Err(ValueError::new(
-                    &name,
-                    format!("two classes are called `{name}`"),
-                    "give each a name of its own",
-                ));
-            }
-            if reader.names.len() >= MOST_CLASSES {
-                let message = format!("there are more than {MOST_CLASSES} classes");
-                return Err(ValueError::new(&name, message, "put conditions together by `any`"));
-            }
-            let condition = Condition(reader.test(&format!("{name}.match"), &value, 0)?);
-            reader.names.push(name.clone());
-            self.classes.push(Class { name: name.into(), condition, options });
+    /// [`ValueError`], whose path is the class's name, or begins with it where the condition is wrong.
+    pub fn add_class(&mut self, name: &str, condition: &Value, options: OptionSet) -> Result<(), ValueError> {
+        if self.class_named(name).is_some() {
+            let message = format!("two classes are called `{name}`");
+            return Err(ValueError::new(name, message, "give each a name of its own"));
         }
-        Ok(self)
+        if self.classes.len() >= MOST_CLASSES {
+            let message = format!("there are more than {MOST_CLASSES} classes");
+            return Err(ValueError::new(name, message, "put conditions together by `any`"));
+        }
+        let names = self.classes.iter().map(|class| class.name.to_string()).collect();
+        let mut reader = Reader { names, size: self.size };
+        let condition = Condition(reader.test(&format!("{name}.match"), condition, 0)?);
+        self.size = reader.size;
+        self.classes.push(Class { name: name.into(), condition, options });
+        Ok(())
     }
 
     fn named(&self, path: &str, name: &str) -> Result<ClassId, ValueError> {
@@ -93,12 +91,12 @@ impl Policy {
     ///
     /// # Errors
     /// [`ValueError`] where a class is not known.
-    pub fn with_rules(
-        mut self,
+    pub fn add_rules(
+        &mut self,
         link: Option<LinkId>,
         deny: &[String],
         allow: &[String],
-    ) -> Result<Self, ValueError> {
+    ) -> Result<(), ValueError> {
         for name in deny {
             let test = RuleTest::Deny(self.named("deny", name)?);
             self.rules.push(Rule { link: link.clone(), test });
@@ -107,33 +105,31 @@ impl Policy {
             let classes = allow.iter().map(|name| self.named("allow", name)).collect::<Result<_, _>>()?;
             self.rules.push(Rule { link, test: RuleTest::Allow(classes) });
         }
-        Ok(self)
+        Ok(())
     }
 
-    /// Adds what is told on a link.
-    #[must_use]
-    pub fn with_link(mut self, link: LinkId, options: OptionSet) -> Self {
-        if !options.is_empty() {
-            self.links.push((link, options));
+    /// Adds what is told on a link, and what of its delegated prefixes is excluded.
+    pub fn add_link(&mut self, link: LinkId, options: OptionSet, exclude: Option<Exclude>) {
+        if !options.is_empty() || exclude.is_some() {
+            self.links.push(OnLink { link, options, exclude });
         }
-        self
     }
 
     /// Adds a part of a link's pools.
     ///
     /// # Errors
     /// [`ValueError`] where the class is not known.
-    pub fn with_part(
-        mut self,
+    pub fn add_part(
+        &mut self,
         link: LinkId,
         net: ipnet::Ipv6Net,
         class: Option<&str>,
         length: Option<u8>,
         options: OptionSet,
-    ) -> Result<Self, ValueError> {
+    ) -> Result<(), ValueError> {
         let class = class.map(|name| self.named("class", name)).transpose()?;
         self.parts.push(PoolPart { link, net, class, length, options });
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -169,9 +165,12 @@ impl Reader {
                 continue;
             }
             tests.push(self.one(&at, key, value, table, depth)?);
-            self.tests += 1;
+            self.size.tests += 1;
         }
-        if self.tests > MOST_TESTS || self.patterns > MOST_PATTERNS || self.values > MOST_VALUES {
+        if self.size.tests > MOST_TESTS
+            || self.size.patterns > MOST_PATTERNS
+            || self.size.values > MOST_VALUES
+        {
             let message = format!(
                 "the classes are too big: at most {MOST_TESTS} conditions, {MOST_PATTERNS} patterns and {MOST_VALUES} exact values"
             );
@@ -290,8 +289,8 @@ impl Reader {
     }
 
     fn count(&mut self, (patterns, values): (usize, usize)) {
-        self.patterns += patterns;
-        self.values += values;
+        self.size.patterns += patterns;
+        self.size.values += values;
     }
 }
 

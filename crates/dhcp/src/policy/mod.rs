@@ -109,13 +109,44 @@ pub struct PoolPart {
     pub options: OptionSet,
 }
 
+/// A subnet of every prefix that is delegated on a link which stays with that link (RFC 6603): clients that ask for the
+/// option are told that it is none of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exclude {
+    /// Length of the excluded prefix in bits.
+    pub length: u8,
+    /// Which of the subnets of that length, counted from 0.
+    pub subnet: u64,
+}
+
+impl Exclude {
+    /// What is excluded of a delegated prefix; none where it is too small to have such a subnet.
+    pub fn of(self, delegated: Ipv6Net) -> Option<Ipv6Net> {
+        let bits = self.length.checked_sub(delegated.prefix_len()).filter(|bits| *bits > 0)?;
+        if bits < 64 && self.subnet >> bits != 0 {
+            return None;
+        }
+        let below = u128::from(self.subnet).checked_shl(128 - u32::from(self.length))?;
+        Ipv6Net::new((u128::from(delegated.network()) | below).into(), self.length).ok()
+    }
+}
+
+/// What holds on one link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OnLink {
+    link: LinkId,
+    options: OptionSet,
+    exclude: Option<Exclude>,
+}
+
 /// Everything that decides who gets what.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policy {
     classes: Vec<Class>,
+    size: compile::Size,
     rules: Vec<Rule>,
     parts: Vec<PoolPart>,
-    links: Vec<(LinkId, OptionSet)>,
+    links: Vec<OnLink>,
     options: OptionSet,
     /// Who gets what, whoever else asks.
     pub reservations: Reservations,
@@ -172,6 +203,11 @@ impl Policy {
         })
     }
 
+    /// What of the prefixes delegated on a link is none of their holders'.
+    pub fn exclude(&self, link: &str) -> Option<Exclude> {
+        self.links.iter().find(|on| &*on.link == link)?.exclude
+    }
+
     /// The parts of what a link gives within `net`.
     pub fn parts_within(&self, link: &str, net: Ipv6Net) -> impl Iterator<Item = &PoolPart> {
         self.parts.iter().filter(move |part| &*part.link == link && net.contains(&part.net))
@@ -208,11 +244,11 @@ impl Policy {
         let holds = move |part: &&PoolPart| {
             &*part.link == link && resources.iter().any(|resource| part.net.contains(&resource.net()))
         };
-        let of_link = self.links.iter().filter(move |(name, _)| &**name == link);
+        let of_link = self.links.iter().filter(move |on| &*on.link == link);
         reserved
             .chain(of_classes.map(|(_, class)| &class.options))
             .chain(self.parts.iter().filter(holds).map(|part| &part.options))
-            .chain(of_link.map(|(_, options)| options))
+            .chain(of_link.map(|on| &on.options))
             .chain(std::iter::once(&self.options))
             .filter(|set| !set.is_empty())
     }

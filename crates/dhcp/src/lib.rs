@@ -4,6 +4,7 @@
 pub mod allocate;
 pub mod client;
 pub mod hex;
+pub mod identity;
 pub mod lease;
 pub mod options;
 pub mod policy;

@@ -113,12 +113,17 @@ impl OptionSet {
 }
 
 /// Writes what `sets` give to a client whose message has `asked`: of options in several sets the first, the rest in the
-/// order of the sets. Codes in `sets` are sent where the client asks for them, or always where they say so.
-pub fn write(b: &mut Builder<'_>, asked: Options<'_>, sets: &[&OptionSet]) {
-    for (at, set) in sets.iter().enumerate() {
+/// order of the sets. Codes in `sets` are sent where the client asks for them, or always where they say so; none that
+/// `passes` does not let pass.
+pub fn write<'s>(
+    b: &mut Builder<'_>,
+    asked: Options<'_>,
+    sets: &(impl Iterator<Item = &'s OptionSet> + Clone),
+) {
+    for (at, set) in sets.clone().enumerate() {
         for given in set.iter() {
-            let earlier = sets.iter().take(at).any(|set| set.get(given.code).is_some());
-            if !earlier && (given.always || asked.requests(given.code)) {
+            let earlier = sets.clone().take(at).any(|set| set.get(given.code).is_some());
+            if !earlier && passes(given.code) && (given.always || asked.requests(given.code)) {
                 for content in given.contents() {
                     b.option(given.code, content);
                 }

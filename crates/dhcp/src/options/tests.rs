@@ -355,7 +355,12 @@ fn the_first_set_has_its_way_and_only_what_is_asked_for_is_sent() {
         let mut oro =
             Builder::message(&mut request, sixgate_wire::dhcpv6::MessageType::REQUEST, <_>::default());
         oro.oro(asked);
-        write(&mut b, Options::parse(&oro.finish().unwrap()[4..]).unwrap(), &[&first, &second]);
+        write(
+            &mut b,
+            Options::parse(&oro.finish().unwrap()[4..]).unwrap(),
+            &[&first, &second].into_iter(),
+            |_| true,
+        );
         let bytes = b.finish().unwrap();
         let all = Options::parse(&bytes[4..]).unwrap();
         all.raw()

@@ -3,7 +3,8 @@
 use super::pattern::{Macs, Patterns};
 use super::{Asking, ClassId, ClassSet};
 use ipnet::Ipv6Net;
-use sixgate_wire::dhcpv6::{Counted, DhcpOption, OptionCode};
+use sixgate_wire::dhcpv6::{Counted, DhcpOption, OptionCode, RelayMessage};
+use std::net::Ipv6Addr;
 
 /// A condition, and what must hold for it. Made by [`super::Policy::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Test {
             Self::All(tests) => tests.iter().all(|test| test.holds(asking, classes, reserved)),
             Self::Any(tests) => tests.iter().any(|test| test.holds(asking, classes, reserved)),
             Self::Not(test) => !test.holds(asking, classes, reserved),
-            Self::Mac(macs) => asking.mac.is_some_and(|mac| macs.matches(mac)),
+            Self::Mac(macs) => asking.mac.is_some_and(|mac| macs.matches(mac.as_bytes())),
             Self::Duid(patterns) => of(asking.duid, patterns),
             Self::DuidType(types) => number16(asking.duid, 0).is_some_and(|kind| types.contains(&kind)),
             Self::DuidEnterprise(numbers) => {
@@ -73,7 +74,11 @@ impl Test {
             Self::RemoteId(patterns) => of(asking.remote_id.and_then(|id| id.get(4..)), patterns),
             Self::SubscriberId(patterns) => of(asking.subscriber_id, patterns),
             Self::Relay(nets) => {
-                asking.relays.iter().any(|address| nets.iter().any(|net| net.contains(address)))
+                let within = |address: Ipv6Addr| nets.iter().any(|net| net.contains(&address));
+                // Each agent in a row says from whom it has the message; the innermost has it from the client.
+                let inner = asking.hops.iter().rev().skip(1).map(RelayMessage::peer_address);
+                let mut links = asking.hops.iter().map(RelayMessage::link_address);
+                asking.agent.is_some_and(within) || links.any(within) || inner.into_iter().any(within)
             }
             Self::Link(links) => links.iter().any(|link| link == asking.link),
             Self::Class(ids) => ids.iter().any(|id| classes.contains(*id)),

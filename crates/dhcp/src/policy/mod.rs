@@ -15,11 +15,12 @@ mod tests;
 
 pub use condition::Condition;
 
+use crate::identity::Mac;
 use crate::lease::{LinkId, Resource};
 use crate::options::OptionSet;
 use crate::reservation::Reservations;
 use ipnet::Ipv6Net;
-use sixgate_wire::dhcpv6::Options;
+use sixgate_wire::dhcpv6::{Options, RelayMessage};
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -35,15 +36,17 @@ pub struct Asking<'a> {
     /// Its DUID. An Information-request may have none.
     pub duid: Option<&'a [u8]>,
     /// Its hardware address, as far as it is known.
-    pub mac: Option<&'a [u8]>,
+    pub mac: Option<Mac>,
     /// Interface-Id, as the relay agent nearest to the client gave it.
     pub interface_id: Option<&'a [u8]>,
     /// Remote-ID with its enterprise number in front.
     pub remote_id: Option<&'a [u8]>,
     /// Subscriber-ID.
     pub subscriber_id: Option<&'a [u8]>,
-    /// Addresses of the relay agents on the way: where they are, and the links that they say.
-    pub relays: &'a [Ipv6Addr],
+    /// The address of the relay agent nearest to the server.
+    pub agent: Option<Ipv6Addr>,
+    /// What each relay agent said, the agent nearest to the server first.
+    pub hops: &'a [RelayMessage<'a>],
     /// The options of its message.
     pub options: Options<'a>,
 }
@@ -230,20 +233,18 @@ impl Policy {
         !own
     }
 
-    /// What is told to who asks from `link`, the nearest first: what its reservations say, its classes, the pools of what
-    /// it gets, the link, the server.
+    /// What is told to who asks from `link`, the nearest first: what its reservations say, its classes, the pools that it
+    /// has something of (`holds`), the link, the server.
     pub fn options_for<'p>(
         &'p self,
         link: &'p str,
-        reserved: impl Iterator<Item = &'p OptionSet>,
+        reserved: impl Iterator<Item = &'p OptionSet> + Clone,
         classes: ClassSet,
-        resources: &'p [Resource],
-    ) -> impl Iterator<Item = &'p OptionSet> {
+        holds: impl Fn(Ipv6Net) -> bool + Copy + 'p,
+    ) -> impl Iterator<Item = &'p OptionSet> + Clone {
         let of_classes = self.classes.iter().enumerate();
         let of_classes = of_classes.filter(move |(at, _)| classes.contains(ClassId(*at as u8)));
-        let holds = move |part: &&PoolPart| {
-            &*part.link == link && resources.iter().any(|resource| part.net.contains(&resource.net()))
-        };
+        let holds = move |part: &&PoolPart| &*part.link == link && holds(part.net);
         let of_link = self.links.iter().filter(move |on| &*on.link == link);
         reserved
             .chain(of_classes.map(|(_, class)| &class.options))

@@ -37,11 +37,12 @@ fn with_asking<T>(f: impl FnOnce(&Asking<'_>) -> T) -> T {
     f(&Asking {
         link: "lan0",
         duid: Some(duid.as_bytes()),
-        mac: Some(&[0, 0, 0x5e, 0, 0x53, 1]),
+        mac: Mac::new(&[0, 0, 0x5e, 0, 0x53, 1]),
         interface_id: Some(b"eth0/7"),
         remote_id: Some(b"\0\0\0\x09line-42"),
         subscriber_id: Some(&[0, 0xff]),
-        relays: &["2001:db8:7::1".parse().unwrap()],
+        agent: Some("2001:db8:7::1".parse().unwrap()),
+        hops: &[],
         options: Options::parse(&message[4..]).unwrap(),
     })
 }
@@ -93,7 +94,8 @@ fn each_property_is_tested() {
             interface_id: None,
             remote_id: None,
             subscriber_id: None,
-            relays: &[],
+            agent: None,
+            hops: &[],
             options: Options::parse(&[]).unwrap(),
         };
         let empty = policy.classes_of(&nobody, false) == ClassSet::default();
@@ -243,7 +245,8 @@ fn what_is_nearer_has_its_way() {
     policy.add_part("lan0".into(), "2001:db8::/64".parse().unwrap(), None, None, set("pool")).unwrap();
     let reserved = set("reservation");
     let texts = |link, reserved: Option<&OptionSet>, classes, resources: &[Resource]| -> Vec<String> {
-        let sets = policy.options_for(link, reserved.into_iter(), classes, resources);
+        let holds = |net: Ipv6Net| resources.iter().any(|resource| net.contains(&resource.net()));
+        let sets = policy.options_for(link, reserved.into_iter(), classes, holds);
         let text = |set: &OptionSet| {
             let given = set.get(OptionCode::BOOTFILE_URL).unwrap();
             String::from_utf8(given.contents().next().unwrap().to_vec()).unwrap()

@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// Most reservations of a server.
 pub const MOST_RESERVATIONS: usize = 100_000;
 /// Most addresses and prefixes of one reservation, and most reservations of one owner.
-pub const MOST_RESOURCES: usize = 16;
+pub const MOST_RESOURCES: usize = 8;
 
 /// Whose a reservation is. What stands first here counts first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -278,15 +278,25 @@ impl Reservations {
         &'r self,
         asking: &Asking<'r>,
         iaid: Option<u32>,
-    ) -> impl Iterator<Item = &'r Reservation> {
+    ) -> impl Iterator<Item = &'r Reservation> + Clone {
         let link = asking.link;
         let here = move |id: &u32| {
             self.rows.get(id).filter(|row| row.link.as_deref().is_none_or(|place| place == link))
         };
         let association =
             asking.duid.zip(iaid).and_then(|(duid, iaid)| self.associations.get(duid)?.get(&iaid));
-        let keys = [asking.duid, asking.mac, asking.subscriber_id, asking.remote_id, asking.interface_id];
-        let others = self.owners.iter().zip(keys).map(|(index, key)| key.and_then(|key| index.get(key)));
+        let mac = asking.mac;
+        let by = move |at: usize| {
+            let index = self.owners.get(at)?;
+            match at {
+                0 => index.get(asking.duid?),
+                1 => index.get(mac?.as_bytes()),
+                2 => index.get(asking.subscriber_id?),
+                3 => index.get(asking.remote_id?),
+                _ => index.get(asking.interface_id?),
+            }
+        };
+        let others = (0..self.owners.len()).map(by);
         let mut lists = std::iter::once(association).chain(others).flatten();
         let first = lists.find(|rows| rows.iter().any(|id| here(id).is_some()));
         first.into_iter().flatten().filter_map(here)

@@ -94,6 +94,7 @@ pub(super) struct Dhcp {
     pub(super) allow: Option<Spanned<Vec<String>>>,
     pub(super) deny: Option<Spanned<Vec<String>>>,
     pub(super) reservations: Option<Spanned<PathBuf>>,
+    pub(super) leases: Option<std::num::NonZeroU32>,
 }
 
 /// Options by name or code, as `sixgate options` shows them.

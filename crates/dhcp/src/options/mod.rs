@@ -119,6 +119,7 @@ pub fn write<'s>(
     b: &mut Builder<'_>,
     asked: Options<'_>,
     sets: &(impl Iterator<Item = &'s OptionSet> + Clone),
+    passes: impl Fn(OptionCode) -> bool,
 ) {
     for (at, set) in sets.clone().enumerate() {
         for given in set.iter() {

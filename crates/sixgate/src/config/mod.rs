@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod ipv4;
 mod nat64;
+mod policy;
 mod v4;
 mod web;
 
@@ -20,6 +21,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use policy::Served;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) lans: Vec<Lan>,
     pub(crate) dns: Dns,
     pub(crate) dhcp: Dhcp,
+    /// Who gets what by DHCPv6.
+    pub(crate) served: Served,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
     /// None: nobody looks whether each family works.
@@ -398,10 +402,12 @@ impl Reader<'_> {
 
     fn config(&mut self, file: File) -> Config {
         let uplink = file.uplink.map(|uplink| self.uplink(uplink, file.lan.is_empty()));
-        let mut lans: Vec<(Lan, Range<usize>)> = Vec::new();
+        let (mut lans, mut keys): (Vec<(Lan, Range<usize>)>, _) = (Vec::new(), Vec::new());
         for (index, lan) in file.lan.into_iter().enumerate() {
             let span = lan.span();
-            let lan = self.lan(lan.into_inner(), index as u64, uplink.is_some());
+            let mut lan = lan.into_inner();
+            keys.push(policy::LanKeys::take(&mut lan));
+            let lan = self.lan(lan, index as u64, uplink.is_some());
             lans.push((lan, span));
         }
         if uplink.is_none() && lans.is_empty() {
@@ -427,6 +433,12 @@ impl Reader<'_> {
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
+        let place = |lan: &Lan| policy::Place {
+            name: lan.name.clone(),
+            prefixes: lan.prefixes.clone(),
+            delegate_from: lan.delegate_from.clone(),
+        };
+        let places = lans.iter().map(|(lan, _)| place(lan)).zip(keys).collect();
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
@@ -440,8 +452,10 @@ impl Reader<'_> {
             dhcp: Dhcp {
                 rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
                 preference: file.dhcp.as_ref().and_then(|dhcp| dhcp.preference),
-                leases: file.dhcp.and_then(|dhcp| dhcp.leases).map_or(LEASES, |leases| leases.get() as usize),
+                leases: (file.dhcp.as_ref().and_then(|dhcp| dhcp.leases))
+                    .map_or(LEASES, |leases| leases.get() as usize),
             },
+            served: self.served(file.dhcp, places),
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),

@@ -46,18 +46,19 @@ impl LanKeys {
 }
 
 /// A LAN by what matters here: its name, its own prefixes, what it delegates from.
-pub(super) struct Place<'a> {
-    pub(super) name: &'a str,
-    pub(super) prefixes: &'a [Ipv6Net],
-    pub(super) delegate_from: &'a [Ipv6Net],
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) prefixes: Vec<Ipv6Net>,
+    pub(super) delegate_from: Vec<Ipv6Net>,
 }
 
 impl Reader<'_> {
     /// Reads everything; what is wrong is among the errors.
-    pub(super) fn served(&mut self, dhcp: Option<file::Dhcp>, lans: Vec<(Place<'_>, LanKeys)>) -> Served {
+    pub(super) fn served(&mut self, dhcp: Option<file::Dhcp>, lans: Vec<(Place, LanKeys)>) -> Served {
         let Some(dhcp) = dhcp else { return self.with_lans(Served::default(), lans) };
         let options = self.options("dhcp.options", dhcp.options);
-        let names: Vec<&str> = lans.iter().map(|(place, _)| place.name).collect();
+        let names: Vec<&str> = lans.iter().map(|(place, _)| place.name.as_str()).collect();
         let mut served = Served::default();
         let mut reservations = Reservations::default();
         if let Some(path) = dhcp.reservations {
@@ -94,10 +95,10 @@ impl Reader<'_> {
         self.with_lans(served, lans)
     }
 
-    fn with_lans(&mut self, mut served: Served, lans: Vec<(Place<'_>, LanKeys)>) -> Served {
+    fn with_lans(&mut self, mut served: Served, lans: Vec<(Place, LanKeys)>) -> Served {
         let policy = &mut served.policy;
         for (place, keys) in lans {
-            let link: LinkId = place.name.into();
+            let link: LinkId = place.name.as_str().into();
             let options = self.options("lan.options", keys.options);
             let exclude = keys.exclude.and_then(|exclude| self.exclude(&exclude));
             policy.add_link(link.clone(), options, exclude);
@@ -129,7 +130,7 @@ impl Reader<'_> {
         add(allow, "allow");
     }
 
-    fn pool(&mut self, policy: &mut Policy, link: &LinkId, place: &Place<'_>, pool: file::Pool) {
+    fn pool(&mut self, policy: &mut Policy, link: &LinkId, place: &Place, pool: file::Pool) {
         let span = pool.prefix.span();
         let options = self.options("lan.pool.options", pool.options);
         let remedy = "write a part of the LAN's prefixes (2001:db8:1::1000/116) or of delegate-from";

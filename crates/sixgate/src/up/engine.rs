@@ -13,6 +13,7 @@ use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
+use super::reservations::Kept;
 use super::queries::{Connection, Queries};
 use super::sockets::Sockets;
 use super::uplink::Uplink;
@@ -66,6 +67,8 @@ pub(crate) struct Engine {
     pub(crate) server: server::Server,
     /// What the server was last told of the LANs.
     pub(crate) links: Vec<server::Link>,
+    /// What was reserved while running.
+    pub(crate) kept: Kept,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     pub(crate) v4: V4,
@@ -379,6 +382,7 @@ impl Engine {
             }
         }
         if token & SETTING != 0 {
+            self.reservation_stored(token, outcome);
             // With a disk that takes nothing, hosts are better told unrecorded than not at all.
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);

@@ -49,6 +49,7 @@ impl Engine {
             self.health = Probing::new(self.now(), &self.config, self.upstreams.events());
         }
         self.problems.settled(&Matter::Configuration);
+        self.set_policy();
         self.set_hosts();
         if told_anew {
             // What was written holds no longer, whether the ISP is there or not.

@@ -13,6 +13,7 @@ use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
+use super::reservations::Kept;
 use super::problems::Problems;
 use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
@@ -310,6 +311,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         lans,
         server,
         links: Vec::new(),
+        kept: Kept::default(),
         committing: HashMap::new(),
         v4,
         recording: HashMap::new(),
@@ -340,6 +342,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some((path, text)) = &guard.resolv_conf {
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
+    engine.start_policy(&snapshot.settings);
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);

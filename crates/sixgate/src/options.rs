@@ -27,7 +27,12 @@ fn table() -> String {
     let header = ["NAME", "CODE", "SOURCE", "EXAMPLE OF A VALUE"].map(str::to_owned);
     let rows = DEFINITIONS.iter().map(|definition| {
         let source = definition.code.source().unwrap_or_default().to_owned();
-        [definition.name.to_owned(), definition.code.0.to_string(), source, example(definition.shape).to_owned()]
+        [
+            definition.name.to_owned(),
+            definition.code.0.to_string(),
+            source,
+            example(definition.shape).to_owned(),
+        ]
     });
     view::columns(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }
@@ -87,7 +92,8 @@ mod tests {
             let text = format!("value = {}", example(definition.shape));
             let parsed: toml::Table = toml::from_str(&text).unwrap();
             let value = value(parsed["value"].clone());
-            Given::new(definition.name, &value).unwrap_or_else(|error| panic!("{}: {error}", definition.name));
+            Given::new(definition.name, &value)
+                .unwrap_or_else(|error| panic!("{}: {error}", definition.name));
         }
         assert!(table().contains("sztp-redirect") && table().contains("RFC 8572"));
     }

@@ -102,6 +102,8 @@ pub struct Link {
     pub delegation: Vec<DelegationPool>,
     /// For how long what is reserved outside of every pool is given; without it, nothing outside of them is.
     pub lifetimes: Option<Lifetimes>,
+    /// Most leases on it at one time, in place of [`Limits::leases_per_link`].
+    pub leases: Option<usize>,
     /// Addresses that are never given: those of the gateway.
     pub reserved: Vec<Ipv6Addr>,
     /// Recursive resolvers.
@@ -130,6 +132,7 @@ impl Link {
             addresses: Vec::new(),
             delegation: Vec::new(),
             lifetimes: None,
+            leases: None,
             reserved: Vec::new(),
             dns: Vec::new(),
             domains: Vec::new(),

@@ -145,6 +145,10 @@ pub struct Counters {
     pub succeeded: u64,
     /// Reservations that waited because somebody else has what is reserved.
     pub reserved_waits: u64,
+    /// Leases that an operator gave to somebody else.
+    pub moved: u64,
+    /// DUIDs that more than one machine turned out to have.
+    pub clones: u64,
     /// Leases that ended without being extended.
     pub expired: u64,
     /// Associations that got nothing because a pool was used up.

@@ -9,4 +9,5 @@ mod messages;
 mod policy;
 mod races;
 mod registering;
+mod relaying;
 mod renumbering;

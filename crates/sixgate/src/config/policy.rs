@@ -1,6 +1,6 @@
 //! Who gets what: `options`, `class`, `pool`, `allow`, `deny`, `pd-exclude` and `reservations`.
 
-use super::{Reader, file};
+use super::{Config, Diagnostic, Reader, file};
 use crate::reservation;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::lease::LinkId;
@@ -22,7 +22,25 @@ pub(crate) struct Served {
     pub(crate) left_out: Vec<String>,
 }
 
-/// What a LAN's keys say, until the classes are known.
+impl Config {
+    /// Reads the file that `reservations` names. Reservations that clash are told of as warnings.
+    pub(super) fn load_reservations(&mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+        let Some(path) = &self.served.file else { return Ok(Vec::new()) };
+        let subnets = self.subnets.iter().map(|subnet| subnet.name.as_str());
+        let names: Vec<&str> = self.lans.iter().map(|lan| lan.name.as_str()).chain(subnets).collect();
+        let (all, left_out) = reservation::load(path, &names)?;
+        let warn = |sentence: &String| {
+            let remedy = "take one of the two out of the file, and reload".to_owned();
+            Diagnostic::whole(path, sentence.clone(), remedy).warning()
+        };
+        let warnings = left_out.iter().map(warn).collect();
+        self.served.policy.reservations = all;
+        self.served.left_out = left_out;
+        Ok(warnings)
+    }
+}
+
+/// What the keys of a LAN or a subnet say, until the classes are known.
 #[derive(Debug, Default)]
 pub(super) struct LanKeys {
     options: Option<file::Options>,
@@ -43,9 +61,20 @@ impl LanKeys {
             exclude: lan.pd_exclude.take(),
         }
     }
+
+    /// The same out of a subnet's.
+    pub(super) fn take_subnet(subnet: &mut file::Subnet) -> Self {
+        Self {
+            options: subnet.options.take(),
+            allow: subnet.allow.take(),
+            deny: subnet.deny.take(),
+            pools: std::mem::take(&mut subnet.pool),
+            exclude: subnet.pd_exclude.take(),
+        }
+    }
 }
 
-/// A LAN by what matters here: its name, its own prefixes, what it delegates from.
+/// A LAN or a subnet by what matters here: its name, its own prefixes, what it delegates from.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) name: String,
@@ -58,25 +87,12 @@ impl Reader<'_> {
     pub(super) fn served(&mut self, dhcp: Option<file::Dhcp>, lans: Vec<(Place, LanKeys)>) -> Served {
         let Some(dhcp) = dhcp else { return self.with_lans(Served::default(), lans) };
         let options = self.options("dhcp.options", dhcp.options);
-        let names: Vec<&str> = lans.iter().map(|(place, _)| place.name.as_str()).collect();
         let mut served = Served::default();
-        let mut reservations = Reservations::default();
-        if let Some(path) = dhcp.reservations {
-            let (span, path) = (path.span(), path.into_inner());
-            let path = self.path.parent().map_or(path.clone(), |folder| folder.join(&path));
-            match reservation::load(&path, &names) {
-                Ok((all, left_out)) => {
-                    reservations = all;
-                    for sentence in &left_out {
-                        self.warn(span.clone(), "dhcp.reservations", sentence, "mend the file, then reload");
-                    }
-                    served.left_out = left_out;
-                }
-                Err(findings) => self.errors.extend(findings),
-            }
-            served.file = Some(path);
-        }
-        let mut policy = Policy::new(options, reservations);
+        served.file = dhcp.reservations.map(|path| {
+            let path = path.into_inner();
+            self.path.parent().map_or(path.clone(), |folder| folder.join(&path))
+        });
+        let mut policy = Policy::new(options, Reservations::default());
         for class in dhcp.class {
             let span = class.span();
             let class = class.into_inner();
@@ -137,7 +153,8 @@ impl Reader<'_> {
         let Some(net) = self.prefix(&pool.prefix, "lan.pool.prefix", remedy) else { return };
         let delegated = place.delegate_from.iter().any(|from| from.contains(&net));
         if !delegated && !place.prefixes.iter().any(|prefix| prefix.contains(&net)) {
-            let message = format!("{net} is no part of what LAN `{}` gives by its own configuration", place.name);
+            let message =
+                format!("{net} is no part of what LAN `{}` gives by its own configuration", place.name);
             self.error(span, "lan.pool.prefix", message, remedy);
             return;
         }

@@ -69,9 +69,9 @@ fn owner(owner: &cli::ReservationOwner) -> Draft {
 /// `NAME=VALUE`, the value as JSON where it is such, else as text.
 fn options(written: &[String]) -> Result<std::collections::BTreeMap<String, serde_json::Value>, String> {
     let one = |text: &String| {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| format!("`{text}` is no option: write NAME=VALUE, such as tzdb-timezone=Europe/Zurich"))?;
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            format!("`{text}` is no option: write NAME=VALUE, such as tzdb-timezone=Europe/Zurich")
+        })?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         Ok((name.to_owned(), value))
     };

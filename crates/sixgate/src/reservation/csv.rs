@@ -19,7 +19,9 @@ pub(super) fn fields(line: &str) -> Result<Vec<Field>, usize> {
             loop {
                 match characters.next() {
                     None => return Err(open),
-                    Some(('"', _)) if characters.next_if(|(next, _)| *next == '"').is_some() => field.text.push('"'),
+                    Some(('"', _)) if characters.next_if(|(next, _)| *next == '"').is_some() => {
+                        field.text.push('"')
+                    }
                     Some(('"', _)) => break,
                     Some((character, _)) => field.text.push(character),
                 }
@@ -56,7 +58,8 @@ mod tests {
 
     #[test]
     fn fields_are_taken_apart() {
-        let texts = |line| fields(line).map(|all| all.into_iter().map(|f| (f.text, f.column)).collect::<Vec<_>>());
+        let texts =
+            |line| fields(line).map(|all| all.into_iter().map(|f| (f.text, f.column)).collect::<Vec<_>>());
         let expect = |list: &[(&str, usize)]| Ok(list.iter().map(|(t, c)| ((*t).to_owned(), *c)).collect());
         assert_eq!(texts(""), expect(&[("", 1)]));
         assert_eq!(texts("a, b ,"), expect(&[("a", 1), ("b", 3), ("", 6)]));

@@ -80,10 +80,16 @@ impl Draft {
             _ => return Err(Wrong::new("duid", "it names more than one owner", remedy)),
         }
         if self.iaid.is_some() && self.duid.is_none() {
-            return Err(Wrong::new("iaid", "an IAID is one of a client's", "write its duid too, or leave iaid out"));
+            return Err(Wrong::new(
+                "iaid",
+                "an IAID is one of a client's",
+                "write its duid too, or leave iaid out",
+            ));
         }
         if let Some(text) = &self.duid {
-            let duid = text.parse().map_err(|error| Wrong::new("duid", format!("{error}"), "write it as `sixgate leases` shows it"))?;
+            let duid = text.parse().map_err(|error| {
+                Wrong::new("duid", format!("{error}"), "write it as `sixgate leases` shows it")
+            })?;
             return Ok(match self.iaid {
                 Some(iaid) => Owner::Association(duid, iaid),
                 None => Owner::Duid(duid),
@@ -91,11 +97,18 @@ impl Draft {
         }
         if let Some(text) = &self.mac {
             let octets = hex::read(text).filter(|octets| (1..=20).contains(&octets.len()));
-            let wrong = || Wrong::new("mac", format!("`{text}` is no hardware address"), "write 02:00:5e:10:00:01");
+            let wrong =
+                || Wrong::new("mac", format!("`{text}` is no hardware address"), "write 02:00:5e:10:00:01");
             return octets.map(|octets| Owner::Mac(octets.into())).ok_or_else(wrong);
         }
         let name = |key, text: &str| {
-            let wrong = || Wrong::new(key, format!("`{text}` is no name of a line"), "write text, or 0x and pairs of hexadecimal digits");
+            let wrong = || {
+                Wrong::new(
+                    key,
+                    format!("`{text}` is no name of a line"),
+                    "write text, or 0x and pairs of hexadecimal digits",
+                )
+            };
             line_of_name(text).ok_or_else(wrong)
         };
         if let Some(text) = &self.interface_id {
@@ -120,17 +133,23 @@ impl Draft {
         for (key, texts) in [("address", &self.address), ("prefix", &self.prefix)] {
             for text in texts {
                 let found = text.parse::<Resource>();
-                let fits = |resource: &Resource| matches!(resource, Resource::Address(_)) == (key == "address");
+                let fits =
+                    |resource: &Resource| matches!(resource, Resource::Address(_)) == (key == "address");
                 match found.ok().filter(fits) {
                     Some(resource) if is_given(resource) => resources.push(resource),
                     Some(_) => {
-                        let message = format!("`{text}` is for nobody: it is link-local, multicast or loopback");
+                        let message =
+                            format!("`{text}` is for nobody: it is link-local, multicast or loopback");
                         return Err(Wrong::new(key, message, "reserve one of a LAN's networks"));
                     }
                     None => {
                         let example = if key == "address" { "2001:db8::7" } else { "2001:db8:100::/56" };
                         let message = format!("`{text}` is no IPv6 {key}");
-                        return Err(Wrong::new(key, message, format!("write one, such as {example}, with no bit set beyond its length")));
+                        return Err(Wrong::new(
+                            key,
+                            message,
+                            format!("write one, such as {example}, with no bit set beyond its length"),
+                        ));
                     }
                 }
             }
@@ -139,13 +158,21 @@ impl Draft {
         if let Some(name) = &hostname
             && !sixgate_wire::domain::encode(name, &mut Vec::new())
         {
-            return Err(Wrong::new("hostname", format!("`{name}` is no name"), "write letters, digits and hyphens"));
+            return Err(Wrong::new(
+                "hostname",
+                format!("`{name}` is no name"),
+                "write letters, digits and hyphens",
+            ));
         }
         let options = self.options.iter().map(|(name, value)| Given::new(name, &self::value(value)));
         let options = options.collect::<Result<Vec<_>, _>>().and_then(OptionSet::new);
         let options = options.map_err(|error| Wrong::new("options", error.to_string(), error.remedy))?;
         if resources.is_empty() && hostname.is_none() && options.is_empty() {
-            return Err(Wrong::new("address", "nothing is reserved", "write an address, a prefix, a hostname or options"));
+            return Err(Wrong::new(
+                "address",
+                "nothing is reserved",
+                "write an address, a prefix, a hostname or options",
+            ));
         }
         let link = self.lan.as_deref().filter(|lan| !lan.is_empty()).map(Into::into);
         Ok(Reservation { owner, link, resources, hostname, options: Arc::new(options), origin })
@@ -163,7 +190,9 @@ fn value(value: &serde_json::Value) -> Value {
     match value {
         serde_json::Value::Null => Value::Text(String::new()),
         serde_json::Value::Bool(flag) => Value::Flag(*flag),
-        serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Value::Text(number.to_string()), Value::Number),
+        serde_json::Value::Number(number) => {
+            number.as_i64().map_or_else(|| Value::Text(number.to_string()), Value::Number)
+        }
         serde_json::Value::String(text) => Value::Text(text.clone()),
         serde_json::Value::Array(values) => Value::List(values.iter().map(self::value).collect()),
         serde_json::Value::Object(table) => {

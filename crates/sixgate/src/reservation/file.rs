@@ -37,7 +37,11 @@ const COLUMNS: [&str; 11] = [
 pub(crate) fn load(path: &Path, lans: &[&str]) -> Result<(Reservations, Vec<String>), Vec<Diagnostic>> {
     let text = read(path).map_err(|error| {
         let message = format!("cannot read the reservations: {error}");
-        vec![Diagnostic::whole(path, message, "make it a readable text file, or mend dhcp.reservations".to_owned())]
+        vec![Diagnostic::whole(
+            path,
+            message,
+            "make it a readable text file, or mend dhcp.reservations".to_owned(),
+        )]
     })?;
     parse(path, &text, lans)
 }
@@ -88,25 +92,30 @@ fn parse(path: &Path, text: &str, lans: &[&str]) -> Result<(Reservations, Vec<St
                 let wrong = Wrong { key: "lan", message, remedy };
                 return Err((column_of(line, names.as_deref(), "lan"), wrong));
             }
-            draft.read(Origin::Line(number)).map_err(|wrong| (column_of(line, names.as_deref(), wrong.key), wrong))
+            draft
+                .read(Origin::Line(number))
+                .map_err(|wrong| (column_of(line, names.as_deref(), wrong.key), wrong))
         });
         match read {
             Ok(reservation) => {
                 let owner = reservation.owner.clone();
                 if let Err(conflict) = reservations.insert(reservation) {
                     if left_out.len() < MOST_LEFT_OUT {
-                        left_out.push(format!("{}:{number}: {owner} is left out: {conflict}", path.display()));
+                        left_out
+                            .push(format!("{}:{number}: {owner} is left out: {conflict}", path.display()));
                     } else {
                         more += 1;
                     }
                 }
             }
             Err((column, wrong)) => {
-                let offset = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+                let offset =
+                    line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
                 let span = here + offset..here + line.len();
                 findings.push(Diagnostic::at(path, text, span, wrong.key, wrong.message, wrong.remedy));
                 // Without names no line can be read.
-                if findings.len() >= MOST_FINDINGS || (names.is_none() && !line.trim_start().starts_with('{')) {
+                if findings.len() >= MOST_FINDINGS || (names.is_none() && !line.trim_start().starts_with('{'))
+                {
                     break;
                 }
             }
@@ -127,7 +136,8 @@ fn header(line: &str) -> Result<Vec<Field>, Mistake> {
         let remedy = format!("the first line names the columns: {}", COLUMNS.join(", "));
         return Err((field.column, Wrong { key: "duid", message, remedy }));
     }
-    let twice = fields.iter().enumerate().find(|(at, field)| fields.iter().take(*at).any(|f| f.text == field.text));
+    let twice =
+        fields.iter().enumerate().find(|(at, field)| fields.iter().take(*at).any(|f| f.text == field.text));
     match twice {
         Some((_, field)) => {
             let message = format!("column `{}` stands twice", field.text);
@@ -154,7 +164,8 @@ fn row(line: &str, names: &[Field]) -> Result<Draft, Mistake> {
     let mut draft = Draft::default();
     for (name, field) in names.iter().zip(&fields).filter(|(_, field)| !field.text.is_empty()) {
         let text = || Some(field.text.clone());
-        let list = || field.text.split([' ', ';']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let list =
+            || field.text.split([' ', ';']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
         match name.text.as_str() {
             "duid" => draft.duid = text(),
             "mac" => draft.mac = text(),
@@ -190,7 +201,8 @@ fn json(line: &str) -> Result<Draft, Mistake> {
         // The position is told by the column.
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
         // Octets that came before, as characters.
-        let column = line.get(..error.column().min(line.len())).map_or(1, |before| before.chars().count().max(1));
+        let column =
+            line.get(..error.column().min(line.len())).map_or(1, |before| before.chars().count().max(1));
         (column, Wrong { key: "duid", message, remedy: format!("an object has: {}", COLUMNS.join(", ")) })
     })
 }
@@ -231,7 +243,12 @@ mod tests {
         let read = |text| {
             let (all, left_out) = parsed(text).unwrap();
             assert!(left_out.is_empty());
-            all.iter().map(|(_, row)| sixgate_dhcp::reservation::Reservation { origin: Origin::Command, ..row.clone() }).collect::<Vec<_>>()
+            all.iter()
+                .map(|(_, row)| sixgate_dhcp::reservation::Reservation {
+                    origin: Origin::Command,
+                    ..row.clone()
+                })
+                .collect::<Vec<_>>()
         };
         assert_eq!(read(csv), read(json));
         assert_eq!(read(csv).len(), 2);
@@ -246,16 +263,28 @@ mod tests {
             ("mac,address\n02:00:00:00:00:0,2001:db8::1\n", "2:1 `02:00:00:00:00:0` is no hardware address"),
             ("mac,address\n,2001:db8::1\n", "2:1 it is nobody's"),
             ("mac,address\n02:00:00:00:00:01,\n", "2:19 nothing is reserved"),
-            ("mac,address\n02:00:00:00:00:01,fe80::1\n", "2:19 `fe80::1` is for nobody: it is link-local, multicast or loopback"),
+            (
+                "mac,address\n02:00:00:00:00:01,fe80::1\n",
+                "2:19 `fe80::1` is for nobody: it is link-local, multicast or loopback",
+            ),
             ("mac,prefix\n02:00:00:00:00:01,2001:db8::1/56\n", "2:19 `2001:db8::1/56` is no IPv6 prefix"),
             ("mac,address\n02:00:00:00:00:01,2001:db8::1,x\n", "2:31 there are 3 fields, and 2 columns"),
-            ("mac,address\n02:00:00:00:00:01,\"2001:db8::1\n", "2:19 a quote stands where none should, or is not closed"),
+            (
+                "mac,address\n02:00:00:00:00:01,\"2001:db8::1\n",
+                "2:19 a quote stands where none should, or is not closed",
+            ),
             ("mac,lan,hostname\n02:00:00:00:00:01,lan7,x\n", "2:19 there is no LAN `lan7`"),
             ("duid,iaid,hostname\n00:03:00:01:02,x,y\n", "2:16 `x` is no IAID"),
             ("remote-id,hostname\nline,x\n", "2:1 `line` does not begin with an enterprise number"),
-            ("{\"mac\": \"02:00:00:00:00:01\", \"adress\": \"x\"}", "1:38 unknown field `adress`, expected one of `duid`, `iaid`, `mac`, `interface-id`, `remote-id`, `subscriber-id`, `lan`, `address`, `prefix`, `hostname`, `options`"),
+            (
+                "{\"mac\": \"02:00:00:00:00:01\", \"adress\": \"x\"}",
+                "1:38 unknown field `adress`, expected one of `duid`, `iaid`, `mac`, `interface-id`, `remote-id`, `subscriber-id`, `lan`, `address`, `prefix`, `hostname`, `options`",
+            ),
             ("{\"mac\": \"02:00:00:00:00:01\", \"address\": \"x\"}", "1:30 `x` is no IPv6 address"),
-            ("{\"mac\": \"02:00:00:00:00:01\", \"options\": {\"x\": 1}}", "1:30 there is no option `x` (in x)"),
+            (
+                "{\"mac\": \"02:00:00:00:00:01\", \"options\": {\"x\": 1}}",
+                "1:30 there is no option `x` (in x)",
+            ),
         ] {
             assert_eq!(finding(text), expected, "{text}");
         }
@@ -265,10 +294,16 @@ mod tests {
 
     #[test]
     fn the_first_keeps_what_two_want() {
-        let (all, left_out) = parsed("mac,address\n02:00:00:00:00:01,2001:db8::1\n02:00:00:00:00:02,2001:db8::1\n").unwrap();
+        let (all, left_out) =
+            parsed("mac,address\n02:00:00:00:00:01,2001:db8::1\n02:00:00:00:00:02,2001:db8::1\n").unwrap();
         assert_eq!(all.len(), 1);
         assert_eq!(left_out.len(), 1);
-        assert!(left_out[0].starts_with("r.csv:3: mac 02:00:00:00:00:02 is left out: 2001:db8::1 is reserved already"), "{}", left_out[0]);
+        assert!(
+            left_out[0]
+                .starts_with("r.csv:3: mac 02:00:00:00:00:02 is left out: 2001:db8::1 is reserved already"),
+            "{}",
+            left_out[0]
+        );
         assert!(left_out[0].contains("mac 02:00:00:00:00:01 (line 2)"), "{}", left_out[0]);
     }
 }

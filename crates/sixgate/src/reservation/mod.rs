@@ -6,5 +6,5 @@ mod draft;
 mod file;
 
 pub(crate) use command::{add, list, remove};
-pub(crate) use draft::{Draft, Wrong};
+pub(crate) use draft::Draft;
 pub(crate) use file::load;

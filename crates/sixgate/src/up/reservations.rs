@@ -38,10 +38,14 @@ fn key(owner: &Owner, lan: Option<&str>) -> String {
 impl Engine {
     /// Takes what was reserved before the last stop.
     pub(crate) fn start_policy(&mut self, settings: &BTreeMap<String, Vec<u8>>) {
-        for (key, value) in settings.range(SETTING.to_owned()..).take_while(|(key, _)| key.starts_with(SETTING)) {
+        for (key, value) in
+            settings.range(SETTING.to_owned()..).take_while(|(key, _)| key.starts_with(SETTING))
+        {
             match serde_json::from_slice(value) {
                 Ok(draft) => drop(self.kept.drafts.insert(key.clone(), draft)),
-                Err(error) => tracing::error!(key, %error, "a reservation on disk cannot be read: it is left alone"),
+                Err(error) => {
+                    tracing::error!(key, %error, "a reservation on disk cannot be read: it is left alone")
+                }
             }
         }
         self.set_policy();
@@ -55,7 +59,8 @@ impl Engine {
         let mut left_out = self.config.served.left_out.clone();
         for draft in self.kept.drafts.values() {
             let read = draft.read(Origin::Command).map_err(|wrong| wrong.sentence());
-            if let Err(error) = read.and_then(|row| all.insert(row).map_err(|conflict| conflict.to_string())) {
+            if let Err(error) = read.and_then(|row| all.insert(row).map_err(|conflict| conflict.to_string()))
+            {
                 left_out.push(format!("a reservation made while running is left out: {error}"));
             }
         }
@@ -88,7 +93,7 @@ impl Engine {
 
     fn reserve(&mut self, draft: Draft) -> Result<u64, String> {
         let row = draft.read(Origin::Command).map_err(|wrong| wrong.sentence())?;
-        if let Some(lan) = row.link.as_deref().filter(|lan| self.lan_by_name(lan).is_none()) {
+        if let Some(lan) = row.link.as_deref().filter(|lan| !self.config.has_link(lan)) {
             return Err(format!("there is no LAN `{lan}`; see `sixgate status`"));
         }
         let key = key(&row.owner, row.link.as_deref());
@@ -123,7 +128,9 @@ impl Engine {
         };
         if !self.kept.drafts.contains_key(&key) {
             let remedy = match (find(|origin| origin != Origin::Command), &self.config.served.file) {
-                (Some(_), Some(file)) => format!("it stands in {}: take the line out, and reload", file.display()),
+                (Some(_), Some(file)) => {
+                    format!("it stands in {}: take the line out, and reload", file.display())
+                }
                 _ => "see `sixgate reservation list`; a reservation on one LAN takes --lan".to_owned(),
             };
             return Err(format!("{owner} has no reservation that was made while running: {remedy}"));

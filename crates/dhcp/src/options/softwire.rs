@@ -33,6 +33,7 @@ pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) 
         _ => {
             let keys = [&["relays", "ipv4", "ipv6"][..], &PORTS].concat();
             let table = table(path, value, &keys)?;
+            relays(path, table, b)?;
             if table.contains_key("ipv4") || table.contains_key("ipv6") {
                 let at = format!("{path}.ipv4");
                 let written = field(path, table, "ipv4")?;
@@ -48,7 +49,7 @@ pub(super) fn put(path: &str, shape: Shape, value: &Value, b: &mut Builder<'_>) 
                     }
                 });
             }
-            relays(path, table, b)
+            Ok(())
         }
     }
 }

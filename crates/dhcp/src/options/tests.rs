@@ -132,7 +132,7 @@ fn octets_are_those_of_the_rfcs() {
                 ("relays", list(&["2001:db8::7"])),
             ]),
             vec![
-                format!("005c0015 c0000201 40 20010db800010000 005d0004 06060400 005a0010 {address}")
+                format!("005a0010 {address} 005c0015 c0000201 40 20010db800010000 005d0004 06060400")
                     .replace(' ', ""),
             ],
         ),

@@ -46,7 +46,7 @@ impl Server {
         }
         let held = self.holdings(asker, ia);
         // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
-        let gives = asker.served.is_given(asker.link, ia);
+        let gives = gives(asker.link, ia.kind);
         for lease in held {
             let told = self.lifetimes_for(asker, ia, lease.resource).map(|lifetimes| lifetimes.at(asker.now));
             if let Some(told) = told.filter(|told| told.valid > 0) {

@@ -436,7 +436,8 @@ impl Server {
         rebind: bool,
         ticket: u64,
     ) -> Option<Outcome> {
-        if !asker.served.is_given(asker.link, ia) {
+        let pools = bind::gives(asker.link, ia.kind);
+        if !pools && asker.served.resources(ia).next().is_none() {
             // What is held stays as it is: after a restart the links may come before their prefixes do.
             let known = !self.holdings(asker, ia).is_empty();
             let words = "nothing is held under this association";
@@ -444,7 +445,11 @@ impl Server {
             return (!rebind && !known).then(unbound);
         }
         let mut outcome = self.assign(asker, ia, Bind::Commit(ticket));
-        for &resource in &ia.listed {
+        if !pools && outcome.leases.is_empty() {
+            return None;
+        }
+        // Without pools, nothing is said of what is not reserved.
+        for &resource in ia.listed.iter().filter(|_| pools) {
             if !outcome.leases.iter().any(|(known, _)| *known == resource) {
                 outcome.leases.push((resource, config::Told::NOTHING));
             }
@@ -585,6 +590,9 @@ fn on_link(asker: &Claim<'_>, resource: Resource) -> Option<bool> {
     let mut alive =
         asker.link.addresses.iter().filter(|pool| pool.lifetimes.valid_until > asker.now).peekable();
     alive.peek()?;
+    if asker.served.policy.reservations.is_reserved(&asker.link.name, resource) {
+        return Some(true);
+    }
     Some(alive.any(|pool| {
         let whole = Ipv6Net::new(pool.prefix.network(), pool.prefix.prefix_len().min(64));
         whole.is_ok_and(|whole| whole.trunc().contains(&resource.net()))

@@ -1,13 +1,12 @@
 //! What the policy says of who asks: whether it is served at all, what is reserved for it, of which classes it is.
 
 use super::asker::Asker;
-use super::bind::gives;
 use super::message::{Asked, Association};
-use super::{Actions, Discard, Link, Server, add};
+use super::{Actions, Discard, Server, add};
 use crate::lease::{Kind, LeaseTable, Resource};
 use crate::options::OptionSet;
 use crate::policy::{Asking, ClassSet, Policy};
-use crate::reservation::{Reservation, Reservations};
+use crate::reservation::{Conflict, Reservation};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::OptionCode;
 use std::sync::Arc;
@@ -87,11 +86,6 @@ impl<'a> Served<'a> {
         self.rows(ia.iaid).flat_map(|row| &row.resources).copied().filter(move |r| r.kind() == kind)
     }
 
-    /// Whether there is anything of the association's kind for it on its link: a pool, or something reserved.
-    pub(super) fn is_given(&self, link: &Link, ia: &Association) -> bool {
-        gives(link, ia.kind) || self.resources(ia).next().is_some()
-    }
-
     /// Whether a part of `net` is reserved for somebody else.
     pub(super) fn is_anothers(&self, iaid: u32, net: Ipv6Net) -> bool {
         let own = |row: &Reservation| self.rows(iaid).any(|own| std::ptr::eq(own, row));
@@ -126,17 +120,30 @@ impl Server {
         self.links_changed(now, actions);
     }
 
-    /// Changes the reservations.
-    pub fn change_reservations<T>(
-        &mut self,
-        now: Duration,
-        change: impl FnOnce(&mut Reservations) -> T,
-        actions: &mut Actions,
-    ) -> T {
-        let outcome = change(&mut Arc::make_mut(&mut self.policy).reservations);
+    /// Adds a reservation to those of the policy, and says by which number it can be removed.
+    ///
+    /// # Errors
+    /// [`Conflict`]; then nothing is added.
+    pub fn reserve(&mut self, reservation: Reservation, actions: &mut Actions) -> Result<u32, Conflict> {
+        let resources = reservation.resources.clone();
+        let id = Arc::make_mut(&mut self.policy).reservations.insert(reservation)?;
+        self.reservation_changed(&resources, actions);
+        Ok(id)
+    }
+
+    /// Takes a reservation away. Who has what was reserved keeps it until he asks next.
+    pub fn unreserve(&mut self, id: u32, actions: &mut Actions) -> Option<Reservation> {
+        let gone = Arc::make_mut(&mut self.policy).reservations.remove(id)?;
+        self.reservation_changed(&gone.resources, actions);
+        Some(gone)
+    }
+
+    /// What was offered may be somebody's now, and a route stands to what is reserved outside of the pools.
+    fn reservation_changed(&mut self, resources: &[Resource], actions: &mut Actions) {
         self.offers = LeaseTable::new();
-        self.links_changed(now, actions);
-        outcome
+        for resource in resources {
+            self.sync_route(*resource, actions);
+        }
     }
 
     /// How many messages each rule has kept from being answered.

@@ -236,11 +236,9 @@ fn what_is_reserved_is_given_to_its_owner_alone() {
     assert_disjoint(desk.disk.iter(), "disk");
     // Nobody registers it either (RFC 9686), but its owner may.
     let mut actions = Actions::new();
-    desk.server.change_reservations(
-        desk.now,
-        |all| all.insert(reservation(Owner::Duid(client_duid(7)), &["2001:db8:0:1::79"])).unwrap(),
-        &mut actions,
-    );
+    desk.server
+        .reserve(reservation(Owner::Duid(client_duid(7)), &["2001:db8:0:1::79"]), &mut actions)
+        .unwrap();
     let source = "2001:db8:0:1::79".parse().unwrap();
     let inform = |client| {
         let mut content = std::net::Ipv6Addr::octets(&source).to_vec();
@@ -363,4 +361,29 @@ fn many_reservations_are_kept_apart() {
     // A stranger's hint at any of them is not heeded.
     let hint = desk.ask(&Ask::new(MessageType::SOLICIT, 9).na(1, &["2001:db8:0:1::1:20"])).unwrap().only();
     assert_ne!(hint.to_string(), "2001:db8:0:1::1:20");
+}
+
+/// Before the ISP's prefix is known there are no pools: what is reserved is extended, nothing else is said or ended.
+#[test]
+fn without_pools_only_what_is_reserved_is_extended() {
+    let reserved_prefix = "2001:db8:500::/48";
+    let mut link = crate::asking::lan();
+    link.lifetimes = Some(crate::asking::lifetimes(100, 200));
+    let mut desk =
+        Desk::with_policy(reserved([reservation(Owner::Duid(client_duid(1)), &[reserved_prefix])]));
+    let links = |desk: &mut Desk, link| {
+        let mut actions = Actions::new();
+        desk.server.set_links(desk.now, vec![link], &mut actions);
+        desk.act(actions);
+    };
+    links(&mut desk, link.clone());
+    let (owner, other) =
+        (Ask::new(MessageType::SOLICIT, 1).pd(1, &[]), Ask::new(MessageType::SOLICIT, 2).pd(1, &[]));
+    let (own, others) = (desk.bind(&owner).only(), desk.bind(&other).only());
+    assert_eq!(own.to_string(), reserved_prefix);
+    links(&mut desk, sixgate_dhcp::server::Link { delegation: Vec::new(), ..link });
+    assert_eq!(desk.renew(&owner, &[own, others]), [(own, true)]);
+    let renew = Ask::new(MessageType::RENEW, 2).pd(1, &[&others.to_string()]);
+    assert_eq!(desk.ask(&renew), None);
+    assert_eq!(desk.server.leases().get(others).unwrap().state, LeaseState::Bound);
 }

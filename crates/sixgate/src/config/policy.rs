@@ -87,8 +87,7 @@ impl Reader<'_> {
     pub(super) fn served(&mut self, dhcp: Option<file::Dhcp>, lans: Vec<(Place, LanKeys)>) -> Served {
         let Some(dhcp) = dhcp else { return self.with_lans(Served::default(), lans) };
         let options = self.options("dhcp.options", dhcp.options);
-        let mut served = Served::default();
-        served.file = dhcp.reservations.map(|path| {
+        let file = dhcp.reservations.map(|path| {
             let path = path.into_inner();
             self.path.parent().map_or(path.clone(), |folder| folder.join(&path))
         });
@@ -107,7 +106,7 @@ impl Reader<'_> {
             }
         }
         self.rules(&mut policy, "dhcp", None, dhcp.allow, dhcp.deny);
-        served.policy = policy;
+        let served = Served { policy, file, left_out: Vec::new() };
         self.with_lans(served, lans)
     }
 

@@ -20,7 +20,7 @@ pub(super) fn fields(line: &str) -> Result<Vec<Field>, usize> {
                 match characters.next() {
                     None => return Err(open),
                     Some(('"', _)) if characters.next_if(|(next, _)| *next == '"').is_some() => {
-                        field.text.push('"')
+                        field.text.push('"');
                     }
                     Some(('"', _)) => break,
                     Some((character, _)) => field.text.push(character),
@@ -42,7 +42,7 @@ pub(super) fn fields(line: &str) -> Result<Vec<Field>, usize> {
                     _ => field.text.push(character),
                 }
             }
-            field.text = field.text.trim().to_owned();
+            field = Field { text: field.text.trim().to_owned(), ..field };
         }
         fields.push(field);
         match comma {
@@ -62,7 +62,7 @@ mod tests {
             |line| fields(line).map(|all| all.into_iter().map(|f| (f.text, f.column)).collect::<Vec<_>>());
         let expect = |list: &[(&str, usize)]| Ok(list.iter().map(|(t, c)| ((*t).to_owned(), *c)).collect());
         assert_eq!(texts(""), expect(&[("", 1)]));
-        assert_eq!(texts("a, b ,"), expect(&[("a", 1), ("b", 3), ("", 6)]));
+        assert_eq!(texts("a, b ,"), expect(&[("a", 1), ("b", 3), ("", 7)]));
         assert_eq!(texts("\"a,\"\"b\"\"\",c"), expect(&[("a,\"b\"", 1), ("c", 11)]));
         assert_eq!(texts("é,x"), expect(&[("é", 1), ("x", 3)]));
         assert_eq!(texts("a\"b"), Err(2));

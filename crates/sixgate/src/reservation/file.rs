@@ -278,7 +278,7 @@ mod tests {
             ("remote-id,hostname\nline,x\n", "2:1 `line` does not begin with an enterprise number"),
             (
                 "{\"mac\": \"02:00:00:00:00:01\", \"adress\": \"x\"}",
-                "1:38 unknown field `adress`, expected one of `duid`, `iaid`, `mac`, `interface-id`, `remote-id`, `subscriber-id`, `lan`, `address`, `prefix`, `hostname`, `options`",
+                "1:37 unknown field `adress`, expected one of `duid`, `iaid`, `mac`, `interface-id`, `remote-id`, `subscriber-id`, `lan`, `address`, `prefix`, `hostname`, `options`",
             ),
             ("{\"mac\": \"02:00:00:00:00:01\", \"address\": \"x\"}", "1:30 `x` is no IPv6 address"),
             (

@@ -44,7 +44,7 @@ impl Engine {
             match serde_json::from_slice(value) {
                 Ok(draft) => drop(self.kept.drafts.insert(key.clone(), draft)),
                 Err(error) => {
-                    tracing::error!(key, %error, "a reservation on disk cannot be read: it is left alone")
+                    tracing::error!(key, %error, "a reservation on disk cannot be read: it is left alone");
                 }
             }
         }
@@ -100,15 +100,15 @@ impl Engine {
         if self.kept.drafts.contains_key(&key) {
             return Err(format!("{} has a reservation there already: remove it first", row.owner));
         }
-        let (now, owner) = (self.now(), row.owner.clone());
+        let owner = row.owner.clone();
         let mut actions = Vec::new();
-        let id = self.server.change_reservations(now, |all| all.insert(row), &mut actions);
+        let id = self.server.reserve(row, &mut actions);
         self.server_actions(actions);
         let id = id.map_err(|conflict| conflict.to_string())?;
         let value = serde_json::to_vec(&draft).map_err(|error| error.to_string())?;
         let Some(token) = self.set(&key, Some(value)) else {
             let mut actions = Vec::new();
-            self.server.change_reservations(now, |all| all.remove(id), &mut actions);
+            self.server.unreserve(id, &mut actions);
             self.server_actions(actions);
             return Err("the store takes no more, so nothing is reserved; see `sixgate status`".to_owned());
         };
@@ -140,8 +140,10 @@ impl Engine {
             return Err("the store takes no more, so the reservation stays; see `sixgate status`".to_owned());
         };
         self.kept.drafts.remove(&key);
-        let (now, mut actions) = (self.now(), Vec::new());
-        self.server.change_reservations(now, |all| id.and_then(|id| all.remove(id)), &mut actions);
+        let mut actions = Vec::new();
+        if let Some(id) = id {
+            self.server.unreserve(id, &mut actions);
+        }
         self.server_actions(actions);
         tracing::info!(%owner, "no longer reserved");
         Ok(token)
@@ -183,7 +185,7 @@ impl Engine {
         };
         view::Reservations {
             file: self.config.served.file.as_ref().map(|file| file.display().to_string()),
-            reservations: self.server.policy().reservations.iter().map(row).collect(),
+            rows: self.server.policy().reservations.iter().map(row).collect(),
             left_out: self.problems.about(&Matter::Reservations).to_vec(),
         }
     }

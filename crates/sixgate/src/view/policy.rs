@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 pub(crate) struct Reservations {
     /// From which file those with a line come.
     pub(crate) file: Option<String>,
-    pub(crate) reservations: Vec<Reservation>,
+    #[serde(rename = "reservations")]
+    pub(crate) rows: Vec<Reservation>,
     /// Those that clash with others, as sentences.
     pub(crate) left_out: Vec<String>,
 }
@@ -56,7 +57,7 @@ impl Reservations {
         let header = ["OWNER", "LAN", "ADDRESS OR PREFIX", "NAME", "OPTIONS", "FROM"].map(str::to_owned);
         let or_dash = |texts: &[String]| if texts.is_empty() { "-".to_owned() } else { texts.join(" ") };
         let rows: Vec<[String; 6]> = std::iter::once(header)
-            .chain(self.reservations.iter().map(|row| {
+            .chain(self.rows.iter().map(|row| {
                 [
                     row.owner.clone(),
                     row.lan.clone().unwrap_or_else(|| "-".to_owned()),
@@ -68,11 +69,11 @@ impl Reservations {
             }))
             .collect();
         let mut out =
-            if self.reservations.is_empty() { "no reservations\n".to_owned() } else { super::columns(&rows) };
+            if self.rows.is_empty() { "no reservations\n".to_owned() } else { super::columns(&rows) };
         if let Some(file) = &self.file {
             let _ = writeln!(out, "\nlines are those of {file}");
         }
-        for row in &self.reservations {
+        for row in &self.rows {
             for other in &row.others {
                 let valid = super::seconds(other.valid);
                 let _ = writeln!(

@@ -10,6 +10,7 @@ mod dnssec;
 mod http;
 mod kit;
 mod packets;
+mod policy;
 mod server_v4;
 mod watched;
 mod xlat;
@@ -23,6 +24,7 @@ pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
+pub use policy::policy;
 pub use server_v4::server_v4;
 pub use watched::watched;
 pub use xlat::xlat;
@@ -48,4 +50,5 @@ pub const TARGETS: &[Target] = &[
     ("watched", watched),
     ("aqm", aqm),
     ("classify", classify),
+    ("policy", policy),
 ];

@@ -9,5 +9,6 @@ mod messages;
 mod policy;
 mod races;
 mod registering;
+mod relay_histories;
 mod relaying;
 mod renumbering;

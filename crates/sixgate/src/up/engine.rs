@@ -70,6 +70,8 @@ pub(crate) struct Engine {
     /// What was reserved while running.
     pub(crate) kept: Kept,
     /// Lease changes that are on their way to the disk.
+    /// Commands of operators that wait for the disk.
+    pub(crate) operating: super::lease::Operating,
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
@@ -410,6 +412,7 @@ impl Engine {
             // The store may write it later nevertheless: the server then overwrites it.
             self.server.commit_failed(now, token);
         }
+        self.operated(token, outcome);
     }
 
     /// Lets names follow a lease.

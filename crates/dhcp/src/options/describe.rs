@@ -6,10 +6,11 @@ use sixgate_wire::dhcpv6::{
 };
 use std::collections::BTreeMap;
 
-/// What an option says, in the words of the table: pairs of hexadecimal digits where its code or its content is not known.
+/// What an option says, in the words of the table. Where its code or its content is not known, it is octets of the type
+/// `hex`, which can be written so too.
 pub fn describe(code: OptionCode, data: &[u8]) -> Value {
-    let shape = Definition::of(code).map_or(Shape::Octets, |definition| definition.shape);
-    describe_as(code, shape, data).unwrap_or_else(|| hex(data))
+    let known = Definition::of(code).and_then(|definition| describe_as(code, definition.shape, data));
+    known.unwrap_or_else(|| typed_hex(data))
 }
 
 /// The same for an option whose form is known otherwise; `None` where the octets do not have it.
@@ -129,11 +130,12 @@ fn record(code: OptionCode, shapes: &[Shape], data: &[u8]) -> Option<Value> {
 
 /// Options of an option whose forms nobody knows.
 fn suboptions(options: Options<'_>) -> Value {
-    let each = options.raw().map(|(code, data)| {
-        let typed = [("type".to_owned(), Value::from("hex")), ("value".to_owned(), hex(data))];
-        (code.0.to_string(), Value::Table(BTreeMap::from(typed)))
-    });
+    let each = options.raw().map(|(code, data)| (code.0.to_string(), typed_hex(data)));
     Value::Table(each.collect())
+}
+
+fn typed_hex(data: &[u8]) -> Value {
+    Value::Table(BTreeMap::from([("type".to_owned(), Value::from("hex")), ("value".to_owned(), hex(data))]))
 }
 
 fn hex(data: &[u8]) -> Value {

@@ -290,7 +290,7 @@ fn fitting(shape: Shape) -> BoxedStrategy<Value> {
         Shape::Lw4over6 => (any::<u32>(), prefix(), 0..=10_i64, lists(address().boxed()))
             .prop_map(|(v4, v6, length, relays)| {
                 table(&[
-                    ("ipv4", Value::Text(std::net::Ipv4Addr::from(v4).to_string())),
+                    ("ipv4", Value::Text(ipnet::Ipv4Net::new(v4.into(), 32).unwrap().addr().to_string())),
                     ("ipv6", v6),
                     ("psid-offset", number(6)),
                     ("psid-length", number(length)),

@@ -11,6 +11,7 @@ mod http;
 mod kit;
 mod measured;
 mod packets;
+mod policy;
 mod server_v4;
 mod watched;
 mod xlat;
@@ -25,6 +26,7 @@ pub use http::http;
 pub use kit::endpoint;
 pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
+pub use policy::policy;
 pub use server_v4::server_v4;
 pub use watched::watched;
 pub use xlat::xlat;
@@ -51,4 +53,5 @@ pub const TARGETS: &[Target] = &[
     ("aqm", aqm),
     ("classify", classify),
     ("measured", measured),
+    ("policy", policy),
 ];

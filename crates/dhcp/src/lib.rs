@@ -3,9 +3,14 @@
 
 pub mod allocate;
 pub mod client;
+pub mod hex;
 pub mod identity;
 pub mod lease;
 pub mod octets;
+pub mod options;
+pub mod policy;
+pub mod reservation;
 pub mod server;
 mod table;
 pub mod v4;
+pub mod value;

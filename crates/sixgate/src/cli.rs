@@ -108,6 +108,36 @@ A change holds at once and over restarts, until [pilot] in the file says somethi
 socket may make it. A client is named by its Ethernet address, its DUID (duid:...) or its client identifier (id:...), as the table shows
 them.")]
     Pilot(Pilot),
+    /// Show which DHCPv6 options a server can be told to give, by name, code and type.
+    #[command(long_about = "\
+Show which DHCPv6 options can be written into the configuration by name, and how a value of each is written:
+
+  [dhcp]
+  options = { ntp-server = [\"2001:db8::123\"], 9999 = { type = \"text\", value = \"x\" } }
+
+An option that is not in the table is written by its code and a type: flag, u8, u16, u32, list of u8, list of u16, list of u32,
+address, addresses, prefix, name, names, text, texts, hex, options, or a list of types for a record. Clients get what they ask
+for; always = true beside value sends it to those too that do not ask. Options stand in [dhcp], [[lan]], [[lan.pool]], [[dhcp.class]]
+and with reservations: of several, the client gets that of its reservation, else of its class, pool, LAN, server, in this order.")]
+    Options(Options),
+    /// Reserve addresses, prefixes, a name or options for one client, machine or line; or show what is reserved.
+    #[command(long_about = "\
+Reserve addresses and prefixes for one client, machine or line, in the running sixgate and over restarts; or show what is reserved.
+
+Tens of thousands are better kept in a file: [dhcp] reservations = \"FILE\". It has comma-separated values with a line of names on
+top (duid, iaid, mac, interface-id, remote-id, subscriber-id, lan, address, prefix, hostname, options), or one JSON object a line with
+the same names; several addresses stand in one field with spaces between. SIGHUP reads it again.
+
+  sixgate reservation add --mac 02:00:5e:10:00:01 --address 2001:db8:1::7 --hostname printer
+  sixgate reservation add --remote-id 4491:line-7 --prefix 2001:db8:100::/56 --option tzdb-timezone=Europe/Zurich
+  sixgate reservation remove --mac 02:00:5e:10:00:01
+  sixgate reservation list --json
+
+What is reserved is never given to anybody else. Two owners of one address: the first keeps it, and what was added while running is
+there before what a file says. What somebody else has at that moment stays his until his next message; then he is told to stop, and
+the owner gets it when the time that was promised is over, in place of what it has from the pool. Of several owners that a client is,
+the first in this order counts: duid with iaid, duid, mac, subscriber-id, remote-id, interface-id.")]
+    Reservation(Reservation),
     /// Say how this machine would connect to a host, in which order and why; without a host, by which policy.
     #[command(long_about = "\
 Say how this machine would connect to a host: which addresses its name has, in which order they would be tried, and the
@@ -215,6 +245,86 @@ It has begun to work with the line `on: ...`. When it ends it prints what the qu
     Shape(Shape),
     /// Networks inside namespaces on this machine: a demonstration, and a way in.
     Lab(Lab),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reservation {
+    #[command(subcommand)]
+    pub(crate) command: ReservationCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReservationCommand {
+    /// Reserve something.
+    Add(ReservationAdd),
+    /// Take back what was added while running.
+    Remove(ReservationRemove),
+    /// Show what is reserved, for whom, since when, and what of it somebody else still has.
+    List(View),
+}
+
+/// Whose it is: exactly one of these, an IAID only with a DUID.
+#[derive(Debug, Args)]
+pub(crate) struct ReservationOwner {
+    /// A client, by its DUID as `sixgate leases` shows it.
+    #[arg(long, value_name = "DUID")]
+    pub(crate) duid: Option<String>,
+    /// Of that client one association alone.
+    #[arg(long, value_name = "NUMBER", requires = "duid")]
+    pub(crate) iaid: Option<u32>,
+    /// A machine, by its hardware address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mac: Option<String>,
+    /// A line, by what its relay agent calls it: text, or 0x and digits. Say --lan too.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface_id: Option<String>,
+    /// A line, by enterprise number and name.
+    #[arg(long, value_name = "NUMBER:NAME")]
+    pub(crate) remote_id: Option<String>,
+    /// A subscriber.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subscriber_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReservationAdd {
+    #[command(flatten)]
+    pub(crate) owner: ReservationOwner,
+    /// On this LAN alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lan: Option<String>,
+    /// Addresses, separated by commas or the option repeated.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) address: Vec<String>,
+    /// Prefixes, likewise.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(crate) prefix: Vec<String>,
+    /// The name by which it is known, whatever it calls itself.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// An option that it alone is told; the value as text or JSON. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) option: Vec<String>,
+    #[command(flatten)]
+    pub(crate) view: View,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReservationRemove {
+    #[command(flatten)]
+    pub(crate) owner: ReservationOwner,
+    /// The reservation for this LAN alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lan: Option<String>,
+    #[command(flatten)]
+    pub(crate) view: View,
 }
 
 #[derive(Debug, Args)]

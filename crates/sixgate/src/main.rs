@@ -18,7 +18,9 @@ mod load;
 mod log;
 mod measure;
 mod nat64;
+mod options;
 mod pilot;
+mod reservation;
 mod sarif;
 mod shape;
 mod translator;
@@ -28,7 +30,7 @@ mod web;
 mod wrap;
 
 use clap::Parser as _;
-use cli::{Cli, Command, LabCommand};
+use cli::{Cli, Command, LabCommand, ReservationCommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,6 +68,12 @@ fn main() -> ExitCode {
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
+        Command::Options(arguments) => options::command(&arguments),
+        Command::Reservation(reservation) => match reservation.command {
+            ReservationCommand::Add(arguments) => reservation::add(&arguments),
+            ReservationCommand::Remove(arguments) => reservation::remove(&arguments),
+            ReservationCommand::List(arguments) => reservation::list(&arguments),
+        },
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         #[cfg(feature = "audit")]

@@ -2,10 +2,12 @@
 
 mod health;
 mod pilot;
+mod policy;
 mod web;
 
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
+pub(crate) use policy::{Holder, Policy, Reservation, Reservations};
 pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,9 @@ pub(crate) struct Status {
     /// None where nobody looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) health: Option<Health>,
+    /// None where everybody is served alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<Policy>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -223,6 +228,9 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        if let Some(policy) = &self.policy {
+            policy.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

@@ -16,6 +16,11 @@ macro_rules! registry {
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Self::$konst => Some($text),)* _ => None }
             }
+
+            /// The document that defines the value, if it is one that is known here.
+            pub fn source(self) -> Option<&'static str> {
+                match self { $(Self::$konst => Some($rfc),)* _ => None }
+            }
         }
 
         impl std::fmt::Display for $name {

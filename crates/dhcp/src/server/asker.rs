@@ -5,6 +5,7 @@ use super::clones::Station;
 use super::config::Link;
 use super::message::Association;
 use super::relayed::Chain;
+use super::served::Served;
 use crate::identity::{Identity, Key, Learnt, Line, LinkLayer, Mac, Relay};
 use crate::lease::Lease;
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, DuidKind, Message, OptionCode, RelayMessage, VendorData};
@@ -137,6 +138,8 @@ pub(super) struct Claim<'a> {
     pub(super) identity: Identity,
     /// What its leases say of its hardware: where they are kept by it, that which they are kept by.
     pub(super) link_layer: Option<LinkLayer>,
+    /// What the policy says of it.
+    pub(super) served: Served<'a>,
 }
 
 impl<'a> std::ops::Deref for Claim<'a> {
@@ -149,12 +152,12 @@ impl<'a> std::ops::Deref for Claim<'a> {
 
 impl<'a> Claim<'a> {
     /// None where the link does not know the client by what it goes by.
-    pub(super) fn new(asker: &'a Asker<'a>, duid: &'a Duid) -> Option<Self> {
+    pub(super) fn new(asker: &'a Asker<'a>, duid: &'a Duid, served: Served<'a>) -> Option<Self> {
         let key = asker.link.key;
         let link_layer = if key == Key::Mac { asker.trusted() } else { asker.link_layer() };
         let mac = link_layer.map(|found| found.mac);
         let identity = Identity::of(key, duid, mac, asker.line.as_ref(), asker.relay.as_deref())?;
-        Some(Self { asker, duid, identity, link_layer })
+        Some(Self { asker, duid, identity, link_layer, served })
     }
 
     /// Whom the link would take the client for, had it another key: that is how a lease is kept which was given before

@@ -5,8 +5,11 @@ use super::asker::Claim;
 use super::config::{Lifetimes, Link, Told, after};
 use super::message::Association;
 use super::reply::Outcome;
+use super::served::same_place;
 use crate::allocate::{self, Claimant};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
+use crate::policy::PoolPart;
+use crate::reservation::MOST_RESOURCES;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::StatusCode;
 use std::time::Duration;
@@ -45,8 +48,7 @@ impl Server {
         // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
         let gives = gives(asker.link, ia.kind);
         for lease in held {
-            let told =
-                self.lifetimes_of(&asker.link.name, lease.resource).map(|lifetimes| lifetimes.at(asker.now));
+            let told = self.lifetimes_for(asker, ia, lease.resource).map(|lifetimes| lifetimes.at(asker.now));
             if let Some(told) = told.filter(|told| told.valid > 0) {
                 outcome.leases.push((lease.resource, told));
                 if let Bind::Commit(ticket) = bind {
@@ -123,10 +125,14 @@ impl Server {
                 link.delegation.iter().map(pool).collect()
             }
         };
+        self.grant_reserved(asker, ia, bind, outcome);
         let mut given = outcome.leases.iter().filter(|(_, told)| told.valid > 0).count();
         for pool in pools {
+            let reserved = |resource: Resource| asker.served.resources(ia).any(|own| own == resource);
             let has = |&(resource, told): &(Resource, Told)| {
-                told.valid > 0 && pool.prefix.contains(&resource.net())
+                told.valid > 0
+                    && (pool.prefix.contains(&resource.net())
+                        || reserved(resource) && same_place(pool.prefix, resource.net(), ia.kind))
             };
             if !pool.lifetimes.gives(asker.now) || given >= MAX_LEASES || outcome.leases.iter().any(has) {
                 continue;
@@ -135,43 +141,11 @@ impl Server {
                 self.counters.capped = self.counters.capped.saturating_add(1);
                 break;
             }
-            let Some(resource) = self.find(asker, ia, &pool) else {
+            let Some(resource) = self.find_in_parts(asker, ia, &pool) else {
                 self.counters.exhausted = self.counters.exhausted.saturating_add(1);
                 continue;
             };
-            let told = pool.lifetimes.at(asker.now);
-            let lease = Lease {
-                resource,
-                key: asker.identity.key(),
-                duid: asker.duid.clone(),
-                iaid: ia.iaid,
-                link: link.name.clone(),
-                state: LeaseState::Bound,
-                preferred_until: after(asker.now, told.preferred),
-                valid_until: after(asker.now, told.valid),
-                granted_at: asker.now,
-                renewed_at: asker.now,
-                hostname: asker.hostname.clone(),
-                link_layer: asker.link_layer,
-                peer: asker.peer,
-                line: asker.line.clone(),
-                relay: asker.relay.clone(),
-            };
-            match bind {
-                Bind::Offer => self.offer(asker.now, lease),
-                Bind::Commit(ticket) => {
-                    self.offers.remove(resource);
-                    // A retired lease that comes back to its holder may have been promised for longer than this one.
-                    let before =
-                        self.table.get(resource).map_or(Duration::ZERO, |retired| retired.valid_until);
-                    let valid_until = lease.valid_until.max(before);
-                    self.stage(ticket, LeaseChange::Put(Lease { valid_until, ..lease }));
-                    self.counters.granted = self.counters.granted.saturating_add(1);
-                }
-            }
-            // In place of the zero lifetimes that it may have got above.
-            outcome.leases.retain(|(other, _)| *other != resource);
-            outcome.leases.push((resource, told));
+            self.give_one(asker, ia, bind, (resource, pool.lifetimes.at(asker.now)), outcome);
             given += 1;
         }
         if given == 0 {
@@ -184,6 +158,113 @@ impl Server {
                 }
             });
         }
+    }
+
+    /// Binds or offers one lease.
+    fn give_one(
+        &mut self,
+        asker: &Claim<'_>,
+        ia: &Association,
+        bind: Bind,
+        (resource, told): (Resource, Told),
+        outcome: &mut Outcome,
+    ) {
+        let lease = Lease {
+            resource,
+            key: asker.identity.key(),
+            duid: asker.duid.clone(),
+            iaid: ia.iaid,
+            link: asker.link.name.clone(),
+            state: LeaseState::Bound,
+            preferred_until: after(asker.now, told.preferred),
+            valid_until: after(asker.now, told.valid),
+            granted_at: asker.now,
+            renewed_at: asker.now,
+            hostname: asker.hostname.clone(),
+            link_layer: asker.link_layer,
+            peer: asker.peer,
+            line: asker.line.clone(),
+            relay: asker.relay.clone(),
+        };
+        match bind {
+            Bind::Offer => self.offer(asker.now, lease),
+            Bind::Commit(ticket) => {
+                self.offers.remove(resource);
+                // A retired lease that comes back to its holder may have been promised for longer than this one.
+                let before = self.table.get(resource).map_or(Duration::ZERO, |retired| retired.valid_until);
+                let valid_until = lease.valid_until.max(before);
+                self.stage(ticket, LeaseChange::Put(Lease { valid_until, ..lease }));
+                self.counters.granted = self.counters.granted.saturating_add(1);
+            }
+        }
+        // In place of the zero lifetimes that it may have got above.
+        outcome.leases.retain(|(other, _)| *other != resource);
+        outcome.leases.push((resource, told));
+    }
+
+    /// What is reserved for the association and can be had.
+    fn grant_reserved(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind, outcome: &mut Outcome) {
+        let reserved: Vec<Resource> = asker.served.resources(ia).take(MOST_RESOURCES).collect();
+        for resource in reserved {
+            if outcome.leases.iter().any(|(own, told)| *own == resource && told.valid > 0) {
+                continue;
+            }
+            let Some(lifetimes) = self.lifetimes_of(&asker.link.name, resource) else { continue };
+            if !lifetimes.gives(asker.now) {
+                continue;
+            }
+            if !self.is_clear(asker, ia.iaid, resource, false) {
+                self.counters.reserved_waits = self.counters.reserved_waits.saturating_add(1);
+                continue;
+            }
+            self.give_one(asker, ia, bind, (resource, lifetimes.at(asker.now)), outcome);
+        }
+    }
+
+    /// The lifetimes for which the association may go on holding a resource; none where it may not: it is reserved for
+    /// somebody else, or the association gets in its place what is reserved for it, or it lies in the part of a pool that
+    /// is not for its client's classes.
+    fn lifetimes_for(&self, asker: &Claim<'_>, ia: &Association, resource: Resource) -> Option<Lifetimes> {
+        let (served, link) = (&asker.served, asker.link);
+        let lifetimes = self.lifetimes_of(&link.name, resource)?;
+        if served.resources(ia).any(|own| own == resource) {
+            return Some(lifetimes);
+        }
+        let net = resource.net();
+        let awaited = |own: Resource| {
+            let held = self.table.held(&asker.identity, ia.iaid, ia.kind).any(|lease| lease.resource == own);
+            let lifetimes = self.lifetimes_of(&link.name, own);
+            same_place(own.net(), net, ia.kind)
+                && lifetimes.is_some_and(|lifetimes| lifetimes.gives(asker.now))
+                && (held || self.is_clear(asker, ia.iaid, own, false))
+        };
+        let holds = |pool: &Ipv6Net| pool.contains(&net);
+        let pool = match ia.kind {
+            Kind::Address => link.addresses.iter().map(|pool| pool.prefix).find(holds),
+            Kind::Prefix => link.delegation.iter().map(|pool| pool.prefix).find(holds),
+        };
+        let may = pool.is_none_or(|pool| served.policy.may_have(&link.name, pool, resource, served.classes));
+        let ends = !may || served.is_anothers(ia.iaid, net) || served.resources(ia).any(awaited);
+        (!ends).then_some(lifetimes)
+    }
+
+    /// What to give from `pool`: from the parts that are for the client's classes, where there are such.
+    fn find_in_parts(&self, asker: &Claim<'_>, ia: &Association, pool: &Pool<'_>) -> Option<Resource> {
+        let served = &asker.served;
+        let own = |part: &&PoolPart| part.class.is_some_and(|class| served.classes.contains(class));
+        let mut parts = served.policy.parts_within(&asker.link.name, pool.prefix).filter(own).peekable();
+        if parts.peek().is_none() {
+            return self.find(asker, ia, pool);
+        }
+        parts.find_map(|part| {
+            let (first, last) = pool.lengths;
+            let lengths = match (ia.kind, part.length) {
+                (Kind::Prefix, Some(length)) => (length, length),
+                (Kind::Prefix, None) => (first.max(part.net.prefix_len()), last),
+                (Kind::Address, _) => (first, last),
+            };
+            self.find(asker, ia, &Pool { prefix: part.net, lengths, ..*pool })
+        })
     }
 
     fn is_capped(&self, asker: &Claim<'_>) -> bool {
@@ -232,13 +313,22 @@ impl Server {
         heed_offers: bool,
     ) -> bool {
         let net = resource.net();
+        let served = &asker.served;
+        pool.prefix.contains(&net)
+            && !served.is_anothers(iaid, net)
+            && served.policy.may_have(&pool.link.name, pool.prefix, resource, served.classes)
+            && self.is_clear(asker, iaid, resource, heed_offers)
+    }
+
+    /// Whether nobody has, or is about to have, what overlaps the resource, and the link does not keep it back.
+    fn is_clear(&self, asker: &Claim<'_>, iaid: u32, resource: Resource, heed_offers: bool) -> bool {
+        let net = resource.net();
         // A lease of the client's own stands in nobody's way if it is not in force: it was retired, or is just leaving.
         let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(&asker.identity, iaid);
         // What somebody made up within a prefix does not keep it from others once it is delegated no more.
         let made_up = |lease: &Lease| lease.state == LeaseState::Registered && lease.resource != resource;
         let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(&lease) || made_up(&lease));
-        pool.prefix.contains(&net)
-            && is_given(pool.link, resource)
+        is_given(asker.link, resource)
             && self
                 .table
                 .overlaps(net)
@@ -280,15 +370,22 @@ impl Server {
             return None;
         }
         let net = resource.net();
+        // What is reserved may lie outside of the pools, in a network of the link.
+        let reserved = || self.policy.reservations.is_reserved(&link.name, resource);
         match resource {
             Resource::Address(address) => {
-                let pool = link.addresses.iter().find(|pool| pool.prefix.contains(&address))?;
-                Some(pool.lifetimes)
+                let pool = link.addresses.iter().find(|pool| pool.prefix.contains(&address));
+                let near = || link.addresses.iter().find(|pool| same_place(pool.prefix, net, Kind::Address));
+                let there = || link.prefixes.iter().any(|prefix| prefix.contains(&address));
+                match pool.or_else(|| near().filter(|_| reserved())) {
+                    Some(pool) => Some(pool.lifetimes),
+                    None => link.lifetimes.filter(|_| there() && reserved()),
+                }
             }
             Resource::Prefix(_) if self.is_on_some_link(net) => None,
             Resource::Prefix(_) => {
-                let pool = link.delegation.iter().find(|pool| pool.prefix.contains(&net))?;
-                Some(pool.lifetimes)
+                let pool = link.delegation.iter().find(|pool| pool.prefix.contains(&net));
+                pool.map(|pool| pool.lifetimes).or_else(|| link.lifetimes.filter(|_| reserved()))
             }
         }
     }

@@ -100,6 +100,8 @@ pub struct Link {
     pub addresses: Vec<AddressPool>,
     /// Prefixes for routers on the link. An association gets one from each pool that is still preferred.
     pub delegation: Vec<DelegationPool>,
+    /// For how long what is reserved outside of every pool is given; without it, nothing outside of them is.
+    pub lifetimes: Option<Lifetimes>,
     /// Most leases on it at one time, in place of [`Limits::leases_per_link`].
     pub leases: Option<usize>,
     /// Addresses that are never given: those of the gateway.
@@ -129,6 +131,7 @@ impl Link {
             trust: vec![Learnt::Link],
             addresses: Vec::new(),
             delegation: Vec::new(),
+            lifetimes: None,
             leases: None,
             reserved: Vec::new(),
             dns: Vec::new(),

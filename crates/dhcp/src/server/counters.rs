@@ -46,11 +46,15 @@ pub enum Discard {
     OffLink,
     /// It registers an address that was leased here.
     Leased,
+    /// It registers an address that is reserved for somebody else.
+    Reserved,
+    /// A rule of the policy says that its sender is not served.
+    Denied,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -72,6 +76,8 @@ impl Discard {
         Self::Registration,
         Self::OffLink,
         Self::Leased,
+        Self::Reserved,
+        Self::Denied,
     ];
 
     /// The word for it, for counters and logs.
@@ -98,6 +104,8 @@ impl Discard {
             Self::Registration => "registration",
             Self::OffLink => "off-link",
             Self::Leased => "leased",
+            Self::Reserved => "reserved",
+            Self::Denied => "denied",
         }
     }
 }
@@ -135,6 +143,8 @@ pub struct Counters {
     pub granted: u64,
     /// Leases that passed to another DUID, because their link knows clients by something else.
     pub succeeded: u64,
+    /// Reservations that waited because somebody else has what is reserved.
+    pub reserved_waits: u64,
     /// Leases that an operator gave to somebody else.
     pub moved: u64,
     /// DUIDs that more than one machine turned out to have.

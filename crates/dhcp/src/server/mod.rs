@@ -27,6 +27,7 @@ mod operate;
 mod register;
 mod relayed;
 mod reply;
+mod served;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use asker::Asker;
@@ -36,6 +37,7 @@ pub use counters::{Counters, Discard};
 pub use operate::Refusal;
 
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
+use crate::policy::Policy;
 use asker::Claim;
 use bind::Bind;
 use clones::Clones;
@@ -45,6 +47,7 @@ use message::{Asked, Association};
 use nets::Nets;
 use relayed::{Chain, Directory};
 use reply::{Answer, Outcome};
+use served::Served;
 use sixgate_wire::dhcpv6::{Duid, MessageType, OptionCode, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,6 +82,9 @@ pub struct Server {
     flight: Flight,
     routes: BTreeMap<Ipv6Net, Route>,
     counters: Counters,
+    policy: Arc<Policy>,
+    /// What each rule of the policy kept from being answered.
+    denied: Vec<u64>,
     clones: Clones,
     /// What failed commits were about: of these the disk may come to hold something else than the table.
     suspect: BTreeSet<Resource>,
@@ -90,7 +96,7 @@ pub struct Server {
 
 impl Server {
     /// A server that holds the leases of `snapshot`: every lease that was made durable and not removed since. Routes
-    /// that should stand are in [`Server::routes`].
+    /// that should stand are in [`Server::routes`]. It serves everybody, until [`Server::set_policy`].
     pub fn new(config: ServerConfig, snapshot: Vec<Lease>) -> Self {
         let mut server = Self {
             duid: config.duid,
@@ -107,6 +113,8 @@ impl Server {
             flight: Flight::default(),
             routes: BTreeMap::new(),
             counters: Counters::default(),
+            policy: Arc::default(),
+            denied: Vec::new(),
             clones: Clones::default(),
             suspect: BTreeSet::new(),
             mending: None,
@@ -269,8 +277,10 @@ impl Server {
         let relay = chain.relay(datagram.source).map(|relay| self.directory.share(relay));
         let from = (datagram.source, datagram.link_layer);
         let message = chain.message;
+        let policy = Arc::clone(&self.policy);
         if message.kind() == MessageType::ADDR_REG_INFORM {
             let asker = Asker::new(now, &link, &chain, from, None, relay);
+            Served::new(&policy, &asker, &[]).map_err(|rule| self.deny(rule))?;
             return self.register(datagram, &chain, &asker, actions);
         }
         // RFC 9915 section 13: clients on the link use their link-local address; it is also the next hop of routes.
@@ -278,10 +288,10 @@ impl Server {
             return Err(Discard::Source);
         }
         let asked = Asked::read(message, &self.duid, self.limits.associations)?;
-        let asker = Asker {
-            hostname: asked.hostname(),
-            ..Asker::new(now, &link, &chain, from, asked.client.as_ref(), relay)
-        };
+        let asker = Asker::new(now, &link, &chain, from, asked.client.as_ref(), relay);
+        let name = served::reserved_name(&policy, &asker, &asked.associations);
+        let asker = Asker { hostname: name.or_else(|| asked.hostname()), ..asker };
+        let served = Served::new(&policy, &asker, &asked.associations).map_err(|rule| self.deny(rule))?;
         let count = match asked.kind {
             MessageType::SOLICIT => &mut self.counters.solicit,
             MessageType::REQUEST => &mut self.counters.request,
@@ -296,13 +306,13 @@ impl Server {
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
-                let claim = Claim::new(&asker, duid).ok_or(Discard::Identity);
+                let claim = Claim::new(&asker, duid, served).ok_or(Discard::Identity);
                 claim.and_then(|claim| self.answer_client(&claim, &asked, ticket))
             }
             _ => Ok(Answer { configuration: true, ..Answer::new(MessageType::REPLY) }),
         };
         let answer = answered.and_then(|answer| {
-            let bytes = answer.encode(&asked, &self.duid, &link)?;
+            let bytes = answer.encode(&asked, &self.duid, &link, &served)?;
             Ok((answer.kind, chain.reply(datagram, bytes)?))
         });
         let (kind, reply) = match answer {
@@ -431,7 +441,8 @@ impl Server {
         rebind: bool,
         ticket: u64,
     ) -> Option<Outcome> {
-        if !bind::gives(asker.link, ia.kind) {
+        let pools = bind::gives(asker.link, ia.kind);
+        if !pools && asker.served.resources(ia).next().is_none() {
             // What is held stays as it is: after a restart the links may come before their prefixes do.
             let known = !self.holdings(asker, ia).is_empty();
             let words = "nothing is held under this association";
@@ -439,7 +450,11 @@ impl Server {
             return (!rebind && !known).then(unbound);
         }
         let mut outcome = self.assign(asker, ia, Bind::Commit(ticket));
-        for &resource in &ia.listed {
+        if !pools && outcome.leases.is_empty() {
+            return None;
+        }
+        // Without pools, nothing is said of what is not reserved.
+        for &resource in ia.listed.iter().filter(|_| pools) {
             if !outcome.leases.iter().any(|(known, _)| *known == resource) {
                 outcome.leases.push((resource, config::Told::NOTHING));
             }
@@ -580,6 +595,9 @@ fn on_link(asker: &Claim<'_>, resource: Resource) -> Option<bool> {
     let mut alive =
         asker.link.addresses.iter().filter(|pool| pool.lifetimes.valid_until > asker.now).peekable();
     alive.peek()?;
+    if asker.served.policy.reservations.is_reserved(&asker.link.name, resource) {
+        return Some(true);
+    }
     Some(alive.any(|pool| {
         let whole = Ipv6Net::new(pool.prefix.network(), pool.prefix.prefix_len().min(64));
         whole.is_ok_and(|whole| whole.trunc().contains(&resource.net()))

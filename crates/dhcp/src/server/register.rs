@@ -76,6 +76,9 @@ impl Server {
         if !self.is_appropriate(link, &inform) {
             return Err(Discard::OffLink);
         }
+        if self.is_reserved_for_another(asker, resource) {
+            return Err(Discard::Reserved);
+        }
         let held = self.table.get(resource);
         if held.as_ref().is_some_and(|lease| matches!(lease.state, LeaseState::Bound | LeaseState::Retired)) {
             return Err(Discard::Leased);

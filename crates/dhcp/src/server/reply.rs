@@ -3,8 +3,11 @@
 use super::config::{Link, Told};
 use super::counters::Discard;
 use super::message::Asked;
+use super::served::Served;
 use crate::lease::{Kind, Resource};
-use sixgate_wire::dhcpv6::{Builder, Duid, Fqdn, INFINITY, MessageType, OptionCode, StatusCode};
+use crate::options;
+use ipnet::Ipv6Net;
+use sixgate_wire::dhcpv6::{Builder, Duid, Fqdn, INFINITY, MessageType, OptionCode, StatusCode, pd_exclude};
 
 /// Room for the longest answer: 16 associations with 12 leases each, and configuration.
 const ROOM: usize = 16 * 1024;
@@ -57,9 +60,15 @@ impl Answer {
     }
 
     /// The octets of the answer (RFC 9915 sections 18.3.9 and 18.3.10).
-    pub(super) fn encode(&self, asked: &Asked<'_>, server: &Duid, link: &Link) -> Result<Vec<u8>, Discard> {
-        self.write(&mut [0; USUAL], asked, server, link)
-            .or_else(|_| self.write(&mut vec![0; ROOM], asked, server, link))
+    pub(super) fn encode(
+        &self,
+        asked: &Asked<'_>,
+        server: &Duid,
+        link: &Link,
+        served: &Served<'_>,
+    ) -> Result<Vec<u8>, Discard> {
+        self.write(&mut [0; USUAL], asked, server, link, served)
+            .or_else(|_| self.write(&mut vec![0; ROOM], asked, server, link, served))
     }
 
     fn write(
@@ -68,6 +77,7 @@ impl Answer {
         asked: &Asked<'_>,
         server: &Duid,
         link: &Link,
+        served: &Served<'_>,
     ) -> Result<Vec<u8>, Discard> {
         let mut b = Builder::message(room, self.kind, asked.message.transaction());
         if let Some(client) = &asked.client {
@@ -84,6 +94,9 @@ impl Answer {
             b.status(code, words);
         }
         let (t1, t2) = self.times();
+        // RFC 6603 section 4.3: only to a client that asks for it.
+        let wants_exclude = asked.message.options().requests(OptionCode::PD_EXCLUDE);
+        let exclude = served.policy.exclude(&link.name).filter(|_| wants_exclude);
         for outcome in &self.outcomes {
             let content = |b: &mut Builder<'_>| {
                 for &(resource, told) in &outcome.leases {
@@ -91,7 +104,13 @@ impl Answer {
                         Resource::Address(address) => {
                             b.ia_address(address, told.preferred, told.valid, |_| {})
                         }
-                        Resource::Prefix(prefix) => b.ia_prefix(prefix, told.preferred, told.valid, |_| {}),
+                        Resource::Prefix(prefix) => b.ia_prefix(prefix, told.preferred, told.valid, |b| {
+                            let excluded = exclude.and_then(|exclude| exclude.of(prefix));
+                            let octets = excluded.and_then(|excluded| pd_exclude(prefix, excluded));
+                            if let Some((octets, length)) = octets.filter(|_| told.valid > 0) {
+                                b.option(OptionCode::PD_EXCLUDE, octets.get(..length).unwrap_or_default());
+                            }
+                        }),
                     };
                 }
                 if let Some((code, words)) = outcome.status {
@@ -105,7 +124,17 @@ impl Answer {
             };
         }
         if self.configuration {
-            configuration(&mut b, asked, link);
+            let holds = |net: Ipv6Net| {
+                let all = self.outcomes.iter().flat_map(|outcome| &outcome.leases);
+                all.filter(|(_, told)| told.valid > 0).any(|(resource, _)| net.contains(&resource.net()))
+            };
+            let sets = served.options(asked, &holds);
+            configuration(&mut b, asked, link, served, |code| {
+                sets.clone().any(|set| set.get(code).is_some())
+            });
+            let informing = asked.kind == MessageType::INFORMATION_REQUEST;
+            let passes = |code| informing || code != OptionCode::INFORMATION_REFRESH_TIME;
+            options::write(&mut b, asked.message.options(), &sets, passes);
         }
         b.finish().map(<[u8]>::to_vec).map_err(|_| Discard::TooLong)
     }
@@ -124,9 +153,16 @@ impl Answer {
 }
 
 /// The options that an Option Request names, as far as there is something to say (RFC 9915 section 18.3.9).
-fn configuration(b: &mut Builder<'_>, asked: &Asked<'_>, link: &Link) {
+/// What the policy says of the same, `overridden`, comes in its place.
+fn configuration(
+    b: &mut Builder<'_>,
+    asked: &Asked<'_>,
+    link: &Link,
+    served: &Served<'_>,
+    overridden: impl Fn(OptionCode) -> bool,
+) {
     let options = asked.message.options();
-    let wanted = |code| options.requests(code);
+    let wanted = |code| options.requests(code) && !overridden(code);
     if !link.dns.is_empty() && wanted(OptionCode::DNS_SERVERS) {
         b.addresses(OptionCode::DNS_SERVERS, &link.dns);
     }
@@ -161,6 +197,7 @@ fn configuration(b: &mut Builder<'_>, asked: &Asked<'_>, link: &Link) {
         } else {
             Fqdn::SERVER_UPDATES | Fqdn::OVERRIDDEN
         };
-        b.client_fqdn(flags, &fqdn.name().unwrap_or_default());
+        let name = served.hostname(asked).map(str::to_owned).or_else(|| fqdn.name());
+        b.client_fqdn(flags, &name.unwrap_or_default());
     }
 }

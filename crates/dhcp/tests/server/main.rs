@@ -6,6 +6,7 @@ mod dissector;
 mod histories;
 mod hostile;
 mod messages;
+mod policy;
 mod races;
 mod registering;
 mod relay_histories;

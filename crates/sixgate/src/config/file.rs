@@ -91,7 +91,41 @@ pub(super) struct Nat64 {
 pub(super) struct Dhcp {
     pub(super) rapid_commit: Option<bool>,
     pub(super) preference: Option<u8>,
+    pub(super) options: Option<Options>,
+    #[serde(default)]
+    pub(super) class: Vec<Spanned<Class>>,
+    pub(super) allow: Option<Spanned<Vec<String>>>,
+    pub(super) deny: Option<Spanned<Vec<String>>>,
+    pub(super) reservations: Option<Spanned<PathBuf>>,
     pub(super) leases: Option<std::num::NonZeroU32>,
+}
+
+/// Options by name or code, as `sixgate options` shows them.
+pub(super) type Options = BTreeMap<String, Spanned<toml::Value>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Class {
+    pub(super) name: String,
+    #[serde(rename = "match")]
+    pub(super) condition: Spanned<toml::Value>,
+    pub(super) options: Option<Options>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Pool {
+    pub(super) prefix: Spanned<String>,
+    pub(super) class: Option<Spanned<String>>,
+    pub(super) length: Option<Spanned<u8>>,
+    pub(super) options: Option<Options>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PdExclude {
+    pub(super) length: u8,
+    pub(super) subnet: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +183,12 @@ pub(super) struct Lan {
     pub(super) ipv4: Option<Spanned<String>>,
     pub(super) ipv4_range: Option<Spanned<String>>,
     pub(super) ipv4_lease: Option<Spanned<Seconds>>,
+    pub(super) options: Option<Options>,
+    pub(super) allow: Option<Spanned<Vec<String>>>,
+    pub(super) deny: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) pool: Vec<Spanned<Pool>>,
+    pub(super) pd_exclude: Option<Spanned<PdExclude>>,
     pub(super) key: Option<Spanned<String>>,
     pub(super) trust: Option<Vec<Spanned<String>>>,
 }
@@ -176,6 +216,12 @@ pub(super) struct Subnet {
     pub(super) dns: Option<Vec<Spanned<String>>>,
     pub(super) domains: Option<Vec<String>>,
     pub(super) leases: Option<std::num::NonZeroU32>,
+    pub(super) options: Option<Options>,
+    pub(super) allow: Option<Spanned<Vec<String>>>,
+    pub(super) deny: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) pool: Vec<Spanned<Pool>>,
+    pub(super) pd_exclude: Option<Spanned<PdExclude>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod ipv4;
 mod nat64;
+mod policy;
 mod profile;
 mod remote;
 mod shape;
@@ -23,6 +24,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use policy::Served;
 pub(crate) use profile::ProfileArgs;
 pub(crate) use remote::{Relays, Subnet};
 pub(crate) use shape::Shape;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) dns: Dns,
     pub(crate) dhcp: Dhcp,
+    /// Who gets what by DHCPv6.
+    pub(crate) served: Served,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
     pub(crate) nat64: Option<Nat64>,
     /// None: nobody looks whether each family works.
@@ -248,7 +252,10 @@ impl Config {
             };
             vec![Diagnostic::whole(path, format!("cannot read the configuration: {error}"), remedy)]
         })?;
-        Self::parse(path, &text)
+        let mut checked = Self::parse(path, &text)?;
+        let warnings = checked.config.load_reservations()?;
+        checked.warnings.extend(warnings);
+        Ok(checked)
     }
 
     /// Checks `text`; `path` is for messages only.
@@ -296,6 +303,12 @@ impl Config {
                 )
             })
             .collect()
+    }
+
+    /// Whether a LAN or a subnet is called so.
+    pub(crate) fn has_link(&self, name: &str) -> bool {
+        let subnets = self.subnets.iter().map(|subnet| &subnet.name);
+        self.lans.iter().map(|lan| &lan.name).chain(subnets).any(|known| known == name)
     }
 
     /// A finding about a word of the file.
@@ -421,10 +434,12 @@ impl Reader<'_> {
 
     fn config(&mut self, file: File) -> Config {
         let uplink = file.uplink.map(|uplink| self.uplink(uplink, file.lan.is_empty()));
-        let mut lans: Vec<(Lan, Range<usize>)> = Vec::new();
+        let (mut lans, mut keys): (Vec<(Lan, Range<usize>)>, _) = (Vec::new(), Vec::new());
         for (index, lan) in file.lan.into_iter().enumerate() {
             let span = lan.span();
-            let lan = self.lan(lan.into_inner(), index as u64, uplink.is_some());
+            let mut lan = lan.into_inner();
+            keys.push(policy::LanKeys::take(&mut lan));
+            let lan = self.lan(lan, index as u64, uplink.is_some());
             lans.push((lan, span));
         }
         let on_uplink = uplink.as_ref().map(|uplink| uplink.interface.value.as_str());
@@ -439,7 +454,9 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
-        let subnets = self.subnets(file.subnet, &lans);
+        let mut written = file.subnet;
+        keys.extend(written.iter_mut().map(|subnet| policy::LanKeys::take_subnet(subnet.get_mut())));
+        let subnets = self.subnets(written, &lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
         let census = file.census.and_then(|census| self.census(census));
@@ -453,6 +470,18 @@ impl Reader<'_> {
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
+        let place = |lan: &Lan| policy::Place {
+            name: lan.name.clone(),
+            prefixes: lan.prefixes.clone(),
+            delegate_from: lan.delegate_from.clone(),
+        };
+        let behind = |subnet: &Subnet| policy::Place {
+            name: subnet.name.clone(),
+            prefixes: [&subnet.prefixes[..], &subnet.pools].concat(),
+            delegate_from: subnet.delegate_from.clone(),
+        };
+        let places = lans.iter().map(|(lan, _)| place(lan)).chain(subnets.iter().map(behind));
+        let places = places.zip(keys).collect();
         Config {
             path: self.path.to_owned(),
             text: self.text.to_owned(),
@@ -468,8 +497,10 @@ impl Reader<'_> {
             dhcp: Dhcp {
                 rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
                 preference: file.dhcp.as_ref().and_then(|dhcp| dhcp.preference),
-                leases: file.dhcp.and_then(|dhcp| dhcp.leases).map_or(LEASES, |leases| leases.get() as usize),
+                leases: (file.dhcp.as_ref().and_then(|dhcp| dhcp.leases))
+                    .map_or(LEASES, |leases| leases.get() as usize),
             },
+            served: self.served(file.dhcp, places),
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),

@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
 use super::requests::Waiting;
+use super::reservations::Kept;
 use super::sockets::Sockets;
 use super::told::Told;
 use super::uplink::Uplink;
@@ -71,6 +72,8 @@ pub(crate) struct Engine {
     pub(crate) server: server::Server,
     /// What the server was last told of the LANs.
     pub(crate) links: Vec<server::Link>,
+    /// What was reserved while running.
+    pub(crate) kept: Kept,
     /// Lease changes that are on their way to the disk.
     /// Commands of operators that wait for the disk.
     pub(crate) operating: super::lease::Operating,
@@ -382,6 +385,7 @@ impl Engine {
             }
         }
         if token & SETTING != 0 {
+            self.reservation_stored(token, outcome);
             // With a disk that takes nothing, hosts are better told unrecorded than not at all.
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);

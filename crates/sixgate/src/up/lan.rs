@@ -7,6 +7,7 @@ use sixgate_dhcp::server::{AddressPool, DelegationPool, Lifetimes, Link};
 use sixgate_nd::router::{self, AdvertisedPrefix, Router};
 use sixgate_wire::ndp::Preference;
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 /// Whose resolvers clients are told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +150,7 @@ impl Lan {
                 lifetimes: lifetimes(pool.preferred_until, pool.valid_until),
             })
             .collect();
+        link.lifetimes = Some(lifetimes(Duration::MAX, Duration::MAX));
         link.reserved = self.resolvers();
         link.captive_portal.clone_from(&lan.captive_portal);
         link.dns = self.told_resolvers(dns);

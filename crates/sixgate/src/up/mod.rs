@@ -25,6 +25,7 @@ mod queries;
 mod reload;
 mod remote;
 mod requests;
+mod reservations;
 mod resolv;
 mod sandbox;
 mod settle;

@@ -19,6 +19,8 @@ pub(crate) enum Matter {
     Counters,
     ResolvConf,
     Hosts,
+    /// Reservations that clash.
+    Reservations,
     /// What the kernel refuses of the island.
     Island,
     /// What the kernel refuses of the queue before the uplink.

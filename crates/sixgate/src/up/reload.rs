@@ -57,6 +57,7 @@ impl Engine {
             }
         }
         self.problems.settled(&Matter::Configuration);
+        self.set_policy();
         self.set_hosts();
         if told_anew {
             // What was written holds no longer, whether the ISP is there or not.

@@ -98,6 +98,7 @@ fn link(subnet: &Subnet) -> Link {
         leases: subnet.leases,
         addresses: subnet.pools.iter().map(|prefix| AddressPool { prefix: *prefix, lifetimes }).collect(),
         delegation: subnet.delegate_from.iter().map(delegation).collect(),
+        lifetimes: Some(lifetimes),
         dns: subnet.dns.clone(),
         domains: subnet.domains.clone(),
         // The relay agents' own addresses are not known; their link-addresses are.

@@ -16,6 +16,7 @@ use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
 use super::requests::Waiting;
+use super::reservations::Kept;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::told::Told;
 use super::uplink::Uplink;
@@ -317,6 +318,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         lans,
         server,
         links: Vec::new(),
+        kept: Kept::default(),
         operating: BTreeMap::new(),
         committing: HashMap::new(),
         v4,
@@ -351,6 +353,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some((path, text)) = &guard.resolv_conf {
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
+    engine.start_policy(&snapshot.settings);
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);

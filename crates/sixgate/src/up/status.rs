@@ -24,13 +24,14 @@ impl Engine {
                 Err(error) => serde_json::json!({ "error": error }),
             }),
             "pilot" => serde_json::to_string(&self.pilot_view()),
+            "reservations" => serde_json::to_string(&self.reservations_view()),
             "census" => refusing(self.census_view()),
             other => {
                 if let Some(who) = other.strip_prefix("census forget ") {
                     refusing(self.census_forget(who.trim()))
                 } else {
-                    let views =
-                        "status, leases, pilot, census, web; and the commands reload, pilot and lease";
+                    let views = "status, leases, reservations, pilot, census, web; and the commands reload, pilot, lease and \
+                                 reservation";
                     let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
                     refusing::<()>(Err(error))
                 }
@@ -43,6 +44,9 @@ impl Engine {
     pub(crate) fn control(&mut self, request: control::Request) {
         if let Some(("pilot", command)) = request.view.split_once(' ') {
             return self.pilot_command(command, request.answer);
+        }
+        if let Some(("reservation", command)) = request.view.split_once(' ') {
+            return self.reservation_command(command, request.answer);
         }
         if let Some(("lease", command)) = request.view.split_once(' ') {
             return self.lease_command(command, request.answer);
@@ -110,6 +114,7 @@ impl Engine {
             health: self.health_view(),
             neighbours: self.neighbours.counters(),
             ipv4: self.ipv4_view(),
+            policy: self.policy_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

@@ -4,6 +4,9 @@ mod build;
 mod duid;
 mod option;
 mod registry;
+mod service;
+mod shape;
+mod softwire;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +17,9 @@ pub use option::{
     Status, VendorData,
 };
 pub use registry::{MessageType, OptionCode, StatusCode};
+pub use service::{Counted, EncryptedDns, NtpServer, alpn, excluded_from, numbers, pd_exclude, short_prefix};
+pub use shape::{DEFINITIONS, Definition, Shape};
+pub use softwire::{S46Bind, S46PortParameters, S46Rule};
 
 use crate::WireError;
 use crate::bytes::{addr_at, take};

@@ -1,6 +1,10 @@
 //! DHCPv6 options as views over the bytes they came in.
 
-use super::{OptionCode, StatusCode};
+use super::service::{one_name, whole_names};
+use super::{
+    Counted, Definition, EncryptedDns, NtpServer, OptionCode, S46Bind, S46PortParameters, S46Rule, Shape,
+    StatusCode, softwire,
+};
 use crate::WireError;
 use crate::bytes::{addr_at, u16_at, u32_at};
 use crate::domain::DomainNames;
@@ -155,6 +159,55 @@ pub enum DhcpOption<'a> {
     InfMaxRt(u32),
     /// URI of the captive portal's API.
     CaptivePortal(&'a [u8]),
+    /// A mapping rule of MAP-E or MAP-T.
+    S46Rule(S46Rule<'a>),
+    /// A border relay of MAP-E or Lightweight 4over6.
+    S46BorderRelay(Ipv6Addr),
+    /// The default mapping of MAP-T.
+    S46DefaultMapping(ipnet::Ipv6Net),
+    /// A home's IPv4 address with Lightweight 4over6.
+    S46Bind(S46Bind<'a>),
+    /// A home's share of the ports.
+    S46PortParameters(S46PortParameters),
+    /// A container of softwire options: MAP-E, MAP-T or Lightweight 4over6, by its code.
+    S46Container {
+        /// Its code.
+        code: OptionCode,
+        /// What it holds.
+        options: Options<'a>,
+    },
+    /// A source of time.
+    NtpServer(NtpServer<'a>),
+    /// A resolver that encrypts.
+    EncryptedDns(EncryptedDns<'a>),
+    /// Another option that is a list of addresses: see [`super::DEFINITIONS`].
+    AddressList {
+        /// Its code.
+        code: OptionCode,
+        /// The addresses.
+        addresses: Addresses<'a>,
+    },
+    /// Another option that is one domain name or a list of them.
+    NameList {
+        /// Its code.
+        code: OptionCode,
+        /// The names.
+        names: DomainNames<'a>,
+    },
+    /// Another option that is UTF-8 text.
+    Text {
+        /// Its code.
+        code: OptionCode,
+        /// The text.
+        text: &'a str,
+    },
+    /// Another option that is a list of texts.
+    Texts {
+        /// Its code.
+        code: OptionCode,
+        /// The texts, meant as UTF-8 and not checked.
+        texts: Counted<'a>,
+    },
     /// An option that is not decoded here.
     Opaque {
         /// Its code.
@@ -262,6 +315,38 @@ impl<'a> DhcpOption<'a> {
             | OptionCode::RECONF_ACCEPT
             | OptionCode::DNS_SERVERS
             | OptionCode::CLIENT_LINKLAYER_ADDR => return None,
+            OptionCode::S46_RULE => Self::S46Rule(S46Rule::decode(data)?),
+            OptionCode::S46_BR => Self::S46BorderRelay(softwire::border_relay(data)?),
+            OptionCode::S46_DMR => Self::S46DefaultMapping(softwire::dmr(data)?),
+            OptionCode::S46_V4V6BIND => Self::S46Bind(S46Bind::decode(data)?),
+            OptionCode::S46_PORTPARAMS => Self::S46PortParameters(S46PortParameters::decode(data)?),
+            _ => match Definition::of(code) {
+                Some(definition) => Self::decode_as(code, definition.shape, data)?,
+                None => Self::Opaque { code, data },
+            },
+        })
+    }
+
+    /// Decodes the content of an option of a form that the table, or somebody else, knows; `None` where it does not have it.
+    pub fn decode_as(code: OptionCode, shape: Shape, data: &'a [u8]) -> Option<Self> {
+        Some(match shape {
+            // RFC 7341 section 7.2: without a server's address, the multicast one is meant.
+            Shape::Addresses
+                if data.len().is_multiple_of(16)
+                    && (!data.is_empty() || code == OptionCode::DHCP4_O_DHCP6_SERVER) =>
+            {
+                Self::AddressList { code, addresses: Addresses { bytes: data } }
+            }
+            Shape::Name => Self::NameList { code, names: one_name(data)? },
+            Shape::Names if whole_names(data) => Self::NameList { code, names: DomainNames::new(data) },
+            Shape::Text => Self::Text { code, text: str::from_utf8(data).ok()? },
+            Shape::Texts => Self::Texts { code, texts: Counted::new(data)? },
+            Shape::NtpServer => Self::NtpServer(NtpServer::decode(data)?),
+            Shape::EncryptedDns => Self::EncryptedDns(EncryptedDns::decode(data)?),
+            Shape::MapE | Shape::MapT | Shape::Lw4over6 => {
+                Self::S46Container { code, options: Options::parse(data).ok()? }
+            }
+            Shape::Addresses | Shape::Names => return None,
             _ => Self::Opaque { code, data },
         })
     }

@@ -312,13 +312,12 @@ impl LeaseTable {
         let rehash = |place: &u32| hash_of(hasher, entries, *place);
         self.by_resource.insert_unique(hash, place, rehash);
         self.enter_area(lease.resource, place);
-        match place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
-            Some(others) => drop(others.insert((lease.valid_until, lease.resource))),
-            None => {
-                self.enter_holder(&lease.identity(), place);
-                if lease.key != Key::Duid {
-                    self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
-                }
+        if let Some(others) = place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
+            others.insert((lease.valid_until, lease.resource));
+        } else {
+            self.enter_holder(&lease.identity(), place);
+            if lease.key != Key::Duid {
+                self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
             }
         }
         if registered {

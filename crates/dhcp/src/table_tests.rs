@@ -57,6 +57,8 @@ fn overlap(one: Ipv6Net, other: Ipv6Net) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn it_answers_as_a_list_would(steps in prop::collection::vec(step(), 1..120), asked in resource()) {
         let mut table = LeaseTable::new();

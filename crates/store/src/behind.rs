@@ -164,21 +164,18 @@ impl Behind {
         loop {
             let state = self.wait(last);
             if state.taken < state.written {
-                match self.take_up(state) {
-                    Ok(taken) => {
-                        self.progress.lock().taken = taken;
-                        self.progress.changed.notify_all();
+                if let Ok(taken) = self.take_up(state) {
+                    self.progress.lock().taken = taken;
+                    self.progress.changed.notify_all();
+                } else {
+                    self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
+                    if state.stopping {
+                        return;
                     }
-                    Err(_) => {
-                        self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
-                        if state.stopping {
-                            return;
-                        }
-                        if state.scrub {
-                            self.scrubbed(false);
-                        }
-                        std::thread::sleep(crate::RETRY);
+                    if state.scrub {
+                        self.scrubbed(false);
                     }
+                    std::thread::sleep(crate::RETRY);
                 }
                 last = Instant::now();
             } else if state.scrub {

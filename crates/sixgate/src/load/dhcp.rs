@@ -4,6 +4,12 @@
 //! Nothing is sent again: what has no answer within a second is lost. The number of an exchange is
 //! its transaction ID, so that an answer is found by index; what a client does next is copied out of what it was told.
 
+#![allow(
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "rates of a benchmark, far below 2^52"
+)]
+
 use super::{receive, send, slots};
 use crate::{Outcome, cli, fail, print};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -208,24 +214,23 @@ impl<'a> Load<'a> {
         for _ in 0..count {
             let number = self.next;
             let client = number - first;
-            let message = match stage {
-                Stage::Renew => {
-                    let held = self.held.get(client as usize).map_or(&[][..], |held| held);
-                    self.message(MessageType::RENEW, number, client, |b| {
-                        b.octets(held);
-                    })?
-                }
-                _ => {
-                    let wanted = self.arguments.kind;
-                    self.message(MessageType::SOLICIT, number, client, |b| {
-                        if wanted != Wanted::Prefix {
-                            b.ia_na(1, 0, 0, |_| {});
-                        }
-                        if wanted != Wanted::Address {
-                            b.ia_pd(2, 0, 0, |_| {});
-                        }
-                    })?
-                }
+            let message = if stage == Stage::Renew {
+                let held = self.held.get(client as usize).map_or(&[][..], |held| held);
+                let content = |b: &mut Builder<'_>| {
+                    b.octets(held);
+                };
+                self.message(MessageType::RENEW, number, client, content)?
+            } else {
+                let wanted = self.arguments.kind;
+                let content = |b: &mut Builder<'_>| {
+                    if wanted != Wanted::Prefix {
+                        b.ia_na(1, 0, 0, |_| {});
+                    }
+                    if wanted != Wanted::Address {
+                        b.ia_pd(2, 0, 0, |_| {});
+                    }
+                };
+                self.message(MessageType::SOLICIT, number, client, content)?
             };
             messages.push((self.source_of(client), message));
             self.next += 1;

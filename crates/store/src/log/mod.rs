@@ -174,7 +174,7 @@ impl Log {
             self.roll()?;
         }
         let mut frame = std::mem::take(&mut self.frame);
-        self.key.begin(&mut frame);
+        segment::Key::begin(&mut frame);
         changes.for_each(|octets| frame.extend_from_slice(octets));
         let written = self.key.end(&mut frame, self.position.offset).and_then(|()| self.write(&frame));
         let length = frame.len() as u64;

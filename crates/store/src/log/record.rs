@@ -23,13 +23,17 @@ pub(crate) type Item = (Duration, Change);
 /// Writes changes, and when they were submitted, behind what is in `out`.
 pub(crate) fn write(now: Duration, changes: &[Change], out: &mut Vec<u8>) {
     put_time(now, out);
-    changes.iter().for_each(|change| put(change, out));
+    for change in changes {
+        put(change, out);
+    }
 }
 
 /// The same of leases.
 pub(crate) fn write_leases(now: Duration, changes: &[LeaseChange], out: &mut Vec<u8>) {
     put_time(now, out);
-    changes.iter().for_each(|change| put_lease(change, out));
+    for change in changes {
+        put_lease(change, out);
+    }
 }
 
 fn put_time(now: Duration, out: &mut Vec<u8>) {

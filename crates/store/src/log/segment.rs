@@ -72,7 +72,7 @@ impl Key {
     }
 
     /// Makes room for a frame's head.
-    pub(crate) fn begin(&self, frame: &mut Vec<u8>) {
+    pub(crate) fn begin(frame: &mut Vec<u8>) {
         frame.clear();
         frame.resize(FRAME, 0);
     }

@@ -153,7 +153,7 @@ pub struct Autorate {
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
     grown: Duration,
-    /// When the rate was last eased, and what it was when nothing was late.
+    /// When the rate was last eased, and the highest since the last cut at which nothing was late.
     eased: Duration,
     calm: Rate,
     counters: Counters,
@@ -176,7 +176,7 @@ impl Autorate {
             carried: VecDeque::with_capacity(128),
             grown: now,
             eased: Duration::ZERO,
-            calm: config.base,
+            calm: config.min,
             counters: Counters::default(),
         }
     }
@@ -400,6 +400,7 @@ impl Autorate {
             self.before = (self.rate, self.known);
         }
         self.know(estimate);
+        self.calm = self.known.unwrap_or(self.rate);
         self.cut = now;
         self.state = State::Drain { since: now };
         self.drain(now);
@@ -451,7 +452,7 @@ impl Autorate {
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
         let calm = !recent.is_empty() && recent.iter().take(3).all(|excess| *excess < calm);
         if calm {
-            self.calm = self.rate;
+            self.calm = self.calm.max(self.rate);
         }
         let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2
             || recent.first().is_some_and(|excess| *excess > self.config.late);

@@ -264,11 +264,7 @@ fn packets_pass_unchanged_and_discovery_does_not_wait() {
     let view = stopped(&process);
     assert_eq!(view["queue"], "own");
     for direction in view["directions"].as_array().unwrap() {
-        assert_eq!(
-            (direction["not-sent"].as_u64(), &direction["tins"][0]["dropped"]),
-            (Some(0), &0.into()),
-            "{view}"
-        );
+        assert_eq!(direction["not-sent"].as_u64(), Some(0), "{view}");
         assert!(packets(direction) >= 19, "{view}");
     }
 }

@@ -92,10 +92,10 @@ const GROWTH: Duration = Duration::from_millis(300);
 const CARRIED: Duration = Duration::from_secs(2);
 /// What has not been answered for so long, by anybody, is no queue.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How long a rate that was eased has to be seen before it is eased again.
-const EASED: Duration = Duration::from_millis(200);
-/// What part of what is carried an eased rate is: our queue is the longer one again, and little is lost where it was noise.
+/// A rate is eased to this part of what is carried, not sooner than this again, and not below this part of what it was in calm.
 const STILL: f64 = 0.97;
+const EASED: Duration = Duration::from_millis(200);
+const EASY: f64 = 0.6;
 /// In which time a queue shall be gone.
 const DRAINED: f64 = 0.5;
 
@@ -153,8 +153,9 @@ pub struct Autorate {
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
     grown: Duration,
-    /// When the rate was last eased.
+    /// When the rate was last eased, and the highest since the last cut at which nothing was late.
     eased: Duration,
+    calm: Rate,
     counters: Counters,
 }
 
@@ -175,6 +176,7 @@ impl Autorate {
             carried: VecDeque::with_capacity(128),
             grown: now,
             eased: Duration::ZERO,
+            calm: config.min,
             counters: Counters::default(),
         }
     }
@@ -398,6 +400,7 @@ impl Autorate {
             self.before = (self.rate, self.known);
         }
         self.know(estimate);
+        self.calm = self.known.unwrap_or(self.rate);
         self.cut = now;
         self.state = State::Drain { since: now };
         self.drain(now);
@@ -448,6 +451,9 @@ impl Autorate {
         // A probe may find a packet on its way, here and in the modem.
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
         let calm = !recent.is_empty() && recent.iter().take(3).all(|excess| *excess < calm);
+        if calm {
+            self.calm = self.calm.max(self.rate);
+        }
         let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2
             || recent.first().is_some_and(|excess| *excess > self.config.late);
         let factor = if load > 0.75 && calm && self.hears(now) {
@@ -478,14 +484,16 @@ impl Autorate {
         self.rate = self.bounded(self.rate.times(factor));
     }
 
-    /// A queue begins behind which we stand: what is carried is what the link takes, and our rate is above it. Senders hear of less a round
-    /// trip later, so that waiting for proof would cost as much again.
+    /// A queue begins before us: what is carried is what the link takes. Senders hear of less a round trip later, so that
+    /// waiting for proof would cost as much again.
     fn ease(&mut self, now: Duration, carried: f64) {
         if now.saturating_sub(self.eased) < EASED {
             return;
         }
         self.eased = now;
-        self.rate = self.bounded(self.rate.min(Rate::bits(bits(carried * STILL))));
+        // Delays that are not of our making shall not press the rate down step by step.
+        let least = self.calm.times(EASY);
+        self.rate = self.bounded(self.rate.min(Rate::bits(bits(carried * STILL)).max(least)));
     }
 
     fn bounded(&self, rate: Rate) -> Rate {

@@ -216,6 +216,19 @@ fn one_reflector_is_not_believed_alone_and_idle_lines_are_left_alone() {
     assert_eq!((autorate.rate(), autorate.counters().cuts), (Rate::mbit(40), 0));
 }
 
+/// Of the probes of a radio link one in five takes 10 ms more by itself, for twenty minutes. (What takes more than `late` so often is taken for
+/// a queue.)
+#[test]
+fn jitter_does_not_press_the_rate_down() {
+    let config = Config { min: Rate::mbit(5), ..Config::new(Direction::Down, Rate::mbit(40)) };
+    let carried = |autorate: &Autorate, _| autorate.rate().min(Rate::mbit(50));
+    let random = RefCell::new(fastrand::Rng::with_seed(7));
+    let delay = |_, _| Some(ms(20) + if random.borrow_mut().u8(..5) == 0 { ms(10) } else { ms(0) });
+    let (autorate, least) = alone(config, 1200, 4, carried, delay);
+    println!("with jitter: {least} at least, {} in the end; {:?}", autorate.rate(), autorate.counters());
+    assert!(least > Rate::mbit(10) && autorate.rate() > Rate::mbit(15), "{least} {}", autorate.rate());
+}
+
 /// A load that does not slow down by itself: only the shaper makes it.
 #[test]
 fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {

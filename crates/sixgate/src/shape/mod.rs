@@ -22,7 +22,7 @@ use sixgate_aqm::Rate;
 use sixgate_aqm::shape::Config;
 use sixgate_linux::nft;
 use sixgate_linux::route::{self, Netlink};
-use sixgate_linux::sandbox;
+use sixgate_linux::sandbox::{self, Capabilities, Capability};
 use sixgate_linux::socket;
 use std::io;
 use std::net::Ipv6Addr;
@@ -59,8 +59,7 @@ pub(crate) enum Error {
     )]
     Device { device: String, source: io::Error },
     #[error(
-        "cannot shape {interface} by the kernel's queue: it has the queue {kind}, which somebody configured; take it away \
-         (`tc qdisc del dev {interface} root`) or choose queue \"own\", which stands beside it"
+        "{interface} has the queue {kind}, which somebody configured (`tc qdisc del dev {interface} root` takes it away)"
     )]
     Taken { interface: String, kind: String },
     #[error("the kernel was given the queue {kind} and has {found}; does another program configure it?")]
@@ -135,16 +134,17 @@ impl Shaping {
             Which::Own => Err("the configuration wants it".to_owned()),
             Which::Auto | Which::Kernel => kernel::offers(&setup, &link),
         };
-        let (active, reason) = match offered {
-            Ok(kind) => {
-                let reason = match (setup.plan.which, kind) {
-                    (Which::Kernel, _) => "the configuration wants it",
-                    (_, kernel::Kind::Cake) => "this kernel has it",
-                    (_, kernel::Kind::FqCodel) => "this kernel has it, and no sch_cake",
-                };
-                let kernel = Kernel::start(&setup, &link, kind)?;
-                (Active::Kernel(Arc::new(Mutex::new(kernel))), reason.to_owned())
-            }
+        let started = offered.and_then(|kind| {
+            let reason = match (setup.plan.which, kind) {
+                (Which::Kernel, _) => "the configuration wants it",
+                (_, kernel::Kind::Cake) => "this kernel has it",
+                (_, kernel::Kind::FqCodel) => "this kernel has it, and no sch_cake",
+            };
+            let kernel = Kernel::start(&setup, &link, kind).map_err(|error| error.to_string())?;
+            Ok((Active::Kernel(Arc::new(Mutex::new(kernel))), reason.to_owned()))
+        });
+        let (active, reason) = match started {
+            Ok(started) => started,
             Err(why) if setup.plan.which == Which::Kernel => return Err(Error::NoKernel(why)),
             Err(why) => (Active::Own(Arc::new(Own::start(netlink, &setup, &link)?)), why),
         };
@@ -211,6 +211,10 @@ pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
+    // It needs no more than this, whoever began it.
+    if let Err(error) = sandbox::keep(Capabilities::from([Capability::NetAdmin, Capability::NetRaw])) {
+        return fail(&error.to_string());
+    }
     let setup = Setup {
         interface: arguments.interface.clone(),
         plan: arguments.plan(),

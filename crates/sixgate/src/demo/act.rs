@@ -113,6 +113,10 @@ impl Stage {
         ] {
             host.add_address_nodad(interface, address.parse::<IpNet>()?)?;
         }
+        // What Linux does unless it is told otherwise, and what fills buffers; where a kernel lacks it, its own choice stands.
+        for host in [&laptop, &server] {
+            let _ = host.sysctl("net/ipv4/tcp_congestion_control", "cubic");
+        }
         let everywhere = "::/0".parse::<IpNet>()?;
         laptop.add_route(everywhere, Some("2001:db8:1::1".parse::<IpAddr>()?), "eth0")?;
         server.add_route(everywhere, Some("2001:db8:f::1".parse::<IpAddr>()?), "eth0")?;

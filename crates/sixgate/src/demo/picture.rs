@@ -125,7 +125,7 @@ impl Picture {
     pub(super) fn line(&mut self, rate: u64, round_trip: Duration, buffer: Duration) {
         if !self.json {
             print(&format!(
-                "\nA busy line: {} Mbit/s, {} ms there and back, a buffer of {} ms. A download, and a ping beside it.\n",
+                "\nA busy line: {} Mbit/s, {} ms there and back, a buffer of {} ms. A download (CUBIC), and a ping beside it.\n",
                 rate / 1_000_000,
                 millis(round_trip),
                 millis(buffer)

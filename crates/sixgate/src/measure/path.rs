@@ -25,8 +25,8 @@ const BEHIND: u8 = 4;
 const PACE: Duration = Duration::from_millis(10);
 /// How often a packet of one size is sent before it counts as lost for its size.
 const TRIES: u32 = 3;
-/// Waiting that is told of, in milliseconds: twice CoDel's target.
-pub(crate) const WAIT_MS: f64 = 10.0;
+/// Waiting that is told of, in milliseconds: four times CoDel's target. Less may be this machine's own.
+pub(crate) const WAIT_MS: f64 = 20.0;
 /// The largest MTU that is looked for.
 const LARGEST: u32 = 9000;
 

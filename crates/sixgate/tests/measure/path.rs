@@ -23,7 +23,8 @@ fn hops_and_mtu_of_both_families_and_ping_agrees() {
         assert_eq!(path["reached"], 3, "{path}");
         for (hop, from) in path["hops"].as_array().unwrap().iter().zip(hops) {
             assert_eq!((&hop["from"], &hop["sent"]), (&Value::from(from), &Value::from(20)), "{path}");
-            assert!(hop["answered"].as_u64().unwrap() >= 16, "{path}");
+            // Linux sends one error a second after a burst of six (icmp_ratelimit).
+            assert!(hop["answered"].as_u64().unwrap() >= 5, "{path}");
         }
         assert_eq!(path["pmtu"]["works"], 1500, "{path}");
         assert!(path["pmtu"]["black_hole"].is_null(), "{path}");

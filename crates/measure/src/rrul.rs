@@ -181,6 +181,8 @@ struct Tally {
     // Octets so far, at the last two looks.
     last: Option<(Duration, u64)>,
     rates: Points,
+    // From the first look on: what was carried before has no time.
+    first: u64,
     octets: u64,
     span: Option<(Duration, Duration)>,
 }
@@ -213,7 +215,7 @@ impl Book {
     pub fn carried(&mut self, now: Duration, flow: Flow, octets: u64) {
         let tally = self.flows.entry(flow).or_default();
         let Some((then, before)) = tally.last.replace((now, octets)) else {
-            tally.span = Some((now, now));
+            (tally.span, tally.first) = (Some((now, now)), octets);
             return;
         };
         let passed = now.saturating_sub(then).as_secs_f64();
@@ -221,7 +223,7 @@ impl Book {
             let rate = octets.saturating_sub(before) as f64 * 8.0 / passed / 1e6;
             tally.rates.push((now.as_secs_f64(), rate));
         }
-        tally.octets = octets;
+        tally.octets = octets.saturating_sub(tally.first);
         if let Some((_, last)) = &mut tally.span {
             *last = now;
         }

@@ -70,7 +70,7 @@ impl Half {
 /// Plays it.
 pub(super) fn play(picture: &mut Picture, stopped: &Arc<AtomicBool>) -> Result<(), String> {
     let stage = Stage::build().map_err(|error| format!("this machine cannot emulate the line: {error}"))?;
-    picture.line(RATE, DELAY * 2, BUFFER);
+    picture.line(RATE, DELAY * 2, BUFFER, stage.tcp);
     let plain = stage.half("the line's own buffer", picture, stopped)?;
     if stopped.load(Ordering::Relaxed) {
         return Ok(());
@@ -88,6 +88,8 @@ pub(super) fn play(picture: &mut Picture, stopped: &Arc<AtomicBool>) -> Result<(
 struct Stage {
     laptop: Host,
     gateway: Host,
+    /// How the server sends.
+    tcp: &'static str,
     _server: Process,
     /// Last: ends what runs in it.
     _lab: Lab,
@@ -113,13 +115,16 @@ impl Stage {
         ] {
             host.add_address_nodad(interface, address.parse::<IpNet>()?)?;
         }
+        // What fills buffers: CUBIC is what Linux does unless it is told otherwise; where a namespace may not have it, Reno.
+        let choose = |name: &&str| server.sysctl("net/ipv4/tcp_congestion_control", name).is_ok();
+        let tcp = ["cubic", "reno"].into_iter().find(choose).unwrap_or("as the system has it");
         let everywhere = "::/0".parse::<IpNet>()?;
         laptop.add_route(everywhere, Some("2001:db8:1::1".parse::<IpAddr>()?), "eth0")?;
         server.add_route(everywhere, Some("2001:db8:f::1".parse::<IpAddr>()?), "eth0")?;
         let far = ["measure", "serve", "--token", TOKEN, "--allow", "2001:db8::/32"];
         let process = server.spawn(&Command::new(binary()).args(far))?;
         process.wait_line("listening on ", PATIENCE)?;
-        Ok(Self { laptop, gateway, _server: process, _lab: lab })
+        Ok(Self { laptop, gateway, tcp, _server: process, _lab: lab })
     }
 
     /// Puts our queue into the gateway.

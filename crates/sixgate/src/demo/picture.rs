@@ -122,10 +122,10 @@ impl Picture {
     }
 
     /// The line of the second act.
-    pub(super) fn line(&mut self, rate: u64, round_trip: Duration, buffer: Duration) {
+    pub(super) fn line(&mut self, rate: u64, round_trip: Duration, buffer: Duration, tcp: &str) {
         if !self.json {
             print(&format!(
-                "\nA busy line: {} Mbit/s, {} ms there and back, a buffer of {} ms. A download, and a ping beside it.\n",
+                "\nA busy line: {} Mbit/s, {} ms there and back, a buffer of {} ms. A download (TCP: {tcp}), and a ping beside it.\n",
                 rate / 1_000_000,
                 millis(round_trip),
                 millis(buffer)

@@ -21,7 +21,8 @@ pub(crate) struct Arguments {
         value_name = "TOKEN",
         env = "SIXGATE_MEASURE_TOKEN",
         hide_env_values = true,
-        requires = "load"
+        requires = "load",
+        value_parser = crate::measure::cli::token
     )]
     pub(crate) token: Option<String>,
     /// Exit code 1 where a finding is as bad as this.

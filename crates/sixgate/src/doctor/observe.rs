@@ -7,6 +7,7 @@ use crate::Outcome;
 use crate::measure::far::Far;
 use crate::measure::flows::{self, start_all};
 use crate::measure::path::{addresses, path_mtu, trace};
+use crate::measure::shown::Progress;
 use sixgate_endpoint::connect::{Connector, FamilyChoice, Policy, policy};
 use sixgate_endpoint::{Endpoint, Family, Host, interface_index};
 use sixgate_linux::route::{Link, Netlink, TABLE_MAIN};
@@ -53,6 +54,7 @@ impl Unseen {
 
 /// Looks at everything. Takes about ten seconds.
 pub(super) fn observe(arguments: &Arguments) -> Result<Seen, Unseen> {
+    let mut progress = Progress::new(true);
     let mut kernel = Netlink::new().map_err(Unseen::Kernel)?;
     let link = link(&mut kernel, arguments.interface.as_deref())?;
     let mut seen = Seen { interface: link.name.clone(), mtu: link.mtu, ..Seen::default() };
@@ -60,6 +62,7 @@ pub(super) fn observe(arguments: &Arguments) -> Result<Seen, Unseen> {
     seen.global_address =
         addresses.iter().any(|at| !at.address.is_unicast_link_local() && !at.address.is_loopback());
     seen.ipv4 = kernel.has_default_route_v4().unwrap_or(false);
+    progress.show(&link.name, "listening to routers, DHCPv6 and DHCPv4");
     // Each of these listens for four and a half seconds at most.
     let (heard, asked6, asked4) = thread::scope(|scope| {
         let heard = scope.spawn(|| routers::hear(&link.name, link.index));
@@ -81,10 +84,13 @@ pub(super) fn observe(arguments: &Arguments) -> Result<Seen, Unseen> {
         Ok(Err(error)) => seen.left_out.push(format!("DHCPv4 was not asked: {error}")),
         Err(_) => {}
     }
+    progress.show(&link.name, "asking resolvers");
     resolvers(&mut seen, &link.name);
     if let Some(target) = &arguments.target {
+        progress.show(&link.name, "connecting to the target");
         seen.target = Some(look_at(target, &mut seen.left_out));
     }
+    progress.show(&link.name, "looking for delay on the path");
     delay(arguments, &mut seen, &link.name)?;
     Ok(seen)
 }

@@ -26,23 +26,31 @@ pub(super) fn ask(resolver: Endpoint, told_by: &str, index_of: impl Fn(&str) -> 
             .and_then(|any| UdpSocket::bind(any).ok())
             .and_then(|socket| socket.connect(address).is_ok().then_some(socket))
             .and_then(|socket| exchange(&socket));
-        if let Some(addresses) = answer {
-            seen.refuses = addresses.is_none();
-            if let Some(addresses) = addresses {
+        match answer {
+            Some(Answer::Addresses(addresses)) => {
                 seen.answers_ms.push(sixgate_measure::stats::ms(begun.elapsed()));
                 seen.dns64 = addresses;
             }
-        } else if seen.asked >= 2 && seen.answers_ms.is_empty() {
+            Some(Answer::Refused) => seen.refuses = true,
             // Silent twice: it is silent.
-            break;
+            None if seen.asked >= 2 && seen.answers_ms.is_empty() => break,
+            None => {}
         }
     }
     seen
 }
 
+/// What a resolver says.
+enum Answer {
+    /// These addresses, or none.
+    Addresses(Vec<String>),
+    /// We are not served.
+    Refused,
+}
+
 /// The answer, where one comes: its IPv6 addresses, or nothing where it says that we are not served. Any other answer shows a resolver at
 /// work, whatever it knows of this name.
-fn exchange(socket: &UdpSocket) -> Option<Option<Vec<String>>> {
+fn exchange(socket: &UdpSocket) -> Option<Answer> {
     let id = fastrand::u16(..);
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
@@ -59,12 +67,12 @@ fn exchange(socket: &UdpSocket) -> Option<Option<Vec<String>>> {
             continue;
         }
         if answer.metadata.response_code == ResponseCode::Refused {
-            return Some(None);
+            return Some(Answer::Refused);
         }
         let address = |record: &hickory_proto::rr::Record| match &record.data {
             RData::AAAA(address) => Some(Endpoint::new(IpAddr::from(address.0)).to_string()),
             _ => None,
         };
-        return Some(Some(answer.answers.iter().filter_map(address).take(8).collect()));
+        return Some(Answer::Addresses(answer.answers.iter().filter_map(address).take(8).collect()));
     }
 }

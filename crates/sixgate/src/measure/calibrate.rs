@@ -1,8 +1,9 @@
 //! Looks at this machine before it measures: timers, processors, its own stack.
 
+use sixgate_endpoint::{Host, interface_index, resolve};
 use sixgate_measure::calibrate::{ErrorBar, Limits, Observed, Unfit, judge, processor_shares};
 use sixgate_measure::stats::ms;
-use std::net::{Ipv6Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,8 +55,13 @@ fn processors() -> String {
 
 /// A socket that another thread of ours answers, as a prober's far end would.
 fn loopback() -> Option<UdpSocket> {
-    let there = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).ok()?;
-    let here = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).ok()?;
+    // Of whichever family this machine has.
+    let host: Host = "localhost".parse().ok()?;
+    let addresses = resolve::lookup(&host, 0).ok()?;
+    let (there, here) = addresses.iter().find_map(|at| {
+        let address = at.to_socket_addr(0, interface_index)?;
+        Some((UdpSocket::bind(address).ok()?, UdpSocket::bind(address).ok()?))
+    })?;
     here.connect(there.local_addr().ok()?).ok()?;
     there.connect(here.local_addr().ok()?).ok()?;
     here.set_read_timeout(Some(PATIENCE)).ok()?;

@@ -205,7 +205,7 @@ fn interval(text: &str) -> Result<f64, String> {
 }
 
 /// A token goes into a URL and a line.
-fn token(text: &str) -> Result<String, String> {
+pub(crate) fn token(text: &str) -> Result<String, String> {
     let good = (8..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     if good { Ok(text.to_owned()) } else { Err("a token has 8 to 128 letters, digits, - and _".to_owned()) }

@@ -19,12 +19,14 @@ use std::time::{Duration, Instant};
 const MOST_HOPS: u8 = 30;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Hops that are asked behind the last one that answers.
+const BEHIND: u8 = 4;
 /// Between two packets: routers answer only so many a second.
 const PACE: Duration = Duration::from_millis(10);
 /// How often a packet of one size is sent before it counts as lost for its size.
 const TRIES: u32 = 3;
-/// Waiting that is told of, in milliseconds: twice CoDel's target.
-pub(crate) const WAIT_MS: f64 = 10.0;
+/// Waiting that is told of, in milliseconds: four times CoDel's target. Less may be this machine's own.
+pub(crate) const WAIT_MS: f64 = 20.0;
 /// The largest MTU that is looked for.
 const LARGEST: u32 = 9000;
 
@@ -138,9 +140,10 @@ pub(crate) fn sample(icmp: &mut Icmp, to: IpAddr, rounds: u32, pace: Duration) -
             icmp.send(asked.sequence(limit), 0)?;
             next = Instant::now() + pace;
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + if round == 0 { PATIENCE } else { asked.patience() };
         while asked.waits(last) && asked.hear(icmp, until)? {}
-        last = asked.reached.unwrap_or(last);
+        // Where nobody answers any more, few hops are asked again.
+        last = asked.reached.unwrap_or_else(|| last.min(asked.answering() + BEHIND));
     }
     let Asked { mut from, mut times, reached, .. } = asked;
     let known = usize::from(reached.unwrap_or_else(|| {
@@ -198,6 +201,17 @@ impl Asked {
         if let Some(slot) = self.sent.get_mut(usize::from(limit) - 1) {
             *slot = Some(Instant::now());
         }
+    }
+
+    /// How long is waited for answers, from how long they took so far.
+    fn patience(&self) -> Duration {
+        let longest = self.times.iter().flatten().copied().fold(0.0, f64::max);
+        Duration::from_secs_f64(longest * 4.0 / 1000.0).clamp(PATIENCE / 4, PATIENCE)
+    }
+
+    /// The last hop that ever answered.
+    fn answering(&self) -> u8 {
+        self.from.iter().rposition(Option::is_some).map_or(0, |index| index as u8 + 1)
     }
 
     /// Whether an answer of a hop before the host is still missing.

@@ -19,8 +19,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Probes that are under way at one time: on a line whose queue holds seconds, more would be a load of their own.
-const MOST_UNDER_WAY: u32 = 64;
+/// Probes that are under way at one time: on a line whose queue holds seconds, more would be a load of their own; and the far end allows one
+/// source 64 connections, flows included.
+const MOST_UNDER_WAY: u32 = 24;
 /// Requests before the load, for the round trip alone.
 const IDLE: u32 = 10;
 

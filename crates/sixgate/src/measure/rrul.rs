@@ -54,7 +54,7 @@ pub(super) fn command(arguments: &Rrul) -> Outcome {
         }
     }
     let shown = if arguments.json {
-        let own = serde_json::json!({ "outcome": found, "error_bar": bar, "notes": run.notes, "far": far.endpoint.to_string() });
+        let own = serde_json::json!({ "outcome": found, "error_bar": bar, "notes": run.notes, "congestion_control": congestion_control(), "far": far.endpoint.to_string() });
         let context = Context {
             began,
             host: arguments.target.host.to_string(),
@@ -77,6 +77,12 @@ pub(super) fn command(arguments: &Rrul) -> Outcome {
         ));
     }
     outcome
+}
+
+/// What decides how fast the flows up send; for those down it is the far end's.
+fn congestion_control() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").ok()?;
+    Some(text.trim().to_owned())
 }
 
 struct Run {

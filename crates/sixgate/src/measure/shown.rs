@@ -4,19 +4,19 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 /// A line of progress on standard error: one that is written over on a terminal, one for each word elsewhere.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     live: bool,
     quiet: bool,
     last: String,
 }
 
 impl Progress {
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Self {
         Self { live: std::io::stderr().is_terminal(), quiet, last: String::new() }
     }
 
     /// What happens now. Without a terminal it is said when `step` is another than before.
-    pub(super) fn show(&mut self, step: &str, detail: &str) {
+    pub(crate) fn show(&mut self, step: &str, detail: &str) {
         if self.live {
             let _ = write!(std::io::stderr(), "\r\x1b[K{step}  {detail}");
         } else if !self.quiet && self.last != step {

@@ -12,7 +12,9 @@ fn path(report: &Value, family: &str) -> Value {
 fn hops_and_mtu_of_both_families_and_ping_agrees() {
     let world = World::delayed("path", ms(15));
     world.here.write_file("/etc/hosts", format!("{FAR} far.example\n{FAR4} far.example\n")).unwrap();
-    let report = json(&world.here, "measure path far.example --rounds 10 --json");
+    // The witness runs beside it: what this machine does meanwhile happens to both.
+    let pings = [FAR, FAR4].map(|to| (to, spawn(&world.here, &format!("ping -c 30 -i 0.1 {to}"))));
+    let report = json(&world.here, "measure path far.example --rounds 20 --json");
     for (family, hops, to) in [
         ("IPv6", ["2001:db8:1::1", "2001:db8:2::1", FAR], FAR),
         ("IPv4", ["192.0.2.1", "203.0.113.1", FAR4], FAR4),
@@ -20,13 +22,16 @@ fn hops_and_mtu_of_both_families_and_ping_agrees() {
         let path = path(&report, family);
         assert_eq!(path["reached"], 3, "{path}");
         for (hop, from) in path["hops"].as_array().unwrap().iter().zip(hops) {
-            assert_eq!((&hop["from"], &hop["sent"]), (&Value::from(from), &Value::from(10)), "{path}");
-            assert!(hop["answered"].as_u64().unwrap() >= 8, "{path}");
+            assert_eq!((&hop["from"], &hop["sent"]), (&Value::from(from), &Value::from(20)), "{path}");
+            // Linux sends one error a second after a burst of six (icmp_ratelimit).
+            assert!(hop["answered"].as_u64().unwrap() >= 5, "{path}");
         }
         assert_eq!(path["pmtu"]["works"], 1500, "{path}");
-        assert!(path["pmtu"]["black_hole"].is_null() && path["standing"].is_null(), "{path}");
-        let said = run(&world.here, &format!("ping -c 10 -i 0.1 {to}"));
-        let theirs: Vec<f64> = said
+        assert!(path["pmtu"]["black_hole"].is_null(), "{path}");
+        let ping = &pings.iter().find(|(pinged, _)| *pinged == to).unwrap().1;
+        assert!(ping.wait(super::world::PATIENCE).unwrap().success(), "{}", ping.output());
+        let theirs: Vec<f64> = ping
+            .output()
             .lines()
             .filter_map(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok())
             .collect();

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+mod buckets;
 mod census;
 mod check;
 mod clat;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::command(&arguments),
         #[cfg(feature = "audit")]
         Command::Checklist(arguments) => audit::checklist(&arguments),
+        Command::Buckets(arguments) => buckets::command(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
         Command::Lab(lab) => match lab.command {

@@ -40,11 +40,13 @@ pub enum Discard {
     OffLink,
     /// It registers an address that was leased here.
     Leased,
+    /// Its client falls into another server's bucket (RFC 3074).
+    Bucket,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -63,6 +65,7 @@ impl Discard {
         Self::Registration,
         Self::OffLink,
         Self::Leased,
+        Self::Bucket,
     ];
 
     /// The word for it, for counters and logs.
@@ -86,6 +89,7 @@ impl Discard {
             Self::Registration => "registration",
             Self::OffLink => "off-link",
             Self::Leased => "leased",
+            Self::Bucket => "bucket",
         }
     }
 }
@@ -135,6 +139,8 @@ pub struct Counters {
     pub registrations_moved: u64,
     /// Registrations forgotten early, to make room for newer ones.
     pub registrations_evicted: u64,
+    /// Clients of another server's buckets that were heeded because they had waited too long.
+    pub late: u64,
     /// Commits that failed.
     pub commits_failed: u64,
     /// Leases of the snapshot left out because they contradict another one.

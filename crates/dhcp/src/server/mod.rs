@@ -27,13 +27,14 @@ pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, ServerConfig};
 pub use counters::{Counters, Discard};
 
+use crate::balance::{Balance, Verdict};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
 use bind::{Asker, Bind};
 use flight::Flight;
 use ipnet::Ipv6Net;
 use message::{Asked, Association};
 use reply::{Answer, Outcome};
-use sixgate_wire::dhcpv6::{CLIENT_PORT, Duid, MessageType, OptionCode, Packet, StatusCode};
+use sixgate_wire::dhcpv6::{CLIENT_PORT, Duid, Message, MessageType, OptionCode, Packet, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Server {
     rapid_commit: bool,
     hash_key: [u8; 16],
     limits: Limits,
+    /// Where several servers share the clients, which are ours.
+    balance: Option<Balance>,
     table: LeaseTable,
     /// What was advertised and not yet asked for, as leases that end with the offer.
     offers: LeaseTable,
@@ -80,6 +83,7 @@ impl Server {
             rapid_commit: config.rapid_commit,
             hash_key: config.hash_key,
             limits: config.limits,
+            balance: None,
             table: LeaseTable::new(),
             offers: LeaseTable::new(),
             flight: Flight::default(),
@@ -109,6 +113,11 @@ impl Server {
         self.offers = LeaseTable::new();
         self.expire(now, actions);
         self.sync_all_routes(actions);
+    }
+
+    /// From now on only clients of these buckets are answered (RFC 3074); without a balance, all are.
+    pub fn set_balance(&mut self, balance: Option<Balance>) {
+        self.balance = balance;
     }
 
     /// A datagram came to port 547.
@@ -192,6 +201,7 @@ impl Server {
         let Packet::Message(message) = Packet::parse(datagram.bytes).map_err(|_| Discard::Malformed)? else {
             return Err(Discard::Relayed);
         };
+        self.is_balanced_here(message)?;
         if message.kind() == MessageType::ADDR_REG_INFORM {
             return self.register(now, datagram, message, actions);
         }
@@ -248,6 +258,16 @@ impl Server {
         } else {
             self.flight.hold(ticket, reply);
             actions.push(Action::Commit { ticket, changes });
+        }
+        Ok(())
+    }
+
+    /// Drops a message of another server's client before anything else of it is looked at.
+    fn is_balanced_here(&mut self, message: Message<'_>) -> Result<(), Discard> {
+        match self.balance.map(|balance| balance.judge_v6(message)) {
+            Some(Verdict::Others) => return Err(Discard::Bucket),
+            Some(Verdict::Late) => add(&mut self.counters.late),
+            Some(Verdict::Ours) | None => {}
         }
         Ok(())
     }

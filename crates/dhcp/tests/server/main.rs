@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod asking;
+mod balance;
 mod dissector;
 mod histories;
 mod hostile;

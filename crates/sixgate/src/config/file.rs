@@ -83,11 +83,14 @@ pub(super) struct Nat64 {
     pub(super) sessions: Option<Spanned<u32>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Dhcp {
     pub(super) rapid_commit: Option<bool>,
     pub(super) preference: Option<u8>,
+    pub(super) buckets: Option<Spanned<String>>,
+    pub(super) server_name: Option<Spanned<String>>,
+    pub(super) service_delay: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Deserialize)]

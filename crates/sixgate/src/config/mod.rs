@@ -4,6 +4,7 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod balance;
 mod census;
 mod diagnostic;
 mod dns64;
@@ -24,6 +25,7 @@ pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
+use sixgate_dhcp::balance::Balance;
 use sixgate_dns::{Dnssec, Names};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
@@ -87,6 +89,8 @@ pub(crate) struct Dhcp {
     pub(crate) rapid_commit: bool,
     /// Sent in Advertise messages: clients take the server with the highest.
     pub(crate) preference: Option<u8>,
+    /// Which clients are ours, where several servers share them; none: all are.
+    pub(crate) balance: Option<Balance>,
 }
 
 /// The side that the ISP is on.
@@ -432,10 +436,7 @@ impl Reader<'_> {
             uplink,
             lans: lans.into_iter().map(|(lan, _)| lan).collect(),
             dns,
-            dhcp: Dhcp {
-                rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
-                preference: file.dhcp.and_then(|dhcp| dhcp.preference),
-            },
+            dhcp: self.dhcp(file.dhcp.unwrap_or_default()),
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),
@@ -443,6 +444,11 @@ impl Reader<'_> {
             pilot,
             ipv4,
         }
+    }
+
+    fn dhcp(&mut self, dhcp: file::Dhcp) -> Dhcp {
+        let balance = self.balance(dhcp.buckets, dhcp.server_name, dhcp.service_delay);
+        Dhcp { rapid_commit: dhcp.rapid_commit.unwrap_or(true), preference: dhcp.preference, balance }
     }
 
     fn uplink(&mut self, uplink: file::Uplink, host: bool) -> Uplink {

@@ -268,7 +268,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             Some(lan)
         })
         .collect();
-    let server = Server::new(
+    let mut server = Server::new(
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
@@ -279,6 +279,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         },
         snapshot.leases.clone(),
     );
+    server.set_balance(config.dhcp.balance);
     let uplink = config.uplink.as_ref().and_then(|uplink| {
         let found = link(&uplink.interface.value)?;
         Some(self::uplink(uplink.clone(), &found, &duid, settings.get(persist::BINDING)))

@@ -199,6 +199,7 @@ impl Engine {
             ("registered", c.registered),
             ("registrations-moved", c.registrations_moved),
             ("registrations-evicted", c.registrations_evicted),
+            ("late", c.late),
             ("commits-failed", c.commits_failed),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -24,7 +24,9 @@ for line in sys.stdin:
 fn asked(program: &str, identities: &[Vec<u8>]) -> Vec<u8> {
     let mut lines = String::new();
     for identity in identities {
-        identity.iter().for_each(|octet| write!(lines, "{octet:02x}").unwrap());
+        for octet in identity {
+            write!(lines, "{octet:02x}").unwrap();
+        }
         lines.push('\n');
     }
     let mut child = Command::new("python3")

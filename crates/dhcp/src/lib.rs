@@ -4,6 +4,7 @@
 pub mod allocate;
 pub mod balance;
 pub mod client;
+pub mod identity;
 pub mod lease;
 pub mod server;
 pub mod v4;

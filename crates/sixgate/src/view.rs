@@ -1,9 +1,11 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod ddns;
 mod health;
 mod pilot;
 mod web;
 
+pub(crate) use ddns::Ddns;
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
 pub(crate) use web::{Place, Web};
@@ -40,6 +42,9 @@ pub(crate) struct Status {
     /// None where nobody looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) health: Option<Health>,
+    /// None where names stay here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ddns: Option<Ddns>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -196,6 +201,9 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        if let Some(ddns) = &self.ddns {
+            ddns.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

@@ -149,6 +149,17 @@ fn configuration(b: &mut Builder<'_>, asked: &Asked<'_>, link: &Link) {
         } else {
             Fqdn::SERVER_UPDATES | Fqdn::OVERRIDDEN
         };
-        b.client_fqdn(flags, &fqdn.name().unwrap_or_default());
+        let name = fqdn.name().unwrap_or_default();
+        b.client_fqdn(flags, &whole_name(name, link.name_zone.as_deref()));
     }
+}
+
+/// A client's name as it stands in the zone, where names are published: its own where that lies there, else its first label's.
+fn whole_name(name: String, zone: Option<&str>) -> String {
+    let Some(zone) = zone.filter(|_| !name.is_empty()) else { return name };
+    let (name, zone) = (name.to_ascii_lowercase(), zone.to_ascii_lowercase());
+    if name.strip_suffix(&zone).is_some_and(|front| front.ends_with('.')) {
+        return name;
+    }
+    format!("{}.{zone}", name.split('.').next().unwrap_or_default())
 }

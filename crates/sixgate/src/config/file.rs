@@ -26,6 +26,17 @@ pub(super) struct File {
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
+    pub(super) ddns: Option<Ddns>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ddns {
+    pub(super) zone: Spanned<String>,
+    pub(super) reverse: Option<Vec<Spanned<String>>>,
+    pub(super) server: Spanned<String>,
+    pub(super) key_file: Option<Spanned<String>>,
+    pub(super) ttl: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@
 
 mod balance;
 mod census;
+mod ddns;
 mod diagnostic;
 mod dns64;
 mod dnssec;
@@ -17,6 +18,7 @@ mod v4;
 mod web;
 
 pub(crate) use census::Census;
+pub(crate) use ddns::Ddns;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
@@ -80,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) pilot: Pilot,
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
+    /// None: names of clients stay here.
+    pub(crate) ddns: Option<Ddns>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -313,6 +317,9 @@ impl Config {
         if self.dhcp != new.dhcp {
             keys.push("dhcp");
         }
+        if self.ddns != new.ddns {
+            keys.push("ddns");
+        }
         if self.firewall != new.firewall {
             keys.push("firewall");
         }
@@ -443,6 +450,7 @@ impl Reader<'_> {
             census,
             pilot,
             ipv4,
+            ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
         }
     }
 

@@ -2,6 +2,7 @@
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
 use super::census::Observer;
+use super::ddns::Ddns;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::health::Probing;
@@ -82,6 +83,8 @@ pub(crate) struct Engine {
     pub(crate) neighbours: Neighbours,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
+    /// Names in another server's zones, where that is asked.
+    pub(crate) ddns: Option<Ddns>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -126,6 +129,7 @@ impl Engine {
             health,
             self.hosts.poll_timeout(),
             self.census_due(),
+            self.ddns.as_ref().and_then(Ddns::poll_timeout),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -164,6 +168,7 @@ impl Engine {
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
         self.health_timeout();
+        self.ddns_timeout();
         self.write_census_if_due();
     }
 
@@ -222,6 +227,7 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::DdnsAnswer(bytes) => self.ddns_answer(&bytes),
             Event::Probed { id, outcome } => self.health_probed(id, outcome),
             Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
@@ -422,6 +428,7 @@ impl Engine {
             }
         }
         self.host_of(change);
+        self.ddns_change(change);
     }
 
     pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {

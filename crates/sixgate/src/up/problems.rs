@@ -19,6 +19,8 @@ pub(crate) enum Matter {
     Counters,
     ResolvConf,
     Hosts,
+    /// Updates of a DNS server's zones.
+    Ddns,
     /// What the kernel refuses of the island.
     Island,
     Interface(String),

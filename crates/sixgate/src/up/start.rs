@@ -2,6 +2,7 @@
 //! before it failed is taken back by [`Guard`].
 
 use super::before::{self, Before};
+use super::ddns::Ddns;
 use super::dns::Upstreams;
 use super::dnssec;
 use super::engine::Engine;
@@ -82,6 +83,8 @@ pub(crate) enum StartError {
     Nat64(#[from] nat64::Error),
     #[error("[ipv4]: {0}")]
     Island(#[from] crate::translator::Error),
+    #[error("[ddns]: no socket for updates: {0}")]
+    Ddns(io::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -324,6 +327,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         census: None,
+        ddns: None,
         upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
@@ -346,6 +350,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);
     engine.set_dnssec();
+    engine.ddns = Ddns::open(now, &engine.config, &snapshot.settings, events)?;
     for lease in snapshot.leases {
         engine.name_change(&LeaseChange::Put(lease));
     }

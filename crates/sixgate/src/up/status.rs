@@ -99,6 +99,7 @@ impl Engine {
             health: self.health_view(),
             neighbours: self.neighbours.counters(),
             ipv4: self.ipv4_view(),
+            ddns: self.ddns.as_ref().map(|ddns| ddns.view(&self.config)),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,

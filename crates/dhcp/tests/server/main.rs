@@ -3,6 +3,7 @@
 
 mod asking;
 mod balance;
+mod conformance;
 mod dissector;
 mod histories;
 mod hostile;

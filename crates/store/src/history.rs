@@ -62,12 +62,30 @@ fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Resu
     let [link_layer, key, learnt, interface_id, remote_id, subscriber_id, relay, relay_link, relay_id] =
         identity::values(lease);
     let resource = lease.resource.to_string();
-    let standing: Option<(i64, Vec<u8>, u32)> = connection
-        .prepare_cached("SELECT id, duid, iaid FROM history WHERE resource = ?1 AND ended_at IS NULL")?
-        .query_row([&resource], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    // Another holder is one by the DUID and association, or by what the lease is kept by.
+    let standing: Option<(i64, bool)> = connection
+        .prepare_cached(
+            "SELECT id, duid = ?2 AND iaid = ?3 AND (?4 <> 'mac' OR key <> 'mac' OR link_layer IS ?5)
+                 AND (?4 <> 'line' OR key <> 'line'
+                     OR (interface_id IS ?6 AND remote_id IS ?7 AND subscriber_id IS ?8))
+             FROM history WHERE resource = ?1 AND ended_at IS NULL",
+        )?
+        .query_row(
+            params![
+                resource,
+                lease.duid.as_bytes(),
+                lease.iaid,
+                key,
+                link_layer,
+                interface_id,
+                remote_id,
+                subscriber_id
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
-    if let Some((id, duid, iaid)) = standing {
-        if duid == lease.duid.as_bytes() && iaid == lease.iaid {
+    if let Some((id, same)) = standing {
+        if same {
             connection
                 .prepare_cached(
                     "UPDATE history SET link = ?2, hostname = ?3, renewed_at = ?4, promised_until = ?5,

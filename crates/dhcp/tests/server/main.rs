@@ -10,4 +10,5 @@ mod hostile;
 mod messages;
 mod races;
 mod registering;
+mod relaying;
 mod renumbering;

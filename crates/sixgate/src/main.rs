@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod plan;
 mod translator;
 mod up;
 mod view;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::command(&arguments),
         #[cfg(feature = "audit")]
         Command::Checklist(arguments) => audit::checklist(&arguments),
+        Command::Plan(arguments) => plan::command(&arguments),
         Command::Buckets(arguments) => buckets::command(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),

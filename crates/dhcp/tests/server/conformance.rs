@@ -99,7 +99,8 @@ fn t1_and_t2_are_the_same_in_all_associations() {
 fn rapid_commit_waits_for_the_disk() {
     let mut desk = Desk::lan();
     let ask = Ask::new(MessageType::SOLICIT, 1).na(1, &[]).raw(OptionCode::RAPID_COMMIT, &[]).bytes();
-    let datagram = Datagram { link: "lan", source: client_address(1), bytes: &ask, link_layer: None };
+    let datagram =
+        Datagram { link: "lan", source: client_address(1), port: 546, bytes: &ask, link_layer: None };
     let mut actions = Actions::new();
     desk.server.handle(desk.now, &datagram, &mut actions);
     let [Action::Commit { ticket, .. }] = actions[..] else { panic!("{actions:?}") };

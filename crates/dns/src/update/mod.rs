@@ -22,7 +22,7 @@ pub use tsig::{Key, KeyError, Refused};
 use ipnet::Ipv6Net;
 use message::{A, AAAA, DHCID, PTR, Update, aaaa};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -145,7 +145,10 @@ pub struct Updater {
 
 impl fmt::Debug for Updater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Updater").field("config", &self.config).field("entries", &self.entries.len()).finish()
+        f.debug_struct("Updater")
+            .field("config", &self.config)
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -378,9 +381,8 @@ impl Updater {
         entry.under_way = None;
         let done = rcode == Rcode::NOERROR;
         let (next, due) = match step {
-            Step::AddFirst if done => (Some(Step::AddReverse), now),
+            Step::AddFirst | Step::AddAgain if done => (Some(Step::AddReverse), now),
             Step::AddFirst if rcode == Rcode::YXDOMAIN => (Some(Step::AddAgain), now),
-            Step::AddAgain if done => (Some(Step::AddReverse), now),
             // It went between the two updates.
             Step::AddAgain if rcode == Rcode::NXDOMAIN => (Some(Step::AddFirst), now),
             // RFC 4703 section 5.3.3: it is another's, or a person's.
@@ -445,8 +447,12 @@ impl Updater {
 
 /// A record for the disk: the name, the DHCID, and whether all of it was done.
 fn encode(held: &Target, complete: bool) -> Vec<u8> {
-    let dhcid: String = held.dhcid.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("{} {dhcid} {}", held.name, if complete { "done" } else { "begun" }).into_bytes()
+    let mut text = format!("{} ", held.name);
+    for octet in held.dhcid.as_bytes() {
+        let _ = write!(text, "{octet:02x}");
+    }
+    text += if complete { " done" } else { " begun" };
+    text.into_bytes()
 }
 
 fn decode(record: &[u8]) -> Option<(Target, bool)> {

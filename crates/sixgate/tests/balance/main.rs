@@ -7,5 +7,6 @@ mod clients;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod plan;
 mod three;
 mod tool;

@@ -11,6 +11,7 @@ mod http;
 mod kit;
 mod packets;
 mod server_v4;
+mod update;
 mod watched;
 mod xlat;
 
@@ -24,6 +25,7 @@ pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
+pub use update::update;
 pub use watched::watched;
 pub use xlat::xlat;
 
@@ -48,4 +50,5 @@ pub const TARGETS: &[Target] = &[
     ("watched", watched),
     ("aqm", aqm),
     ("classify", classify),
+    ("update", update),
 ];

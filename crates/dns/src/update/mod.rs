@@ -127,6 +127,8 @@ struct UnderWay {
     step: Step,
     mac: Option<[u8; 32]>,
     until: Duration,
+    /// Why the last answer to it was not believed.
+    refused: Option<Refused>,
 }
 
 /// Keeps a DNS server's zones in step with who has which address.
@@ -223,7 +225,9 @@ impl Updater {
             if let Some(update) = self.under_way.remove(&id) {
                 self.counters.timeouts += 1;
                 self.answering = false;
-                self.fail(now, update.address, "it does not answer".to_owned());
+                let told =
+                    update.refused.map_or("it does not answer".to_owned(), |refused| refused.to_string());
+                self.fail(now, update.address, told);
             }
         }
         while self.under_way.len() < self.window() {
@@ -239,13 +243,13 @@ impl Updater {
             self.counters.unverified += 1;
             return;
         };
-        let Some(update) = self.under_way.get(&id) else { return };
+        let Some(update) = self.under_way.get_mut(&id) else { return };
         if let (Some(key), Some(mac)) = (&self.config.key, &update.mac)
             && let Err(refused) = key.verify(bytes, mac, wall)
         {
             // Anybody can send what is not signed: the true answer may come yet, and is waited for as if nothing had come.
             self.counters.unverified += 1;
-            self.trouble = Some(refused.to_string());
+            update.refused = Some(refused);
             return;
         }
         let (address, step) = (update.address, update.step);
@@ -293,7 +297,15 @@ impl Updater {
                 return;
             }
             (held, wanted) if held == wanted && entry.complete => return,
-            (Some(held), wanted) if Some(held) != wanted.as_ref() => entry.step.unwrap_or(Step::DropAddress),
+            (Some(held), wanted) if Some(held) != wanted.as_ref() => {
+                // From here on not all of it is there, whatever is wanted before the last of it is gone, and whoever is asked
+                // for it after a crash.
+                entry.complete = false;
+                if entry.step.is_none() {
+                    actions.push(Action::Record(address, Some(encode(held, false))));
+                }
+                entry.step.unwrap_or(Step::DropAddress)
+            }
             (held, wanted) => {
                 if held.is_none() {
                     entry.held.clone_from(wanted);
@@ -323,7 +335,7 @@ impl Updater {
             entry.under_way = Some(id);
         }
         let until = now.saturating_add(PATIENCE);
-        self.under_way.insert(id, UnderWay { address, step, mac, until });
+        self.under_way.insert(id, UnderWay { address, step, mac, until, refused: None });
         self.counters.sent += 1;
         actions.push(Action::Send(bytes));
     }

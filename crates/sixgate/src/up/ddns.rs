@@ -8,7 +8,7 @@ use crate::config::{self, Config};
 use crate::view;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dns::update::{Action, UpdateConfig, Updater};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(crate) struct Ddns {
     updater: Updater,
     socket: Rc<UdpSocket>,
     server: SocketAddrV6,
+    /// What is sent once what it changes is recorded, by the record's token; no more than there are updates under way.
+    waiting: HashMap<u64, Vec<Vec<u8>>>,
 }
 
 impl Ddns {
@@ -69,11 +71,16 @@ impl Ddns {
                 updater.restore(now, address, record);
             }
         }
-        Ok(Some(Self { updater, socket, server }))
+        Ok(Some(Self { updater, socket, server, waiting: HashMap::new() }))
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         self.updater.poll_timeout()
+    }
+
+    /// What cannot be sent now is not answered, and so is sent again.
+    fn send(&self, bytes: &[u8]) {
+        let _ = self.socket.try_send_to(bytes, self.server.into());
     }
 
     /// What `sixgate status` shows.
@@ -145,19 +152,27 @@ impl Engine {
         self.ddns_actions(actions);
     }
 
+    /// A record is on the disk, or will not be: names are better in the zone unrecorded than not at all.
+    pub(crate) fn ddns_recorded(&mut self, token: u64) {
+        let Some(ddns) = &mut self.ddns else { return };
+        for bytes in ddns.waiting.remove(&token).into_iter().flatten() {
+            ddns.send(&bytes);
+        }
+    }
+
     fn ddns_actions(&mut self, actions: Vec<Action>) {
+        let mut recording = None;
         for action in actions {
             match action {
                 Action::Record(address, record) => {
-                    // Should it be lost in a crash before it is on the disk, the lease, which is, has it made again.
-                    self.set(&format!("{SETTING}{address}"), record);
+                    recording = self.set(&format!("{SETTING}{address}"), record).or(recording);
                 }
-                Action::Send(bytes) => {
-                    if let Some(ddns) = &self.ddns {
-                        // What cannot be sent now is not answered, and so is sent again.
-                        let _ = ddns.socket.try_send_to(&bytes, ddns.server.into());
-                    }
-                }
+                // The store writes in order: with the last record all are on the disk.
+                Action::Send(bytes) => match (recording, &mut self.ddns) {
+                    (Some(token), Some(ddns)) => ddns.waiting.entry(token).or_default().push(bytes),
+                    (None, Some(ddns)) => ddns.send(&bytes),
+                    (_, None) => {}
+                },
             }
         }
         let Some(ddns) = &self.ddns else { return };

@@ -394,6 +394,7 @@ impl Engine {
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);
             }
+            self.ddns_recorded(token);
             return;
         }
         if token & v4::TICKET != 0 {

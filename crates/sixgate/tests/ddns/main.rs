@@ -157,12 +157,7 @@ fn a_wrong_key_changes_nothing_and_is_told() {
     server.wait_line("refused: BADSIG", PATIENCE).unwrap();
     sixgate.wait_status("a problem that says so", |status| {
         let problems = status["problems"].as_array()?;
-        problems
-            .iter()
-            .any(|told| {
-                told.as_str().is_some_and(|told| told.contains("BADSIG") || told.contains("does not answer"))
-            })
-            .then_some(())
+        problems.iter().any(|told| told.as_str().is_some_and(|told| told.contains("BADSIG"))).then_some(())
     });
     assert!(stage.dig(&["AAAA", &format!("alice.{ZONE}")]).is_empty());
     client.kill().unwrap();

@@ -348,7 +348,7 @@ fn in_the_end_the_zone_holds_what_is_wanted() {
             // Each client has a name of its own and two addresses at most.
             let number = random.u16(0..6);
             let (duid, names) =
-                if number % 2 == 0 { (DUID, ["one", "two"]) } else { (OTHER, ["three", "four"]) };
+                if number.is_multiple_of(2) { (DUID, ["one", "two"]) } else { (OTHER, ["three", "four"]) };
             match random.u8(0..10) {
                 0..=3 => {
                     let hostname = names[random.usize(0..2)];

@@ -10,5 +10,6 @@ mod hostile;
 mod messages;
 mod races;
 mod registering;
+mod relay_histories;
 mod relaying;
 mod renumbering;

@@ -170,6 +170,17 @@ fn every_message_has_what_section_18_2_asks_for() {
         for code in FORBIDDEN {
             assert!(!options.requests(code), "{kind:?} asks for {code}");
         }
+        if kind == MessageType::SOLICIT {
+            let allowed = [
+                OptionCode::CLIENT_ID,
+                OptionCode::ELAPSED_TIME,
+                OptionCode::ORO,
+                OptionCode::IA_NA,
+                OptionCode::IA_PD,
+                OptionCode::RECONF_ACCEPT,
+            ];
+            assert!(options.raw().all(|(code, _)| allowed.contains(&code)), "{:?}", message.bytes);
+        }
         if kind == MessageType::DECLINE {
             assert!(!options.iter().any(|option| matches!(option, DhcpOption::IaPd(_))));
         }
@@ -226,4 +237,76 @@ fn sol_max_rt_holds_even_from_a_reply_that_fails() {
     }
     let longest = waits.iter().max().unwrap();
     assert!(*longest > seconds(50) && *longest <= seconds(66), "{waits:?}");
+}
+
+/// Sections 18.1 and 18.2.4.
+#[test]
+fn the_earliest_times_hold_for_all_associations() {
+    let mut bench = Bench::new(gateway());
+    bench.start();
+    let solicit = bench.sent();
+    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
+    let request = bench.sent();
+    bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
+        out.ia_na(NA, 900, 1_200, |out| {
+            out.ia_address(address(1), 2_000, 4_000, |_| {});
+        });
+        out.ia_pd(PD, 300, 1_500, |out| {
+            out.ia_prefix(prefix(1), 2_000, 4_000, |_| {});
+        });
+    }));
+    let bound = bench.changed();
+    assert_eq!((bound.t1 - bench.now, bound.t2 - bench.now), (seconds(300), seconds(1_200)));
+    let renew = bench.sent();
+    assert_eq!((renew.kind(), renew.at), (MessageType::RENEW, bound.t1));
+    assert!(renew.ia_na().is_some() && renew.ia_pd().is_some(), "one message for both");
+}
+
+/// Sections 18.2.1, 18.2.3 and 18.2.6: a random time of up to a second, another for each client.
+#[test]
+fn the_first_message_is_delayed_where_a_crowd_may_ask() {
+    let mut saved = Bench::new(Config { ia_pd: Vec::new(), ..gateway() });
+    let held = saved.bind();
+    let confirming = |seed| (Config { ia_pd: Vec::new(), ..gateway() }, Some(held.clone()), seed);
+    let informing = |seed| (Config::new(client_duid()), None, seed);
+    let soliciting = |seed| (gateway(), None, seed);
+    for make in [&confirming as &dyn Fn(u64) -> _, &informing, &soliciting] {
+        let mut delays = Vec::new();
+        for seed in 0..50 {
+            let (config, restored, seed): (Config, Option<_>, u64) = make(seed);
+            let mut client = Client::new(config, restored, fastrand::Rng::with_seed(seed));
+            client.start(saved.now, &mut Vec::new());
+            delays.push(client.poll_timeout().unwrap() - saved.now);
+        }
+        delays.sort_unstable();
+        delays.dedup();
+        assert!(delays.len() > 40 && delays.iter().all(|delay| *delay <= seconds(1)), "{delays:?}");
+        assert!(
+            delays[0] < Duration::from_millis(200) && delays[delays.len() - 1] > Duration::from_millis(800)
+        );
+    }
+}
+
+/// Section 21.25.
+#[test]
+fn inf_max_rt_holds_within_its_range() {
+    for (value, longest) in [(60, 66), (59, 3_960), (86_400, 95_040), (86_401, 3_960)] {
+        let mut bench = Bench::new(Config::new(client_duid()));
+        bench.start();
+        let request = bench.sent();
+        bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
+            out.number(OptionCode::INF_MAX_RT, value).number(OptionCode::INFORMATION_REFRESH_TIME, 600);
+        }));
+        let mut last = bench.sent().at;
+        let mut greatest = Duration::ZERO;
+        for _ in 0..25 {
+            let now = bench.sent().at;
+            greatest = greatest.max(now - last);
+            last = now;
+        }
+        assert!(
+            greatest > seconds(longest * 80 / 100) && greatest <= seconds(longest),
+            "{value}: {greatest:?}"
+        );
+    }
 }

@@ -251,10 +251,14 @@ fn parse(path: &Path) -> Result<File, PlanError> {
     };
     let text = read().map_err(|source| PlanError::Read { path: path.to_owned(), source })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let line =
-            error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-        let message = error.message().lines().collect::<Vec<_>>().join(": ");
-        PlanError::Syntax { path: path.to_owned(), message: format!("line {line}: {message}") }
+        let what = error.message().lines().collect::<Vec<_>>().join(": ");
+        let before = error.span().and_then(|span| text.get(..span.start)).filter(|before| !before.is_empty());
+        // A key that is unknown is named, and stands anywhere.
+        let message = match before {
+            Some(before) => format!("line {}: {what}", before.matches('\n').count() + 1),
+            None => what,
+        };
+        PlanError::Syntax { path: path.to_owned(), message }
     })
 }
 

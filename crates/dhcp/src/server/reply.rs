@@ -9,6 +9,9 @@ use sixgate_wire::dhcpv6::{Builder, Duid, Fqdn, INFINITY, MessageType, OptionCod
 /// Room for the longest answer: 16 associations with 12 leases each, and configuration.
 const ROOM: usize = 16 * 1024;
 
+/// Least Information Refresh Time, in seconds (RFC 9915 section 7.6).
+const IRT_MINIMUM: u32 = 600;
+
 /// What comes back for one identity association.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
@@ -123,6 +126,7 @@ fn configuration(b: &mut Builder<'_>, asked: &Asked<'_>, link: &Link) {
     }
     // RFC 9915 section 21.23: only in the answer to an Information-request.
     let refresh = link.information_refresh.filter(|_| asked.kind == MessageType::INFORMATION_REQUEST);
+    let refresh = refresh.map(|seconds| seconds.max(IRT_MINIMUM));
     for (code, value) in [
         (OptionCode::SOL_MAX_RT, link.sol_max_rt),
         (OptionCode::INF_MAX_RT, link.inf_max_rt),

@@ -310,3 +310,19 @@ fn inf_max_rt_holds_within_its_range() {
         );
     }
 }
+
+/// Section 18.2.12.
+#[test]
+fn where_nothing_is_held_but_information_a_new_link_is_asked_for_it() {
+    let mut bench = Bench::new(Config::new(client_duid()));
+    bench.start();
+    let request = bench.sent();
+    bench.receive(&answer(&request, MessageType::REPLY, 1, |_| {}));
+    assert_eq!(bench.client.state(), State::Informed);
+    bench.act(Client::link_down);
+    bench.now += seconds(5);
+    bench.act(Client::link_up);
+    let again = bench.sent();
+    assert_eq!(again.kind(), MessageType::INFORMATION_REQUEST);
+    assert!(again.at - bench.now <= seconds(1));
+}

@@ -208,3 +208,16 @@ fn no_status_text_ends_with_a_zero() {
     assert_eq!(texts.len(), 4);
     assert!(texts.iter().all(|text| text.last().is_some_and(|octet| *octet != 0)), "{texts:?}");
 }
+
+/// Section 21.23.
+#[test]
+fn an_information_refresh_time_is_never_below_irt_minimum() {
+    for (configured, told) in [(60, 600), (600, 600), (86_400, 86_400), (u32::MAX, u32::MAX)] {
+        let link = sixgate_dhcp::server::Link { information_refresh: Some(configured), ..lan() };
+        let mut desk = Desk::new(config(vec![link]));
+        let ask = Ask { server: None, ..Ask::new(MessageType::INFORMATION_REQUEST, 1) }
+            .oro(&[OptionCode::INFORMATION_REFRESH_TIME]);
+        let heard = desk.ask(&ask).unwrap();
+        assert_eq!(heard.option(OptionCode::INFORMATION_REFRESH_TIME), Some(&u32::to_be_bytes(told)[..]));
+    }
+}

@@ -253,7 +253,6 @@ fn parse(path: &Path) -> Result<File, PlanError> {
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         let what = error.message().lines().collect::<Vec<_>>().join(": ");
         let before = error.span().and_then(|span| text.get(..span.start)).filter(|before| !before.is_empty());
-        // A key that is unknown is named, and stands anywhere.
         let message = match before {
             Some(before) => format!("line {}: {what}", before.matches('\n').count() + 1),
             None => what,

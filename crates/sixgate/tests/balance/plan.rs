@@ -125,7 +125,7 @@ fn mistakes_are_named() {
             "has no room for 300 /64s",
         ),
         (&["plan", "--from", "2001:db8::/48", "--subnets", "3"], "no relay agent would be heard"),
-        (&["plan", "bad.toml"], "bad.toml: unknown field `subnets`"),
+        (&["plan", "bad.toml"], "bad.toml: line 2: unknown field `subnets`"),
         (&["plan", "none.toml"], "cannot read none.toml: No such file"),
         (&["plan"], "there is no subnet to plan"),
         (&["plan", "--servers", "a,a"], "name at most 64 servers"),

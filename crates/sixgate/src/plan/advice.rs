@@ -2,11 +2,8 @@
 
 use super::input::{Input, Scheme};
 
-/// Exchanges a second that one server does where nobody measured: a quarter of what a small machine with leases on disk is expected
-/// to do, and less than what the slowest of the usual servers does.
+/// Exchanges a second that one server does, where nobody measured: a cautious assumption, to be replaced by a figure of one's own.
 pub(super) const CAPACITY: u64 = 2_000;
-/// Seconds that a server may take to serve again after a restart.
-const RESTART: u64 = 10;
 /// A server that is asked no more than one part in so many of what it can do has room for a bad day.
 const ROOM: u64 = 10;
 /// Seconds within which all clients should be served after a power failure of the whole network.
@@ -30,7 +27,7 @@ impl Advice {
         let spared = input.lease - t1;
         let mut reasons = vec![format!(
             "clients renew after {} and keep what they have for {}: a server that is gone for less than {} costs nobody a lease. Only \
-             who comes new waits until it is back, some {RESTART} seconds after a restart, for its leases are on disk",
+             who comes new waits until it is back, which takes seconds after a restart, for its leases are on disk",
             time(t1),
             time(input.lease),
             time(spared)
@@ -49,7 +46,7 @@ impl Advice {
         let rate = clients.div_ceil(t1);
         let flood = clients.saturating_mul(2).div_ceil(capacity);
         reasons.push(format!(
-            "{clients} clients renew {rate} times a second in all: {} of the {capacity} that one server does (--capacity)",
+            "{clients} clients make {rate} renewals a second at most: {} of the {capacity} that one server does (--capacity)",
             part(rate, capacity)
         ));
         reasons.push(format!(
@@ -64,7 +61,7 @@ impl Advice {
             against.push("after a power failure some would wait longer than five minutes");
         }
         if clients > LEASES {
-            against.push("a million leases in one server is as far as was measured");
+            against.push("more than a million leases in one server is more than it was made for");
         }
         let more = input.servers.len() > 1;
         if against.is_empty() {

@@ -105,7 +105,7 @@ fn it_says_when_nothing_of_it_is_needed() {
     assert!(campus["verdict"].as_str().unwrap().contains("You do not need more than one server"));
     let reasons = campus["reasons"].to_string();
     // 24 h leases, renewed after 6: 20,000 / 21,600 s, and 18 h to repair a server in.
-    assert!(reasons.contains("renew 1 times a second") && reasons.contains("less than 18 h"), "{reasons}");
+    assert!(reasons.contains("make 1 renewals a second") && reasons.contains("less than 18 h"), "{reasons}");
     assert_eq!(of("20000", &[])["needed"], false);
     // Leases of ten minutes turn it into work: 20,000 / 150 s is a fifteenth of 2,000.
     assert_eq!(of("20000", &["--lease", "10m"])["needed"], false);

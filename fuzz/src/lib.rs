@@ -13,6 +13,7 @@ mod measured;
 mod packets;
 mod policy;
 mod server_v4;
+mod update;
 mod watched;
 mod xlat;
 
@@ -28,6 +29,7 @@ pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use policy::policy;
 pub use server_v4::server_v4;
+pub use update::update;
 pub use watched::watched;
 pub use xlat::xlat;
 
@@ -54,4 +56,5 @@ pub const TARGETS: &[Target] = &[
     ("classify", classify),
     ("measured", measured),
     ("policy", policy),
+    ("update", update),
 ];

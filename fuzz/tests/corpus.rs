@@ -111,6 +111,11 @@ fn policy() {
 }
 
 #[test]
+fn update() {
+    replay("update");
+}
+
+#[test]
 fn every_target_has_a_corpus_and_every_corpus_a_target() {
     let folder = corpus("");
     let mut found: Vec<String> = fs::read_dir(folder)

@@ -2,6 +2,7 @@
 //! with the lease table and its rules.
 
 pub mod allocate;
+pub mod balance;
 pub mod client;
 pub mod hex;
 pub mod identity;

@@ -52,6 +52,7 @@ mod question;
 mod reply;
 mod scan;
 mod told;
+pub mod update;
 mod upstream;
 
 pub use action::{Action, Client, Token, Transport};

@@ -159,6 +159,8 @@ Exit code 1 where it is on no link.")]
     Audit(crate::audit::Arguments),
     #[cfg(feature = "audit")]
     Checklist(crate::audit::ChecklistArguments),
+    Plan(crate::plan::Arguments),
+    Buckets(crate::buckets::Arguments),
     /// Run a program in networks without IPv4, without IPv6, and with a broken one, and say whether it is IPv6 ready.
     #[command(long_about = "\
 Run a program in several worlds, each a network inside namespaces of its own (this machine's is not touched), and say

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "audit")]
 mod audit;
+mod buckets;
 mod census;
 mod check;
 mod clat;
@@ -20,6 +21,7 @@ mod measure;
 mod nat64;
 mod options;
 mod pilot;
+mod plan;
 mod reservation;
 mod sarif;
 mod shape;
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => audit::command(&arguments),
         #[cfg(feature = "audit")]
         Command::Checklist(arguments) => audit::checklist(&arguments),
+        Command::Plan(arguments) => plan::command(&arguments),
+        Command::Buckets(arguments) => buckets::command(&arguments),
         Command::Wrap(arguments) => wrap::command(&arguments),
         Command::Clat(arguments) => clat::command(&arguments),
         Command::Measure(arguments) => measure::command(&arguments),

@@ -1,10 +1,12 @@
 //! What the control socket shows, as values: JSON by serde, tables by [`Status::table`] and [`leases_table`].
 
+mod ddns;
 mod health;
 mod pilot;
 mod policy;
 mod web;
 
+pub(crate) use ddns::Ddns;
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
 pub(crate) use policy::{Holder, Policy, Reservation, Reservations};
@@ -48,6 +50,9 @@ pub(crate) struct Status {
     /// None where everybody is served alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<Policy>,
+    /// None where names stay here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ddns: Option<Ddns>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -231,6 +236,9 @@ impl Status {
         }
         if let Some(policy) = &self.policy {
             policy.table(&mut out);
+        }
+        if let Some(ddns) = &self.ddns {
+            ddns.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

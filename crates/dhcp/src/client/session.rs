@@ -45,7 +45,7 @@ impl Client {
             }
         }
         if self.state == State::Informed && self.binding.as_ref().is_none_or(|b| now >= b.refresh_at) {
-            self.inform(now, None, false);
+            self.inform(now, None, true);
             return true;
         }
         match self.exchange.as_ref().and_then(|exchange| exchange.due(now)) {
@@ -201,8 +201,8 @@ impl Client {
         self.enter(State::Rebinding, MessageType::REBIND, Parameters::REBIND, None, now);
     }
 
-    /// Asks for configuration without leases. It is delayed only where a crowd may have begun with us, not for a refresh
-    /// or a Reconfigure (RFC 9915 section 18.2.6).
+    /// Asks for configuration without leases. It is delayed where a crowd may begin with us (RFC 9915 section 18.2.6), as
+    /// when all refresh what they were told at one time (section 21.23), and not for a Reconfigure.
     pub(super) fn inform(&mut self, now: Duration, server: Option<Duid>, delayed: bool) {
         let parameters = Parameters::information(self.inf_max_rt);
         let parameters = if delayed { parameters } else { parameters.at_once() };

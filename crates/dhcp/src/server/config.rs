@@ -118,6 +118,8 @@ pub struct Link {
     pub information_refresh: Option<u32>,
     /// URI of the captive portal's API (RFC 8910).
     pub captive_portal: Option<String>,
+    /// The zone in which clients' names are published, where they are: they are told their whole name (RFC 4704).
+    pub name_zone: Option<String>,
 }
 
 impl Link {
@@ -140,6 +142,7 @@ impl Link {
             inf_max_rt: None,
             information_refresh: None,
             captive_portal: None,
+            name_zone: None,
         }
     }
 }

@@ -50,11 +50,13 @@ pub enum Discard {
     Reserved,
     /// A rule of the policy says that its sender is not served.
     Denied,
+    /// Its client falls into another server's bucket (RFC 3074).
+    Bucket,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
@@ -78,6 +80,7 @@ impl Discard {
         Self::Leased,
         Self::Reserved,
         Self::Denied,
+        Self::Bucket,
     ];
 
     /// The word for it, for counters and logs.
@@ -106,6 +109,7 @@ impl Discard {
             Self::Leased => "leased",
             Self::Reserved => "reserved",
             Self::Denied => "denied",
+            Self::Bucket => "bucket",
         }
     }
 }
@@ -165,6 +169,8 @@ pub struct Counters {
     pub registrations_moved: u64,
     /// Registrations forgotten early, to make room for newer ones.
     pub registrations_evicted: u64,
+    /// Clients of another server's buckets that were heeded because they had waited too long.
+    pub late: u64,
     /// Commits that failed.
     pub commits_failed: u64,
     /// Leases of the snapshot left out because they contradict another one.

@@ -36,6 +36,7 @@ pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, Relays, S
 pub use counters::{Counters, Discard};
 pub use operate::Refusal;
 
+use crate::balance::{Balance, Verdict};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
 use crate::policy::Policy;
 use asker::Claim;
@@ -48,7 +49,7 @@ use nets::Nets;
 use relayed::{Chain, Directory};
 use reply::{Answer, Outcome};
 use served::Served;
-use sixgate_wire::dhcpv6::{Duid, MessageType, OptionCode, StatusCode};
+use sixgate_wire::dhcpv6::{Duid, Message, MessageType, OptionCode, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct Server {
     rapid_commit: bool,
     hash_key: [u8; 16],
     limits: Limits,
+    /// Where several servers share the clients, which are ours.
+    balance: Option<Balance>,
     table: LeaseTable,
     /// What was advertised and not yet asked for, as leases that end with the offer.
     offers: LeaseTable,
@@ -108,6 +111,7 @@ impl Server {
             rapid_commit: config.rapid_commit,
             hash_key: config.hash_key,
             limits: config.limits,
+            balance: None,
             table: LeaseTable::new(),
             offers: LeaseTable::new(),
             flight: Flight::default(),
@@ -176,6 +180,11 @@ impl Server {
         self.offers = LeaseTable::new();
         self.expire(now, actions);
         self.sync_all_routes(actions);
+    }
+
+    /// From now on only clients of these buckets are answered (RFC 3074); without a balance, all are.
+    pub fn set_balance(&mut self, balance: Option<Balance>) {
+        self.balance = balance;
     }
 
     /// A datagram came to port 547.
@@ -273,6 +282,7 @@ impl Server {
             self.directory.hears(datagram, &chain)?;
             add(&mut self.counters.relayed);
         }
+        self.is_balanced_here(chain.message)?;
         let link = self.place(datagram, &chain)?;
         let relay = chain.relay(datagram.source).map(|relay| self.directory.share(relay));
         let from = (datagram.source, datagram.link_layer);
@@ -334,6 +344,16 @@ impl Server {
         } else {
             self.flight.hold(ticket, reply);
             actions.push(Action::Commit { ticket, changes });
+        }
+        Ok(())
+    }
+
+    /// Drops a message of another server's client before anything else of it is looked at.
+    fn is_balanced_here(&mut self, message: Message<'_>) -> Result<(), Discard> {
+        match self.balance.map(|balance| balance.judge_v6(message)) {
+            Some(Verdict::Others) => return Err(Discard::Bucket),
+            Some(Verdict::Late) => add(&mut self.counters.late),
+            Some(Verdict::Ours) | None => {}
         }
         Ok(())
     }

@@ -14,6 +14,9 @@ const ROOM: usize = 16 * 1024;
 /// Room for nearly all answers: to clear more for each costs more than to write it.
 const USUAL: usize = 512;
 
+/// Least Information Refresh Time, in seconds (RFC 9915 section 7.6).
+const IRT_MINIMUM: u32 = 600;
+
 /// What comes back for one identity association.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
@@ -171,6 +174,7 @@ fn configuration(
     }
     // RFC 9915 section 21.23: only in the answer to an Information-request.
     let refresh = link.information_refresh.filter(|_| asked.kind == MessageType::INFORMATION_REQUEST);
+    let refresh = refresh.map(|seconds| seconds.max(IRT_MINIMUM));
     for (code, value) in [
         (OptionCode::SOL_MAX_RT, link.sol_max_rt),
         (OptionCode::INF_MAX_RT, link.inf_max_rt),
@@ -197,7 +201,17 @@ fn configuration(
         } else {
             Fqdn::SERVER_UPDATES | Fqdn::OVERRIDDEN
         };
-        let name = served.hostname(asked).map(str::to_owned).or_else(|| fqdn.name());
-        b.client_fqdn(flags, &name.unwrap_or_default());
+        let name = served.hostname(asked).map(str::to_owned).or_else(|| fqdn.name()).unwrap_or_default();
+        b.client_fqdn(flags, &whole_name(name, link.name_zone.as_deref()));
     }
+}
+
+/// A client's name as it stands in the zone, where names are published: its own where that lies there, else its first label's.
+fn whole_name(name: String, zone: Option<&str>) -> String {
+    let Some(zone) = zone.filter(|_| !name.is_empty()) else { return name };
+    let (name, zone) = (name.to_ascii_lowercase(), zone.to_ascii_lowercase());
+    if name.strip_suffix(&zone).is_some_and(|front| front.ends_with('.')) {
+        return name;
+    }
+    format!("{}.{zone}", name.split('.').next().unwrap_or_default())
 }

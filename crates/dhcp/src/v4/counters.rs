@@ -33,11 +33,13 @@ pub enum Discard {
     Store,
     /// The answer does not fit into what the client takes.
     TooLong,
+    /// Its client falls into another server's bucket (RFC 3074).
+    Bucket,
 }
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::Link,
         Self::Type,
@@ -53,6 +55,7 @@ impl Discard {
         Self::Committing,
         Self::Store,
         Self::TooLong,
+        Self::Bucket,
     ];
 
     /// The word for it, for counters and logs.
@@ -73,6 +76,7 @@ impl Discard {
             Self::Committing => "committing",
             Self::Store => "store",
             Self::TooLong => "too-long",
+            Self::Bucket => "bucket",
         }
     }
 }
@@ -116,6 +120,8 @@ pub struct Counters {
     pub declined_evicted: u64,
     /// Clients that the pilot forgot, to make room for newer ones.
     pub roster_evicted: u64,
+    /// Clients of another server's buckets that were heeded because they had waited too long.
+    pub late: u64,
     /// Commits that failed.
     pub commits_failed: u64,
     /// Leases of the snapshot left out because they contradict another one.

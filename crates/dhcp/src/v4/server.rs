@@ -8,6 +8,7 @@ use super::lease::{Lease, LeaseChange, LeaseTable};
 use super::message::Asked;
 use super::pilot::{Pilot, Place, Roster, Selector};
 use super::reply::Answer;
+use crate::balance::{Balance, Verdict};
 use crate::lease::{LeaseState, LinkId};
 use sixgate_wire::dhcpv4::{ClientId, Hardware, INFINITY, Message, MessageType, OptionCode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ pub struct Server {
     pub(super) authoritative: bool,
     pub(super) hash_key: [u8; 16],
     pub(super) limits: Limits,
+    /// Where several servers share the clients, which are ours.
+    balance: Option<Balance>,
     pub(super) pilot: Pilot,
     pub(super) roster: Roster,
     pub(super) table: LeaseTable,
@@ -55,6 +58,7 @@ impl Server {
             authoritative: config.authoritative,
             hash_key: config.hash_key,
             limits: config.limits,
+            balance: None,
             pilot: config.pilot,
             roster,
             table: LeaseTable::new(),
@@ -101,6 +105,11 @@ impl Server {
         if !changes.is_empty() {
             actions.push(Action::Roster(changes));
         }
+    }
+
+    /// From now on only clients of these buckets are answered (RFC 3074); without a balance, all are.
+    pub fn set_balance(&mut self, balance: Option<Balance>) {
+        self.balance = balance;
     }
 
     /// A datagram came to port 67.
@@ -201,6 +210,27 @@ impl Server {
         self.counters
     }
 
+    /// Drops a message of another server's client before anything else of it is looked at. A message that names its
+    /// server is answered by that one, and a client that has an address of ours by us.
+    fn is_balanced_here(&mut self, message: &Message<'_>) -> Result<(), Discard> {
+        let Some(balance) = self.balance else { return Ok(()) };
+        let (header, options) = (message.header(), message.options());
+        let balanced =
+            matches!(message.kind(), MessageType::DISCOVER | MessageType::REQUEST | MessageType::INFORM);
+        let named = options.get(OptionCode::SERVER_ID).is_some();
+        if !balanced || named || self.table.get(header.ciaddr).is_some() {
+            return Ok(());
+        }
+        let sent = options.get(OptionCode::CLIENT_ID);
+        let identity = sent.as_deref().unwrap_or_else(|| header.hardware.address());
+        match balance.judge(identity, Duration::from_secs(header.secs.into())) {
+            Verdict::Others => return Err(Discard::Bucket),
+            Verdict::Late => count(&mut self.counters.late),
+            Verdict::Ours => {}
+        }
+        Ok(())
+    }
+
     fn answer(
         &mut self,
         now: Duration,
@@ -208,6 +238,7 @@ impl Server {
         actions: &mut Actions,
     ) -> Result<(), Discard> {
         let message = Message::parse(datagram.bytes).map_err(|_| Discard::Malformed)?;
+        self.is_balanced_here(&message)?;
         let asked = Asked::read(&message)?;
         let link = self.link_of(datagram.link, asked.header.giaddr)?;
         let counter = match asked.kind {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod blob;
+mod conformance;
 mod dissect;
 mod histories;
 mod kea;

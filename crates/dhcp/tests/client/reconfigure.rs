@@ -114,3 +114,41 @@ fn without_consent_or_key_nothing_is_obeyed() {
     bench.receive(&reconfigure(MessageType::RENEW, 11, &KEY));
     assert_eq!((bench.client.state(), bench.client.counters().forged), (State::Bound, 1));
 }
+
+/// A Reconfigure with the right HMAC and these options behind the identifiers; the first Authentication is the true one.
+fn authentic(replay: u64, options: &[(OptionCode, Vec<u8>)]) -> Vec<u8> {
+    let write = |hmac: &[u8; 16]| {
+        let mut room = [0; 512];
+        let mut out = Builder::message(&mut room, MessageType::RECONFIGURE, TransactionId([0; 3]));
+        out.client_id(&client_duid()).server_id(&server_duid(1));
+        out.option(OptionCode::AUTH, &auth(2, replay, hmac));
+        for (code, data) in options {
+            out.option(*code, data);
+        }
+        out.finish().unwrap().to_vec()
+    };
+    let mut mac = <Hmac<Md5> as KeyInit>::new_from_slice(&KEY).unwrap();
+    mac.update(&write(&[0; 16]));
+    write(&mac.finalize().into_bytes().into())
+}
+
+/// RFC 9915 sections 16.11 and 20.2.
+#[test]
+fn a_reconfigure_that_asks_for_nothing_is_discarded() {
+    let asks = |kind: MessageType| (OptionCode::RECONF_MSG, vec![kind.0]);
+    for options in [
+        vec![],
+        vec![asks(MessageType::SOLICIT)],
+        vec![asks(MessageType(0))],
+        vec![(OptionCode::RECONF_MSG, vec![])],
+        vec![asks(MessageType::RENEW), (OptionCode::AUTH, auth(2, 12, &[0; 16]))],
+    ] {
+        let mut bench = bound(true);
+        bench.receive(&authentic(11, &options));
+        assert_eq!(bench.client.state(), State::Bound, "{options:?}");
+        assert!(bench.nothing_sent(), "{options:?}");
+    }
+    let mut bench = bound(true);
+    bench.receive(&authentic(11, &[asks(MessageType::RENEW)]));
+    assert_eq!(bench.sent().kind(), MessageType::RENEW);
+}

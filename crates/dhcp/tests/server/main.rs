@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod asking;
+mod balance;
+mod conformance;
 mod dissector;
 mod histories;
 mod hostile;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod asking;
+mod balance;
 mod census;
 mod histories;
 mod kea;

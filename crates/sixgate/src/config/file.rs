@@ -29,6 +29,17 @@ pub(super) struct File {
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
+    pub(super) ddns: Option<Ddns>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ddns {
+    pub(super) zone: Spanned<String>,
+    pub(super) reverse: Option<Vec<Spanned<String>>>,
+    pub(super) server: Spanned<String>,
+    pub(super) key_file: Option<Spanned<String>>,
+    pub(super) ttl: Option<Spanned<Seconds>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,7 +97,7 @@ pub(super) struct Nat64 {
     pub(super) sessions: Option<Spanned<u32>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Dhcp {
     pub(super) rapid_commit: Option<bool>,
@@ -97,6 +108,9 @@ pub(super) struct Dhcp {
     pub(super) allow: Option<Spanned<Vec<String>>>,
     pub(super) deny: Option<Spanned<Vec<String>>>,
     pub(super) reservations: Option<Spanned<PathBuf>>,
+    pub(super) buckets: Option<Spanned<String>>,
+    pub(super) server_name: Option<Spanned<String>>,
+    pub(super) service_delay: Option<Spanned<Seconds>>,
     pub(super) leases: Option<std::num::NonZeroU32>,
 }
 

@@ -4,7 +4,9 @@
 //! for everything that can be known without looking at the machine. What depends on the machine (does the interface
 //! exist?) is asked by [`Config::check_links`].
 
+mod balance;
 mod census;
+mod ddns;
 mod diagnostic;
 mod dns64;
 mod dnssec;
@@ -20,6 +22,7 @@ mod v4;
 mod web;
 
 pub(crate) use census::Census;
+pub(crate) use ddns::Ddns;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
@@ -32,6 +35,7 @@ pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
+use sixgate_dhcp::balance::Balance;
 use sixgate_dhcp::identity::{Key, Learnt};
 use sixgate_dns::{Dnssec, Names};
 use sixgate_endpoint::nat64::Prefix;
@@ -93,6 +97,8 @@ pub(crate) struct Config {
     pub(crate) pilot: Pilot,
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
+    /// None: names of clients stay here.
+    pub(crate) ddns: Option<Ddns>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -105,6 +111,8 @@ pub(crate) struct Dhcp {
     pub(crate) rapid_commit: bool,
     /// Sent in Advertise messages: clients take the server with the highest.
     pub(crate) preference: Option<u8>,
+    /// Which clients are ours, where several servers share them; none: all are.
+    pub(crate) balance: Option<Balance>,
     /// Most leases at one time, all LANs together.
     pub(crate) leases: usize,
 }
@@ -346,6 +354,9 @@ impl Config {
         if self.dhcp != new.dhcp {
             keys.push("dhcp");
         }
+        if self.ddns != new.ddns {
+            keys.push("ddns");
+        }
         if self.firewall != new.firewall {
             keys.push("firewall");
         }
@@ -457,6 +468,7 @@ impl Reader<'_> {
         let mut written = file.subnet;
         keys.extend(written.iter_mut().map(|subnet| policy::LanKeys::take_subnet(subnet.get_mut())));
         let subnets = self.subnets(written, &lans);
+        let mut dhcp = file.dhcp.unwrap_or_default();
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
         let census = file.census.and_then(|census| self.census(census));
@@ -494,19 +506,25 @@ impl Reader<'_> {
             relays,
             subnets,
             dns,
-            dhcp: Dhcp {
-                rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
-                preference: file.dhcp.as_ref().and_then(|dhcp| dhcp.preference),
-                leases: (file.dhcp.as_ref().and_then(|dhcp| dhcp.leases))
-                    .map_or(LEASES, |leases| leases.get() as usize),
-            },
-            served: self.served(file.dhcp, places),
+            dhcp: self.dhcp(&mut dhcp),
+            served: self.served(Some(dhcp), places),
             nat64,
             health: self.health(file.health.unwrap_or_default()),
             web: self.web(file.web.unwrap_or_default()),
             census,
             pilot,
             ipv4,
+            ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
+        }
+    }
+
+    fn dhcp(&mut self, dhcp: &mut file::Dhcp) -> Dhcp {
+        let balance = self.balance(dhcp.buckets.take(), dhcp.server_name.take(), dhcp.service_delay.take());
+        Dhcp {
+            rapid_commit: dhcp.rapid_commit.unwrap_or(true),
+            preference: dhcp.preference,
+            balance,
+            leases: dhcp.leases.map_or(LEASES, |leases| leases.get() as usize),
         }
     }
 

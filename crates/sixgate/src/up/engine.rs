@@ -2,6 +2,7 @@
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
 use super::census::Observer;
+use super::ddns::Ddns;
 use super::dns::{Peer, Upstreams};
 use super::event::{Event, Side};
 use super::health::Probing;
@@ -93,6 +94,8 @@ pub(crate) struct Engine {
     pub(crate) neighbours: Neighbours,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
+    /// Names in another server's zones, where that is asked.
+    pub(crate) ddns: Option<Ddns>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -142,6 +145,7 @@ impl Engine {
             health,
             self.hosts.poll_timeout(),
             self.census_due(),
+            self.ddns.as_ref().and_then(Ddns::poll_timeout),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -180,6 +184,7 @@ impl Engine {
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
         self.health_timeout();
+        self.ddns_timeout();
         self.write_census_if_due();
     }
 
@@ -232,6 +237,7 @@ impl Engine {
             Event::DnsClosed { connection } => {
                 self.connections.remove(&connection);
             }
+            Event::DdnsAnswer(bytes) => self.ddns_answer(&bytes),
             Event::Probed { id, outcome } => self.health_probed(id, outcome),
             Event::Watched { lan, seen } => self.census_watched(lan, seen),
             Event::Kernel(events) => {
@@ -390,6 +396,7 @@ impl Engine {
             if let Some((lan, actions)) = self.recording.remove(&token) {
                 self.router_actions(lan, actions);
             }
+            self.ddns_recorded(token);
             return;
         }
         if token & v4::TICKET != 0 {
@@ -415,6 +422,7 @@ impl Engine {
     pub(crate) fn name_change(&mut self, change: &LeaseChange) {
         self.tell_of_lease(change);
         self.host_of(change);
+        self.ddns_change(change);
     }
 
     pub(crate) fn lan_by_name(&self, name: &str) -> Option<usize> {

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     DnsClosed { connection: u64 },
     /// An upstream resolver's answer; `None` where it could not be asked.
     DnsAnswer { token: Token, answer: Option<(Endpoint, Vec<u8>)> },
+    /// A datagram from the DNS server that takes updates.
+    DdnsAnswer(Vec<u8>),
     /// A probe of a family's health ended: how long its answer took, or why there was none.
     Probed { id: u64, outcome: Result<std::time::Duration, String> },
     /// Frames that tell how hosts on a LAN live.

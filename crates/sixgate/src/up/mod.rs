@@ -5,6 +5,7 @@
 
 mod before;
 mod census;
+mod ddns;
 mod dns;
 mod dnssec;
 mod engine;

@@ -21,6 +21,8 @@ pub(crate) enum Matter {
     Hosts,
     /// Reservations that clash.
     Reservations,
+    /// Updates of a DNS server's zones.
+    Ddns,
     /// What the kernel refuses of the island.
     Island,
     /// What the kernel refuses of the queue before the uplink.

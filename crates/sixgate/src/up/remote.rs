@@ -71,7 +71,8 @@ pub(crate) fn relays(config: &Config) -> server::Relays {
 
 /// What the server gives behind relay agents.
 pub(crate) fn links(config: &Config) -> Vec<Link> {
-    config.subnets.iter().map(link).collect()
+    let zone = config.ddns.as_ref().map(|ddns| ddns.zone.to_string());
+    config.subnets.iter().map(|subnet| Link { name_zone: zone.clone(), ..link(subnet) }).collect()
 }
 
 fn link(subnet: &Subnet) -> Link {

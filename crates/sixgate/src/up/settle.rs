@@ -96,7 +96,11 @@ impl Engine {
             }
         }
         self.plan = plan;
-        let links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(&dns)).collect();
+        let zone = self.config.ddns.as_ref().map(|ddns| ddns.zone.to_string());
+        let mut links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(&dns)).collect();
+        for link in &mut links {
+            link.name_zone.clone_from(&zone);
+        }
         if self.links != links {
             let mut actions = Vec::new();
             self.server.set_links(now, links.clone(), &mut actions);

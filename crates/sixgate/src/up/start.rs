@@ -2,6 +2,7 @@
 //! before it failed is taken back by [`Guard`].
 
 use super::before::{self, Before};
+use super::ddns::Ddns;
 use super::dns::Upstreams;
 use super::dnssec;
 use super::engine::Engine;
@@ -87,6 +88,8 @@ pub(crate) enum StartError {
     Shape(#[from] shape::Error),
     #[error("[ipv4]: {0}")]
     Island(#[from] crate::translator::Error),
+    #[error("[ddns]: no socket for updates: {0}")]
+    Ddns(io::Error),
     #[error("cannot read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
 }
@@ -272,7 +275,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             Some(lan)
         })
         .collect();
-    let server = Server::new(
+    let mut server = Server::new(
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
@@ -285,6 +288,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         },
         std::mem::take(&mut snapshot.leases),
     );
+    server.set_balance(config.dhcp.balance);
     let uplink = config.uplink.as_ref().and_then(|uplink| {
         let found = link(&uplink.interface.value)?;
         Some(self::uplink(uplink.clone(), &found, &duid, settings.get(persist::BINDING)))
@@ -333,6 +337,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         census: None,
+        ddns: None,
         upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),
@@ -359,6 +364,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.start_census(&kept, fresh, events);
     engine.set_dnssec();
     engine.name_leases();
+    engine.ddns = Ddns::open(now, &engine.config, &snapshot.settings, events)?;
+    engine.ddns_leases();
     engine.start_v4();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {

@@ -115,6 +115,7 @@ impl Engine {
             neighbours: self.neighbours.counters(),
             ipv4: self.ipv4_view(),
             policy: self.policy_view(),
+            ddns: self.ddns.as_ref().map(|ddns| ddns.view(&self.config)),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,
@@ -219,6 +220,7 @@ impl Engine {
             ("registered", c.registered),
             ("registrations-moved", c.registrations_moved),
             ("registrations-evicted", c.registrations_evicted),
+            ("late", c.late),
             ("commits-failed", c.commits_failed),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -114,8 +114,10 @@ impl V4 {
             pilot: kept.pilot(pilot_key),
         };
         let roster = Roster::restored(std::mem::take(&mut snapshot.roster));
+        let mut server = Server::new(server, leases, roster);
+        server.set_balance(config.dhcp.balance);
         Self {
-            server: Server::new(server, leases, roster),
+            server,
             links: Vec::new(),
             addresses,
             recorded: Vec::new(),

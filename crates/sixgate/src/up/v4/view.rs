@@ -77,6 +77,7 @@ impl V4 {
             ("offers-evicted", c.offers_evicted),
             ("declined-evicted", c.declined_evicted),
             ("roster-evicted", c.roster_evicted),
+            ("late", c.late),
             ("commits-failed", c.commits_failed),
             ("snapshot-conflicts", c.snapshot_conflicts),
         ]

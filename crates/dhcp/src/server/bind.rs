@@ -5,6 +5,7 @@ use super::config::{Lifetimes, Link, Told, after};
 use super::message::Association;
 use super::reply::Outcome;
 use crate::allocate::{self, Claimant};
+use crate::identity::{Identity, LinkLayer};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::{Duid, StatusCode};
@@ -22,8 +23,10 @@ pub(super) struct Asker<'a> {
     pub(super) now: Duration,
     pub(super) link: &'a Link,
     pub(super) duid: &'a Duid,
+    /// By what the link knows its clients.
+    pub(super) identity: Identity,
     pub(super) peer: Ipv6Addr,
-    pub(super) link_layer: Option<&'a [u8]>,
+    pub(super) link_layer: Option<LinkLayer>,
     pub(super) hostname: Option<String>,
 }
 
@@ -51,7 +54,7 @@ impl Server {
         let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
         let held: Vec<Lease> = self
             .table
-            .held(asker.duid, ia.iaid, ia.kind)
+            .held(&asker.identity, ia.iaid, ia.kind)
             .filter(|lease| lease.link == asker.link.name)
             .cloned()
             .collect();
@@ -90,7 +93,7 @@ impl Server {
             valid_until,
             renewed_at: asker.now,
             hostname: asker.hostname.clone().or(lease.hostname),
-            link_layer: asker.link_layer.map(<[u8]>::to_vec).or(lease.link_layer),
+            link_layer: asker.link_layer.or(lease.link_layer),
             peer: asker.peer,
             ..lease
         };
@@ -143,6 +146,7 @@ impl Server {
             let told = pool.lifetimes.at(asker.now);
             let lease = Lease {
                 resource,
+                key: asker.identity.key(),
                 duid: asker.duid.clone(),
                 iaid: ia.iaid,
                 link: link.name.clone(),
@@ -152,8 +156,10 @@ impl Server {
                 granted_at: asker.now,
                 renewed_at: asker.now,
                 hostname: asker.hostname.clone(),
-                link_layer: asker.link_layer.map(<[u8]>::to_vec),
+                link_layer: asker.link_layer,
                 peer: asker.peer,
+                line: None,
+                relay: None,
             };
             match bind {
                 Bind::Offer => self.offer(asker.now, lease),
@@ -188,7 +194,7 @@ impl Server {
         let limits = &self.limits;
         self.table.len() - self.table.registered() >= limits.leases
             || self.table.len_on(&asker.link.name) >= limits.leases_per_link
-            || self.table.held_by_client(asker.duid).count() >= limits.leases_per_client
+            || self.table.held_by(&asker.identity).count() >= limits.leases_per_client
     }
 
     /// What to give from `pool`: what the client asks for, else what its hash says; of what is offered to others only
@@ -231,7 +237,7 @@ impl Server {
     ) -> bool {
         let net = resource.net();
         // A lease of the client's own stands in nobody's way if it is not in force: it was retired, or is just leaving.
-        let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(asker.duid, iaid);
+        let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(&asker.identity, iaid);
         // What somebody made up within a prefix does not keep it from others once it is delegated no more.
         let made_up = |lease: &Lease| lease.state == LeaseState::Registered && lease.resource != resource;
         let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(lease) || made_up(lease));

@@ -27,6 +27,7 @@ pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, ServerConfig};
 pub use counters::{Counters, Discard};
 
+use crate::identity::{Identity, Learnt, LinkLayer, Mac};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
 use bind::{Asker, Bind};
 use flight::Flight;
@@ -219,8 +220,9 @@ impl Server {
                     now,
                     link: &link,
                     duid,
+                    identity: Identity::Duid(duid.clone()),
                     peer: datagram.source,
-                    link_layer: datagram.link_layer,
+                    link_layer: seen(datagram),
                     hostname: asked.hostname(),
                 };
                 self.answer_asker(&asker, &asked, ticket)
@@ -265,7 +267,7 @@ impl Server {
         // The table shows changes that may yet fail. What is told from it must not outlive them; an Advertise binds nobody,
         // and a Confirm is about the link alone.
         let committing =
-            asked.associations.iter().any(|ia| self.flight.concerns(asker.duid, ia.iaid, ia.kind));
+            asked.associations.iter().any(|ia| self.flight.concerns(&asker.identity, ia.iaid, ia.kind));
         if committing && !matches!(asked.kind, MessageType::SOLICIT | MessageType::CONFIRM) {
             return Err(Discard::Committing);
         }
@@ -344,7 +346,7 @@ impl Server {
         if !bind::gives(asker.link, ia.kind) {
             // What is held stays as it is: after a restart the links may come before their prefixes do.
             let known =
-                self.table.held(asker.duid, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
+                self.table.held(&asker.identity, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
             let words = "nothing is held under this association";
             let unbound = || Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words);
             return (!rebind && !known).then(unbound);
@@ -370,7 +372,7 @@ impl Server {
         declined: bool,
         ticket: u64,
     ) -> Option<Outcome> {
-        let held: Vec<Lease> = self.table.held(asker.duid, ia.iaid, ia.kind).cloned().collect();
+        let held: Vec<Lease> = self.table.held(&asker.identity, ia.iaid, ia.kind).cloned().collect();
         if held.is_empty() {
             let words = "nothing is held under this association";
             return Some(Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
@@ -475,6 +477,12 @@ impl Server {
 fn contradict(one: &Lease, other: &Lease) -> bool {
     let registered = |lease: &Lease| lease.state == LeaseState::Registered;
     one.resource == other.resource || !(registered(one) || registered(other))
+}
+
+/// The sender's hardware address, where its link showed it.
+fn seen(datagram: &Datagram<'_>) -> Option<LinkLayer> {
+    let mac = datagram.link_layer.and_then(Mac::new)?;
+    Some(LinkLayer { mac, learnt: Learnt::Link })
 }
 
 /// Counts one more.

@@ -5,7 +5,8 @@
 
 use super::action::{Action, Actions, Datagram, Reply};
 use super::config::Link;
-use super::{Discard, Server, add};
+use super::{Discard, Server, add, seen};
+use crate::identity::Key;
 use crate::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_wire::dhcpv6::{
     Builder, CLIENT_PORT, DhcpOption, Duid, Fqdn, IaAddress, Message, MessageType, OptionCode,
@@ -117,6 +118,7 @@ impl Server {
                 .map_or(now, |lease| lease.granted_at);
             let lease = Lease {
                 resource,
+                key: Key::Duid,
                 duid: inform.client,
                 iaid: 0,
                 link: link.name.clone(),
@@ -126,8 +128,10 @@ impl Server {
                 granted_at,
                 renewed_at: now,
                 hostname: inform.hostname,
-                link_layer: datagram.link_layer.map(<[u8]>::to_vec),
+                link_layer: seen(datagram),
                 peer: datagram.source,
+                line: None,
+                relay: None,
             };
             self.stage(ticket, LeaseChange::Put(lease));
         }
@@ -146,10 +150,12 @@ impl Server {
     fn is_appropriate(&self, link: &Link, inform: &Inform<'_>) -> bool {
         let address = inform.address.address;
         let on_link = link.prefixes.iter().any(|prefix| prefix.contains(&address));
-        let mut delegated = self.table.held_by_client(&inform.client).map(|lease| lease.resource);
-        !link.reserved.contains(&address)
-            && (on_link
-                || delegated.any(|r| matches!(r, Resource::Prefix(prefix) if prefix.contains(&address))))
+        let delegated = |lease: &Lease| {
+            lease.duid == inform.client
+                && lease.state == LeaseState::Bound
+                && matches!(lease.resource, Resource::Prefix(_))
+        };
+        !link.reserved.contains(&address) && (on_link || self.table.overlaps(address.into()).any(delegated))
     }
 
     /// Makes room for one more registration of a client: of its own, or else of all, the one that ends first goes.

@@ -1,6 +1,7 @@
 //! Addresses that hosts made up themselves (RFC 9686).
 
 use crate::asking::*;
+use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{Lease, LeaseState, Resource};
 use sixgate_dhcp::server::{Action, Actions, Datagram, Discard, Limits, Server, ServerConfig};
 use sixgate_wire::dhcpv6::{MessageType, OptionCode};
@@ -190,7 +191,7 @@ fn a_registration_is_durable_before_its_reply_leaves() {
     server.committed(ticket, &mut actions);
     assert!(matches!(&actions[..], [Action::Reply(reply)] if reply.destination == address(OWN)));
     let lease = server.leases().get(Resource::Address(address(OWN))).unwrap();
-    assert_eq!(lease.link_layer.as_deref(), Some(&[2, 0, 0, 0, 0, 9][..]));
+    assert_eq!(lease.link_layer.map(|found| found.mac), Mac::new(&[2, 0, 0, 0, 0, 9]));
     // After a restart it is still there.
     let again = Server::new(config(vec![lan()]), server.leases().iter().cloned().collect());
     assert_eq!(again.leases().registered(), 1);

@@ -26,6 +26,15 @@ pub(super) struct File {
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
+    pub(super) history: Option<History>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct History {
+    pub(super) retention: Option<Spanned<Seconds>>,
+    pub(super) rows: Option<Spanned<u32>>,
+    pub(super) seen: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,6 +10,7 @@ mod dns64;
 mod dnssec;
 mod file;
 mod health;
+mod history;
 mod ipv4;
 mod nat64;
 mod v4;
@@ -18,6 +19,7 @@ mod web;
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
+pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
@@ -78,6 +80,7 @@ pub(crate) struct Config {
     pub(crate) pilot: Pilot,
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
+    pub(crate) history: History,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -315,6 +318,9 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        if self.history != new.history {
+            keys.push("history");
+        }
         if self.web != new.web {
             keys.push("web");
         }
@@ -442,6 +448,7 @@ impl Reader<'_> {
             census,
             pilot,
             ipv4,
+            history: self.history(file.history),
         }
     }
 

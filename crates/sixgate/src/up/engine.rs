@@ -14,6 +14,7 @@ use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
+use super::sightings::Sightings;
 use super::sockets::Sockets;
 use super::uplink::Uplink;
 use super::v4::{self, V4};
@@ -80,6 +81,8 @@ pub(crate) struct Engine {
     pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who was seen with which address, where that is remembered.
+    pub(crate) sightings: Option<Sightings>,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
@@ -126,6 +129,7 @@ impl Engine {
             health,
             self.hosts.poll_timeout(),
             self.census_due(),
+            self.sightings_due(),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -165,6 +169,7 @@ impl Engine {
         self.dns_actions(actions);
         self.health_timeout();
         self.write_census_if_due();
+        self.write_sightings_if_due();
     }
 
     /// Takes what happened.

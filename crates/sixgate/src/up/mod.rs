@@ -25,6 +25,7 @@ mod reload;
 mod resolv;
 mod sandbox;
 mod settle;
+mod sightings;
 mod sockets;
 mod start;
 mod status;

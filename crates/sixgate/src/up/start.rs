@@ -187,7 +187,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         let _ = outcomes.blocking_send(Event::Stored(done.collect()));
     });
     let database = config.state.join(DATABASE);
-    let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
+    let kept_for = sixgate_store::Config {
+        history_rows: config.history.rows,
+        history_age: config.history.retention,
+        ..sixgate_store::Config::default()
+    };
+    let open_store = || Store::open(&database, kept_for, committed);
     let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let kept = census::kept(settings);
@@ -322,6 +327,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
+        sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),

@@ -97,7 +97,7 @@ impl Engine {
             dhcpv4: self.v4.counters(),
             nat64: self.nat64.as_ref().map(Translator::view),
             health: self.health_view(),
-            neighbours: self.neighbours.counters(),
+            neighbours: self.neighbour_counters(),
             ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),

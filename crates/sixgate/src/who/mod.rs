@@ -8,7 +8,7 @@ use row::Row;
 use sixgate_dhcp::identity::{Mac, Name};
 use sixgate_endpoint::Endpoint;
 use sixgate_store::{Question, Reader, Store, StoreError, Subject};
-use sixgate_wire::dhcpv6::Duid;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +24,8 @@ pub(crate) fn net(text: &str) -> Result<IpNet, String> {
         text.parse().map(|endpoint: Endpoint| IpNet::from(endpoint.address())).ok()
     };
     net.ok_or_else(|| {
-        "write an address, such as 2001:db8::7 or 192.0.2.7, or a prefix, such as 2001:db8:0:100::/56".to_owned()
+        "write an address, such as 2001:db8::7 or 192.0.2.7, or a prefix, such as 2001:db8:0:100::/56"
+            .to_owned()
     })
 }
 
@@ -39,13 +40,17 @@ pub(crate) fn mac(text: &str) -> Result<Mac, String> {
         .ok_or_else(|| "write a hardware address, such as 02:00:5e:10:00:01".to_owned())
 }
 
+/// One name of a line. (clap takes a `Vec` for an argument that comes more than once.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LineName(Vec<u8>);
+
 /// One name of a line, as `who` prints it: text, or 0x and hexadecimal digits.
-pub(crate) fn line(text: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn line(text: &str) -> Result<LineName, String> {
     // As a whole column is copied: interface=port7, remote=4491:port7, subscriber=0x00ff.
     let text = ["interface=", "subscriber="].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
     let remote = text.strip_prefix("remote=").and_then(|remote| remote.split_once(':'));
     let text = remote.map_or(text, |(_, name)| name);
-    let Some(digits) = text.strip_prefix("0x") else { return Ok(text.as_bytes().to_vec()) };
+    let Some(digits) = text.strip_prefix("0x") else { return Ok(LineName(text.as_bytes().to_vec())) };
     let wrong = || format!("`{text}` is no line: after 0x, write pairs of hexadecimal digits");
     if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(wrong());
@@ -53,6 +58,7 @@ pub(crate) fn line(text: &str) -> Result<Vec<u8>, String> {
     (0..digits.len() / 2)
         .map(|at| digits.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()))
         .collect::<Option<_>>()
+        .map(LineName)
         .ok_or_else(wrong)
 }
 
@@ -80,7 +86,7 @@ pub(crate) fn command(arguments: &cli::Who) -> Outcome {
     };
     match arguments.export {
         Some(format) => export(&reader, &question, format),
-        None => answer(&reader, &question, arguments, now),
+        None => answer(&reader, &question, arguments),
     }
 }
 
@@ -90,7 +96,7 @@ fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
         (Some(net), ..) => Subject::Net(net),
         (_, Some(mac), ..) => Subject::Mac(mac),
         (_, _, Some(duid), _) => Subject::Duid(duid.clone()),
-        (.., Some(line)) => Subject::Line(line.clone()),
+        (.., Some(line)) => Subject::Line(line.0.clone()),
         _ if arguments.export.is_some() => Subject::All,
         _ => return Err("say whom: an ADDRESS, --mac, --duid or --line; see `sixgate who --help`".to_owned()),
     };
@@ -109,7 +115,7 @@ fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
     Ok(Question { subject, from, until, limit })
 }
 
-fn answer(reader: &Reader, question: &Question, arguments: &cli::Who, now: Duration) -> Outcome {
+fn answer(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
     let mut rows = Vec::new();
     let asked = reader.who(question, &mut |trace| {
         rows.push(Row::new(&trace));
@@ -136,10 +142,12 @@ fn answer(reader: &Reader, question: &Question, arguments: &cli::Who, now: Durat
         && !rows.iter().any(|row| row.covers(question))
     {
         // Only what was seen a little before or after: what that is worth is for who asks to say.
-        out += &format!("nobody is known to have had it at {time}: these were seen within an hour of that\n");
+        let _ =
+            writeln!(out, "nobody is known to have had it at {time}: these were seen within an hour of that");
     }
     if rows.len() >= MOST as usize {
-        out += &format!("more than {MOST}: narrow it with --since and --until, or take all with --export csv\n");
+        let remedy = "narrow it with --since and --until, or take all with --export csv";
+        let _ = writeln!(out, "more than {MOST}: {remedy}");
     }
     print(&out)
 }
@@ -213,7 +221,9 @@ mod tests {
         ] {
             assert_eq!(net(text).map(|net| net.to_string()), Ok(read.to_owned()));
         }
-        assert!(net("laptop").is_err_and(|words| words.contains("write an address")) && net("::/129").is_err());
+        assert!(
+            net("laptop").is_err_and(|words| words.contains("write an address")) && net("::/129").is_err()
+        );
     }
 
     #[test]
@@ -221,7 +231,7 @@ mod tests {
         assert_eq!(mac("02-00-5E-10-00-01").unwrap().to_string(), "02:00:5e:10:00:01");
         assert!(mac("02:00:5e:10:00:1").is_err() && mac("").is_err() && mac("00:00:00:00:00:00").is_err());
         for text in ["port7", "interface=port7", "remote=4491:port7", "subscriber=port7", "0x706f727437"] {
-            assert_eq!(line(text), Ok(b"port7".to_vec()), "{text}");
+            assert_eq!(line(text), Ok(LineName(b"port7".to_vec())), "{text}");
         }
         assert!(line("0x7").is_err() && line("0xzz").is_err());
     }

@@ -108,8 +108,9 @@ fn quoted(cell: &str) -> String {
 
 /// The rows for a person.
 pub(super) fn table(rows: &[Row]) -> String {
-    let header = ["WHAT", "HOW", "FROM", "UNTIL", "MAC", "BY", "NAME", "LAN", "LINE", "RELAY", "DUID OR CLIENT"]
-        .map(str::to_owned);
+    let header =
+        ["WHAT", "HOW", "FROM", "UNTIL", "MAC", "BY", "NAME", "LAN", "LINE", "RELAY", "DUID OR CLIENT"]
+            .map(str::to_owned);
     let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     let cells = rows.iter().map(|row| {
         let until = match (&row.until, row.stands) {

@@ -3,16 +3,15 @@
 //! A registration is kept as a lease in the state [`LeaseState::Registered`]: durable before its reply leaves, in the
 //! history of who had what, and in nobody's pool for as long as it holds. It gives its owner no right to anything.
 
-use super::action::{Action, Actions, Datagram, Reply};
+use super::action::{Action, Actions, Datagram};
+use super::asker::Asker;
 use super::config::Link;
-use super::{Discard, Server, add, seen};
+use super::relayed::Chain;
+use super::{Discard, Server, add};
 use crate::identity::Key;
 use crate::lease::{Lease, LeaseChange, LeaseState, Resource};
-use sixgate_wire::dhcpv6::{
-    Builder, CLIENT_PORT, DhcpOption, Duid, Fqdn, IaAddress, Message, MessageType, OptionCode,
-};
+use sixgate_wire::dhcpv6::{Builder, DhcpOption, Duid, Fqdn, IaAddress, Message, MessageType, OptionCode};
 use std::net::Ipv6Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time that a registration holds without being repeated. Clients repeat theirs every four hours at the latest,
@@ -66,15 +65,15 @@ impl Server {
     /// RFC 9686 section 4.2.1.
     pub(super) fn register(
         &mut self,
-        now: Duration,
         datagram: &Datagram<'_>,
-        message: Message<'_>,
+        chain: &Chain<'_>,
+        asker: &Asker<'_>,
         actions: &mut Actions,
     ) -> Result<(), Discard> {
-        let link = Arc::clone(self.links.get(datagram.link).ok_or(Discard::Link)?);
-        let inform = Inform::read(message, datagram.source)?;
+        let (now, link, message) = (asker.now, asker.link, asker.message);
+        let inform = Inform::read(message, asker.peer)?;
         let resource = Resource::Address(inform.address.address);
-        if !self.is_appropriate(&link, &inform) {
+        if !self.is_appropriate(link, &inform) {
             return Err(Discard::OffLink);
         }
         let held = self.table.get(resource).cloned();
@@ -91,8 +90,7 @@ impl Server {
             return Err(Discard::Committing);
         }
         add(&mut self.counters.addr_reg_inform);
-        let bytes = self.registered(message, &inform)?;
-        let reply = Reply { link: link.name.clone(), destination: datagram.source, port: CLIENT_PORT, bytes };
+        let reply = chain.reply(datagram, self.registered(message, &inform)?)?;
         let ticket = self.flight.ticket();
         if inform.address.valid == 0 {
             // Its owner has it no more (RFC 9686 section 4.6).
@@ -128,10 +126,10 @@ impl Server {
                 granted_at,
                 renewed_at: now,
                 hostname: inform.hostname,
-                link_layer: seen(datagram),
-                peer: datagram.source,
-                line: None,
-                relay: None,
+                link_layer: asker.link_layer(),
+                peer: asker.peer,
+                line: asker.line.clone(),
+                relay: asker.relay.clone(),
             };
             self.stage(ticket, LeaseChange::Put(lease));
         }

@@ -185,7 +185,8 @@ impl World {
 
     fn send(&mut self, client: u8, bytes: &[u8]) {
         let mut actions = Actions::new();
-        let datagram = Datagram { link: "lan", source: client_address(client), bytes, link_layer: None };
+        let datagram =
+            Datagram { link: "lan", source: client_address(client), port: 546, bytes, link_layer: None };
         self.server.handle(self.now, &datagram, &mut actions);
         let links = self.links.clone();
         self.act(actions, &links);

@@ -45,6 +45,7 @@ fn the_reply_waits_for_the_disk() {
     let datagram = sixgate_dhcp::server::Datagram {
         link: "lan",
         source: client_address(1),
+        port: 546,
         bytes: &ask,
         link_layer: Some(&[2, 0, 0, 0, 0, 1]),
     };

@@ -178,8 +178,13 @@ fn registrations_are_bounded_and_cost_nobody_a_lease() {
 fn a_registration_is_durable_before_its_reply_leaves() {
     let mut server = Server::new(config(vec![lan()]), Vec::new());
     let bytes = inform(1, OWN, 1_000).bytes();
-    let datagram =
-        Datagram { link: "lan", source: address(OWN), bytes: &bytes, link_layer: Some(&[2, 0, 0, 0, 0, 9]) };
+    let datagram = Datagram {
+        link: "lan",
+        source: address(OWN),
+        port: 546,
+        bytes: &bytes,
+        link_layer: Some(&[2, 0, 0, 0, 0, 9]),
+    };
     let mut actions = Actions::new();
     server.handle(START, &datagram, &mut actions);
     let Some(Action::Commit { ticket, changes }) = actions.pop() else { panic!("nothing to make durable") };

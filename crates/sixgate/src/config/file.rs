@@ -97,6 +97,7 @@ pub(super) struct Nat64 {
 pub(super) struct Dhcp {
     pub(super) rapid_commit: Option<bool>,
     pub(super) preference: Option<u8>,
+    pub(super) leases: Option<std::num::NonZeroU32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -83,6 +83,9 @@ pub(crate) struct Config {
     pub(crate) history: History,
 }
 
+/// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
+const LEASES: usize = 65_536;
+
 /// What holds for the DHCPv6 server on every LAN.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dhcp {
@@ -90,6 +93,8 @@ pub(crate) struct Dhcp {
     pub(crate) rapid_commit: bool,
     /// Sent in Advertise messages: clients take the server with the highest.
     pub(crate) preference: Option<u8>,
+    /// Most leases at one time, all LANs together.
+    pub(crate) leases: usize,
 }
 
 /// The side that the ISP is on.
@@ -440,7 +445,8 @@ impl Reader<'_> {
             dns,
             dhcp: Dhcp {
                 rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
-                preference: file.dhcp.and_then(|dhcp| dhcp.preference),
+                preference: file.dhcp.as_ref().and_then(|dhcp| dhcp.preference),
+                leases: file.dhcp.and_then(|dhcp| dhcp.leases).map_or(LEASES, |leases| leases.get() as usize),
             },
             nat64,
             health: self.health(file.health.unwrap_or_default()),

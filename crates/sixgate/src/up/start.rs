@@ -99,10 +99,9 @@ impl StartError {
 }
 
 /// Each LAN has leases of its own to give: whoever takes all that there are on one leaves the others theirs.
-fn limits(lans: usize) -> Limits {
-    let most = Limits::default();
-    let each = (most.leases / lans.max(1)).max(1_000);
-    Limits { leases: each.saturating_mul(lans.max(1)), leases_per_link: each, ..most }
+fn limits(leases: usize, lans: usize) -> Limits {
+    let each = (leases / lans.max(1)).max(1_000).min(leases);
+    Limits { leases, leases_per_link: each, ..Limits::default() }
 }
 
 /// What was set outside the engine, to be put back. Dropping it puts back what can be put back without netlink.
@@ -280,7 +279,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             preference: config.dhcp.preference,
             rapid_commit: config.dhcp.rapid_commit,
             hash_key,
-            limits: limits(config.lans.len()),
+            limits: limits(config.dhcp.leases, config.lans.len()),
         },
         snapshot.leases.clone(),
     );

@@ -20,6 +20,7 @@ mod bind;
 mod config;
 mod counters;
 mod flight;
+pub mod leasequery;
 mod message;
 mod nets;
 mod register;

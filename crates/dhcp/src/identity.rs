@@ -5,6 +5,10 @@
 //! another, and clones of one image share theirs. A pool may therefore know its holders by their hardware address, or by
 //! the line at whose end they are ([`Key`]).
 
+mod text;
+
+pub use text::IdentityError;
+
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, OptionCode, Options};
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -200,20 +204,20 @@ impl fmt::Debug for Line {
     }
 }
 
-/// As `interface=eth3 remote=4491:"a b" subscriber=0x00ff`.
+/// As `interface:eth3 remote:4491:0x612062 subscriber:ada`.
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
         if let Some(name) = self.interface_id() {
-            write!(f, "interface={}", Name(name))?;
+            write!(f, "interface:{}", Name(name))?;
             between = " ";
         }
         if let Some((enterprise, name)) = self.remote() {
-            write!(f, "{between}remote={enterprise}:{}", Name(name))?;
+            write!(f, "{between}remote:{enterprise}:{}", Name(name))?;
             between = " ";
         }
         if let Some(name) = self.subscriber_id() {
-            write!(f, "{between}subscriber={}", Name(name))?;
+            write!(f, "{between}subscriber:{}", Name(name))?;
         }
         Ok(())
     }
@@ -267,7 +271,7 @@ pub enum Identity {
 pub struct LineName(Box<[u8]>);
 
 impl LineName {
-    fn new(line: &Line, link: Ipv6Addr) -> Option<Self> {
+    pub(crate) fn new(line: &Line, link: Ipv6Addr) -> Option<Self> {
         let name = |code: OptionCode, parts: [&[u8]; 2]| {
             let head = code.0.to_be_bytes();
             Self([&head[..], parts[0], parts[1]].concat().into())
@@ -366,7 +370,7 @@ mod tests {
         assert_eq!(line.interface_id(), Some(&b"eth3"[..]));
         assert_eq!(line.remote(), Some((4491, &b"a b"[..])));
         assert_eq!(line.subscriber_id(), Some(&[0, 0xff][..]));
-        assert_eq!(line.to_string(), "interface=eth3 remote=4491:0x612062 subscriber=0x00ff");
+        assert_eq!(line.to_string(), "interface:eth3 remote:4491:0x612062 subscriber:0x00ff");
         // Left out: empty, an enterprise number alone, too long.
         assert_eq!(Line::new(Some(b""), Some(&[0, 0, 0, 9]), Some(&[1; 256])), None);
         assert_eq!(Line::new(None, None, None), None);

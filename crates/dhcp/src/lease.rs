@@ -204,6 +204,8 @@ pub struct LeaseTable {
     /// How many prefixes there are of each length, for the search of covering ones.
     lengths: BTreeMap<u8, usize>,
     unbound: usize,
+    /// Bound leases whose holder is not known by its DUID, by that DUID.
+    duids: BTreeMap<Duid, BTreeSet<Resource>>,
     /// What each client registered.
     registrations: BTreeMap<Duid, BTreeSet<Resource>>,
     registered: usize,
@@ -279,6 +281,17 @@ impl LeaseTable {
             .filter_map(|resource| self.leases.get(resource))
     }
 
+    /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.
+    pub fn of_duid(&self, duid: &Duid) -> impl Iterator<Item = &Lease> {
+        let by_duid = Identity::Duid(duid.clone());
+        let first = (by_duid.clone(), 0, Kind::Address);
+        let held = self.holders.range(first..).take_while(move |((holder, _, _), _)| *holder == by_duid);
+        let others = self.duids.get(duid).into_iter().flatten();
+        held.flat_map(|(_, resources)| resources)
+            .chain(others)
+            .filter_map(|resource| self.leases.get(resource))
+    }
+
     /// Puts a lease in place of what there is for its resource, and returns that.
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
         let before = self.remove(lease.resource);
@@ -286,6 +299,9 @@ impl LeaseTable {
             LeaseState::Bound => {
                 let holder = (lease.identity(), lease.iaid, lease.resource.kind());
                 self.holders.entry(holder).or_default().insert(lease.resource);
+                if lease.key != Key::Duid {
+                    self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
+                }
             }
             LeaseState::Declined | LeaseState::Retired => self.unbound += 1,
             LeaseState::Registered => {
@@ -310,6 +326,7 @@ impl LeaseTable {
         match lease.state {
             LeaseState::Bound => {
                 take_out(&mut self.holders, &(lease.identity(), lease.iaid, resource.kind()), resource);
+                take_out(&mut self.duids, &lease.duid, resource);
             }
             LeaseState::Declined | LeaseState::Retired => self.unbound = self.unbound.saturating_sub(1),
             LeaseState::Registered => {
@@ -449,7 +466,7 @@ mod tests {
         }
         assert!(table.is_empty() && table.holders.is_empty() && table.ends.is_empty());
         assert!(table.links.is_empty() && table.lengths.is_empty() && table.unbound == 0);
-        assert!(table.registrations.is_empty() && table.registered == 0);
+        assert!(table.registrations.is_empty() && table.registered == 0 && table.duids.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who asks: what a policy may go by.
 
 use super::Server;
+use super::clones::Station;
 use super::config::Link;
 use super::message::Association;
 use super::relayed::Chain;
@@ -105,6 +106,11 @@ impl<'a> Asker<'a> {
     }
 }
 
+/// Whether a hardware address that is known in this way is that of the machine that sends.
+fn shown(learnt: Learnt) -> bool {
+    matches!(learnt, Learnt::Link | Learnt::Relay)
+}
+
 /// The Ethernet address that a link-local address was made of (RFC 4291, Appendix A).
 fn within(address: Ipv6Addr) -> Option<Mac> {
     match address.octets() {
@@ -187,6 +193,28 @@ impl Server {
         let held = self.table.held(&claim.identity, ia.iaid, ia.kind);
         let held: Vec<Lease> = held.filter(|lease| lease.link == claim.link.name).cloned().collect();
         if held.is_empty() { self.inherited(claim, ia) } else { held }
+    }
+
+    /// Sees whether other machines ask with this client's DUID: the same association, of the same DUID, was another station's.
+    pub(super) fn look_for_clones(&mut self, claim: &Claim<'_>, ia: &Association) {
+        let mac = claim.best(shown).map(|found| found.mac);
+        let stations = |lease: &Lease| {
+            let before = lease.link_layer.filter(|found| shown(found.learnt)).map(|found| found.mac);
+            // A hardware address may be known of one message and not of the next.
+            match (before, mac) {
+                (Some(before), Some(now)) => (Station::Mac(before), Station::Mac(now)),
+                _ => (Station::Address(lease.peer), Station::Address(claim.peer)),
+            }
+        };
+        let other = (self.table.of_duid(claim.duid))
+            .filter(|lease| (lease.iaid, lease.resource.kind()) == (ia.iaid, ia.kind))
+            .filter(|lease| lease.link == claim.link.name && !lease.peer.is_unspecified())
+            .map(stations)
+            .find(|(before, now)| before != now);
+        if let Some((before, now)) = other {
+            let proof = self.clones.note(claim.now, (&claim.link.name, claim.duid), before, now);
+            self.counters.clones = self.counters.clones.saturating_add(u64::from(proof));
+        }
     }
 
     /// Whether something of the association, or something that it is about to inherit, is on its way to the disk.

@@ -38,6 +38,9 @@ impl Server {
     /// Extends what the association holds, gives it what it lacks, and ends what it can hold no longer.
     pub(super) fn assign(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind) -> Outcome {
         let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
+        if bind != Bind::Offer {
+            self.look_for_clones(asker, ia);
+        }
         let held = self.holdings(asker, ia);
         // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
         let gives = gives(asker.link, ia.kind);
@@ -186,7 +189,7 @@ impl Server {
     fn is_capped(&self, asker: &Claim<'_>) -> bool {
         let limits = &self.limits;
         self.table.len() - self.table.registered() >= limits.leases
-            || self.table.len_on(&asker.link.name) >= limits.leases_per_link
+            || self.table.len_on(&asker.link.name) >= asker.link.leases.unwrap_or(limits.leases_per_link)
             || self.table.held_by(&asker.identity).count() >= limits.leases_per_client
     }
 

@@ -100,6 +100,8 @@ pub struct Link {
     pub addresses: Vec<AddressPool>,
     /// Prefixes for routers on the link. An association gets one from each pool that is still preferred.
     pub delegation: Vec<DelegationPool>,
+    /// Most leases on it at one time, in place of [`Limits::leases_per_link`].
+    pub leases: Option<usize>,
     /// Addresses that are never given: those of the gateway.
     pub reserved: Vec<Ipv6Addr>,
     /// Recursive resolvers.
@@ -127,6 +129,7 @@ impl Link {
             trust: vec![Learnt::Link],
             addresses: Vec::new(),
             delegation: Vec::new(),
+            leases: None,
             reserved: Vec::new(),
             dns: Vec::new(),
             domains: Vec::new(),

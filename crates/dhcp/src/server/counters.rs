@@ -135,6 +135,10 @@ pub struct Counters {
     pub granted: u64,
     /// Leases that passed to another DUID, because their link knows clients by something else.
     pub succeeded: u64,
+    /// Leases that an operator gave to somebody else.
+    pub moved: u64,
+    /// DUIDs that more than one machine turned out to have.
+    pub clones: u64,
     /// Leases that ended without being extended.
     pub expired: u64,
     /// Associations that got nothing because a pool was used up.

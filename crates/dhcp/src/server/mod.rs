@@ -17,24 +17,29 @@
 mod action;
 mod asker;
 mod bind;
+mod clones;
 mod config;
 mod counters;
 mod flight;
 pub mod leasequery;
 mod message;
 mod nets;
+mod operate;
 mod register;
 mod relayed;
 mod reply;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use asker::Asker;
+pub use clones::Station;
 pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, Relays, ServerConfig};
 pub use counters::{Counters, Discard};
+pub use operate::Refusal;
 
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
 use asker::Claim;
 use bind::Bind;
+use clones::Clones;
 use flight::Flight;
 use ipnet::Ipv6Net;
 use message::{Asked, Association};
@@ -75,6 +80,7 @@ pub struct Server {
     flight: Flight,
     routes: BTreeMap<Ipv6Net, Route>,
     counters: Counters,
+    clones: Clones,
     /// What failed commits were about: of these the disk may come to hold something else than the table.
     suspect: BTreeSet<Resource>,
     /// The commit under way that brings the disk back to the table.
@@ -102,6 +108,7 @@ impl Server {
             flight: Flight::default(),
             routes: BTreeMap::new(),
             counters: Counters::default(),
+            clones: Clones::default(),
             suspect: BTreeSet::new(),
             mending: None,
             retry_at: Duration::ZERO,
@@ -229,6 +236,12 @@ impl Server {
     /// The routes that should stand.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values()
+    }
+
+    /// The DUIDs that several machines have: the link, the DUID, and the machines heard within a day, of which there may be
+    /// more.
+    pub fn clones(&self, now: Duration) -> impl Iterator<Item = (&LinkId, &Duid, Vec<Station>)> {
+        self.clones.iter(now)
     }
 
     /// What happened so far.
@@ -522,7 +535,8 @@ impl Server {
         let lease = self.flight.durable(resource, &self.table);
         let bound = lease.filter(|lease| lease.state == LeaseState::Bound);
         let wanted = bound
-            .filter(|lease| lease.relay.is_none() && self.lifetimes_of(&lease.link, resource).is_some())
+            .filter(|lease| lease.relay.is_none() && !lease.peer.is_unspecified())
+            .filter(|lease| self.lifetimes_of(&lease.link, resource).is_some())
             .map(|lease| Route { prefix, via: lease.peer, link: lease.link.clone() });
         if wanted.as_ref() == self.routes.get(&prefix) {
             return;

@@ -9,4 +9,5 @@ mod leasequery;
 mod messages;
 mod races;
 mod registering;
+mod relaying;
 mod renumbering;

@@ -22,6 +22,7 @@ mod plan;
 mod problems;
 mod queries;
 mod reload;
+mod remote;
 mod resolv;
 mod sandbox;
 mod settle;

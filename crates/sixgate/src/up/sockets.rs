@@ -2,7 +2,8 @@
 
 use super::dns;
 use super::event::{Event, Sender, Side};
-use super::v4::Edge;
+use super::remote::{self, Edge};
+use super::v4::Edge as EdgeV4;
 use crate::config::Config;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
@@ -48,7 +49,7 @@ struct LanSockets {
     name: String,
     nd: Watched<Icmp6Socket>,
     dhcp: Watched<UdpSocket6>,
-    v4: Option<Edge>,
+    v4: Option<EdgeV4>,
     dns: Option<(Watched<UdpSocket6>, std::os::fd::OwnedFd)>,
 }
 
@@ -65,6 +66,7 @@ struct UplinkSockets {
 pub(crate) struct Sockets {
     uplink: Option<UplinkSockets>,
     lans: Vec<LanSockets>,
+    edges: Vec<Edge>,
 }
 
 /// An interface that sockets are opened on.
@@ -88,13 +90,14 @@ impl Sockets {
         let mut ports: Vec<(&str, u16)> =
             client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
         ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
+        ports.extend(remote::edges(config).map(|device| (device, dhcpv6::SERVER_PORT)));
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
         }
         for lan in &config.lans {
             let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
             if ipv4 {
-                Edge::require(device)?;
+                EdgeV4::require(device)?;
             }
             if config.dns.enabled {
                 udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
@@ -109,6 +112,7 @@ impl Sockets {
         config: &Config,
         uplink: Option<Interface>,
         lans: Vec<Interface>,
+        edges: &[Interface],
         events: &Sender,
     ) -> Result<Self, SocketsError> {
         let uplink = match (uplink, &config.uplink) {
@@ -125,7 +129,12 @@ impl Sockets {
             opened.push(open_lan(index, lan, (config.dns.enabled, ipv4), connections, events)?);
             connections += 1 << 40;
         }
-        Ok(Self { uplink, lans: opened })
+        let edges = edges
+            .iter()
+            .enumerate()
+            .map(|(number, interface)| Edge::open(number, interface, events))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { uplink, lans: opened, edges })
     }
 
     /// Looks every socket up in the kernel's table; what was found, as sentences.
@@ -153,6 +162,9 @@ impl Sockets {
                 check(udp, Protocol::Udp, &lan.name)?;
                 check(tcp, Protocol::Tcp, &lan.name)?;
             }
+        }
+        for edge in &self.edges {
+            check(&edge.socket, Protocol::Udp, edge.name())?;
         }
         for lan in &self.lans {
             found.extend(lan.v4.as_ref().map(|v4| v4.verify(&lan.name)).transpose()?.into_iter().flatten());
@@ -186,6 +198,16 @@ impl Sockets {
         if let Some(lan) = self.lans.get(lan) {
             tell(lan.dhcp.get_ref().send(bytes, to, None), "DHCPv6", *to.ip());
         }
+    }
+
+    /// The interface of this number that leads to relay agents.
+    pub(crate) fn edge(&self, number: usize) -> Option<&Edge> {
+        self.edges.get(number)
+    }
+
+    /// All of them.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = &Edge> {
+        self.edges.iter()
     }
 
     /// Sends a DHCPv4 server's message.
@@ -277,7 +299,7 @@ fn open_lan(
         source: received.source,
         bytes,
     });
-    let v4 = ipv4.then(|| Edge::open(index, &interface, events)).transpose()?;
+    let v4 = ipv4.then(|| EdgeV4::open(index, &interface, events)).transpose()?;
     let dns = if dns {
         // Clients over IPv4 have mapped addresses here.
         let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);

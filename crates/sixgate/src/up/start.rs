@@ -18,7 +18,7 @@ use super::queries::Queries;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::v4::V4;
-use super::{DATABASE, census, permission, persist, resolv, sandbox};
+use super::{DATABASE, census, permission, persist, remote, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
@@ -276,10 +276,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
+            remote: remote::links(&config),
+            relays: remote::relays(&config),
             preference: config.dhcp.preference,
             rapid_commit: config.dhcp.rapid_commit,
             hash_key,
-            limits: limits(config.dhcp.leases, config.lans.len()),
+            limits: limits(config.dhcp.leases, config.lans.len() + config.subnets.len()),
         },
         snapshot.leases.clone(),
     );
@@ -441,7 +443,8 @@ fn open(
     }
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
-    let sockets = Sockets::open(config, uplink, lans, events)?;
+    let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
+    let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);

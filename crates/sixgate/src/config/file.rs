@@ -30,6 +30,13 @@ pub(super) struct File {
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
     pub(super) history: Option<History>,
+    pub(super) leasequery: Option<Leasequery>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leasequery {
+    pub(super) from: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod history;
 mod ipv4;
+mod leasequery;
 mod nat64;
 mod remote;
 mod v4;
@@ -88,6 +89,8 @@ pub(crate) struct Config {
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
     pub(crate) history: History,
+    /// Networks of those who may ask about leases.
+    pub(crate) leasequery: Vec<Ipv6Net>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -335,6 +338,10 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.leasequery.is_empty() != new.leasequery.is_empty() {
+            keys.push("leasequery");
+        }
         if self.history != new.history {
             keys.push("history");
         }
@@ -476,6 +483,7 @@ impl Reader<'_> {
             pilot,
             ipv4,
             history: self.history(file.history),
+            leasequery: self.leasequery(file.leasequery),
         }
     }
 

@@ -9,6 +9,7 @@ use super::hosts::Hosts;
 use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::leasequery;
 use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
@@ -69,6 +70,8 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// Those who ask about leases, where anybody may.
+    pub(crate) leasequery: Option<leasequery::Desk>,
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
@@ -130,6 +133,7 @@ impl Engine {
             self.hosts.poll_timeout(),
             self.census_due(),
             self.sightings_due(),
+            self.leasequery.as_ref().and_then(|desk| desk.core.poll_timeout()),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -170,6 +174,7 @@ impl Engine {
         self.health_timeout();
         self.write_census_if_due();
         self.write_sightings_if_due();
+        self.handle_timeout_leasequery();
     }
 
     /// Takes what happened.
@@ -200,6 +205,9 @@ impl Engine {
             }
             Event::Dhcp6Server { lan, source, bytes } => {
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
+                if self.answer_leasequery(&link, source, &bytes) {
+                    return;
+                }
                 let mut actions = Vec::new();
                 let (port, source) = (source.port(), *source.ip());
                 let mac = self.neighbours.host(lan, source);
@@ -241,6 +249,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
+            Event::Leasequery(talk) => self.leasequery(talk),
             Event::Control(request) => self.control(request),
         }
     }
@@ -398,6 +407,9 @@ impl Engine {
         if token & v4::TICKET != 0 {
             self.stored_v4(token, outcome);
             return;
+        }
+        if outcome.is_ok() {
+            self.tell_requestors(token);
         }
         let changes = self.committing.remove(&token).unwrap_or_default();
         if outcome.is_ok() {

@@ -113,6 +113,9 @@ impl Engine {
     /// A datagram came from where relay agents are.
     pub(crate) fn relayed(&mut self, edge: usize, source: SocketAddrV6, bytes: &[u8]) {
         let Some(link) = self.sockets.edge(edge).map(Edge::link) else { return };
+        if self.answer_leasequery(&link, source, bytes) {
+            return;
+        }
         let mut actions = server::Actions::new();
         let datagram = server::Datagram {
             link: &link,

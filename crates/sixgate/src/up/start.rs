@@ -328,6 +328,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
+        leasequery: super::leasequery::Desk::new(now, &config),
         sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         upstreams: Upstreams::new(events.clone()),
@@ -446,6 +447,7 @@ fn open(
     let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
     let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
+    listeners.extend(super::leasequery::open(config, events)?);
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);
         web.site

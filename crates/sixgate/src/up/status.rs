@@ -203,6 +203,7 @@ impl Engine {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        counters.extend(self.leasequery.iter().flat_map(super::leasequery::Desk::counters));
         for reason in Discard::ALL {
             counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));
         }

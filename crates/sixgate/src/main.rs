@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod explain;
 mod find;
+mod lease;
 mod leases;
 mod load;
 mod log;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Who(arguments) => who::command(&arguments),
+        Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),

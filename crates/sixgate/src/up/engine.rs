@@ -69,6 +69,8 @@ pub(crate) struct Engine {
     /// What the server was last told of the LANs.
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
+    /// Commands of operators that wait for the disk.
+    pub(crate) operating: super::lease::Operating,
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     /// Those who ask about leases, where anybody may.
     pub(crate) leasequery: Option<leasequery::Desk>,
@@ -423,6 +425,7 @@ impl Engine {
             // The store may write it later nevertheless: the server then overwrites it.
             self.server.commit_failed(now, token);
         }
+        self.operated(token, outcome);
     }
 
     /// Lets names follow a lease.

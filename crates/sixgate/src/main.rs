@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod nat64;
 mod pilot;
+mod reconfigure;
 mod translator;
 mod up;
 mod view;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Reconfigure(arguments) => reconfigure::command(&arguments),
         Command::Who(arguments) => who::command(&arguments),
         Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),

@@ -31,6 +31,13 @@ pub(super) struct File {
     pub(super) ipv4: Option<Spanned<Ipv4>>,
     pub(super) history: Option<History>,
     pub(super) leasequery: Option<Leasequery>,
+    pub(super) reconfigure: Option<Reconfigure>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Reconfigure {
+    pub(super) on_renumbering: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -91,6 +91,8 @@ pub(crate) struct Config {
     pub(crate) history: History,
     /// Networks of those who may ask about leases.
     pub(crate) leasequery: Vec<Ipv6Net>,
+    /// None: no client is asked to come back.
+    pub(crate) reconfigure: Option<Reconfigure>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -211,6 +213,13 @@ pub(crate) struct Dns {
     pub(crate) dnssec: Option<Dnssec>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// Clients that agree are asked to come back (RFC 9915 section 18.3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reconfigure {
+    /// Whether they are when what a LAN gives has changed.
+    pub(crate) on_renumbering: bool,
 }
 
 /// A word of the file and where it stands.
@@ -341,6 +350,9 @@ impl Config {
         // Its sockets take capabilities that a running sixgate has given up.
         if self.leasequery.is_empty() != new.leasequery.is_empty() {
             keys.push("leasequery");
+        }
+        if self.reconfigure.is_some() != new.reconfigure.is_some() {
+            keys.push("reconfigure");
         }
         if self.history != new.history {
             keys.push("history");
@@ -484,6 +496,8 @@ impl Reader<'_> {
             ipv4,
             history: self.history(file.history),
             leasequery: self.leasequery(file.leasequery),
+            reconfigure: (file.reconfigure)
+                .map(|section| Reconfigure { on_renumbering: section.on_renumbering.unwrap_or(true) }),
         }
     }
 

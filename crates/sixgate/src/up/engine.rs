@@ -354,6 +354,8 @@ impl Engine {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
+                server::Action::Agreed(client) => self.keep_agreed(&client, true),
+                server::Action::Disagreed(client) => self.keep_agreed(&client, false),
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");

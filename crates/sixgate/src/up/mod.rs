@@ -23,6 +23,7 @@ mod persist;
 mod plan;
 mod problems;
 mod queries;
+mod reconfigure;
 mod reload;
 mod remote;
 mod resolv;

@@ -209,6 +209,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let reconfigure_secret =
+        random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // Not the same: whoever learns one must not know the other.
     let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
@@ -350,6 +352,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some((path, text)) = &guard.resolv_conf {
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
+    engine.start_reconfigure(&snapshot.settings, reconfigure_secret);
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);

@@ -43,6 +43,11 @@ impl Engine {
         if let Some(("pilot", command)) = request.view.split_once(' ') {
             return self.pilot_command(command, request.answer);
         }
+        if let Some(("reconfigure", command)) = request.view.split_once(' ') {
+            let json = refusing(self.reconfigure_command(command));
+            let _ = request.answer.send(json.unwrap_or_default());
+            return;
+        }
         if let Some(("lease", command)) = request.view.split_once(' ') {
             return self.lease_command(command, request.answer);
         }
@@ -212,6 +217,7 @@ impl Engine {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        counters.extend(self.reconfigure_counters());
         counters.extend(self.leasequery.iter().flat_map(super::leasequery::Desk::counters));
         for reason in Discard::ALL {
             counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));

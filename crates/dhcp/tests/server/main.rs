@@ -8,6 +8,7 @@ mod hostile;
 mod leasequery;
 mod messages;
 mod races;
+mod reconfiguring;
 mod registering;
 mod relaying;
 mod renumbering;

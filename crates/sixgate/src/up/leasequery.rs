@@ -12,6 +12,7 @@ use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::tcp_listener;
 use sixgate_wire::dhcpv6::leasequery::LONGEST_FRAME;
 use sixgate_wire::dhcpv6::{MessageType, SERVER_PORT};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -123,12 +124,18 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
     let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
     let (mut reading, mut writing) = stream.into_split();
     let mut stays = false;
+    // Once the requestor has closed its side, nothing more will be asked.
+    let asked_all = Cell::new(false);
     let incoming = async {
         loop {
             let mut length = [0; 2];
             match reading.read_exact(&mut length).await {
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    asked_all.set(true);
+                    woken.notify_one();
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
             let mut bytes = vec![0; usize::from(u16::from_be_bytes(length)).min(LONGEST_FRAME)];
@@ -150,6 +157,7 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
                     tokio::time::timeout(STUCK, writing.write_all(&octets)).await??;
                 }
                 Output::More => tokio::task::yield_now().await,
+                Output::Nothing if asked_all.get() => return writing.shutdown().await,
                 Output::Nothing if stays => woken.notified().await,
                 Output::Nothing => tokio::time::timeout(IDLE, woken.notified()).await?,
                 Output::Close(octets) => {
@@ -161,10 +169,9 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
     };
     tokio::pin!(incoming, outgoing);
     tokio::select! {
-        // A requestor that has asked everything may close its side, and still waits for the answers: until they are
-        // told, or nothing is read any more.
+        // It still waits for the answers; one that reads none is given up by the other half.
         read = &mut incoming => match read {
-            Ok(()) => tokio::time::timeout(STUCK, outgoing).await?,
+            Ok(()) => outgoing.await,
             Err(error) => Err(error),
         },
         written = &mut outgoing => written,

@@ -7,4 +7,5 @@ mod answers;
 #[path = "../up/network.rs"]
 #[allow(dead_code, reason = "the tests of `up` use all of it")]
 mod network;
+mod reconfigured;
 mod requestors;

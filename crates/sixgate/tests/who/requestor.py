@@ -43,7 +43,7 @@ def client(data):
         elif code == 5:
             has.append("%s/%d" % (socket.inet_ntop(socket.AF_INET6, value[:16]), struct.unpack_from("!I", value, 20)[0]))
         elif code == 26:
-            has.append("%s::%d/%d" % (socket.inet_ntop(socket.AF_INET6, value[9:25]), value[8], struct.unpack_from("!I", value, 4)[0]))
+            has.append("%s/%d/%d" % (socket.inet_ntop(socket.AF_INET6, value[9:25]), value[8], struct.unpack_from("!I", value, 4)[0]))
     return duid + "=" + ",".join(sorted(has))
 
 

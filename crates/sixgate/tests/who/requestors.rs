@@ -52,12 +52,12 @@ fn one_at_a_time_in_bulk_and_as_they_change() {
     let (client, address, prefix, duid) = bind(&home, &gateway);
     active.wait_line(&format!("data 0 {duid}={address}/"), PATIENCE).unwrap();
     let prefix = prefix.replace("/56", "");
-    active.wait_line(&format!("data 0 {duid}={prefix}::56/"), PATIENCE).unwrap();
+    active.wait_line(&format!("data 0 {duid}={prefix}/56/"), PATIENCE).unwrap();
 
     let one = ask(&home, &["udp", "address", "::", &address]);
     assert!(one.starts_with(&format!("reply 0 {duid}={address}/")), "{one}");
     let inside = prefix.replacen("::", ":0:1::5", 1);
-    assert!(ask(&home, &["udp", "address", "::", &inside]).contains(&format!("{prefix}::56")));
+    assert!(ask(&home, &["udp", "address", "::", &inside]).contains(&format!("{prefix}/56/")));
     let both = ask(&home, &["udp", "client", "::", &duid]);
     assert!(both.contains(&address) && both.contains(&prefix), "{both}");
     assert_eq!(ask(&home, &["udp", "address", "::", "2001:db8:2::dead"]), "reply 0\n");

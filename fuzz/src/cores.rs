@@ -2,7 +2,8 @@
 
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{
-    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
+    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Relays, Server,
+    ServerConfig,
 };
 use sixgate_dns::{Client, Forwarder, Gate, Names, Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
@@ -125,6 +126,8 @@ pub fn server(bytes: &[u8]) {
     let config = ServerConfig {
         duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
         links: vec![link("a", 1), link("b", 2)],
+        remote: Vec::new(),
+        relays: Relays::default(),
         preference: Some(7),
         rapid_commit: true,
         hash_key: [5; 16],
@@ -145,6 +148,7 @@ pub fn server(bytes: &[u8]) {
                     link: if how & 0x80 == 0 { "a" } else { "b" },
                     // An address is registered from itself.
                     source: registered_by(content).filter(|_| how & 0x20 == 0).unwrap_or(own),
+                    port: 546,
                     bytes: content,
                     link_layer: (how & 0x40 == 0).then_some(&[2, 0, 0, 0, 0, 0x10]),
                 };

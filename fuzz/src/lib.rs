@@ -9,6 +9,7 @@ mod cores;
 mod dnssec;
 mod http;
 mod kit;
+mod leasequery;
 mod packets;
 mod server_v4;
 mod watched;
@@ -22,6 +23,7 @@ pub use cores::{dns, server};
 pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
+pub use leasequery::leasequery;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use server_v4::server_v4;
 pub use watched::watched;
@@ -37,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("ndp", ndp),
     ("server", server),
     ("server_v4", server_v4),
+    ("leasequery", leasequery),
     ("client", client),
     ("dns", dns),
     ("dnssec", dnssec),

@@ -312,6 +312,34 @@ fn what_is_too_old_or_too_much_goes() {
     assert!(ask(&path, Subject::Mac(mac(7)), 0, 150_000).is_empty());
 }
 
+#[test]
+fn what_an_older_version_left_is_asked_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let bench = Bench::open(&path, Config::default());
+    bench.write(
+        100,
+        vec![put(&lease("2001:db8:0:1::7", 1, 100, 5_000)), seen("2001:db8:0:1::bb", 1, 300, 400)],
+    );
+    bench.store.stop().unwrap();
+    let older = rusqlite::Connection::open(&path).unwrap();
+    let layout_4 = "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen";
+    older.execute_batch(layout_4).unwrap();
+    for layout in [3, 2] {
+        if layout == 2 {
+            for column in
+                "key learnt interface_id remote_id subscriber_id relay relay_link relay_id".split(' ')
+            {
+                older.execute_batch(&format!("ALTER TABLE history DROP COLUMN {column}")).unwrap();
+            }
+        }
+        older.pragma_update(None, "user_version", layout).unwrap();
+        assert_eq!(told(&ask(&path, Subject::Mac(mac(1)), 0, 10_000)).len(), 1, "layout {layout}");
+        assert!(ask(&path, Subject::Line(b"port7".to_vec()), 0, 10_000).is_empty());
+        assert_eq!(Store::read_only(&path).unwrap().begins(), Ok(Some(secs(100))));
+    }
+}
+
 /// Every question that `docs/history.md` shows, asked with another program's SQLite.
 #[test]
 fn plain_sql_answers_too() {

@@ -147,6 +147,8 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
     };
     let outgoing = async {
         loop {
+            // Looked at before: what was asked last is then behind this in the engine's queue.
+            let over = asked_all.get();
             let (output, answer) = oneshot::channel();
             let room = Talk::Room { connection, output };
             events.send(Event::Leasequery(room)).await.map_err(|_| gone())?;
@@ -157,7 +159,7 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
                     tokio::time::timeout(STUCK, writing.write_all(&octets)).await??;
                 }
                 Output::More => tokio::task::yield_now().await,
-                Output::Nothing if asked_all.get() => return writing.shutdown().await,
+                Output::Nothing if over => return writing.shutdown().await,
                 Output::Nothing if stays => woken.notified().await,
                 Output::Nothing => tokio::time::timeout(IDLE, woken.notified()).await?,
                 Output::Close(octets) => {

@@ -48,8 +48,9 @@ pub(crate) struct LineName(Vec<u8>);
 pub(crate) fn line(text: &str) -> Result<LineName, String> {
     // As a whole column is copied: interface=port7, remote=4491:port7, subscriber=0x00ff.
     let text = ["interface=", "subscriber="].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
-    let remote = text.strip_prefix("remote=").and_then(|remote| remote.split_once(':'));
-    let text = remote.map_or(text, |(_, name)| name);
+    let enterprise = |digit: char| digit.is_ascii_digit();
+    let remote = text.strip_prefix("remote=").map(|remote| remote.trim_start_matches(enterprise));
+    let text = remote.and_then(|remote| remote.strip_prefix(':')).unwrap_or(text);
     let Some(digits) = text.strip_prefix("0x") else { return Ok(LineName(text.as_bytes().to_vec())) };
     let wrong = || format!("`{text}` is no line: after 0x, write pairs of hexadecimal digits");
     if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

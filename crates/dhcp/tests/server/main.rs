@@ -10,5 +10,6 @@ mod messages;
 mod races;
 mod reconfiguring;
 mod registering;
+mod relay_histories;
 mod relaying;
 mod renumbering;

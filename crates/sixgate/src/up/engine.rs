@@ -15,6 +15,7 @@ use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
+use super::reconfigure;
 use super::sightings::Sightings;
 use super::sockets::Sockets;
 use super::uplink::Uplink;
@@ -72,6 +73,8 @@ pub(crate) struct Engine {
     /// Commands of operators that wait for the disk.
     pub(crate) operating: super::lease::Operating,
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// By which a renumbering is noticed.
+    pub(crate) given: reconfigure::Given,
     /// Those who ask about leases, where anybody may.
     pub(crate) leasequery: Option<leasequery::Desk>,
     pub(crate) v4: V4,

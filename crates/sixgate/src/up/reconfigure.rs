@@ -3,7 +3,8 @@
 use super::engine::Engine;
 use crate::control::ReconfigureCommand;
 use crate::view;
-use sixgate_dhcp::lease::Resource;
+use ipnet::Ipv6Net;
+use sixgate_dhcp::lease::{LinkId, Resource};
 use sixgate_dhcp::server::reconfigure::Whom;
 use sixgate_dhcp::server::{self, Link};
 use sixgate_store::Change;
@@ -26,13 +27,13 @@ fn client(setting: &str) -> Option<Duid> {
     Duid::new(&octets?).ok()
 }
 
-/// Of each link, what is given on it.
-fn given(links: &[Link]) -> BTreeMap<&str, BTreeSet<ipnet::Ipv6Net>> {
-    let nets = |link: &Link| {
-        let addresses = link.addresses.iter().map(|pool| pool.prefix);
-        addresses.chain(link.delegation.iter().map(|pool| pool.prefix)).collect()
-    };
-    links.iter().map(|link| (&*link.name, nets(link))).collect()
+/// What each LAN gave when it last gave anything: in between, the ISP may have taken all away.
+pub(crate) type Given = BTreeMap<LinkId, BTreeSet<Ipv6Net>>;
+
+/// What is given on a link.
+fn nets(link: &Link) -> BTreeSet<Ipv6Net> {
+    let addresses = link.addresses.iter().map(|pool| pool.prefix);
+    addresses.chain(link.delegation.iter().map(|pool| pool.prefix)).collect()
 }
 
 impl Engine {
@@ -56,20 +57,17 @@ impl Engine {
     }
 
     /// The links give something else than they did: clients that can hear of it at once do.
-    pub(crate) fn renumbered(&mut self, before: &[Link]) {
+    pub(crate) fn renumbered(&mut self) {
         if self.config.reconfigure.is_none_or(|reconfigure| !reconfigure.on_renumbering) {
             return;
         }
         let now = self.now();
-        let (old, new) = (given(before), given(&self.links));
-        for (link, nets) in old.into_iter().filter(|(_, nets)| !nets.is_empty()) {
-            if new.get(link).is_some_and(|new| nets.difference(new).next().is_some() && !new.is_empty()) {
-                let called = self.server.reconfigure(now, &Whom::Link(link.to_owned()), MessageType::RENEW);
-                tracing::info!(
-                    lan = link,
-                    clients = called.clients,
-                    "renumbered: clients are asked to renew"
-                );
+        let all: Vec<_> = self.links.iter().map(|link| (link.name.clone(), nets(link))).collect();
+        for (link, nets) in all.into_iter().filter(|(_, nets)| !nets.is_empty()) {
+            let before = self.given.insert(link.clone(), nets.clone()).unwrap_or_default();
+            if before.difference(&nets).next().is_some() {
+                let called = self.server.reconfigure(now, &Whom::Link(link.to_string()), MessageType::RENEW);
+                tracing::info!(lan = %link, clients = called.clients, "renumbered: clients are asked to renew");
             }
         }
         let mut actions = server::Actions::new();

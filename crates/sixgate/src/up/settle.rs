@@ -78,9 +78,9 @@ impl Engine {
         if self.links != links {
             let mut actions = Vec::new();
             self.server.set_links(now, links.clone(), &mut actions);
-            let before = std::mem::replace(&mut self.links, links);
+            self.links = links;
             self.server_actions(actions);
-            self.renumbered(&before);
+            self.renumbered();
         }
         self.settle_names();
         self.settle_queries();

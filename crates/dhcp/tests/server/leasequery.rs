@@ -325,7 +325,7 @@ fn connections_and_what_comes_on_them_are_bounded() {
         desk.received(START, &server, 2, &by_address("2001:db8:0:1::7"));
     }
     assert!(matches!(desk.next(START, &server, 2), Output::Close(_)));
-    // TLS is refused in so many words, and the connection stays.
+    // TLS is refused in so many words, and the connection stays, unless that is all that it ever asks for.
     let mut room = [0; 8];
     let starttls = Builder::message(&mut room, MessageType::STARTTLS, XID).finish().unwrap().to_vec();
     desk.received(START, &server, 4, &starttls);
@@ -334,6 +334,11 @@ fn connections_and_what_comes_on_them_are_bounded() {
         (kinds(&messages), status(&messages[0]), open),
         (vec![MessageType::STARTTLS], StatusCode::TLS_CONNECTION_REFUSED, true)
     );
+    for _ in 0..10_000 {
+        desk.received(START, &server, 5, &starttls);
+    }
+    let Output::Close(refusals) = desk.next(START, &server, 5) else { panic!() };
+    assert!(refusals.len() < 20_000 && desk.counters().lagging == 1, "{}", refusals.len());
     assert_eq!((desk.counters().refused, desk.counters().overload, desk.counters().malformed), (1, 1, 2));
 }
 

@@ -34,8 +34,8 @@ const STUCK: Duration = Duration::from_mins(1);
 pub(crate) enum Talk {
     /// Somebody connected; the answer is whether it stays. The other is notified when there is something to fetch.
     Connected { connection: u64, source: Ipv6Addr, woken: Arc<Notify>, stays: oneshot::Sender<bool> },
-    /// A whole message came.
-    Message { connection: u64, bytes: Vec<u8> },
+    /// A whole message came; no other is read before this one is taken.
+    Message { connection: u64, bytes: Vec<u8>, taken: oneshot::Sender<()> },
     /// There is room for more.
     Room { connection: u64, output: oneshot::Sender<(Output, bool)> },
     /// It is over.
@@ -140,8 +140,10 @@ async fn talk(stream: TcpStream, connection: u64, woken: &Notify, events: &Sende
             }
             let mut bytes = vec![0; usize::from(u16::from_be_bytes(length)).min(LONGEST_FRAME)];
             reading.read_exact(&mut bytes).await?;
-            let message = Talk::Message { connection, bytes };
+            let (taken, done) = oneshot::channel();
+            let message = Talk::Message { connection, bytes, taken };
             events.send(Event::Leasequery(message)).await.map_err(|_| gone())?;
+            done.await.map_err(|_| gone())?;
             woken.notify_one();
         }
     };
@@ -196,7 +198,10 @@ impl Engine {
                     desk.woken.remove(&connection);
                 }
             }
-            Talk::Message { connection, bytes } => desk.core.received(now, &self.server, connection, &bytes),
+            Talk::Message { connection, bytes, taken } => {
+                desk.core.received(now, &self.server, connection, &bytes);
+                let _ = taken.send(());
+            }
             Talk::Room { connection, output } => {
                 let next = desk.core.next(now, &self.server, connection);
                 let _ = output.send((next, desk.core.is_active(connection)));

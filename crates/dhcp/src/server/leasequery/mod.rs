@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// Connections at one time (RFC 5460 section 6.4 suggests 10).
 const MOST_CONNECTIONS: usize = 10;
+/// Octets of refusals that wait to be read on one connection.
+const MOST_READY: usize = 16 * 1024;
 /// Queries that wait on one connection.
 const MOST_QUERIES: usize = 16;
 /// How long an active connection may be silent (RFC 7653 section 8.1): requestors give up after twice that.
@@ -169,6 +171,12 @@ impl Leasequery {
     /// A message came on a connection.
     pub fn received(&mut self, now: Duration, server: &Server, connection: u64, bytes: &[u8]) {
         let Some(known) = self.connections.get_mut(&connection).filter(|known| !known.ends) else { return };
+        if known.ready.len() > MOST_READY {
+            // It asks on and on, and reads nothing of what it is told.
+            add(&mut self.counters.lagging);
+            known.ends = true;
+            return;
+        }
         let message = Message::parse(bytes).ok();
         let kind = message.map(|message| message.kind());
         let read = message.and_then(|message| Some((message, head(&message, &server.duid)?)));

@@ -127,6 +127,22 @@ fn own_links(second: u16) -> Vec<Link> {
     vec![link("a", 1), Link { key: Key::Mac, trust: Learnt::ALL.to_vec(), ..link("b", second) }]
 }
 
+fn settings(limits: Limits) -> ServerConfig {
+    ServerConfig {
+        duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
+        links: own_links(2),
+        remote: vec![Link { key: Key::Line, ..link("c", 4) }],
+        relays: Relays {
+            on: vec!["a".into(), "core".into()],
+            from: vec!["2001:db8:f::/64".parse().expect("a net")],
+        },
+        preference: Some(7),
+        rapid_commit: true,
+        hash_key: [5; 16],
+        limits,
+    }
+}
+
 /// The DHCPv6 server: datagrams of several clients on two links and behind relay agents on a third, commits that succeed and fail, time that passes, crashes,
 /// pools that change, and an operator who moves and ends leases. No two leases overlap in memory or on the disk, nothing lies outside the pools, and every reply
 /// is well-formed and tells what is on the disk.
@@ -140,19 +156,7 @@ pub fn server(bytes: &[u8]) {
         commits: 6,
         ..Limits::default()
     };
-    let config = ServerConfig {
-        duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
-        links: own_links(2),
-        remote: vec![Link { key: Key::Line, ..link("c", 4) }],
-        relays: Relays {
-            on: vec!["a".into(), "core".into()],
-            from: vec!["2001:db8:f::/64".parse().expect("a net")],
-        },
-        preference: Some(7),
-        rapid_commit: true,
-        hash_key: [5; 16],
-        limits,
-    };
+    let config = settings(limits);
     let mut server = Server::new(config.clone(), Vec::new());
     let mut disk = Disk::default();
     let mut now = Duration::from_secs(START);
@@ -212,21 +216,7 @@ pub fn server(bytes: &[u8]) {
                 assert_eq!(server.counters().snapshot_conflicts, 0);
             }
             _ if how & 0x40 != 0 => {
-                let resource = server.leases().iter().nth((how & 3).into()).map(|lease| lease.resource);
-                if let Some(resource) = resource {
-                    let mac = [2, 0, 0, 0, 0, how & 0x0f];
-                    let to = match how & 0x30 {
-                        0 => None,
-                        0x10 => Some(Identity::Duid(Duid::link_layer(mac))),
-                        0x20 => Mac::new(&mac).map(Identity::Mac),
-                        _ => "interface:2001:db8:0:4::1,eth3".parse().ok(),
-                    };
-                    // Refused is as good.
-                    let _ = match to {
-                        None => server.release(resource, &mut actions),
-                        Some(to) => server.move_lease(now, resource, &to, &mut actions),
-                    };
-                }
+                operate(&mut server, now, how, &mut actions);
             }
             _ => {
                 let mut links = own_links(if how & 2 == 0 { 2 } else { 3 });
@@ -253,6 +243,23 @@ pub fn server(bytes: &[u8]) {
         assert!(flight.len() <= limits.commits);
         sound(&server, &disk, limits);
     }
+}
+
+/// An operator ends a lease, or gives it to somebody; refused is as good.
+fn operate(server: &mut Server, now: Duration, how: u8, actions: &mut Actions) {
+    let resource = server.leases().iter().nth((how & 3).into()).map(|lease| lease.resource);
+    let Some(resource) = resource else { return };
+    let mac = [2, 0, 0, 0, 0, how & 0x0f];
+    let to = match how & 0x30 {
+        0 => None,
+        0x10 => Some(Identity::Duid(Duid::link_layer(mac))),
+        0x20 => Mac::new(&mac).map(Identity::Mac),
+        _ => "interface:2001:db8:0:4::1,eth3".parse().ok(),
+    };
+    let _ = match to {
+        None => server.release(resource, actions),
+        Some(to) => server.move_lease(now, resource, &to, actions),
+    };
 }
 
 /// What holds of leases, in memory and on the disk.

@@ -218,12 +218,11 @@ impl World {
         } else {
             self.server.move_lease(self.now, resource, &to, &mut actions)
         };
-        match done {
-            Ok(ticket) => assert!(matches!(&actions[..], [Action::Commit { ticket: t, .. }] if *t == ticket)),
-            Err(_) => {
-                assert!(actions.is_empty());
-                self.refused += 1;
-            }
+        if let Ok(ticket) = done {
+            assert!(matches!(&actions[..], [Action::Commit { ticket: named, .. }] if *named == ticket));
+        } else {
+            assert!(actions.is_empty());
+            self.refused += 1;
         }
         self.act(actions);
     }

@@ -639,7 +639,7 @@ impl Reader<'_> {
             })
         });
         let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
-        let (key, trust) = self.key("lan", lan.key, lan.trust, false);
+        let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,

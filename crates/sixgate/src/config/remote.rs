@@ -3,7 +3,7 @@
 use super::{DELEGATED, Lan, Located, Reader, file};
 use ipnet::Ipv6Net;
 use sixgate_dhcp::identity::{Key, Learnt};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::time::Duration;
@@ -115,11 +115,11 @@ impl Reader<'_> {
         &mut self,
         section: &str,
         key: Option<Spanned<String>>,
-        trust: Option<Vec<Spanned<String>>>,
+        trust: Option<&[Spanned<String>]>,
         remote: bool,
     ) -> (Key, Vec<Learnt>) {
         let mut known = Vec::new();
-        for word in trust.iter().flatten() {
+        for word in trust.into_iter().flatten() {
             match Learnt::from_name(word.get_ref()) {
                 Some(Learnt::Link) if remote => self.error(
                     word.span(),
@@ -174,9 +174,9 @@ impl Reader<'_> {
                 (self.subnet(subnet.into_inner(), span.clone()), span)
             })
             .collect();
-        let mut names: HashMap<&str, ()> = lans.iter().map(|(lan, _)| (lan.name.as_str(), ())).collect();
+        let mut names: HashSet<&str> = lans.iter().map(|(lan, _)| lan.name.as_str()).collect();
         for (subnet, span) in &spanned {
-            if names.insert(&subnet.name, ()).is_some() {
+            if !names.insert(&subnet.name) {
                 self.error(
                     span.clone(),
                     "subnet.name",
@@ -268,7 +268,7 @@ impl Reader<'_> {
                 ),
             }
         }
-        let (key, trust) = self.key("subnet", subnet.key, subnet.trust, true);
+        let (key, trust) = self.key("subnet", subnet.key, subnet.trust.as_deref(), true);
         let name = subnet.name.or_else(|| prefixes.first().map(Ipv6Net::to_string));
         let name = name
             .unwrap_or_else(|| link_addresses.first().map_or_else(String::new, |net| net.addr().to_string()));

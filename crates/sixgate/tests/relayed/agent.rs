@@ -86,14 +86,11 @@ fn read(bytes: &[u8], added: Added<'_>) -> Heard {
         Some(Packet::Message(message)) => message,
         other => panic!("no answer inside: {other:?}"),
     };
-    let given = message.options().raw().filter(|(code, content)| {
-        let useful = match DhcpOption::decode(*code, content) {
-            DhcpOption::IaNa(ia) => ia.addresses().next().is_some(),
-            DhcpOption::IaPd(ia) => ia.prefixes().next().is_some(),
-            DhcpOption::ServerId(_) => true,
-            _ => false,
-        };
-        useful
+    let given = message.options().raw().filter(|(code, content)| match DhcpOption::decode(*code, content) {
+        DhcpOption::IaNa(ia) => ia.addresses().next().is_some(),
+        DhcpOption::IaPd(ia) => ia.prefixes().next().is_some(),
+        DhcpOption::ServerId(_) => true,
+        _ => false,
     });
     Heard { kind: message.kind(), given: given.map(|(code, content)| (code, content.to_vec())).collect() }
 }

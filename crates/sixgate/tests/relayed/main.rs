@@ -5,6 +5,7 @@
 
 mod agent;
 mod clients;
+mod lan;
 mod lines;
 mod network;
 mod subnets;

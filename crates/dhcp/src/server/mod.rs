@@ -552,7 +552,8 @@ impl Server {
         let lease = self.flight.durable(resource, &self.table);
         let bound = lease.filter(|lease| lease.state == LeaseState::Bound);
         let wanted = bound
-            .filter(|lease| lease.relay.is_none() && !lease.peer.is_unspecified())
+            // What is behind somebody else's router, that one routes; a relay agent on a link of ours is a bridge (RFC 6221).
+            .filter(|lease| !self.remote.contains(&lease.link) && lease.peer.is_unicast_link_local())
             .filter(|lease| self.lifetimes_of(&lease.link, resource).is_some())
             .map(|lease| Route { prefix, via: lease.peer, link: lease.link.clone() });
         if wanted.as_ref() == self.routes.get(&prefix) {

@@ -33,6 +33,7 @@ struct World {
     /// What each was offered or given last.
     told: Vec<Vec<Resource>>,
     replies: u64,
+    moved: u64,
     refused: u64,
 }
 
@@ -64,6 +65,7 @@ impl World {
             machines,
             told,
             replies: 0,
+            moved: 0,
             refused: 0,
         }
     }
@@ -213,12 +215,14 @@ impl World {
         let other = self.rng.usize(..self.machines.len());
         let to = self.identity(self.machines[other]);
         let mut actions = Actions::new();
-        let done = if self.rng.bool() {
+        let release = self.rng.bool();
+        let done = if release {
             self.server.release(resource, &mut actions)
         } else {
             self.server.move_lease(self.now, resource, &to, &mut actions)
         };
         if let Ok(ticket) = done {
+            self.moved += u64::from(!release);
             assert!(matches!(&actions[..], [Action::Commit { ticket: named, .. }] if *named == ticket));
         } else {
             assert!(actions.is_empty());
@@ -257,7 +261,7 @@ impl World {
 #[test]
 fn nobody_is_told_what_is_not_theirs() {
     let (mut replies, mut succeeded, mut moved, mut refused) = (0, 0, 0, 0);
-    for seed in 0..100 {
+    for seed in 0..60 {
         let mut world = World::new(seed);
         for _ in 0..300 {
             world.step();
@@ -266,10 +270,10 @@ fn nobody_is_told_what_is_not_theirs() {
         replies += world.replies;
         refused += world.refused;
         succeeded += counters.succeeded;
-        moved += counters.moved;
+        moved += world.moved;
     }
     assert!(
-        replies > 2_000 && succeeded > 20 && moved > 20 && refused > 20,
+        replies > 2_000 && succeeded > 10 && moved > 20 && refused > 20,
         "{replies} {succeeded} {moved} {refused}"
     );
 }

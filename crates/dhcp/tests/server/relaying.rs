@@ -229,6 +229,25 @@ fn nesting_ends_where_the_rfc_ends_it() {
     assert_eq!((counters.discarded(Discard::Type), counters.discarded(Discard::Malformed)), (1, 1));
 }
 
+/// RFC 6221: a bridge that relays names no link, and what is delegated behind it is routed by us.
+#[test]
+fn a_bridge_on_our_own_link_changes_nothing_but_what_is_known() {
+    let mut desk = desk(|_| {});
+    let hop = Hop::first("::", 1).line(b"port-3");
+    let hops = std::slice::from_ref(&hop);
+    let mut ask = |ask: &Ask| {
+        let reply = send(&mut desk, "lan", AGENT, &wrapped(&ask.bytes(), hops)).unwrap();
+        Heard::read(&Reply { bytes: unwrapped(&reply.bytes, hops), ..reply })
+    };
+    let offer = ask(&both(1));
+    let heard = ask(&offer.ias.iter().fold(Ask::new(MessageType::REQUEST, 1), Ask::ia));
+    let prefix = heard.usable()[1];
+    let route = desk.server.routes().next().unwrap();
+    assert_eq!((Resource::Prefix(route.prefix), route.via, &*route.link), (prefix, client_address(1), "lan"));
+    let lease = lease(&desk, prefix);
+    assert_eq!(lease.line.unwrap().interface_id(), Some(&b"port-3"[..]));
+}
+
 /// RFC 8357 and RFC 4994.
 #[test]
 fn an_agent_gets_back_what_it_needs() {

@@ -9,6 +9,7 @@ mod cores;
 mod dnssec;
 mod http;
 mod kit;
+mod leasequery;
 mod measured;
 mod packets;
 mod policy;
@@ -25,6 +26,7 @@ pub use cores::{dns, server};
 pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
+pub use leasequery::leasequery;
 pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use policy::policy;
@@ -43,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     ("ndp", ndp),
     ("server", server),
     ("server_v4", server_v4),
+    ("leasequery", leasequery),
     ("client", client),
     ("dns", dns),
     ("dnssec", dnssec),

@@ -51,6 +51,11 @@ fn server_v4() {
 }
 
 #[test]
+fn leasequery() {
+    replay("leasequery");
+}
+
+#[test]
 fn client() {
     replay("client");
 }

@@ -144,6 +144,15 @@ pub(crate) struct Timed {
     pub(crate) valid: Option<u64>,
 }
 
+/// What a Reconfigure by command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reconfigured {
+    /// Clients that are being asked.
+    pub(crate) asked: usize,
+    /// Clients that were meant and never agreed to it.
+    pub(crate) never_agreed: usize,
+}
+
 /// One lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {

@@ -30,6 +30,9 @@ pub(super) struct File {
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
     pub(super) ddns: Option<Ddns>,
+    pub(super) history: Option<History>,
+    pub(super) leasequery: Option<Leasequery>,
+    pub(super) reconfigure: Option<Reconfigure>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +43,26 @@ pub(super) struct Ddns {
     pub(super) server: Spanned<String>,
     pub(super) key_file: Option<Spanned<String>>,
     pub(super) ttl: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Reconfigure {
+    pub(super) on_renumbering: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leasequery {
+    pub(super) from: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct History {
+    pub(super) retention: Option<Spanned<Seconds>>,
+    pub(super) rows: Option<Spanned<u32>>,
+    pub(super) seen: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

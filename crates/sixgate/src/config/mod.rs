@@ -12,7 +12,9 @@ mod dns64;
 mod dnssec;
 mod file;
 mod health;
+mod history;
 mod ipv4;
+mod leasequery;
 mod nat64;
 mod policy;
 mod profile;
@@ -25,6 +27,7 @@ pub(crate) use census::Census;
 pub(crate) use ddns::Ddns;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
+pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use policy::Served;
@@ -99,6 +102,11 @@ pub(crate) struct Config {
     pub(crate) ipv4: Option<Ipv4>,
     /// None: names of clients stay here.
     pub(crate) ddns: Option<Ddns>,
+    pub(crate) history: History,
+    /// Networks of those who may ask about leases.
+    pub(crate) leasequery: Vec<Ipv6Net>,
+    /// None: no client is asked to come back.
+    pub(crate) reconfigure: Option<Reconfigure>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -224,6 +232,13 @@ pub(crate) struct Dns {
     pub(crate) dnssec: Option<Dnssec>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// Clients that agree are asked to come back (RFC 9915 section 18.3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reconfigure {
+    /// Whether they are when what a LAN gives has changed.
+    pub(crate) on_renumbering: bool,
 }
 
 /// A word of the file and where it stands.
@@ -362,6 +377,16 @@ impl Config {
         }
         if self.nat64 != new.nat64 {
             keys.push("nat64");
+        }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.leasequery.is_empty() != new.leasequery.is_empty() {
+            keys.push("leasequery");
+        }
+        if self.reconfigure.is_some() != new.reconfigure.is_some() {
+            keys.push("reconfigure");
+        }
+        if self.history != new.history {
+            keys.push("history");
         }
         if self.web != new.web {
             keys.push("web");
@@ -515,6 +540,10 @@ impl Reader<'_> {
             pilot,
             ipv4,
             ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
+            history: self.history(file.history),
+            leasequery: self.leasequery(file.leasequery),
+            reconfigure: (file.reconfigure)
+                .map(|section| Reconfigure { on_renumbering: section.on_renumbering.unwrap_or(true) }),
         }
     }
 

@@ -123,6 +123,9 @@ impl Engine {
         actions: &mut server::Actions,
     ) {
         let Some(link) = self.sockets.edge(edge).map(Edge::link) else { return };
+        if self.answer_leasequery(&link, source, bytes) {
+            return;
+        }
         let datagram = server::Datagram {
             link: &link,
             source: *source.ip(),

@@ -106,6 +106,7 @@ impl Engine {
             self.server.set_links(now, links.clone(), &mut actions);
             self.links = links;
             self.server_actions(actions);
+            self.renumbered();
         }
         self.settle_names();
         self.settle_queries();

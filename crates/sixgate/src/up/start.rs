@@ -194,7 +194,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         let _ = outcomes.blocking_send(Event::Stored(done.collect()));
     });
     let database = config.state.join(DATABASE);
-    let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
+    let kept_for = sixgate_store::Config {
+        history_rows: config.history.rows,
+        history_age: config.history.retention,
+        ..sixgate_store::Config::default()
+    };
+    let open_store = || Store::open(&database, kept_for, committed);
     let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let kept = census::kept(settings);
@@ -212,6 +217,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let reconfigure_secret =
+        random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // Not the same: whoever learns one must not know the other.
     let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
@@ -336,6 +343,9 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
+        given: BTreeMap::new(),
+        leasequery: super::leasequery::Desk::new(now, &config),
+        sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         ddns: None,
         upstreams: Upstreams::new(events.clone()),
@@ -359,6 +369,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
     engine.start_policy(&snapshot.settings);
+    engine.start_reconfigure(&snapshot.settings, reconfigure_secret);
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);
@@ -466,6 +477,7 @@ fn open(
     let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
     let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
+    listeners.extend(super::leasequery::open(config, events)?);
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);
         web.site

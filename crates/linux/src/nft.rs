@@ -31,7 +31,7 @@ mod socket;
 
 use std::io;
 
-pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, TABLE};
+pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, RelayRules, TABLE};
 pub use silence::Silence;
 
 /// What can go wrong with the firewall.

@@ -29,7 +29,7 @@ pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use packet::{Outgoing, Received, Slot};
 pub use tcp::{tcp_listener, tcp6_listener};
 pub use udp::{Udp6Options, UdpSocket6, udp6};
-pub use watch::{WatchError, WatchSocket, watch};
+pub use watch::{WatchError, WatchSocket, watch, watch_dhcpv6};
 
 /// A socket cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -2,10 +2,12 @@
 
 mod health;
 mod pilot;
+mod relay;
 mod web;
 
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
+pub(crate) use relay::{Delegation, Relay, RelayServer};
 pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,9 @@ pub(crate) struct Status {
     /// Empty where no LAN has IPv4.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) dhcpv4: BTreeMap<String, u64>,
+    /// None where no LAN is relayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<Relay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
     /// Addresses of hosts on the LANs that are known, and those forgotten for want of room.
@@ -196,6 +201,9 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        if let Some(relay) = &self.relay {
+            relay.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

@@ -36,6 +36,8 @@ impl Default for Config {
 pub struct Link {
     /// Its name, which datagrams and actions give.
     pub name: LinkId,
+    /// The interface's number, by which nothing from a server comes.
+    pub interface: Option<u32>,
     /// Each of these gets a copy of what clients send.
     pub servers: Vec<Server>,
     /// A global or unique local address of ours on the link: it tells servers which link the client is on (RFC 9915
@@ -56,7 +58,9 @@ pub struct Link {
     /// Relay agents on, or behind, the link that may send Relay-forward. From anybody else it is forged: it would say whatever its
     /// sender likes about who and where it is.
     pub relays: Vec<Ipv6Net>,
-    /// Delegated prefixes are routed only where they lie in one of these; empty stands for any.
+    /// Whether delegated prefixes are routed to clients (RFC 8987).
+    pub delegates: bool,
+    /// These are routed only where they lie in one of these; empty stands for any.
     pub delegated_from: Vec<Ipv6Net>,
 }
 
@@ -65,6 +69,7 @@ impl Link {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
+            interface: None,
             servers: Vec::new(),
             address: None,
             link_local: None,
@@ -74,6 +79,7 @@ impl Link {
             subscriber_id: None,
             client_link_layer: false,
             relays: Vec::new(),
+            delegates: true,
             delegated_from: Vec::new(),
         }
     }

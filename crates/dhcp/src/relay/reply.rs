@@ -16,6 +16,9 @@ impl Relay {
         datagram: &FromServer<'_>,
         actions: &mut Actions,
     ) -> Result<(), Discard> {
+        if self.links.values().any(|link| link.interface == Some(datagram.interface)) {
+            return Err(Discard::Forged);
+        }
         let sender = |server: &&super::Server| server.is(datagram.source, datagram.interface);
         let Some(server) = self.servers.keys().find(sender).copied() else { return Err(Discard::Server) };
         let reply = match Packet::parse(datagram.bytes) {

@@ -21,7 +21,10 @@ impl Relay {
         message: &Message<'_>,
         actions: &mut Actions,
     ) {
-        if message.kind() != MessageType::REPLY || message.options().status().code != StatusCode::SUCCESS {
+        if !link.delegates
+            || message.kind() != MessageType::REPLY
+            || message.options().status().code != StatusCode::SUCCESS
+        {
             return;
         }
         let Some(duid) = client(message) else { return };

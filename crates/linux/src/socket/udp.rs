@@ -25,6 +25,8 @@ pub struct Udp6Options {
     pub multicast_interface: Option<u32>,
     /// Hop limit, for unicast and multicast.
     pub hop_limit: Option<u8>,
+    /// Hop limit of multicast, where it differs from that of unicast.
+    pub multicast_hop_limit: Option<u8>,
     /// Take IPv4 too; with a mapped address (`::ffff:0.0.0.0` is any), IPv4 alone.
     pub ipv4: bool,
     /// May send IPv4 broadcasts.
@@ -42,6 +44,7 @@ impl Udp6Options {
             multicast_loop: false,
             multicast_interface: None,
             hop_limit: None,
+            multicast_hop_limit: None,
             ipv4: false,
             broadcast: false,
         }
@@ -86,6 +89,9 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     }
     if let Some(limit) = options.hop_limit {
         set(libc::IPV6_UNICAST_HOPS, limit.into(), "IPV6_UNICAST_HOPS")?;
+        set(libc::IPV6_MULTICAST_HOPS, limit.into(), "IPV6_MULTICAST_HOPS")?;
+    }
+    if let Some(limit) = options.multicast_hop_limit {
         set(libc::IPV6_MULTICAST_HOPS, limit.into(), "IPV6_MULTICAST_HOPS")?;
     }
     if options.reuse_address {

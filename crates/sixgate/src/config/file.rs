@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
+    pub(super) relay: Option<Relay>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +84,18 @@ pub(super) struct Nat64 {
     pub(super) sessions: Option<Spanned<u32>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Relay {
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) client_link_layer: Option<bool>,
+    pub(super) enterprise: Option<u32>,
+    pub(super) tell_duid: Option<bool>,
+    pub(super) rate: Option<Spanned<u32>>,
+    pub(super) prefixes_per_client: Option<Spanned<u32>>,
+    pub(super) prefixes_per_lan: Option<Spanned<u32>>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Dhcp {
@@ -129,6 +142,11 @@ pub(super) struct Lan {
     pub(super) ipv4: Option<Spanned<String>>,
     pub(super) ipv4_range: Option<Spanned<String>>,
     pub(super) ipv4_lease: Option<Spanned<Seconds>>,
+    pub(super) relay: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) relay_from: Option<Vec<Spanned<String>>>,
+    pub(super) interface_id: Option<Spanned<String>>,
+    pub(super) remote_id: Option<Spanned<String>>,
+    pub(super) subscriber_id: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

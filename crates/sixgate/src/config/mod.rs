@@ -12,6 +12,7 @@ mod file;
 mod health;
 mod ipv4;
 mod nat64;
+mod relay;
 mod v4;
 mod web;
 
@@ -20,6 +21,7 @@ pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
+pub(crate) use relay::{LanRelay, Relay};
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) pilot: Pilot,
     /// None: IPv4 on the LANs is left alone.
     pub(crate) ipv4: Option<Ipv4>,
+    /// What holds for LANs that are relayed.
+    pub(crate) relay: Relay,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -164,6 +168,8 @@ pub(crate) struct Lan {
     pub(crate) pref64: Option<Ipv6Net>,
     /// None: DHCPv4 is not served there.
     pub(crate) ipv4: Option<LanIpv4>,
+    /// None: DHCPv6 is served here, and not elsewhere.
+    pub(crate) relay: Option<LanRelay>,
 }
 
 /// RFC 4191 section 2.1.
@@ -336,6 +342,18 @@ impl Config {
         if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
             keys.push("lan.ipv4");
         }
+        // So does looking at frames, and ports below 1024.
+        let relays =
+            |config: &Self| -> Vec<bool> { config.lans.iter().map(|lan| lan.relay.is_some()).collect() };
+        if relays(self) != relays(new) {
+            keys.push("lan.relay");
+        }
+        if self.relay.port != new.relay.port {
+            keys.push("relay.port");
+        }
+        if self.relay.client_link_layer != new.relay.client_link_layer {
+            keys.push("relay.client-link-layer");
+        }
         keys
     }
 }
@@ -409,6 +427,8 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
+        let relay = self.relay(file.relay.unwrap_or_default());
+        self.check_relay(&relay, &lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
         let census = file.census.and_then(|census| self.census(census));
@@ -442,6 +462,7 @@ impl Reader<'_> {
             census,
             pilot,
             ipv4,
+            relay,
         }
     }
 
@@ -583,6 +604,13 @@ impl Reader<'_> {
             })
         });
         let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
+        let relay = self.lan_relay(relay::Written {
+            relay: lan.relay,
+            from: lan.relay_from,
+            interface_id: lan.interface_id,
+            remote_id: lan.remote_id,
+            subscriber_id: lan.subscriber_id,
+        });
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -605,6 +633,7 @@ impl Reader<'_> {
             captive_portal: lan.captive_portal,
             pref64,
             ipv4,
+            relay,
         }
     }
 

@@ -14,6 +14,7 @@ use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
+use super::relay::Agent;
 use super::sockets::Sockets;
 use super::uplink::Uplink;
 use super::v4::{self, V4};
@@ -68,6 +69,8 @@ pub(crate) struct Engine {
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// Where a LAN is relayed.
+    pub(crate) relay: Option<Agent>,
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
@@ -121,6 +124,7 @@ impl Engine {
         let others = [
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
+            self.relay.as_ref().and_then(Agent::poll_timeout),
             self.forwarder.poll_timeout(),
             self.retry,
             health,
@@ -160,6 +164,7 @@ impl Engine {
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
         self.handle_timeout_v4();
+        self.handle_timeout_relay();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
@@ -193,7 +198,11 @@ impl Engine {
                 }
                 self.client_actions(actions);
             }
+            Event::Dhcp6Relay { source, interface, bytes } => self.relay_answered(source, interface, &bytes),
             Event::Dhcp6Server { lan, source, bytes } => {
+                if self.relayed(lan, source, &bytes) {
+                    return;
+                }
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
                 let mut actions = Vec::new();
                 let (source, mac) = (*source.ip(), self.neighbours.host(lan, *source.ip()));

@@ -21,6 +21,7 @@ mod persist;
 mod plan;
 mod problems;
 mod queries;
+mod relay;
 mod reload;
 mod resolv;
 mod sandbox;

@@ -2,8 +2,10 @@
 
 use super::dns;
 use super::event::{Event, Sender, Side};
+use super::relay;
 use super::v4::Edge;
 use crate::config::Config;
+use sixgate_dhcp::relay::Server;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
     self, Icmp6Options, Icmp6Socket, Outgoing, Received, Slot, Udp6Options, UdpSocket6, icmp6, tcp_listener,
@@ -65,6 +67,8 @@ struct UplinkSockets {
 pub(crate) struct Sockets {
     uplink: Option<UplinkSockets>,
     lans: Vec<LanSockets>,
+    /// Towards the servers that LANs are relayed to: on whatever interface they are.
+    relay: Option<Watched<UdpSocket6>>,
 }
 
 /// An interface that sockets are opened on.
@@ -90,6 +94,9 @@ impl Sockets {
         ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
+        }
+        if relay::relays(config) {
+            udp6(&Udp6Options::new(any(config.relay.port)))?;
         }
         for lan in &config.lans {
             let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
@@ -122,10 +129,12 @@ impl Sockets {
         for (index, lan) in lans.into_iter().enumerate() {
             let ipv4 = config.lans.get(index).is_some_and(|lan| lan.ipv4.is_some());
             // Numbers of connections never meet: each LAN counts in a range of its own.
-            opened.push(open_lan(index, lan, (config.dns.enabled, ipv4), connections, events)?);
+            let with = With { dns: config.dns.enabled, ipv4, relay: relay::relays(config) };
+            opened.push(open_lan(index, lan, with, connections, events)?);
             connections += 1 << 40;
         }
-        Ok(Self { uplink, lans: opened })
+        let relay = relay::relays(config).then(|| open_relay(config.relay.port, events)).transpose()?;
+        Ok(Self { uplink, lans: opened, relay })
     }
 
     /// Looks every socket up in the kernel's table; what was found, as sentences.
@@ -145,6 +154,9 @@ impl Sockets {
             if let Some(client) = &uplink.client {
                 check(client, Protocol::Udp, &uplink.interface.name)?;
             }
+        }
+        if let Some(relay) = &self.relay {
+            check(relay, Protocol::Udp, "every interface, for DHCPv6 servers")?;
         }
         for lan in &self.lans {
             check(&lan.nd, Protocol::Raw, &lan.name)?;
@@ -186,6 +198,16 @@ impl Sockets {
         if let Some(lan) = self.lans.get(lan) {
             tell(lan.dhcp.get_ref().send(bytes, to, None), "DHCPv6", *to.ip());
         }
+    }
+
+    /// Sends a relay agent's message to a server.
+    pub(crate) fn send_relay(&self, server: &Server, bytes: &[u8]) {
+        let Some(relay) = &self.relay else { return };
+        let scope = server.interface.unwrap_or(0);
+        let to = SocketAddrV6::new(server.address, dhcpv6::SERVER_PORT, 0, scope);
+        // A group of wider than link scope needs its interface told here.
+        let by = server.interface.map(|interface| (Ipv6Addr::UNSPECIFIED, interface));
+        tell(relay.get_ref().send(bytes, to, by), "DHCPv6", server.address);
     }
 
     /// Sends a DHCPv4 server's message.
@@ -252,10 +274,33 @@ fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<Upli
     Ok(UplinkSockets { interface, nd, client })
 }
 
+/// The relay agent's socket towards servers.
+fn open_relay(port: u16, events: &Sender) -> Result<Watched<UdpSocket6>, SocketsError> {
+    let mut options = Udp6Options::new(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0));
+    options.reuse_address = true;
+    // RFC 9915 section 19: to groups, eight hops.
+    options.multicast_hop_limit = Some(8);
+    let socket = Rc::new(watched(udp6(&options)?)?);
+    read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| Event::Dhcp6Relay {
+        source: *received.source.ip(),
+        interface: received.interface,
+        bytes,
+    });
+    Ok(socket)
+}
+
+/// What a LAN's sockets are opened for beside what each LAN has.
+#[derive(Debug, Clone, Copy)]
+struct With {
+    dns: bool,
+    ipv4: bool,
+    relay: bool,
+}
+
 fn open_lan(
     index: usize,
     interface: Interface,
-    (dns, ipv4): (bool, bool),
+    With { dns, ipv4, relay }: With,
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
@@ -271,6 +316,8 @@ fn open_lan(
         .device(&interface.name)
         .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
     options.multicast_interface = Some(interface.index);
+    // The relay agent's socket may have the same port, and no device.
+    options.reuse_address = relay;
     let dhcp = Rc::new(watched(udp6(&options)?)?);
     read(Rc::clone(&dhcp), UdpSocket6::recv, events.clone(), move |received, bytes| Event::Dhcp6Server {
         lan: index,

@@ -15,6 +15,7 @@ use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
+use super::relay::{self, Agent, Frames, FramesError};
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::v4::V4;
@@ -70,6 +71,8 @@ pub(crate) enum StartError {
     Firewall(#[from] nft::Error),
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    #[error(transparent)]
+    Frames(#[from] FramesError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
@@ -223,7 +226,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, sockets, web, listeners) = match opened {
+    let (firewall, nat64, island, sockets, frames, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -293,6 +296,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
     let clock_seen = dnssec::seen(settings.get(dnssec::SEEN));
+    let relay = Agent::new(&config, frames, &snapshot.settings, fresh);
     let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
@@ -312,6 +316,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         server,
         links: Vec::new(),
         committing: HashMap::new(),
+        relay,
         v4,
         recording: HashMap::new(),
         holders: HashMap::new(),
@@ -349,6 +354,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         engine.name_change(&LeaseChange::Put(lease));
     }
     engine.start_v4();
+    engine.start_relay();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -358,7 +364,15 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     Ok((engine, guard))
 }
 
-type Opened = (Option<Firewall>, Option<Translator>, Option<Island>, Sockets, Option<Rc<Site>>, Vec<String>);
+type Opened = (
+    Option<Firewall>,
+    Option<Translator>,
+    Option<Island>,
+    Sockets,
+    Vec<Option<Frames>>,
+    Option<Rc<Site>>,
+    Vec<String>,
+);
 
 /// Everything that touches the system's network: settings, rules, links, sockets.
 fn open(
@@ -386,9 +400,11 @@ fn open(
                 .map(|lan| nft::LanRules {
                     interface: lan.interface.value.clone(),
                     prefixes: Vec::new(),
+                    delegated: Vec::new(),
                     prefixes_v4: Vec::new(),
                 })
                 .collect(),
+            relay: relay::rules(config),
             lan_ipv4: island::rules(config),
             island: None,
         })?;
@@ -437,13 +453,14 @@ fn open(
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let sockets = Sockets::open(config, uplink, lans, events)?;
+    let frames = relay::open_frames(config, links)?;
     let mut listeners = sockets.verify()?;
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);
         web.site
     });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, sockets, web, listeners))
+    Ok((firewall, nat64, island, sockets, frames, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -20,7 +20,7 @@ fn nothing_forged_passes() {
     let alice = world.alice.wait_link_local("eth0", PATIENCE).unwrap();
     let link = hex(&ON_LAN.parse::<std::net::Ipv6Addr>().unwrap().octets());
     let peer = hex(&alice.octets());
-    let solicit = "01010203000100040003000102";
+    let solicit = "0101020300010005000300ff02";
     let relayed = format!("0009{:04x}{solicit}", solicit.len() / 2);
     // Option 79 and interface-id as its sender likes.
     let forward = format!("0c00{link}{peer}004f00080001020000000001{relayed}");

@@ -107,7 +107,7 @@ fn dibbler_as_server() {
     let mut world = World::new("r-dibbler-srv", &config("interface-id = \"0x00000007\"\n"));
     // It knows relayed clients by the interface-id, a number.
     let conf = format!(
-        "log-mode short\nlog-level 7\niface net0 {{\n unicast {SERVER}\n T1 5\n T2 40\n prefered-lifetime 50\n valid-lifetime 60\n}}\n\
+        "log-mode short\nlog-level 7\niface net0 {{\n unicast {SERVER}\n class {{\n pool 2001:db8:0:1::1000-2001:db8:0:1::1fff\n }}\n}}\n\
          iface relay1 {{\n relay net0\n interface-id 7\n T1 5\n T2 40\n prefered-lifetime 50\n valid-lifetime 60\n class {{\n pool 2001:db8:1::1000-2001:db8:1::1fff\n }}\n \
          pd-class {{\n pd-pool 2001:db8:100::/40\n pd-length 56\n T1 5\n T2 40\n }}\n}}\n"
     );

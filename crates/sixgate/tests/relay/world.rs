@@ -240,6 +240,7 @@ pub fn kea(host: &Host, more: &str, global: &str) -> Process {
                 "output_options": [ {{ "output": "stdout" }} ] }} ]
         }} }}"#
     );
+    host.wait_link_local("net0", PATIENCE).unwrap();
     host.write_file("/run/kea/kea.conf", config).unwrap();
     let command = Command::new("kea-dhcp6").args(["-c", "/run/kea/kea.conf"]);
     let command = command.env("KEA_PIDFILE_DIR", "/run/kea").env("KEA_LOCKFILE_DIR", "/run/kea");

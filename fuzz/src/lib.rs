@@ -10,6 +10,7 @@ mod dnssec;
 mod http;
 mod kit;
 mod packets;
+mod relay;
 mod server_v4;
 mod watched;
 mod xlat;
@@ -23,6 +24,7 @@ pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
 pub use packets::{dhcpv4, dhcpv6, ndp};
+pub use relay::relay;
 pub use server_v4::server_v4;
 pub use watched::watched;
 pub use xlat::xlat;
@@ -37,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("ndp", ndp),
     ("server", server),
     ("server_v4", server_v4),
+    ("relay", relay),
     ("client", client),
     ("dns", dns),
     ("dnssec", dnssec),

@@ -51,6 +51,11 @@ fn server_v4() {
 }
 
 #[test]
+fn relay() {
+    replay("relay");
+}
+
+#[test]
 fn client() {
     replay("client");
 }

@@ -26,7 +26,7 @@ pub(super) struct File {
     pub(super) census: Option<Census>,
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
-    pub(super) relay: Option<Relay>,
+    pub(super) relay_agent: Option<Relay>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -349,10 +349,10 @@ impl Config {
             keys.push("lan.relay");
         }
         if self.relay.port != new.relay.port {
-            keys.push("relay.port");
+            keys.push("relay-agent.port");
         }
         if self.relay.client_link_layer != new.relay.client_link_layer {
-            keys.push("relay.client-link-layer");
+            keys.push("relay-agent.client-link-layer");
         }
         keys
     }
@@ -427,7 +427,7 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
-        let relay = self.relay(file.relay.unwrap_or_default());
+        let relay = self.relay(file.relay_agent.unwrap_or_default());
         self.check_relay(&relay, &lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));

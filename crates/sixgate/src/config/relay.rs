@@ -1,4 +1,4 @@
-//! LANs that are relayed (`lan.relay` and its companions), and `[relay]`: what holds for all of them.
+//! LANs that are relayed (`lan.relay` and its companions), and `[relay-agent]`: what holds for all of them.
 
 use super::{Lan, Reader, file};
 use ipnet::Ipv6Net;
@@ -55,12 +55,13 @@ pub(super) struct Written {
 }
 
 impl Reader<'_> {
-    /// `[relay]`.
+    /// `[relay-agent]`.
     pub(super) fn relay(&mut self, relay: file::Relay) -> Relay {
         let mut number = |value: Option<Spanned<u32>>, key: &str, default: u32| {
             let Some(value) = value else { return default };
             if *value.get_ref() == 0 {
-                let nothing = format!("with {} = 0 nothing is relayed", key.trim_start_matches("relay."));
+                let nothing =
+                    format!("with {} = 0 nothing is relayed", key.trim_start_matches("relay-agent."));
                 self.error(value.span(), key, nothing, "choose 1 or more, or leave the key out");
             }
             *value.get_ref()
@@ -68,16 +69,16 @@ impl Reader<'_> {
         Relay {
             port: number(
                 relay.port.map(|port| Spanned::new(port.span(), u32::from(port.into_inner()))),
-                "relay.port",
+                "relay-agent.port",
                 SERVER_PORT.into(),
             ) as u16,
-            rate: number(relay.rate, "relay.rate", RATE),
+            rate: number(relay.rate, "relay-agent.rate", RATE),
             prefixes_per_client: number(
                 relay.prefixes_per_client,
-                "relay.prefixes-per-client",
+                "relay-agent.prefixes-per-client",
                 PREFIXES_PER_CLIENT,
             ) as usize,
-            prefixes_per_lan: number(relay.prefixes_per_lan, "relay.prefixes-per-lan", PREFIXES_PER_LAN)
+            prefixes_per_lan: number(relay.prefixes_per_lan, "relay-agent.prefixes-per-lan", PREFIXES_PER_LAN)
                 as usize,
             client_link_layer: relay.client_link_layer.unwrap_or(false),
             enterprise: relay.enterprise,
@@ -200,7 +201,7 @@ impl Reader<'_> {
                     self.find(lan, "remote-id"),
                     "lan.remote-id",
                     "a remote-id is told together with the number of the enterprise that gave it (RFC 4649)",
-                    "add [relay] with enterprise = N, your private enterprise number at IANA",
+                    "add [relay-agent] with enterprise = N, your private enterprise number at IANA",
                 );
             }
             let behind = |server: &&Endpoint| {
@@ -264,7 +265,7 @@ mod tests {
         assert!(with("remote-id = \"line 7\"\n").contains("private enterprise number"));
         assert!(with("interface-id = \"0x0\"\n").contains("pairs of hexadecimal digits"));
         assert!(with("relay-from = [\"ff02::1\"]\n").contains("neither an IPv6 address nor a prefix"));
-        assert!(with("[relay]\nrate = 0\n").contains("nothing is relayed"));
+        assert!(with("[relay-agent]\nrate = 0\n").contains("nothing is relayed"));
         let served = RELAY.replace("relay = [\"2001:db8::547\"]", "subscriber-id = \"7\"");
         assert!(finding(&served).contains("does nothing on a LAN that is served here"));
         let second = RELAY.replace("lan0", "lan1").replace("db8:1:", "db8:2:") + "interface-id = \"lan0\"\n";

@@ -9,7 +9,7 @@ use std::net::Ipv6Addr;
 /// The network with Kea behind the relay agent, a client in front, and what the client got.
 fn stage(name: &str, client: impl FnOnce(&Host) -> Process) -> (World, Process, Held) {
     let mut world =
-        World::new(name, &config("interface-id = \"line 7\"\n[relay]\nclient-link-layer = true\n"));
+        World::new(name, &config("interface-id = \"line 7\"\n[relay-agent]\nclient-link-layer = true\n"));
     kea(&world.server, "", "");
     world.start();
     world.alice.wait_link_local("eth0", PATIENCE).unwrap();

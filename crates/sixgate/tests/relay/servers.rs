@@ -26,7 +26,7 @@ fn option(code: u16, content: &[u8]) -> String {
 #[test]
 fn kea_knows_a_client_by_its_ethernet_address() {
     let everything = "interface-id = \"line 7\"\nremote-id = \"0x00ff\"\nsubscriber-id = \"customer 9\"\n\
-                      [relay]\nclient-link-layer = true\nenterprise = 32473\ntell-duid = true\n";
+                      [relay-agent]\nclient-link-layer = true\nenterprise = 32473\ntell-duid = true\n";
     let mut world = World::new("r-reserved", &config(everything));
     // Neither the link-local address nor the DUID comes from it.
     output(&world.alice, "ip", &["link", "set", "eth0", "address", "02:00:5e:10:00:07"]);
@@ -84,7 +84,7 @@ fn by_default_a_server_is_told_the_link_and_nothing_more() {
 /// From a port of its own, to two servers, of which one is not there; Kea answers to that port (RFC 8357).
 #[test]
 fn another_port_and_a_server_that_is_not_there() {
-    let servers = config("[relay]\nport = 5547\n")
+    let servers = config("[relay-agent]\nport = 5547\n")
         .replace("relay = [", "relay = [\"2001:db8:0:1::99\", \"ff05::1:3%wan0\", ");
     let mut world = World::new("r-port", &servers);
     kea(&world.server, "", "");
@@ -189,7 +189,7 @@ fn a_relay_agent_before_ours() {
 /// Many clients at once: all of perfdhcp's exchanges come through.
 #[test]
 fn perfdhcp_through_the_relay_agent() {
-    let more = "[relay]\nrate = 100000\nprefixes-per-lan = 50\n";
+    let more = "[relay-agent]\nrate = 100000\nprefixes-per-lan = 50\n";
     let mut world = World::new("r-perf", &config(more));
     kea(&world.server, "", "");
     world.start();

@@ -53,7 +53,7 @@ impl Engine {
         let capped = agent.core.counters().capped;
         let full = (capped > 0).then(|| {
             format!(
-                "{capped} delegated prefixes were not routed, because their LAN had {} already: raise relay.prefixes-per-lan",
+                "{capped} delegated prefixes were not routed, because their LAN had {} already: raise relay-agent.prefixes-per-lan",
                 agent.config.limits.prefixes_per_link
             )
         });

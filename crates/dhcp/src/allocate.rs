@@ -5,9 +5,9 @@
 //! key (RFC 7943 section 3, RFC 9915 section 13.1). Where the choice is taken, the hash is tried with other counts, and
 //! at last the pool is searched in order from the first choice on, for a bounded number of steps.
 
+use crate::identity::Identity;
 use ipnet::Ipv6Net;
 use siphasher::sip128::{Hasher128, SipHasher24};
-use sixgate_wire::dhcpv6::Duid;
 use std::hash::Hasher;
 use std::net::Ipv6Addr;
 
@@ -21,8 +21,8 @@ const STEPS: u128 = 4_096;
 pub struct Claimant<'a> {
     /// Key of the hash.
     pub key: &'a [u8; 16],
-    /// The client.
-    pub duid: &'a Duid,
+    /// The client, as its pool knows it.
+    pub identity: &'a Identity,
     /// Its association.
     pub iaid: u32,
 }
@@ -32,9 +32,14 @@ impl Claimant<'_> {
         let mut hasher = SipHasher24::new_with_key(self.key);
         hasher.write(&pool.network().octets());
         hasher.write(&[pool.prefix_len(), length]);
-        hasher.write(&self.iaid.to_be_bytes());
+        match self.identity {
+            Identity::Duid(_) => hasher.write(&self.iaid.to_be_bytes()),
+            // The next box on the line, or the other system of the machine, has other numbers.
+            Identity::Mac(_) => hasher.write(b"\0\0mac"),
+            Identity::Line(_) => hasher.write(b"\0\0line"),
+        }
         hasher.write(&count.to_be_bytes());
-        hasher.write(self.duid.as_bytes());
+        hasher.write(self.identity.as_bytes());
         hasher.finish128().as_u128()
     }
 }
@@ -87,6 +92,7 @@ pub fn is_reserved(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sixgate_wire::dhcpv6::Duid;
     use std::collections::BTreeSet;
 
     fn net(text: &str) -> Ipv6Net {
@@ -94,7 +100,11 @@ mod tests {
     }
 
     fn with<T>(client: u8, iaid: u32, f: impl FnOnce(Claimant<'_>) -> T) -> T {
-        f(Claimant { key: &[7; 16], duid: &Duid::link_layer([2, 0, 0, 0, 0, client]), iaid })
+        f(Claimant {
+            key: &[7; 16],
+            identity: &Identity::Duid(Duid::link_layer([2, 0, 0, 0, 0, client])),
+            iaid,
+        })
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Leases: who holds which address or prefix until when, and the table of all of them.
 
+use crate::identity::{Identity, Key, Line, LinkLayer, Relay};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +126,9 @@ impl fmt::Display for LeaseState {
 pub struct Lease {
     /// What is leased.
     pub resource: Resource,
-    /// Who holds it.
+    /// By what its pool knows its holder: see [`Lease::identity`].
+    pub key: Key,
+    /// The DUID with which the holder last asked.
     pub duid: Duid,
     /// The holder's number for the association.
     pub iaid: u32,
@@ -144,16 +147,28 @@ pub struct Lease {
     pub renewed_at: Duration,
     /// The name by which the holder wants to be known (RFC 4704), as it sent it: unchecked, and often not qualified.
     pub hostname: Option<String>,
-    /// The holder's link-layer address, where the server saw it.
-    pub link_layer: Option<Vec<u8>>,
-    /// The holder's link-local address: the next hop of the route to a delegated prefix.
+    /// The holder's hardware address, and how the server came to know it.
+    pub link_layer: Option<LinkLayer>,
+    /// The holder's address on its link: that from which it sends, to the server or to the first relay agent. On a link
+    /// of the server's own it is the next hop of the route to a delegated prefix.
     pub peer: Ipv6Addr,
+    /// The line that the holder is on, where a relay agent named it.
+    pub line: Option<Line>,
+    /// The relay agent through which the holder asks; none where it is on a link of the server's own.
+    pub relay: Option<Arc<Relay>>,
 }
 
 impl Lease {
+    /// Who holds it. One whose key needs what it does not have (which no server makes) is held by its DUID.
+    pub fn identity(&self) -> Identity {
+        let mac = self.link_layer.map(|link_layer| link_layer.mac);
+        Identity::of(self.key, &self.duid, mac, self.line.as_ref(), self.relay.as_deref())
+            .unwrap_or_else(|| Identity::Duid(self.duid.clone()))
+    }
+
     /// Whether it belongs to this association.
-    pub fn is_held_by(&self, duid: &Duid, iaid: u32) -> bool {
-        self.iaid == iaid && self.duid == *duid
+    pub fn is_held_by(&self, identity: &Identity, iaid: u32) -> bool {
+        self.iaid == iaid && self.key == identity.key() && self.identity() == *identity
     }
 }
 
@@ -182,12 +197,14 @@ impl LeaseChange {
 pub struct LeaseTable {
     leases: BTreeMap<Resource, Lease>,
     /// Bound leases only: nobody extends the others.
-    holders: BTreeMap<(Duid, u32, Kind), BTreeSet<Resource>>,
+    holders: BTreeMap<(Identity, u32, Kind), BTreeSet<Resource>>,
     ends: BTreeSet<(Duration, Resource)>,
     links: BTreeMap<LinkId, usize>,
     /// How many prefixes there are of each length, for the search of covering ones.
     lengths: BTreeMap<u8, usize>,
     unbound: usize,
+    /// Bound leases whose holder is not known by its DUID, by that DUID.
+    duids: BTreeMap<Duid, BTreeSet<Resource>>,
     /// What each client registered.
     registrations: BTreeMap<Duid, BTreeSet<Resource>>,
     registered: usize,
@@ -240,20 +257,31 @@ impl LeaseTable {
     }
 
     /// The bound leases of one association.
-    pub fn held(&self, duid: &Duid, iaid: u32, kind: Kind) -> impl Iterator<Item = &Lease> {
+    pub fn held(&self, who: &Identity, iaid: u32, kind: Kind) -> impl Iterator<Item = &Lease> {
         self.holders
-            .get(&(duid.clone(), iaid, kind))
+            .get(&(who.clone(), iaid, kind))
             .into_iter()
             .flatten()
             .filter_map(|resource| self.leases.get(resource))
     }
 
-    /// The bound leases of one client, all its associations together.
-    pub fn held_by_client<'a>(&'a self, duid: &'a Duid) -> impl Iterator<Item = &'a Lease> {
+    /// The bound leases of one holder, all its associations together.
+    pub fn held_by<'a>(&'a self, who: &'a Identity) -> impl Iterator<Item = &'a Lease> {
         self.holders
-            .range((duid.clone(), 0, Kind::Address)..)
-            .take_while(move |((holder, _, _), _)| holder == duid)
+            .range((who.clone(), 0, Kind::Address)..)
+            .take_while(move |((holder, _, _), _)| holder == who)
             .flat_map(|(_, resources)| resources)
+            .filter_map(|resource| self.leases.get(resource))
+    }
+
+    /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.
+    pub fn of_duid(&self, duid: &Duid) -> impl Iterator<Item = &Lease> {
+        let by_duid = Identity::Duid(duid.clone());
+        let first = (by_duid.clone(), 0, Kind::Address);
+        let held = self.holders.range(first..).take_while(move |((holder, _, _), _)| *holder == by_duid);
+        let others = self.duids.get(duid).into_iter().flatten();
+        held.flat_map(|(_, resources)| resources)
+            .chain(others)
             .filter_map(|resource| self.leases.get(resource))
     }
 
@@ -262,8 +290,11 @@ impl LeaseTable {
         let before = self.remove(lease.resource);
         match lease.state {
             LeaseState::Bound => {
-                let holder = (lease.duid.clone(), lease.iaid, lease.resource.kind());
+                let holder = (lease.identity(), lease.iaid, lease.resource.kind());
                 self.holders.entry(holder).or_default().insert(lease.resource);
+                if lease.key != Key::Duid {
+                    self.duids.entry(lease.duid.clone()).or_default().insert(lease.resource);
+                }
             }
             LeaseState::Declined | LeaseState::Retired => self.unbound += 1,
             LeaseState::Registered => {
@@ -287,7 +318,8 @@ impl LeaseTable {
         let lease = self.leases.remove(&resource)?;
         match lease.state {
             LeaseState::Bound => {
-                take_out(&mut self.holders, &(lease.duid.clone(), lease.iaid, resource.kind()), resource);
+                take_out(&mut self.holders, &(lease.identity(), lease.iaid, resource.kind()), resource);
+                take_out(&mut self.duids, &lease.duid, resource);
             }
             LeaseState::Declined | LeaseState::Retired => self.unbound = self.unbound.saturating_sub(1),
             LeaseState::Registered => {
@@ -366,6 +398,7 @@ mod tests {
     fn lease(resource: &str, client: u8, until: u64) -> Lease {
         Lease {
             resource: resource.parse().unwrap(),
+            key: Key::Duid,
             duid: Duid::link_layer([2, 0, 0, 0, 0, client]),
             iaid: 1,
             link: "lan".into(),
@@ -377,6 +410,8 @@ mod tests {
             hostname: None,
             link_layer: None,
             peer: "fe80::1".parse().unwrap(),
+            line: None,
+            relay: None,
         }
     }
 
@@ -397,10 +432,10 @@ mod tests {
         table.put(lease("2001:db8::2", 1, 20));
         table.put(lease("2001:db8:0:100::/56", 1, 70));
         table.put(lease("2001:db8::3", 2, 10));
-        let client = Duid::link_layer([2, 0, 0, 0, 0, 1]);
+        let client = Identity::Duid(Duid::link_layer([2, 0, 0, 0, 0, 1]));
         assert_eq!(table.held(&client, 1, Kind::Address).count(), 2);
         assert_eq!(table.held(&client, 2, Kind::Address).count(), 0);
-        assert_eq!(table.held_by_client(&client).count(), 3);
+        assert_eq!(table.held_by(&client).count(), 3);
         assert_eq!(table.len_on("lan"), 4);
         assert_eq!(table.first_to_end().unwrap().resource.to_string(), "2001:db8::3");
         // Replaced, not doubled.
@@ -411,16 +446,20 @@ mod tests {
         assert_eq!(table.first_to_end().unwrap().resource.to_string(), "2001:db8::1");
         table.put(Lease { state: LeaseState::Registered, ..lease("2001:db8::4", 1, 30) });
         assert_eq!(
-            (table.registered(), table.registered_by(&client).count(), table.len_on("lan")),
+            (
+                table.registered(),
+                table.registered_by(&Duid::link_layer([2, 0, 0, 0, 0, 1])).count(),
+                table.len_on("lan")
+            ),
             (1, 1, 4)
         );
-        assert_eq!(table.held_by_client(&client).count(), 2, "a registration is nothing that is held");
+        assert_eq!(table.held_by(&client).count(), 2, "a registration is nothing that is held");
         for lease in table.clone().iter() {
             assert!(table.remove(lease.resource).is_some());
         }
         assert!(table.is_empty() && table.holders.is_empty() && table.ends.is_empty());
         assert!(table.links.is_empty() && table.lengths.is_empty() && table.unbound == 0);
-        assert!(table.registrations.is_empty() && table.registered == 0);
+        assert!(table.registrations.is_empty() && table.registered == 0 && table.duids.is_empty());
     }
 
     #[test]

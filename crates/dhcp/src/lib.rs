@@ -3,6 +3,7 @@
 
 pub mod allocate;
 pub mod client;
+pub mod identity;
 pub mod lease;
 pub mod relay;
 pub mod server;

@@ -381,6 +381,9 @@ a kernel that allows user namespaces.")]
     /// Ask a resolver so many questions and print how many were answered, for benchmarks.
     #[command(hide = true)]
     DnsLoad(DnsLoad),
+    /// Be very many DHCPv6 clients and print how many were served and how fast, for benchmarks.
+    #[command(hide = true)]
+    DhcpLoad(DhcpLoad),
     /// Answer every question with one address until killed, for benchmarks.
     #[command(hide = true)]
     DnsUpstream(DnsUpstream),
@@ -409,6 +412,52 @@ pub(crate) struct DnsLoad {
     /// Ask with EDNS.
     #[arg(long)]
     pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DhcpLoad {
+    /// The interface that clients are on.
+    #[arg(long)]
+    pub(crate) interface: String,
+    /// Addresses, prefixes, or both for each client.
+    #[arg(long, value_enum, default_value = "address")]
+    pub(crate) kind: crate::load::dhcp::Wanted,
+    /// Behind a relay agent on this server's address, in place of multicast on the link.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) relay: Option<std::net::SocketAddrV6>,
+    /// The link-address of relayed messages.
+    #[arg(long, default_value = "::")]
+    pub(crate) link_address: std::net::Ipv6Addr,
+    /// The first of the addresses to send from; the following ones must be there too, if more are wanted.
+    #[arg(long, default_value = "::")]
+    pub(crate) source: std::net::Ipv6Addr,
+    /// Addresses to send from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sources: u16,
+    /// Number of the first client.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Exchanges to begin, one for each client.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) clients: u64,
+    /// Seconds after which no more are begun.
+    #[arg(long, default_value_t = 3_600.0)]
+    pub(crate) seconds: f64,
+    /// Exchanges begun in a second, whether or not others are answered; as many as are answered where it is not given.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Exchanges under way at one time, where there is no rate.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) window: usize,
+    /// Measure renewals: each client first gets its leases in four messages, as fast as can be.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Milliseconds after which an exchange without its last answer is lost.
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub(crate) patience: u64,
+    /// Write down what each Reply gave: a line with the client's number and the address or prefix.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) told: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
             LabCommand::Fetch(arguments) => demo::fetch(&arguments),
             LabCommand::Nat64(arguments) => nat64::command(&arguments),
             LabCommand::DnsLoad(arguments) => load::ask(&arguments),
+            LabCommand::DhcpLoad(arguments) => load::dhcp::command(&arguments),
             LabCommand::DnsUpstream(arguments) => load::answer(&arguments),
         },
     }

@@ -1,13 +1,17 @@
 //! Who had what from when to when: one row for each holder of each resource, from its first grant to its end.
 
-use crate::Config;
 use crate::error::RowError;
+use crate::identity::{self, Columns};
 use crate::rows::{from_nanos, to_nanos};
+use crate::{Config, database};
 use ipnet::Ipv6Net;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use sixgate_dhcp::identity::{Key, Line, LinkLayer, Relay};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LinkId, Resource};
 use sixgate_wire::dhcpv6::Duid;
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One holder of one resource. Times are since the Unix epoch; [`Duration::MAX`] is for ever.
@@ -23,8 +27,14 @@ pub struct Holder {
     pub link: LinkId,
     /// The name the holder last gave.
     pub hostname: Option<String>,
-    /// The holder's link-layer address, where it was seen.
-    pub link_layer: Option<Vec<u8>>,
+    /// By what the holder was known.
+    pub key: Key,
+    /// The holder's hardware address, and how it came to be known.
+    pub link_layer: Option<LinkLayer>,
+    /// The line that the holder was on.
+    pub line: Option<Line>,
+    /// The relay agent through which the holder asked.
+    pub relay: Option<Arc<Relay>>,
     /// When it was granted.
     pub began_at: Duration,
     /// When it was last renewed.
@@ -49,25 +59,54 @@ pub(crate) fn record(connection: &Connection, now: Duration, change: &LeaseChang
 }
 
 fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Result<bool> {
+    let [link_layer, key, learnt, interface_id, remote_id, subscriber_id, relay, relay_link, relay_id] =
+        identity::values(lease);
     let resource = lease.resource.to_string();
-    let standing: Option<(i64, Vec<u8>, u32)> = connection
-        .prepare_cached("SELECT id, duid, iaid FROM history WHERE resource = ?1 AND ended_at IS NULL")?
-        .query_row([&resource], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    // Another holder is one by the DUID and association, or by what the lease is kept by.
+    let standing: Option<(i64, bool)> = connection
+        .prepare_cached(
+            "SELECT id, duid = ?2 AND iaid = ?3 AND (?4 <> 'mac' OR key <> 'mac' OR link_layer IS ?5)
+                 AND (?4 <> 'line' OR key <> 'line'
+                     OR (interface_id IS ?6 AND remote_id IS ?7 AND subscriber_id IS ?8))
+             FROM history WHERE resource = ?1 AND ended_at IS NULL",
+        )?
+        .query_row(
+            params![
+                resource,
+                lease.duid.as_bytes(),
+                lease.iaid,
+                key,
+                link_layer,
+                interface_id,
+                remote_id,
+                subscriber_id
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
-    if let Some((id, duid, iaid)) = standing {
-        if duid == lease.duid.as_bytes() && iaid == lease.iaid {
+    if let Some((id, same)) = standing {
+        if same {
             connection
                 .prepare_cached(
-                    "UPDATE history SET link = ?2, hostname = ?3, link_layer = ?4, renewed_at = ?5,
-                            promised_until = ?6 WHERE id = ?1",
+                    "UPDATE history SET link = ?2, hostname = ?3, renewed_at = ?4, promised_until = ?5,
+                            link_layer = ?6, key = ?7, learnt = ?8, interface_id = ?9, remote_id = ?10,
+                            subscriber_id = ?11, relay = ?12, relay_link = ?13, relay_id = ?14 WHERE id = ?1",
                 )?
                 .execute(params![
                     id,
                     &*lease.link,
                     lease.hostname,
-                    lease.link_layer,
                     to_nanos(lease.renewed_at),
                     to_nanos(lease.valid_until),
+                    link_layer,
+                    key,
+                    learnt,
+                    interface_id,
+                    remote_id,
+                    subscriber_id,
+                    relay,
+                    relay_link,
+                    relay_id,
                 ])?;
             return Ok(false);
         }
@@ -75,8 +114,9 @@ fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Resu
     }
     connection
         .prepare_cached(
-            "INSERT INTO history (resource, duid, iaid, link, hostname, link_layer, began_at, renewed_at,
-                                  promised_until) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+            "INSERT INTO history (resource, duid, iaid, link, hostname, began_at, renewed_at, promised_until,
+                 link_layer, key, learnt, interface_id, remote_id, subscriber_id, relay, relay_link, relay_id)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
         )?
         .execute(params![
             resource,
@@ -84,10 +124,18 @@ fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Resu
             lease.iaid,
             &*lease.link,
             lease.hostname,
-            lease.link_layer,
             to_nanos(lease.granted_at),
             to_nanos(lease.renewed_at),
             to_nanos(lease.valid_until),
+            link_layer,
+            key,
+            learnt,
+            interface_id,
+            remote_id,
+            subscriber_id,
+            relay,
+            relay_link,
+            relay_id,
         ])?;
     Ok(true)
 }
@@ -117,13 +165,16 @@ pub(crate) fn prune(connection: &Connection, now: Duration, config: &Config) -> 
     Ok(())
 }
 
-const COLUMNS: &str =
-    "duid, iaid, link, hostname, link_layer, began_at, renewed_at, promised_until, ended_at";
+fn columns(connection: &Connection) -> rusqlite::Result<String> {
+    let identity = identity::columns(database::layout(connection)?);
+    Ok(format!("duid, iaid, link, hostname, began_at, renewed_at, promised_until, ended_at, {identity}"))
+}
 
 /// The holders of a resource, the latest first, at most `limit`.
 pub(crate) fn of(connection: &Connection, resource: Resource, limit: u32) -> Result<Vec<Holder>, RowError> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM history WHERE resource = ?1 ORDER BY began_at DESC, id DESC LIMIT ?2"
+        "SELECT {} FROM history WHERE resource = ?1 ORDER BY began_at DESC, id DESC LIMIT ?2",
+        columns(connection)?
     ))?;
     let mut rows = statement.query(params![resource.to_string(), limit])?;
     let mut holders = Vec::new();
@@ -140,8 +191,9 @@ pub(crate) fn at(
     time: Duration,
 ) -> Result<Vec<Holder>, RowError> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM history
-         WHERE resource = ?1 AND began_at <= ?2 AND coalesce(ended_at, promised_until) > ?2"
+        "SELECT {} FROM history
+         WHERE resource = ?1 AND began_at <= ?2 AND coalesce(ended_at, promised_until) > ?2",
+        columns(connection)?
     ))?;
     let mut holders = Vec::new();
     let prefixes = (0..=128).filter_map(|length| Ipv6Net::new(address, length).ok());
@@ -159,18 +211,23 @@ pub(crate) fn at(
 fn holder(resource: Resource, row: &Row<'_>) -> Result<Holder, RowError> {
     let duid: Vec<u8> = row.get(0)?;
     let link: String = row.get(2)?;
-    let ended_at: Option<i64> = row.get(8)?;
+    let ended_at: Option<i64> = row.get(7)?;
+    let wrong =
+        |what: &str| RowError::Content(format!("the history of {resource} has a {what} that is none"));
+    let Columns { key, link_layer, line, relay } = Columns::read(row, 8, &mut HashSet::new(), &wrong)?;
     Ok(Holder {
         resource,
-        duid: Duid::new(&duid)
-            .map_err(|_| RowError::Content(format!("the history of {resource} has a DUID that is none")))?,
+        duid: Duid::new(&duid).map_err(|_| wrong("DUID"))?,
         iaid: row.get(1)?,
         link: link.into(),
         hostname: row.get(3)?,
-        link_layer: row.get(4)?,
-        began_at: from_nanos(row.get(5)?),
-        renewed_at: from_nanos(row.get(6)?),
-        promised_until: from_nanos(row.get(7)?),
+        key,
+        link_layer,
+        line,
+        relay,
+        began_at: from_nanos(row.get(4)?),
+        renewed_at: from_nanos(row.get(5)?),
+        promised_until: from_nanos(row.get(6)?),
         ended_at: ended_at.map(from_nanos),
     })
 }

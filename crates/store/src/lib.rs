@@ -19,6 +19,7 @@
 mod database;
 mod error;
 mod history;
+mod identity;
 mod read;
 mod rows;
 mod v4;

@@ -1,10 +1,14 @@
 //! IPv6 leases and settings as rows, there and back.
 
 use crate::error::RowError;
+use crate::identity::{self, Columns};
 use crate::{Change, Snapshot, database, v4};
 use rusqlite::{Connection, Row, params};
+use sixgate_dhcp::identity::Relay;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_wire::dhcpv6::Duid;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Nanoseconds since the epoch. What lies beyond the year 2262 is for ever.
@@ -20,9 +24,23 @@ pub(crate) fn from_nanos(nanos: i64) -> Duration {
 pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::Lease(LeaseChange::Put(lease)) => {
+            let [
+                link_layer,
+                key,
+                learnt,
+                interface_id,
+                remote_id,
+                subscriber_id,
+                relay,
+                relay_link,
+                relay_id,
+            ] = identity::values(lease);
             connection
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO lease VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+                    "INSERT OR REPLACE INTO lease (resource, duid, iaid, link, state, preferred_until, valid_until,
+                         granted_at, renewed_at, hostname, peer, link_layer, key, learnt, interface_id, remote_id,
+                         subscriber_id, relay, relay_link, relay_id)
+                     VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
                 )?
                 .execute(params![
                     lease.resource.to_string(),
@@ -35,8 +53,16 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
                     to_nanos(lease.granted_at),
                     to_nanos(lease.renewed_at),
                     lease.hostname,
-                    lease.link_layer,
                     lease.peer.to_string(),
+                    link_layer,
+                    key,
+                    learnt,
+                    interface_id,
+                    remote_id,
+                    subscriber_id,
+                    relay,
+                    relay_link,
+                    relay_id,
                 ])?;
         }
         Change::Lease(LeaseChange::Remove(resource)) => {
@@ -61,36 +87,41 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
 /// All that is kept.
 pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
     let mut snapshot = Snapshot::default();
-    let mut statement = connection.prepare(
+    // A reader may find what an older version left.
+    let layout = database::layout(connection)?;
+    let mut statement = connection.prepare(&format!(
         "SELECT resource, duid, iaid, link, state, preferred_until, valid_until, granted_at, renewed_at, hostname,
-                link_layer, peer FROM lease",
-    )?;
+                peer, {} FROM lease",
+        identity::columns(layout)
+    ))?;
     let mut rows = statement.query([])?;
+    let mut relays = HashSet::new();
     while let Some(row) = rows.next()? {
-        snapshot.leases.push(lease(row)?);
+        snapshot.leases.push(lease(row, &mut relays)?);
     }
     let mut statement = connection.prepare("SELECT key, value FROM setting")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         snapshot.settings.insert(row.get(0)?, row.get(1)?);
     }
-    // A reader may find what an older version left.
-    if database::layout(connection)? >= 2 {
+    if layout >= 2 {
         snapshot.leases_v4 = v4::leases(connection)?;
         snapshot.roster = v4::roster(connection)?;
     }
     Ok(snapshot)
 }
 
-fn lease(row: &Row<'_>) -> Result<Lease, RowError> {
+fn lease(row: &Row<'_>, relays: &mut HashSet<Arc<Relay>>) -> Result<Lease, RowError> {
     let resource: String = row.get(0)?;
     let wrong = |what: &str| RowError::Content(format!("the row of {resource} has a {what} that is none"));
     let duid: Vec<u8> = row.get(1)?;
     let link: String = row.get(3)?;
     let state: String = row.get(4)?;
-    let peer: String = row.get(11)?;
+    let peer: String = row.get(10)?;
+    let Columns { key, link_layer, line, relay } = Columns::read(row, 11, relays, &wrong)?;
     Ok(Lease {
         resource: resource.parse::<Resource>().map_err(|error| RowError::Content(error.to_string()))?,
+        key,
         duid: Duid::new(&duid).map_err(|_| wrong("DUID"))?,
         iaid: row.get(2)?,
         link: link.into(),
@@ -100,7 +131,9 @@ fn lease(row: &Row<'_>) -> Result<Lease, RowError> {
         granted_at: from_nanos(row.get(7)?),
         renewed_at: from_nanos(row.get(8)?),
         hostname: row.get(9)?,
-        link_layer: row.get(10)?,
+        link_layer,
         peer: peer.parse().map_err(|_| wrong("peer"))?,
+        line,
+        relay,
     })
 }

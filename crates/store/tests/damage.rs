@@ -2,6 +2,7 @@
 //! read is.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_dhcp::identity::Key;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_store::{Change, Config, OnCommit, Store, StoreError, Submit};
 use sixgate_wire::dhcpv6::Duid;
@@ -28,6 +29,7 @@ fn lease(token: u64) -> Lease {
     let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(token));
     Lease {
         resource: Resource::Address(address),
+        key: Key::Duid,
         duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
         iaid: 1,
         link: "lan".into(),
@@ -39,6 +41,8 @@ fn lease(token: u64) -> Lease {
         hostname: Some("pc".into()),
         link_layer: None,
         peer: address,
+        line: None,
+        relay: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! itself in a mount namespace of its own, on a disk of a few hundred kilobytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_dhcp::identity::Key;
 use sixgate_dhcp::lease::{Lease, LeaseState};
 use sixgate_store::{Change, Config, OnCommit, RETRY, Store, StoreError, Submit};
 use sixgate_wire::dhcpv6::Duid;
@@ -44,6 +45,7 @@ fn grant(token: u64) -> Vec<Change> {
     let address = Ipv6Addr::from_bits(u128::from(token));
     let lease = Lease {
         resource: sixgate_dhcp::lease::Resource::Address(address),
+        key: Key::Duid,
         duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
         iaid: 1,
         link: "lan".into(),
@@ -55,6 +57,8 @@ fn grant(token: u64) -> Vec<Change> {
         hostname: None,
         link_layer: None,
         peer: address,
+        line: None,
+        relay: None,
     };
     vec![Change::Lease(sixgate_dhcp::lease::LeaseChange::Put(lease))]
 }

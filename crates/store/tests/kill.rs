@@ -1,6 +1,7 @@
 //! A writer that is killed at any instant loses nothing that it has told of, and keeps no half of anything.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_dhcp::identity::Key;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::v4::{self, Place, RosterChange};
 use sixgate_store::{Change, Config, Snapshot, Store, Submit};
@@ -29,6 +30,7 @@ fn changes(token: u64) -> Vec<Change> {
     } else {
         LeaseChange::Put(Lease {
             resource,
+            key: Key::Duid,
             duid: Duid::link_layer([2, 0, 0, 0, 0, (token % 251) as u8]),
             iaid: token as u32,
             link: "lan".into(),
@@ -40,6 +42,8 @@ fn changes(token: u64) -> Vec<Change> {
             hostname: None,
             link_layer: None,
             peer: address,
+            line: None,
+            relay: None,
         })
     };
     vec![

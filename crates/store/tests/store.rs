@@ -1,6 +1,7 @@
 //! What is kept, how it is grouped, and what is said when it cannot be.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_dhcp::identity::{Key, Learnt, LinkLayer, Mac};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
 use sixgate_store::{Change, Config, OnCommit, Snapshot, Store, StoreError, Submit};
 use sixgate_wire::dhcpv6::Duid;
@@ -37,6 +38,7 @@ fn secs(seconds: u64) -> Duration {
 fn lease(resource: &str, client: u8, from: u64, until: u64) -> Lease {
     Lease {
         resource: resource.parse().unwrap(),
+        key: Key::Duid,
         duid: Duid::link_layer([2, 0, 0, 0, 0, client]),
         iaid: u32::MAX,
         link: "lan".into(),
@@ -46,8 +48,13 @@ fn lease(resource: &str, client: u8, from: u64, until: u64) -> Lease {
         granted_at: secs(from),
         renewed_at: secs(from) + Duration::from_nanos(123_456_789),
         hostname: Some("pc".into()),
-        link_layer: Some(vec![2, 0, 0, 0, 0, client]),
+        link_layer: Some(LinkLayer {
+            mac: Mac::new(&[2, 0, 0, 0, 0, client]).unwrap(),
+            learnt: Learnt::Link,
+        }),
         peer: "fe80::1".parse().unwrap(),
+        line: None,
+        relay: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! IPv4 leases and the pilot's roster, also in a database of the layout that had neither.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_dhcp::identity::Key;
 use sixgate_dhcp::lease::{Lease as Lease6, LeaseChange as LeaseChange6, LeaseState};
 use sixgate_dhcp::v4::{Lease, LeaseChange, Place, RosterChange};
 use sixgate_store::{Change, Config, Snapshot, Store, StoreError, Submit};
@@ -32,6 +33,7 @@ fn lease(last: u8) -> Lease {
 fn lease6() -> Change {
     Change::Lease(LeaseChange6::Put(Lease6 {
         resource: "2001:db8::1".parse().unwrap(),
+        key: Key::Duid,
         duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
         iaid: 1,
         link: "lan".into(),
@@ -43,6 +45,8 @@ fn lease6() -> Change {
         hostname: None,
         link_layer: None,
         peer: "fe80::1".parse().unwrap(),
+        line: None,
+        relay: None,
     }))
 }
 
@@ -101,13 +105,18 @@ fn leases_and_roster_come_back() {
     assert_eq!(read(&path), want);
 }
 
-/// Layout 1 is layout 2 without these tables.
+/// Layout 1 is the latest without these tables, and without the columns of layout 3.
 #[test]
 fn a_database_of_the_layout_before_is_read_and_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");
     write(&path, vec![lease6(), Change::Setting { key: "kept".into(), value: Some(vec![1]) }]);
     let older = rusqlite::Connection::open(&path).unwrap();
+    for table in ["lease", "history"] {
+        for column in "key learnt interface_id remote_id subscriber_id relay relay_link relay_id".split(' ') {
+            older.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+        }
+    }
     older.execute_batch("DROP TABLE lease_v4; DROP TABLE roster; PRAGMA user_version = 1; VACUUM;").unwrap();
     older.close().unwrap();
 

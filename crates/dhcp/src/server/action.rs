@@ -7,10 +7,12 @@ use std::net::Ipv6Addr;
 /// A UDP datagram that came to port 547.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
-    /// The link that it came in on, by its name.
+    /// The link that it came in on, by its name; relayed messages may come in on interfaces that are no links of ours.
     pub link: &'a str,
     /// From which address.
     pub source: Ipv6Addr,
+    /// From which UDP port.
+    pub port: u16,
     /// Its payload.
     pub bytes: &'a [u8],
     /// The sender's link-layer address, where it is known.
@@ -42,14 +44,14 @@ pub enum Action {
     },
 }
 
-/// A message for a client.
+/// A message for a client, or for the relay agent before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The link to send it on.
+    /// The link to send it on: the one on which the question came in.
     pub link: LinkId,
-    /// The client's address.
+    /// The client's address, or the relay agent's.
     pub destination: Ipv6Addr,
-    /// The client's UDP port.
+    /// The UDP port there.
     pub port: u16,
     /// The payload.
     pub bytes: Vec<u8>,

@@ -1,31 +1,20 @@
 //! Giving, extending and retiring leases: what one identity association gets.
 
 use super::Server;
+use super::asker::Claim;
 use super::config::{Lifetimes, Link, Told, after};
 use super::message::Association;
 use super::reply::Outcome;
 use crate::allocate::{self, Claimant};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use ipnet::Ipv6Net;
-use sixgate_wire::dhcpv6::{Duid, StatusCode};
-use std::net::Ipv6Addr;
+use sixgate_wire::dhcpv6::StatusCode;
 use std::time::Duration;
 
 /// Leases of one association, whatever the number of pools.
 const MAX_LEASES: usize = 4;
 /// Longest time for which something that was promised for ever, or nearly so, is kept from others after its pool went.
 const RETIRED_MOST: Duration = Duration::from_hours(30 * 24);
-
-/// The client behind a message.
-#[derive(Debug, Clone)]
-pub(super) struct Asker<'a> {
-    pub(super) now: Duration,
-    pub(super) link: &'a Link,
-    pub(super) duid: &'a Duid,
-    pub(super) peer: Ipv6Addr,
-    pub(super) link_layer: Option<&'a [u8]>,
-    pub(super) hostname: Option<String>,
-}
 
 /// What becomes of the leases that are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +36,12 @@ struct Pool<'a> {
 
 impl Server {
     /// Extends what the association holds, gives it what it lacks, and ends what it can hold no longer.
-    pub(super) fn assign(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind) -> Outcome {
+    pub(super) fn assign(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind) -> Outcome {
         let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
-        let held: Vec<Lease> = self
-            .table
-            .held(asker.duid, ia.iaid, ia.kind)
-            .filter(|lease| lease.link == asker.link.name)
-            .cloned()
-            .collect();
+        if bind != Bind::Offer {
+            self.look_for_clones(asker, ia);
+        }
+        let held = self.holdings(asker, ia);
         // Without any pool the prefix is not known (yet, or any more): nothing is extended and nothing is ended.
         let gives = gives(asker.link, ia.kind);
         for lease in held {
@@ -63,7 +50,7 @@ impl Server {
             if let Some(told) = told.filter(|told| told.valid > 0) {
                 outcome.leases.push((lease.resource, told));
                 if let Bind::Commit(ticket) = bind {
-                    self.extend(asker, lease, told, ticket);
+                    self.extend(asker, ia.iaid, lease, told, ticket);
                 }
             } else if let (Bind::Commit(ticket), true) = (bind, gives) {
                 // RFC 9915 section 18.3.4: lifetimes of zero for what does not fit the link any more.
@@ -82,23 +69,35 @@ impl Server {
         outcome
     }
 
-    fn extend(&mut self, asker: &Asker<'_>, lease: Lease, told: Told, ticket: u64) {
+    fn extend(&mut self, asker: &Claim<'_>, iaid: u32, lease: Lease, told: Told, ticket: u64) {
         // A Reply that shortens a lease may be lost, and then the client relies on the longer time that it was told.
         let valid_until = lease.valid_until.max(after(asker.now, told.valid));
+        let same = lease.duid == *asker.duid;
+        if !same {
+            self.counters.succeeded = self.counters.succeeded.saturating_add(1);
+        }
+        let (granted_at, hostname) =
+            if same { (lease.granted_at, lease.hostname) } else { (asker.now, None) };
         let renewed = Lease {
+            key: asker.identity.key(),
+            duid: asker.duid.clone(),
+            iaid,
+            granted_at,
             preferred_until: after(asker.now, told.preferred),
             valid_until,
             renewed_at: asker.now,
-            hostname: asker.hostname.clone().or(lease.hostname),
-            link_layer: asker.link_layer.map(<[u8]>::to_vec).or(lease.link_layer),
+            hostname: asker.hostname.clone().or(hostname),
+            link_layer: asker.link_layer.or(lease.link_layer.filter(|_| same)),
             peer: asker.peer,
+            line: asker.line.clone(),
+            relay: asker.relay.clone(),
             ..lease
         };
         self.stage(ticket, LeaseChange::Put(renewed));
     }
 
     /// One lease from each pool that gives and from which the association has none.
-    fn grant(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind, outcome: &mut Outcome) {
+    fn grant(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind, outcome: &mut Outcome) {
         let link = asker.link;
         let pools: Vec<Pool<'_>> = match ia.kind {
             Kind::Address => {
@@ -143,6 +142,7 @@ impl Server {
             let told = pool.lifetimes.at(asker.now);
             let lease = Lease {
                 resource,
+                key: asker.identity.key(),
                 duid: asker.duid.clone(),
                 iaid: ia.iaid,
                 link: link.name.clone(),
@@ -152,8 +152,10 @@ impl Server {
                 granted_at: asker.now,
                 renewed_at: asker.now,
                 hostname: asker.hostname.clone(),
-                link_layer: asker.link_layer.map(<[u8]>::to_vec),
+                link_layer: asker.link_layer,
                 peer: asker.peer,
+                line: asker.line.clone(),
+                relay: asker.relay.clone(),
             };
             match bind {
                 Bind::Offer => self.offer(asker.now, lease),
@@ -184,17 +186,17 @@ impl Server {
         }
     }
 
-    fn is_capped(&self, asker: &Asker<'_>) -> bool {
+    fn is_capped(&self, asker: &Claim<'_>) -> bool {
         let limits = &self.limits;
         self.table.len() - self.table.registered() >= limits.leases
-            || self.table.len_on(&asker.link.name) >= limits.leases_per_link
-            || self.table.held_by_client(asker.duid).count() >= limits.leases_per_client
+            || self.table.len_on(&asker.link.name) >= asker.link.leases.unwrap_or(limits.leases_per_link)
+            || self.table.held_by(&asker.identity).count() >= limits.leases_per_client
     }
 
     /// What to give from `pool`: what the client asks for, else what its hash says; of what is offered to others only
     /// where nothing else is left.
-    fn find(&self, asker: &Asker<'_>, ia: &Association, pool: &Pool<'_>) -> Option<Resource> {
-        let who = Claimant { key: &self.hash_key, duid: asker.duid, iaid: ia.iaid };
+    fn find(&self, asker: &Claim<'_>, ia: &Association, pool: &Pool<'_>) -> Option<Resource> {
+        let who = Claimant { key: &self.hash_key, identity: &asker.identity, iaid: ia.iaid };
         let (first, last) = pool.lengths;
         let fits = |resource: Resource| match resource {
             Resource::Address(address) => !allocate::is_reserved(address),
@@ -223,7 +225,7 @@ impl Server {
 
     fn is_free(
         &self,
-        asker: &Asker<'_>,
+        asker: &Claim<'_>,
         iaid: u32,
         pool: &Pool<'_>,
         resource: Resource,
@@ -231,7 +233,7 @@ impl Server {
     ) -> bool {
         let net = resource.net();
         // A lease of the client's own stands in nobody's way if it is not in force: it was retired, or is just leaving.
-        let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(asker.duid, iaid);
+        let own = |lease: &Lease| lease.resource == resource && lease.is_held_by(&asker.identity, iaid);
         // What somebody made up within a prefix does not keep it from others once it is delegated no more.
         let made_up = |lease: &Lease| lease.state == LeaseState::Registered && lease.resource != resource;
         let clear = |table: &LeaseTable| table.overlaps(net).all(|lease| own(lease) || made_up(lease));
@@ -252,7 +254,7 @@ impl Server {
 
     /// Whether a prefix that could be delegated holds addresses of a link that is served here.
     fn is_on_some_link(&self, net: Ipv6Net) -> bool {
-        self.links.values().flat_map(|link| &link.addresses).any(|pool| overlap(pool.prefix.trunc(), net))
+        self.addresses.overlap(net)
     }
 
     /// Keeps a lease from others for a while, in the room that there is for offers.

@@ -1,5 +1,6 @@
 //! What a server gives out, on which links, and how much of it.
 
+use crate::identity::{Key, Learnt};
 use crate::lease::LinkId;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
@@ -13,6 +14,10 @@ pub struct ServerConfig {
     pub duid: Duid,
     /// The links that are served; [`super::Server::set_links`] changes them.
     pub links: Vec<Link>,
+    /// Links that are behind relay agents; [`super::Server::set_remote`] changes them.
+    pub remote: Vec<Link>,
+    /// Whose relayed messages are heard.
+    pub relays: Relays,
     /// Sent in Advertise messages: clients take the server with the highest, and 255 at once.
     pub preference: Option<u8>,
     /// Whether a client that asks for it is bound in two messages instead of four (RFC 9915 section 18.3.1).
@@ -21,6 +26,15 @@ pub struct ServerConfig {
     pub hash_key: [u8; 16],
     /// Caps and times.
     pub limits: Limits,
+}
+
+/// Which relay agents are heard. None, unless they are named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Relays {
+    /// On which links, by the names that [`super::Datagram::link`] has.
+    pub on: Vec<String>,
+    /// From which networks. Where agents are in a row, each of them has to be in one.
+    pub from: Vec<Ipv6Net>,
 }
 
 /// Caps on what strangers can make grow (RFC 9915, Security Considerations), and the times that go with them.
@@ -76,10 +90,18 @@ pub struct Link {
     /// The networks of the link, whether or not addresses are given in them: hosts may register those that they made
     /// up there.
     pub prefixes: Vec<Ipv6Net>,
+    /// Link-addresses of relay agents that stand for this link, beside those in its networks. The longest match counts.
+    pub selected_by: Vec<Ipv6Net>,
+    /// By what its clients are known. Leases that were given before it was changed are kept.
+    pub key: Key,
+    /// In which ways a hardware address must be known to decide anything.
+    pub trust: Vec<Learnt>,
     /// Addresses. An association gets one from each pool that is still preferred.
     pub addresses: Vec<AddressPool>,
     /// Prefixes for routers on the link. An association gets one from each pool that is still preferred.
     pub delegation: Vec<DelegationPool>,
+    /// Most leases on it at one time, in place of [`Limits::leases_per_link`].
+    pub leases: Option<usize>,
     /// Addresses that are never given: those of the gateway.
     pub reserved: Vec<Ipv6Addr>,
     /// Recursive resolvers.
@@ -102,8 +124,12 @@ impl Link {
         Self {
             name: name.into(),
             prefixes: Vec::new(),
+            selected_by: Vec::new(),
+            key: Key::Duid,
+            trust: vec![Learnt::Link],
             addresses: Vec::new(),
             delegation: Vec::new(),
+            leases: None,
             reserved: Vec::new(),
             dns: Vec::new(),
             domains: Vec::new(),

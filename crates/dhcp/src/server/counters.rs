@@ -11,8 +11,14 @@ pub enum Discard {
     Link,
     /// Servers do not take messages of this type.
     Type,
-    /// It came through a relay agent, and none is served.
+    /// It came through a relay agent on a link where none is heard.
     Relayed,
+    /// It came through a relay agent that is not heard.
+    Relay,
+    /// It came through more relay agents than RFC 9915 allows in a row.
+    Hops,
+    /// Nothing is known of its client by which its link knows clients: no hardware address that is trusted, or no line.
+    Identity,
     /// It has no Client Identifier.
     NoClientId,
     /// It should name its server and does not.
@@ -44,12 +50,15 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::Source,
         Self::Link,
         Self::Type,
         Self::Relayed,
+        Self::Relay,
+        Self::Hops,
+        Self::Identity,
         Self::NoClientId,
         Self::NoServerId,
         Self::ServerId,
@@ -73,6 +82,9 @@ impl Discard {
             Self::Link => "link",
             Self::Type => "type",
             Self::Relayed => "relayed",
+            Self::Relay => "relay",
+            Self::Hops => "hops",
+            Self::Identity => "identity",
             Self::NoClientId => "no-client-id",
             Self::NoServerId => "no-server-id",
             Self::ServerId => "server-id",
@@ -95,6 +107,8 @@ impl Discard {
 pub struct Counters {
     /// Datagrams that came in, whatever became of them.
     pub received: u64,
+    /// Relay-forward messages from relay agents that are heard.
+    pub relayed: u64,
     /// Solicit messages that passed validation, and so on for each type.
     pub solicit: u64,
     /// Request messages.
@@ -119,6 +133,12 @@ pub struct Counters {
     pub reply: u64,
     /// Leases granted to a client that did not hold them.
     pub granted: u64,
+    /// Leases that passed to another DUID, because their link knows clients by something else.
+    pub succeeded: u64,
+    /// Leases that an operator gave to somebody else.
+    pub moved: u64,
+    /// DUIDs that more than one machine turned out to have.
+    pub clones: u64,
     /// Leases that ended without being extended.
     pub expired: u64,
     /// Associations that got nothing because a pool was used up.

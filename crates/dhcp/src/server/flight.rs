@@ -6,13 +6,13 @@
 //! association with a change on its way ([`Flight::concerns`]): the answer would not be taken back with the change.
 
 use super::action::Reply;
+use crate::identity::Identity;
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
-use sixgate_wire::dhcpv6::Duid;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// An association, by its client, its number and its kind.
-type Holder = (Duid, u32, Kind);
+/// An association, by its holder, its number and its kind.
+type Holder = (Identity, u32, Kind);
 
 #[derive(Debug, Default)]
 pub(super) struct Flight {
@@ -80,7 +80,7 @@ impl Flight {
             versions.pending.iter().filter_map(|(_, lease)| lease.as_ref()).chain(&versions.durable);
         let bound = |lease: &&Lease| lease.state == LeaseState::Bound;
         for lease in replaced.chain(&lease).filter(bound) {
-            let holder = (lease.duid.clone(), lease.iaid, resource.kind());
+            let holder = (lease.identity(), lease.iaid, resource.kind());
             *self.holders.entry(holder.clone()).or_default() += 1;
             commit.holders.push(holder);
         }
@@ -95,8 +95,8 @@ impl Flight {
     }
 
     /// Whether a change on its way gives something to this association or takes something from it.
-    pub(super) fn concerns(&self, duid: &Duid, iaid: u32, kind: Kind) -> bool {
-        self.holders.contains_key(&(duid.clone(), iaid, kind))
+    pub(super) fn concerns(&self, who: &Identity, iaid: u32, kind: Kind) -> bool {
+        self.holders.contains_key(&(who.clone(), iaid, kind))
     }
 
     /// Whether a change of this resource is on its way.

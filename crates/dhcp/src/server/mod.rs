@@ -1,5 +1,5 @@
-//! The DHCPv6 server (RFC 9915 section 18.3) for clients on links of its own: addresses, delegated prefixes and other
-//! configuration.
+//! The DHCPv6 server (RFC 9915 section 18.3) for clients on links of its own and behind relay agents: addresses, delegated
+//! prefixes and other configuration.
 //!
 //! [`Server`] holds no clock, no socket and no file. Feed it what came in, with the time, and do what it puts into
 //! [`Actions`]; call [`Server::handle_timeout`] when [`Server::poll_timeout`] is reached. What must be durable before a
@@ -15,25 +15,37 @@
 //! lies in a pool and is free binds it anew, so that a lost store costs nobody an address.
 
 mod action;
+mod asker;
 mod bind;
+mod clones;
 mod config;
 mod counters;
 mod flight;
 mod message;
+mod nets;
+mod operate;
 mod register;
+mod relayed;
 mod reply;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
-pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, ServerConfig};
+pub use asker::Asker;
+pub use clones::Station;
+pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, Relays, ServerConfig};
 pub use counters::{Counters, Discard};
+pub use operate::Refusal;
 
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
-use bind::{Asker, Bind};
+use asker::Claim;
+use bind::Bind;
+use clones::Clones;
 use flight::Flight;
 use ipnet::Ipv6Net;
 use message::{Asked, Association};
+use nets::Nets;
+use relayed::{Chain, Directory};
 use reply::{Answer, Outcome};
-use sixgate_wire::dhcpv6::{CLIENT_PORT, Duid, MessageType, OptionCode, Packet, StatusCode};
+use sixgate_wire::dhcpv6::{Duid, MessageType, OptionCode, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +62,13 @@ const AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub struct Server {
     duid: Duid,
+    /// All links, those behind relay agents among them.
     links: BTreeMap<LinkId, Arc<Link>>,
+    /// Which of them are behind relay agents.
+    remote: BTreeSet<LinkId>,
+    directory: Directory,
+    /// What addresses are given from on any link.
+    addresses: Nets<()>,
     preference: Option<u8>,
     rapid_commit: bool,
     hash_key: [u8; 16],
@@ -61,6 +79,7 @@ pub struct Server {
     flight: Flight,
     routes: BTreeMap<Ipv6Net, Route>,
     counters: Counters,
+    clones: Clones,
     /// What failed commits were about: of these the disk may come to hold something else than the table.
     suspect: BTreeSet<Resource>,
     /// The commit under way that brings the disk back to the table.
@@ -75,7 +94,10 @@ impl Server {
     pub fn new(config: ServerConfig, snapshot: Vec<Lease>) -> Self {
         let mut server = Self {
             duid: config.duid,
-            links: by_name(config.links),
+            links: BTreeMap::new(),
+            remote: BTreeSet::new(),
+            directory: Directory::default(),
+            addresses: Nets::default(),
             preference: config.preference,
             rapid_commit: config.rapid_commit,
             hash_key: config.hash_key,
@@ -85,10 +107,14 @@ impl Server {
             flight: Flight::default(),
             routes: BTreeMap::new(),
             counters: Counters::default(),
+            clones: Clones::default(),
             suspect: BTreeSet::new(),
             mending: None,
             retry_at: Duration::ZERO,
         };
+        server.directory.set_relays(&config.relays);
+        server.remote = config.remote.iter().map(|link| link.name.clone()).collect();
+        server.replace_links(config.links.into_iter().chain(config.remote).map(Arc::new));
         for lease in snapshot {
             if server.table.overlaps(lease.resource.net()).any(|other| contradict(other, &lease)) {
                 server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
@@ -105,7 +131,40 @@ impl Server {
     /// pools of a kind, leases of that kind are neither extended nor ended. Routes to prefixes
     /// outside of the new pools are removed now, those to prefixes inside again are added.
     pub fn set_links(&mut self, now: Duration, links: Vec<Link>, actions: &mut Actions) {
-        self.links = by_name(links);
+        let remote: Vec<Arc<Link>> =
+            self.remote.iter().filter_map(|name| self.links.get(name)).cloned().collect();
+        let links = links.into_iter().map(Arc::new);
+        self.replace_links(links.chain(remote));
+        self.links_changed(now, actions);
+    }
+
+    /// Replaces the links that are behind relay agents.
+    pub fn set_remote(&mut self, now: Duration, links: Vec<Link>, actions: &mut Actions) {
+        let before = std::mem::take(&mut self.remote);
+        let own: Vec<Arc<Link>> = self
+            .links
+            .iter()
+            .filter(|(name, _)| !before.contains(*name))
+            .map(|(_, link)| Arc::clone(link))
+            .collect();
+        self.remote = links.iter().map(|link| link.name.clone()).collect();
+        self.replace_links(own.into_iter().chain(links.into_iter().map(Arc::new)));
+        self.links_changed(now, actions);
+    }
+
+    /// Replaces what says whose relayed messages are heard.
+    pub fn set_relays(&mut self, relays: &Relays) {
+        self.directory.set_relays(relays);
+    }
+
+    fn replace_links(&mut self, links: impl Iterator<Item = Arc<Link>>) {
+        self.links = links.map(|link| (link.name.clone(), link)).collect();
+        self.directory.set_links(&self.links);
+        let pools = self.links.values().flat_map(|link| &link.addresses);
+        self.addresses = pools.map(|pool| (pool.prefix, ())).collect();
+    }
+
+    fn links_changed(&mut self, now: Duration, actions: &mut Actions) {
         self.offers = LeaseTable::new();
         self.expire(now, actions);
         self.sync_all_routes(actions);
@@ -178,6 +237,12 @@ impl Server {
         self.routes.values()
     }
 
+    /// The DUIDs that several machines have: the link, the DUID, and the machines heard within a day, of which there may be
+    /// more.
+    pub fn clones(&self, now: Duration) -> impl Iterator<Item = (&LinkId, &Duid, Vec<Station>)> {
+        self.clones.iter(now)
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -189,18 +254,29 @@ impl Server {
         datagram: &Datagram<'_>,
         actions: &mut Actions,
     ) -> Result<(), Discard> {
-        let Packet::Message(message) = Packet::parse(datagram.bytes).map_err(|_| Discard::Malformed)? else {
-            return Err(Discard::Relayed);
-        };
+        let chain = Chain::read(datagram.bytes)?;
+        let direct = chain.hops.is_empty();
+        if !direct {
+            self.directory.hears(datagram, &chain)?;
+            add(&mut self.counters.relayed);
+        }
+        let link = self.place(datagram, &chain)?;
+        let relay = chain.relay(datagram.source).map(|relay| self.directory.share(relay));
+        let from = (datagram.source, datagram.link_layer);
+        let message = chain.message;
         if message.kind() == MessageType::ADDR_REG_INFORM {
-            return self.register(now, datagram, message, actions);
+            let asker = Asker::new(now, &link, &chain, from, None, relay);
+            return self.register(datagram, &chain, &asker, actions);
         }
         // RFC 9915 section 13: clients on the link use their link-local address; it is also the next hop of routes.
-        if !datagram.source.is_unicast_link_local() {
+        if direct && !datagram.source.is_unicast_link_local() {
             return Err(Discard::Source);
         }
-        let link = Arc::clone(self.links.get(datagram.link).ok_or(Discard::Link)?);
         let asked = Asked::read(message, &self.duid, self.limits.associations)?;
+        let asker = Asker {
+            hostname: asked.hostname(),
+            ..Asker::new(now, &link, &chain, from, asked.client.as_ref(), relay)
+        };
         let count = match asked.kind {
             MessageType::SOLICIT => &mut self.counters.solicit,
             MessageType::REQUEST => &mut self.counters.request,
@@ -215,27 +291,22 @@ impl Server {
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
-                let asker = Asker {
-                    now,
-                    link: &link,
-                    duid,
-                    peer: datagram.source,
-                    link_layer: datagram.link_layer,
-                    hostname: asked.hostname(),
-                };
-                self.answer_asker(&asker, &asked, ticket)
+                let claim = Claim::new(&asker, duid).ok_or(Discard::Identity);
+                claim.and_then(|claim| self.answer_client(&claim, &asked, ticket))
             }
             _ => Ok(Answer { configuration: true, ..Answer::new(MessageType::REPLY) }),
         };
-        let answer = answered.and_then(|answer| Ok((answer.kind, answer.encode(&asked, &self.duid, &link)?)));
-        let (kind, bytes) = match answer {
+        let answer = answered.and_then(|answer| {
+            let bytes = answer.encode(&asked, &self.duid, &link)?;
+            Ok((answer.kind, chain.reply(datagram, bytes)?))
+        });
+        let (kind, reply) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
                 self.flight.settle(ticket, false, &mut self.table);
                 return Err(reason);
             }
         };
-        let reply = Reply { link: link.name.clone(), destination: datagram.source, port: CLIENT_PORT, bytes };
         let changes = self.flight.changes(ticket);
         if changes.is_empty() {
             let count = if kind == MessageType::ADVERTISE {
@@ -252,7 +323,22 @@ impl Server {
         Ok(())
     }
 
-    fn answer_asker(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, ticket: u64) -> Result<Answer, Discard> {
+    /// The link that the client is on.
+    fn place(&self, datagram: &Datagram<'_>, chain: &Chain<'_>) -> Result<Arc<Link>, Discard> {
+        let link = match chain.link_address() {
+            // No agent tells it: then the client is where the message came in, as behind a bridge that relays (RFC 6221).
+            None => self.links.get(datagram.link),
+            Some(address) => self.directory.place(address),
+        };
+        link.cloned().ok_or(Discard::Link)
+    }
+
+    fn answer_client(
+        &mut self,
+        asker: &Claim<'_>,
+        asked: &Asked<'_>,
+        ticket: u64,
+    ) -> Result<Answer, Discard> {
         let reply = || Answer { configuration: true, ..Answer::new(MessageType::REPLY) };
         if asked.kind != MessageType::CONFIRM {
             if !self.suspect.is_empty() {
@@ -264,8 +350,7 @@ impl Server {
         }
         // The table shows changes that may yet fail. What is told from it must not outlive them; an Advertise binds nobody,
         // and a Confirm is about the link alone.
-        let committing =
-            asked.associations.iter().any(|ia| self.flight.concerns(asker.duid, ia.iaid, ia.kind));
+        let committing = asked.associations.iter().any(|ia| self.is_committing(asker, ia));
         if committing && !matches!(asked.kind, MessageType::SOLICIT | MessageType::CONFIRM) {
             return Err(Discard::Committing);
         }
@@ -312,12 +397,12 @@ impl Server {
         }
     }
 
-    fn assign_all(&mut self, asker: &Asker<'_>, asked: &Asked<'_>, bind: Bind) -> Vec<Outcome> {
+    fn assign_all(&mut self, asker: &Claim<'_>, asked: &Asked<'_>, bind: Bind) -> Vec<Outcome> {
         asked.associations.iter().map(|ia| self.give(asker, ia, bind)).collect()
     }
 
     /// RFC 9915 section 18.3.2.
-    fn request(&mut self, asker: &Asker<'_>, ia: &Association, ticket: u64) -> Outcome {
+    fn request(&mut self, asker: &Claim<'_>, ia: &Association, ticket: u64) -> Outcome {
         let off_link = |resource: &Resource| on_link(asker, *resource) == Some(false);
         if ia.kind == Kind::Address && ia.listed.iter().any(off_link) {
             let words = "an address asked for does not belong to this link";
@@ -327,7 +412,7 @@ impl Server {
     }
 
     /// What the association has now. A client that solicits or requests knows of nothing to be told the end of.
-    fn give(&mut self, asker: &Asker<'_>, ia: &Association, bind: Bind) -> Outcome {
+    fn give(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind) -> Outcome {
         let mut outcome = self.assign(asker, ia, bind);
         outcome.leases.retain(|(_, told)| told.valid > 0);
         outcome
@@ -336,15 +421,14 @@ impl Server {
     /// RFC 9915 sections 18.3.4 and 18.3.5.
     fn extend_all(
         &mut self,
-        asker: &Asker<'_>,
+        asker: &Claim<'_>,
         ia: &Association,
         rebind: bool,
         ticket: u64,
     ) -> Option<Outcome> {
         if !bind::gives(asker.link, ia.kind) {
             // What is held stays as it is: after a restart the links may come before their prefixes do.
-            let known =
-                self.table.held(asker.duid, ia.iaid, ia.kind).any(|lease| lease.link == asker.link.name);
+            let known = !self.holdings(asker, ia).is_empty();
             let words = "nothing is held under this association";
             let unbound = || Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words);
             return (!rebind && !known).then(unbound);
@@ -365,12 +449,15 @@ impl Server {
     /// RFC 9915 sections 18.3.7 and 18.3.8.
     fn give_up(
         &mut self,
-        asker: &Asker<'_>,
+        asker: &Claim<'_>,
         ia: &Association,
         declined: bool,
         ticket: u64,
     ) -> Option<Outcome> {
-        let held: Vec<Lease> = self.table.held(asker.duid, ia.iaid, ia.kind).cloned().collect();
+        // By whom it is held: a box that was replaced cannot end what its successor has.
+        let own = |lease: &&Lease| lease.duid == *asker.duid;
+        let held: Vec<Lease> =
+            self.table.held(&asker.identity, ia.iaid, ia.kind).filter(own).cloned().collect();
         if held.is_empty() {
             let words = "nothing is held under this association";
             return Some(Outcome::status(ia.kind, ia.iaid, StatusCode::NO_BINDING, words));
@@ -447,6 +534,7 @@ impl Server {
         let lease = self.flight.durable(resource, &self.table);
         let bound = lease.filter(|lease| lease.state == LeaseState::Bound);
         let wanted = bound
+            .filter(|lease| lease.relay.is_none() && !lease.peer.is_unspecified())
             .filter(|lease| self.lifetimes_of(&lease.link, resource).is_some())
             .map(|lease| Route { prefix, via: lease.peer, link: lease.link.clone() });
         if wanted.as_ref() == self.routes.get(&prefix) {
@@ -482,12 +570,8 @@ fn add(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
-fn by_name(links: Vec<Link>) -> BTreeMap<LinkId, Arc<Link>> {
-    links.into_iter().map(|link| (link.name.clone(), Arc::new(link))).collect()
-}
-
 /// Whether an address belongs to the link; `None` where that cannot be told because no pool says what the link is.
-fn on_link(asker: &Asker<'_>, resource: Resource) -> Option<bool> {
+fn on_link(asker: &Claim<'_>, resource: Resource) -> Option<bool> {
     let mut alive =
         asker.link.addresses.iter().filter(|pool| pool.lifetimes.valid_until > asker.now).peekable();
     alive.peek()?;
@@ -498,7 +582,7 @@ fn on_link(asker: &Asker<'_>, resource: Resource) -> Option<bool> {
 }
 
 /// RFC 9915 section 18.3.3.
-fn confirm(asker: &Asker<'_>, asked: &Asked<'_>) -> Result<Answer, Discard> {
+fn confirm(asker: &Claim<'_>, asked: &Asked<'_>) -> Result<Answer, Discard> {
     let addresses = asked.associations.iter().filter(|ia| ia.kind == Kind::Address).flat_map(|ia| &ia.listed);
     let mut answer = None;
     for &address in addresses {

@@ -3,15 +3,15 @@
 //! A registration is kept as a lease in the state [`LeaseState::Registered`]: durable before its reply leaves, in the
 //! history of who had what, and in nobody's pool for as long as it holds. It gives its owner no right to anything.
 
-use super::action::{Action, Actions, Datagram, Reply};
+use super::action::{Action, Actions, Datagram};
+use super::asker::Asker;
 use super::config::Link;
+use super::relayed::Chain;
 use super::{Discard, Server, add};
+use crate::identity::Key;
 use crate::lease::{Lease, LeaseChange, LeaseState, Resource};
-use sixgate_wire::dhcpv6::{
-    Builder, CLIENT_PORT, DhcpOption, Duid, Fqdn, IaAddress, Message, MessageType, OptionCode,
-};
+use sixgate_wire::dhcpv6::{Builder, DhcpOption, Duid, Fqdn, IaAddress, Message, MessageType, OptionCode};
 use std::net::Ipv6Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time that a registration holds without being repeated. Clients repeat theirs every four hours at the latest,
@@ -65,15 +65,15 @@ impl Server {
     /// RFC 9686 section 4.2.1.
     pub(super) fn register(
         &mut self,
-        now: Duration,
         datagram: &Datagram<'_>,
-        message: Message<'_>,
+        chain: &Chain<'_>,
+        asker: &Asker<'_>,
         actions: &mut Actions,
     ) -> Result<(), Discard> {
-        let link = Arc::clone(self.links.get(datagram.link).ok_or(Discard::Link)?);
-        let inform = Inform::read(message, datagram.source)?;
+        let (now, link, message) = (asker.now, asker.link, asker.message);
+        let inform = Inform::read(message, asker.peer)?;
         let resource = Resource::Address(inform.address.address);
-        if !self.is_appropriate(&link, &inform) {
+        if !self.is_appropriate(link, &inform) {
             return Err(Discard::OffLink);
         }
         let held = self.table.get(resource).cloned();
@@ -90,8 +90,7 @@ impl Server {
             return Err(Discard::Committing);
         }
         add(&mut self.counters.addr_reg_inform);
-        let bytes = self.registered(message, &inform)?;
-        let reply = Reply { link: link.name.clone(), destination: datagram.source, port: CLIENT_PORT, bytes };
+        let reply = chain.reply(datagram, self.registered(message, &inform)?)?;
         let ticket = self.flight.ticket();
         if inform.address.valid == 0 {
             // Its owner has it no more (RFC 9686 section 4.6).
@@ -117,6 +116,7 @@ impl Server {
                 .map_or(now, |lease| lease.granted_at);
             let lease = Lease {
                 resource,
+                key: Key::Duid,
                 duid: inform.client,
                 iaid: 0,
                 link: link.name.clone(),
@@ -126,8 +126,10 @@ impl Server {
                 granted_at,
                 renewed_at: now,
                 hostname: inform.hostname,
-                link_layer: datagram.link_layer.map(<[u8]>::to_vec),
-                peer: datagram.source,
+                link_layer: asker.link_layer(),
+                peer: asker.peer,
+                line: asker.line.clone(),
+                relay: asker.relay.clone(),
             };
             self.stage(ticket, LeaseChange::Put(lease));
         }
@@ -146,10 +148,12 @@ impl Server {
     fn is_appropriate(&self, link: &Link, inform: &Inform<'_>) -> bool {
         let address = inform.address.address;
         let on_link = link.prefixes.iter().any(|prefix| prefix.contains(&address));
-        let mut delegated = self.table.held_by_client(&inform.client).map(|lease| lease.resource);
-        !link.reserved.contains(&address)
-            && (on_link
-                || delegated.any(|r| matches!(r, Resource::Prefix(prefix) if prefix.contains(&address))))
+        let delegated = |lease: &Lease| {
+            lease.duid == inform.client
+                && lease.state == LeaseState::Bound
+                && matches!(lease.resource, Resource::Prefix(_))
+        };
+        !link.reserved.contains(&address) && (on_link || self.table.overlaps(address.into()).any(delegated))
     }
 
     /// Makes room for one more registration of a client: of its own, or else of all, the one that ends first goes.

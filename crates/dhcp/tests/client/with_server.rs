@@ -51,6 +51,8 @@ fn new_server(site: u16, store: &LeaseTable) -> Server {
     let config = ServerConfig {
         duid: Duid::link_layer([2, 0, 0, 0, 0xff, 1]),
         links: vec![link(site)],
+        remote: Vec::new(),
+        relays: sixgate_dhcp::server::Relays::default(),
         preference: None,
         rapid_commit: true,
         hash_key: [3; 16],
@@ -187,7 +189,8 @@ impl World {
                     }
                     Event::ToServer(number, bytes) => {
                         let source = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 10 + number as u16);
-                        let datagram = Datagram { link: "lan", source, bytes: &bytes, link_layer: None };
+                        let datagram =
+                            Datagram { link: "lan", source, port: 546, bytes: &bytes, link_layer: None };
                         self.server(|server, now, actions| server.handle(now, &datagram, actions));
                     }
                 }

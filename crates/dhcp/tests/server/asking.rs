@@ -2,7 +2,7 @@
 
 use sixgate_dhcp::lease::{Kind, Lease, LeaseChange, LeaseTable, Resource};
 use sixgate_dhcp::server::{
-    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Reply, Server,
+    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Relays, Reply, Server,
     ServerConfig,
 };
 use sixgate_wire::dhcpv6::{
@@ -76,6 +76,8 @@ pub(crate) fn config(links: Vec<Link>) -> ServerConfig {
     ServerConfig {
         duid: server_duid(),
         links,
+        remote: Vec::new(),
+        relays: Relays::default(),
         preference: Some(200),
         rapid_commit: true,
         hash_key: [9; 16],
@@ -275,7 +277,11 @@ impl Desk {
 
     pub(crate) fn ask_on(&mut self, link: &str, source: Ipv6Addr, bytes: &[u8]) -> Option<Heard> {
         let mut actions = Actions::new();
-        self.server.handle(self.now, &Datagram { link, source, bytes, link_layer: None }, &mut actions);
+        self.server.handle(
+            self.now,
+            &Datagram { link, source, port: 546, bytes, link_layer: None },
+            &mut actions,
+        );
         let replies = self.act(actions);
         assert!(replies.len() <= 1, "one message, one answer: {replies:?}");
         let reply = replies.into_iter().next()?;

@@ -5,6 +5,7 @@ use crate::asking::{
     Ask, Heard, START, address_pool, assert_disjoint, client_address, client_duid, config, delegation_pool,
     lifetimes, secs,
 };
+use sixgate_dhcp::identity::Identity;
 use sixgate_dhcp::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{Action, Actions, Datagram, Limits, Link, Route, Server, ServerConfig};
 use sixgate_wire::dhcpv6::{MessageType, OptionCode, StatusCode};
@@ -184,7 +185,8 @@ impl World {
 
     fn send(&mut self, client: u8, bytes: &[u8]) {
         let mut actions = Actions::new();
-        let datagram = Datagram { link: "lan", source: client_address(client), bytes, link_layer: None };
+        let datagram =
+            Datagram { link: "lan", source: client_address(client), port: 546, bytes, link_layer: None };
         self.server.handle(self.now, &datagram, &mut actions);
         let links = self.links.clone();
         self.act(actions, &links);
@@ -261,11 +263,13 @@ impl World {
         let duid = client_duid(client as u8);
         let bound = |resource: Resource, iaid: u32| {
             let lease = self.disk.get(resource);
-            lease.is_some_and(|lease| lease.state == LeaseState::Bound && lease.is_held_by(&duid, iaid))
+            lease.is_some_and(|lease| {
+                lease.state == LeaseState::Bound && lease.is_held_by(&Identity::Duid(duid.clone()), iaid)
+            })
         };
         for ia in &heard.ias {
             if ia.status == StatusCode::NO_BINDING {
-                let held = self.disk.held(&duid, ia.iaid, ia.kind).count();
+                let held = self.disk.held(&Identity::Duid(duid.clone()), ia.iaid, ia.kind).count();
                 assert_eq!(held, 0, "client {client} was told of no binding, and the disk has one");
             }
             for &(resource, _, _) in ia.leases.iter().filter(|lease| lease.2 == 0) {
@@ -452,7 +456,7 @@ impl World {
                     panic!("client {number} was told of {resource}, and the disk does not know it");
                 };
                 assert!(
-                    lease.is_held_by(&client_duid(number as u8), belief.iaid)
+                    lease.is_held_by(&Identity::Duid(client_duid(number as u8)), belief.iaid)
                         && lease.state != LeaseState::Declined,
                     "client {number} was told of {resource}, and on the disk it is another's: {lease:?}"
                 );

@@ -8,4 +8,5 @@ mod hostile;
 mod messages;
 mod races;
 mod registering;
+mod relaying;
 mod renumbering;

@@ -1,6 +1,7 @@
 //! Each message of RFC 9915 section 18.3 and what comes back for it.
 
 use crate::asking::{Ask, Desk, Heard, address_pool, client_address, config, lan, secs, server_duid};
+use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState, Resource};
 use sixgate_dhcp::server::{Action, Discard, Limits, Link, ServerConfig};
 use sixgate_wire::dhcpv6::{MessageType, OptionCode, StatusCode};
@@ -44,6 +45,7 @@ fn the_reply_waits_for_the_disk() {
     let datagram = sixgate_dhcp::server::Datagram {
         link: "lan",
         source: client_address(1),
+        port: 546,
         bytes: &ask,
         link_layer: Some(&[2, 0, 0, 0, 0, 1]),
     };
@@ -51,7 +53,7 @@ fn the_reply_waits_for_the_disk() {
     desk.server.handle(desk.now, &datagram, &mut actions);
     let [Action::Commit { ticket, changes }] = &actions[..] else { panic!("{actions:?}") };
     assert!(matches!(&changes[..], [LeaseChange::Put(lease), LeaseChange::Put(_)]
-        if lease.link_layer.as_deref() == Some(&[2, 0, 0, 0, 0, 1])));
+        if lease.link_layer.map(|found| found.mac) == Mac::new(&[2, 0, 0, 0, 0, 1])));
     // The disk is full: the lease never was, and no route or reply comes.
     desk.server.commit_failed(desk.now, *ticket);
     assert!(desk.server.leases().is_empty());

@@ -57,7 +57,7 @@ fn nor_while_the_disk_is_busy_nor_when_all_want_the_same() {
             let source = client_address(client);
             desk.server.handle(
                 desk.now,
-                &Datagram { link: "lan", source, bytes: &bytes, link_layer: None },
+                &Datagram { link: "lan", source, port: 546, bytes: &bytes, link_layer: None },
                 &mut all,
             );
         }
@@ -84,7 +84,7 @@ fn what_is_being_released_is_nobodys_until_the_disk_knows() {
     let source = client_address(1);
     desk.server.handle(
         desk.now,
-        &Datagram { link: "lan", source, bytes: &bytes, link_layer: None },
+        &Datagram { link: "lan", source, port: 546, bytes: &bytes, link_layer: None },
         &mut actions,
     );
     let [Action::Commit { ticket, .. }] = actions[..] else { panic!("{actions:?}") };
@@ -108,7 +108,7 @@ fn a_slow_disk_holds_a_bounded_number_of_replies() {
         let source = client_address(client);
         desk.server.handle(
             desk.now,
-            &Datagram { link: "lan", source, bytes: &bytes, link_layer: None },
+            &Datagram { link: "lan", source, port: 546, bytes: &bytes, link_layer: None },
             &mut actions,
         );
     }
@@ -134,7 +134,8 @@ fn doubled(kind: MessageType, gives_up: bool) {
     let other = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(2, &[]));
     let ask = Ask::new(kind, 1).ia(&bound.ias[0]);
     let bytes = ask.bytes();
-    let datagram = Datagram { link: "lan", source: client_address(1), bytes: &bytes, link_layer: None };
+    let datagram =
+        Datagram { link: "lan", source: client_address(1), port: 546, bytes: &bytes, link_layer: None };
     let mut actions = Actions::new();
     desk.server.handle(desk.now, &datagram, &mut actions);
     let [Action::Commit { ticket, .. }] = actions[..] else { panic!("{kind:?}: {actions:?}") };

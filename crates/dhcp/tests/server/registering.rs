@@ -1,6 +1,7 @@
 //! Addresses that hosts made up themselves (RFC 9686).
 
 use crate::asking::*;
+use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{Lease, LeaseState, Resource};
 use sixgate_dhcp::server::{Action, Actions, Datagram, Discard, Limits, Server, ServerConfig};
 use sixgate_wire::dhcpv6::{MessageType, OptionCode};
@@ -177,8 +178,13 @@ fn registrations_are_bounded_and_cost_nobody_a_lease() {
 fn a_registration_is_durable_before_its_reply_leaves() {
     let mut server = Server::new(config(vec![lan()]), Vec::new());
     let bytes = inform(1, OWN, 1_000).bytes();
-    let datagram =
-        Datagram { link: "lan", source: address(OWN), bytes: &bytes, link_layer: Some(&[2, 0, 0, 0, 0, 9]) };
+    let datagram = Datagram {
+        link: "lan",
+        source: address(OWN),
+        port: 546,
+        bytes: &bytes,
+        link_layer: Some(&[2, 0, 0, 0, 0, 9]),
+    };
     let mut actions = Actions::new();
     server.handle(START, &datagram, &mut actions);
     let Some(Action::Commit { ticket, changes }) = actions.pop() else { panic!("nothing to make durable") };
@@ -190,7 +196,7 @@ fn a_registration_is_durable_before_its_reply_leaves() {
     server.committed(ticket, &mut actions);
     assert!(matches!(&actions[..], [Action::Reply(reply)] if reply.destination == address(OWN)));
     let lease = server.leases().get(Resource::Address(address(OWN))).unwrap();
-    assert_eq!(lease.link_layer.as_deref(), Some(&[2, 0, 0, 0, 0, 9][..]));
+    assert_eq!(lease.link_layer.map(|found| found.mac), Mac::new(&[2, 0, 0, 0, 0, 9]));
     // After a restart it is still there.
     let again = Server::new(config(vec![lan()]), server.leases().iter().cloned().collect());
     assert_eq!(again.leases().registered(), 1);

@@ -31,6 +31,9 @@ pub struct Udp6Options {
     pub ipv4: bool,
     /// May send IPv4 broadcasts.
     pub broadcast: bool,
+    /// Octets of datagrams, with what the kernel keeps beside each, that may wait to be read; the system's default where
+    /// there is none. Beyond the system's limit it takes CAP_NET_ADMIN, without which that limit holds.
+    pub receive_buffer: Option<u32>,
 }
 
 impl Udp6Options {
@@ -47,6 +50,7 @@ impl Udp6Options {
             multicast_hop_limit: None,
             ipv4: false,
             broadcast: false,
+            receive_buffer: None,
         }
     }
 
@@ -99,6 +103,13 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     }
     if options.broadcast {
         option(&fd, libc::SOL_SOCKET, libc::SO_BROADCAST, 1).map_err(wanted.failed("SO_BROADCAST"))?;
+    }
+    if let Some(octets) = options.receive_buffer {
+        // The kernel doubles it for what it keeps beside the datagrams.
+        let half = i32::try_from(octets / 2).unwrap_or(i32::MAX);
+        option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, half)
+            .or_else(|_| option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, half))
+            .map_err(wanted.failed("SO_RCVBUF"))?;
     }
     bind(&fd, options.address).map_err(wanted.failed("bind"))?;
     for (group, interface) in &options.groups {

@@ -18,6 +18,9 @@ pub(super) struct File {
     pub(super) uplink: Option<Uplink>,
     #[serde(default)]
     pub(super) lan: Vec<Spanned<Lan>>,
+    pub(super) relays: Option<Spanned<Relays>>,
+    #[serde(default)]
+    pub(super) subnet: Vec<Spanned<Subnet>>,
     pub(super) dns: Option<Dns>,
     pub(super) dhcp: Option<Dhcp>,
     pub(super) nat64: Option<Nat64>,
@@ -101,6 +104,7 @@ pub(super) struct Relay {
 pub(super) struct Dhcp {
     pub(super) rapid_commit: Option<bool>,
     pub(super) preference: Option<u8>,
+    pub(super) leases: Option<std::num::NonZeroU32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -147,6 +151,33 @@ pub(super) struct Lan {
     pub(super) interface_id: Option<Spanned<String>>,
     pub(super) remote_id: Option<Spanned<String>>,
     pub(super) subscriber_id: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) trust: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Relays {
+    pub(super) interfaces: Vec<Spanned<String>>,
+    pub(super) from: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Subnet {
+    pub(super) name: Option<String>,
+    pub(super) prefixes: Option<Vec<Spanned<String>>>,
+    pub(super) link_addresses: Option<Vec<Spanned<String>>>,
+    pub(super) pools: Option<Vec<Spanned<String>>>,
+    pub(super) delegate_from: Option<Vec<Spanned<String>>>,
+    pub(super) delegate_length: Option<Spanned<u8>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) trust: Option<Vec<Spanned<String>>>,
+    pub(super) preferred_lifetime: Option<Spanned<Seconds>>,
+    pub(super) valid_lifetime: Option<Spanned<Seconds>>,
+    pub(super) dns: Option<Vec<Spanned<String>>>,
+    pub(super) domains: Option<Vec<String>>,
+    pub(super) leases: Option<std::num::NonZeroU32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,6 +13,7 @@ mod health;
 mod ipv4;
 mod nat64;
 mod relay;
+mod remote;
 mod v4;
 mod web;
 
@@ -22,10 +23,12 @@ pub(crate) use health::Health;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use relay::{LanRelay, Relay};
+pub(crate) use remote::{Relays, Subnet};
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
 use file::File;
 use ipnet::Ipv6Net;
+use sixgate_dhcp::identity::{Key, Learnt};
 use sixgate_dns::{Dnssec, Names};
 use sixgate_endpoint::nat64::Prefix;
 use sixgate_endpoint::{Endpoint, Family};
@@ -49,7 +52,7 @@ const STATE: &str = "/var/lib/sixgate";
 const CONTROL: &str = "/run/sixgate/control";
 
 /// Longest file that is read, in octets.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: u64 = 16 << 20;
 
 /// What `sixgate up` shall do.
 #[derive(Debug, Clone)]
@@ -67,6 +70,10 @@ pub(crate) struct Config {
     pub(crate) firewall: bool,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) lans: Vec<Lan>,
+    /// None: no relay agent is heard.
+    pub(crate) relays: Option<Relays>,
+    /// Links behind relay agents.
+    pub(crate) subnets: Vec<Subnet>,
     pub(crate) dns: Dns,
     pub(crate) dhcp: Dhcp,
     /// None: IPv6 hosts reach IPv4 by other means, or not at all.
@@ -84,6 +91,9 @@ pub(crate) struct Config {
     pub(crate) relay: Relay,
 }
 
+/// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
+const LEASES: usize = 65_536;
+
 /// What holds for the DHCPv6 server on every LAN.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Dhcp {
@@ -91,6 +101,8 @@ pub(crate) struct Dhcp {
     pub(crate) rapid_commit: bool,
     /// Sent in Advertise messages: clients take the server with the highest.
     pub(crate) preference: Option<u8>,
+    /// Most leases at one time, all LANs together.
+    pub(crate) leases: usize,
 }
 
 /// The side that the ISP is on.
@@ -170,6 +182,10 @@ pub(crate) struct Lan {
     pub(crate) ipv4: Option<LanIpv4>,
     /// None: DHCPv6 is served here, and not elsewhere.
     pub(crate) relay: Option<LanRelay>,
+    /// By what DHCPv6 clients are known.
+    pub(crate) key: Key,
+    /// How a hardware address must be known to decide anything.
+    pub(crate) trust: Vec<Learnt>,
 }
 
 /// RFC 4191 section 2.1.
@@ -256,7 +272,8 @@ impl Config {
     /// Asks the machine: every interface must be among `links`.
     pub(crate) fn check_links(&self, links: &[String]) -> Vec<Diagnostic> {
         let interfaces = (self.uplink.iter().map(|uplink| ("uplink.interface", &uplink.interface)))
-            .chain(self.lans.iter().map(|lan| ("lan.interface", &lan.interface)));
+            .chain(self.lans.iter().map(|lan| ("lan.interface", &lan.interface)))
+            .chain(self.relays.iter().flat_map(|r| &r.interfaces).map(|i| ("relays.interfaces", i)));
         interfaces
             .filter(|(_, interface)| !links.contains(&interface.value))
             .map(|(key, interface)| {
@@ -335,6 +352,10 @@ impl Config {
         let segments = |config: &Self| -> Vec<(String, String)> {
             config.lans.iter().map(|lan| (lan.name.clone(), lan.interface.value.clone())).collect()
         };
+        let edges = |config: &Self| config.relays.as_ref().map(|relays| relays.interfaces.clone());
+        if edges(self) != edges(new) {
+            keys.push("relays.interfaces");
+        }
         if segments(self) != segments(new) {
             keys.push("lan.interface");
         }
@@ -417,7 +438,9 @@ impl Reader<'_> {
             let lan = self.lan(lan.into_inner(), index as u64, uplink.is_some());
             lans.push((lan, span));
         }
-        if uplink.is_none() && lans.is_empty() {
+        let on_uplink = uplink.as_ref().map(|uplink| uplink.interface.value.as_str());
+        let relays = self.relays(file.relays, file.subnet.len(), on_uplink);
+        if uplink.is_none() && lans.is_empty() && relays.is_none() && file.subnet.is_empty() {
             self.errors.push(Diagnostic::whole(
                 self.path,
                 "the configuration names no interface".to_owned(),
@@ -429,6 +452,7 @@ impl Reader<'_> {
         self.check_prefixes(&lans);
         let relay = self.relay(file.relay_agent.unwrap_or_default());
         self.check_relay(&relay, &lans);
+        let subnets = self.subnets(file.subnet, &lans);
         let firewall = file.firewall.unwrap_or(true);
         let nat64 = file.nat64.map(|nat64| self.nat64(nat64, firewall));
         let census = file.census.and_then(|census| self.census(census));
@@ -451,10 +475,13 @@ impl Reader<'_> {
             firewall,
             uplink,
             lans: lans.into_iter().map(|(lan, _)| lan).collect(),
+            relays,
+            subnets,
             dns,
             dhcp: Dhcp {
                 rapid_commit: file.dhcp.as_ref().and_then(|dhcp| dhcp.rapid_commit).unwrap_or(true),
-                preference: file.dhcp.and_then(|dhcp| dhcp.preference),
+                preference: file.dhcp.as_ref().and_then(|dhcp| dhcp.preference),
+                leases: file.dhcp.and_then(|dhcp| dhcp.leases).map_or(LEASES, |leases| leases.get() as usize),
             },
             nat64,
             health: self.health(file.health.unwrap_or_default()),
@@ -611,6 +638,7 @@ impl Reader<'_> {
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
         });
+        let (key, trust) = self.key("lan", lan.key, lan.trust, false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,
@@ -634,6 +662,8 @@ impl Reader<'_> {
             pref64,
             ipv4,
             relay,
+            key,
+            trust,
         }
     }
 

@@ -200,17 +200,19 @@ impl Engine {
             }
             Event::Dhcp6Relay { source, interface, bytes } => self.relay_answered(source, interface, &bytes),
             Event::Dhcp6Server { lan, source, bytes } => {
-                if self.relayed(lan, source, &bytes) {
+                if self.relay_from_lan(lan, source, &bytes) {
                     return;
                 }
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
                 let mut actions = Vec::new();
-                let (source, mac) = (*source.ip(), self.neighbours.host(lan, *source.ip()));
+                let (port, source) = (source.port(), *source.ip());
+                let mac = self.neighbours.host(lan, source);
                 let link_layer = mac.as_ref().map(|mac| &mac[..]);
-                let datagram = server::Datagram { link: &link, source, bytes: &bytes, link_layer };
+                let datagram = server::Datagram { link: &link, source, port, bytes: &bytes, link_layer };
                 self.server.handle(now, &datagram, &mut actions);
                 self.server_actions(actions);
             }
+            Event::Relayed { edge, source, bytes } => self.relayed(edge, source, &bytes),
             Event::Dhcp4 { lan, source, bytes } => self.handle_v4(lan, source, &bytes),
             Event::DnsReadable { lan, drained } => {
                 let _ = drained.send(self.read_queries(lan));
@@ -330,6 +332,9 @@ impl Engine {
         for action in actions {
             match action {
                 server::Action::Reply(reply) => {
+                    if self.reply_relayed(&reply) {
+                        continue;
+                    }
                     let Some(lan) = self.lan_by_name(&reply.link) else { continue };
                     let scope = self.lans.get(lan).map_or(0, |lan| lan.interface);
                     let to = SocketAddrV6::new(reply.destination, reply.port, 0, scope);

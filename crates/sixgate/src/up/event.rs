@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Dhcp6Server { lan: usize, source: SocketAddrV6, bytes: Vec<u8> },
     /// A datagram to the relay agent's port towards servers.
     Dhcp6Relay { source: Ipv6Addr, interface: u32, bytes: Vec<u8> },
+    /// A datagram to UDP port 547 on an interface that leads to relay agents and is no LAN's.
+    Relayed { edge: usize, source: SocketAddrV6, bytes: Vec<u8> },
     /// A datagram to port 67 on a LAN; the source is a mapped address.
     Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
     /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.

@@ -192,7 +192,7 @@ impl Engine {
             LeaseState::Declined | LeaseState::Retired => return None,
         };
         let lan = self.lan_by_name(&lease.link);
-        let mac = lease.link_layer.as_deref().and_then(|octets| Mac::try_from(octets).ok());
+        let mac = lease.link_layer.and_then(|found| Mac::try_from(found.mac.as_bytes()).ok());
         let duid = Id::Duid(lease.duid.as_bytes().into());
         Some(Fact {
             origin,

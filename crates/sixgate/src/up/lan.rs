@@ -131,6 +131,8 @@ impl Lan {
             valid_until,
         };
         let mut link = Link::new(&lan.name);
+        link.key = lan.key;
+        link.trust.clone_from(&lan.trust);
         link.prefixes = self.share.prefixes.iter().map(|prefix| prefix.net).collect();
         if lan.addresses {
             link.addresses = (self.share.prefixes.iter())

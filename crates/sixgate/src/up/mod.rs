@@ -23,6 +23,7 @@ mod problems;
 mod queries;
 mod relay;
 mod reload;
+mod remote;
 mod resolv;
 mod sandbox;
 mod settle;

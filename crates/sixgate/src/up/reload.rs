@@ -44,7 +44,7 @@ impl Engine {
         }
         let told_anew = written(&self.config) != written(&checked.config);
         let probed_anew = self.config.health != checked.config.health;
-        self.config = checked.config;
+        let before = std::mem::replace(&mut self.config, checked.config);
         if probed_anew {
             self.health = Probing::new(self.now(), &self.config, self.upstreams.events());
         }
@@ -57,6 +57,7 @@ impl Engine {
         self.set_dns64();
         self.set_census();
         self.reload_v4();
+        self.reload_remote(&before);
         self.queries.set_limited(self.config.dns.rate_limit);
         self.set_dnssec();
         self.changed = true;

@@ -3,7 +3,8 @@
 use super::dns;
 use super::event::{Event, Sender, Side};
 use super::relay;
-use super::v4::Edge;
+use super::remote::{self, Edge};
+use super::v4::Edge as EdgeV4;
 use crate::config::Config;
 use sixgate_dhcp::relay::Server;
 use sixgate_linux::listeners::{self, Protocol};
@@ -50,7 +51,7 @@ struct LanSockets {
     name: String,
     nd: Watched<Icmp6Socket>,
     dhcp: Watched<UdpSocket6>,
-    v4: Option<Edge>,
+    v4: Option<EdgeV4>,
     dns: Option<(Watched<UdpSocket6>, std::os::fd::OwnedFd)>,
 }
 
@@ -69,6 +70,7 @@ pub(crate) struct Sockets {
     lans: Vec<LanSockets>,
     /// Towards the servers that LANs are relayed to: on whatever interface they are.
     relay: Option<Watched<UdpSocket6>>,
+    edges: Vec<Edge>,
 }
 
 /// An interface that sockets are opened on.
@@ -92,6 +94,7 @@ impl Sockets {
         let mut ports: Vec<(&str, u16)> =
             client.map(|uplink| (uplink.interface.value.as_str(), dhcpv6::CLIENT_PORT)).collect();
         ports.extend(config.lans.iter().map(|lan| (lan.interface.value.as_str(), dhcpv6::SERVER_PORT)));
+        ports.extend(remote::edges(config).map(|device| (device, dhcpv6::SERVER_PORT)));
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
         }
@@ -101,7 +104,7 @@ impl Sockets {
         for lan in &config.lans {
             let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
             if ipv4 {
-                Edge::require(device)?;
+                EdgeV4::require(device)?;
             }
             if config.dns.enabled {
                 udp6(&Udp6Options::new(any(DNS)).device(device).ipv4(ipv4))?;
@@ -116,6 +119,7 @@ impl Sockets {
         config: &Config,
         uplink: Option<Interface>,
         lans: Vec<Interface>,
+        edges: &[Interface],
         events: &Sender,
     ) -> Result<Self, SocketsError> {
         let uplink = match (uplink, &config.uplink) {
@@ -134,7 +138,12 @@ impl Sockets {
             connections += 1 << 40;
         }
         let relay = relay::relays(config).then(|| open_relay(config.relay.port, events)).transpose()?;
-        Ok(Self { uplink, lans: opened, relay })
+        let edges = edges
+            .iter()
+            .enumerate()
+            .map(|(number, interface)| Edge::open(number, interface, relay.is_some(), events))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { uplink, lans: opened, relay, edges })
     }
 
     /// Looks every socket up in the kernel's table; what was found, as sentences.
@@ -165,6 +174,9 @@ impl Sockets {
                 check(udp, Protocol::Udp, &lan.name)?;
                 check(tcp, Protocol::Tcp, &lan.name)?;
             }
+        }
+        for edge in &self.edges {
+            check(&edge.socket, Protocol::Udp, edge.name())?;
         }
         for lan in &self.lans {
             found.extend(lan.v4.as_ref().map(|v4| v4.verify(&lan.name)).transpose()?.into_iter().flatten());
@@ -208,6 +220,16 @@ impl Sockets {
         // A group of wider than link scope needs its interface told here.
         let by = server.interface.map(|interface| (Ipv6Addr::UNSPECIFIED, interface));
         tell(relay.get_ref().send(bytes, to, by), "DHCPv6", server.address);
+    }
+
+    /// The interface of this number that leads to relay agents.
+    pub(crate) fn edge(&self, number: usize) -> Option<&Edge> {
+        self.edges.get(number)
+    }
+
+    /// All of them.
+    pub(crate) fn edges(&self) -> impl Iterator<Item = &Edge> {
+        self.edges.iter()
     }
 
     /// Sends a DHCPv4 server's message.
@@ -324,7 +346,7 @@ fn open_lan(
         source: received.source,
         bytes,
     });
-    let v4 = ipv4.then(|| Edge::open(index, &interface, events)).transpose()?;
+    let v4 = ipv4.then(|| EdgeV4::open(index, &interface, events)).transpose()?;
     let dns = if dns {
         // Clients over IPv4 have mapped addresses here.
         let options = Udp6Options::new(any(DNS)).device(&interface.name).ipv4(ipv4);

@@ -19,7 +19,7 @@ use super::relay::{self, Agent, Frames, FramesError};
 use super::sockets::{Interface, Sockets, SocketsError, watched};
 use super::uplink::Uplink;
 use super::v4::V4;
-use super::{DATABASE, census, permission, persist, resolv, sandbox};
+use super::{DATABASE, census, permission, persist, remote, resolv, sandbox};
 use crate::config::{self, Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
 use crate::nat64::{self, Translator};
@@ -102,10 +102,9 @@ impl StartError {
 }
 
 /// Each LAN has leases of its own to give: whoever takes all that there are on one leaves the others theirs.
-fn limits(lans: usize) -> Limits {
-    let most = Limits::default();
-    let each = (most.leases / lans.max(1)).max(1_000);
-    Limits { leases: each.saturating_mul(lans.max(1)), leases_per_link: each, ..most }
+fn limits(leases: usize, lans: usize) -> Limits {
+    let each = (leases / lans.max(1)).max(1_000).min(leases);
+    Limits { leases, leases_per_link: each, ..Limits::default() }
 }
 
 /// What was set outside the engine, to be put back. Dropping it puts back what can be put back without netlink.
@@ -275,10 +274,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
+            remote: remote::links(&config),
+            relays: remote::relays(&config),
             preference: config.dhcp.preference,
             rapid_commit: config.dhcp.rapid_commit,
             hash_key,
-            limits: limits(config.lans.len()),
+            limits: limits(config.dhcp.leases, config.lans.len() + config.subnets.len()),
         },
         snapshot.leases.clone(),
     );
@@ -452,8 +453,9 @@ fn open(
     }
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
-    let sockets = Sockets::open(config, uplink, lans, events)?;
     let frames = relay::open_frames(config, links)?;
+    let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
+    let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);

@@ -272,10 +272,7 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         iaid: Some(lease.iaid),
         client_id: None,
         hostname: lease.hostname.clone(),
-        link_layer: lease
-            .link_layer
-            .as_ref()
-            .map(|octets| octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")),
+        link_layer: lease.link_layer.map(|found| found.mac.to_string()),
         preferred: left(now, lease.preferred_until),
         valid: left(now, lease.valid_until),
     }

@@ -81,7 +81,7 @@ pub(crate) fn rules(config: &Config) -> Option<RelayRules> {
 
 impl Engine {
     /// A message came to port 547 on a LAN; whether it is the relay agent's to take.
-    pub(crate) fn relayed(&mut self, lan: usize, source: SocketAddrV6, bytes: &[u8]) -> bool {
+    pub(crate) fn relay_from_lan(&mut self, lan: usize, source: SocketAddrV6, bytes: &[u8]) -> bool {
         let now = self.now();
         let (Some(agent), Some(on)) = (&mut self.relay, self.lans.get(lan)) else { return false };
         let mut actions = Actions::new();

@@ -1,5 +1,8 @@
 //! The two ends of a DNS benchmark: a client that keeps so many queries under way, and a resolver that answers whatever it
-//! is asked. Both read and write in batches, so that what stands between them is what is measured.
+//! is asked. Both read and write in batches, so that what stands between them is what is measured. [`dhcp`] is the client of
+//! a DHCPv6 benchmark.
+
+pub(crate) mod dhcp;
 
 use crate::{Outcome, cli, fail, print};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

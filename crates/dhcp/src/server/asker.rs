@@ -1,0 +1,246 @@
+//! Who asks: what a policy may go by.
+
+use super::Server;
+use super::clones::Station;
+use super::config::Link;
+use super::message::Association;
+use super::relayed::Chain;
+use crate::identity::{Identity, Key, Learnt, Line, LinkLayer, Mac, Relay};
+use crate::lease::Lease;
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, DuidKind, Message, OptionCode, RelayMessage, VendorData};
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The client behind a message: who it is, where it is, and what it says of itself.
+#[derive(Debug, Clone)]
+pub struct Asker<'a> {
+    /// The time.
+    pub now: Duration,
+    /// The link that the client is on.
+    pub link: &'a Link,
+    /// What the client says; its checks are done.
+    pub message: Message<'a>,
+    /// Its DUID. Only an Information-request may have none.
+    pub duid: Option<&'a Duid>,
+    /// The address from which it sends: link-local, but for a registration.
+    pub peer: Ipv6Addr,
+    /// What is known of its hardware address, by the way in which it became known, in the order of [`Learnt::ALL`].
+    pub macs: [Option<Mac>; Learnt::ALL.len()],
+    /// The line that it is on, where a relay agent named it.
+    pub line: Option<Line>,
+    /// The relay agent through which it asks; none on a link of the server's own.
+    pub relay: Option<Arc<Relay>>,
+    /// What each relay agent said, the agent nearest to the server first.
+    pub hops: &'a [RelayMessage<'a>],
+    /// The name by which it wants to be known, unchecked.
+    pub hostname: Option<String>,
+}
+
+impl<'a> Asker<'a> {
+    /// Gathers what a message and its way here tell.
+    pub(super) fn new(
+        now: Duration,
+        link: &'a Link,
+        chain: &'a Chain<'a>,
+        (source, seen): (Ipv6Addr, Option<&[u8]>),
+        duid: Option<&'a Duid>,
+        relay: Option<Arc<Relay>>,
+    ) -> Self {
+        let peer = chain.peer(source);
+        let direct = chain.hops.is_empty();
+        let macs = Learnt::ALL.map(|learnt| match learnt {
+            Learnt::Link => seen.filter(|_| direct).and_then(Mac::new),
+            Learnt::Relay => chain.link_layer(),
+            Learnt::Eui64 => within(peer),
+            Learnt::Duid => duid.and_then(of_duid),
+        });
+        Self {
+            now,
+            link,
+            message: chain.message,
+            duid,
+            peer,
+            macs,
+            line: chain.line(),
+            relay,
+            hops: &chain.hops,
+            hostname: None,
+        }
+    }
+
+    /// The hardware address that is worth most of those that pass.
+    fn best(&self, passes: impl Fn(Learnt) -> bool) -> Option<LinkLayer> {
+        let all = Learnt::ALL.into_iter().zip(self.macs).filter(|(learnt, _)| passes(*learnt));
+        all.filter_map(|(learnt, mac)| mac.map(|mac| LinkLayer { mac, learnt })).next()
+    }
+
+    /// Its hardware address, as far as it is known at all: for people to look at.
+    pub fn link_layer(&self) -> Option<LinkLayer> {
+        self.best(|_| true)
+    }
+
+    /// Its hardware address, if it is known in a way that its link trusts ([`Link::trust`]): for anything that is decided
+    /// by it.
+    pub fn trusted(&self) -> Option<LinkLayer> {
+        self.best(|learnt| self.link.trust.contains(&learnt))
+    }
+
+    /// What made the client (RFC 9915 section 21.16).
+    pub fn vendor_classes(&self) -> impl Iterator<Item = VendorData<'a>> + use<'a> {
+        self.message.options().iter().filter_map(|option| match option {
+            DhcpOption::VendorClass(vendor) => Some(vendor),
+            _ => None,
+        })
+    }
+
+    /// The classes that the client says it belongs to (RFC 9915 section 21.15); what is cut short ends them.
+    pub fn user_classes(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.message.options().get(OptionCode::USER_CLASS).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            let (class, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
+            rest = after;
+            Some(class)
+        })
+    }
+}
+
+/// Whether a hardware address that is known in this way is that of the machine that sends.
+fn shown(learnt: Learnt) -> bool {
+    matches!(learnt, Learnt::Link | Learnt::Relay)
+}
+
+/// The Ethernet address that a link-local address was made of (RFC 4291, Appendix A).
+fn within(address: Ipv6Addr) -> Option<Mac> {
+    match address.octets() {
+        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] => Mac::new(&[a ^ 2, b, c, d, e, f]),
+        _ => None,
+    }
+}
+
+/// The address in a DUID-LLT or DUID-LL.
+fn of_duid(duid: &Duid) -> Option<Mac> {
+    match duid.kind() {
+        DuidKind::LinkLayer { address, .. } | DuidKind::LinkLayerTime { address, .. } => Mac::new(address),
+        DuidKind::Enterprise { .. } | DuidKind::Uuid(_) | DuidKind::Unknown { .. } => None,
+    }
+}
+
+/// A client by what its link knows it by.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    pub(super) asker: &'a Asker<'a>,
+    pub(super) duid: &'a Duid,
+    pub(super) identity: Identity,
+    /// What its leases say of its hardware: where they are kept by it, that which they are kept by.
+    pub(super) link_layer: Option<LinkLayer>,
+}
+
+impl<'a> std::ops::Deref for Claim<'a> {
+    type Target = Asker<'a>;
+
+    fn deref(&self) -> &Asker<'a> {
+        self.asker
+    }
+}
+
+impl<'a> Claim<'a> {
+    /// None where the link does not know the client by what it goes by.
+    pub(super) fn new(asker: &'a Asker<'a>, duid: &'a Duid) -> Option<Self> {
+        let key = asker.link.key;
+        let link_layer = if key == Key::Mac { asker.trusted() } else { asker.link_layer() };
+        let mac = link_layer.map(|found| found.mac);
+        let identity = Identity::of(key, duid, mac, asker.line.as_ref(), asker.relay.as_deref())?;
+        Some(Self { asker, duid, identity, link_layer })
+    }
+
+    /// Whom the link would take the client for, had it another key: that is how a lease is kept which was given before
+    /// the key was changed.
+    fn others(&self) -> impl Iterator<Item = Identity> {
+        let of = |key, mac| Identity::of(key, self.duid, mac, self.line.as_ref(), self.relay.as_deref());
+        let macs = self.trusted().map(|found| found.mac);
+        let all = [of(Key::Duid, None), of(Key::Mac, macs), of(Key::Line, None)];
+        all.into_iter().flatten().filter(|other| *other != self.identity)
+    }
+}
+
+impl Server {
+    /// What comes to an association that holds nothing:
+    /// - what its client held by another key, before the key was changed;
+    /// - what was moved to the client, which has not asked for it since;
+    /// - where the key is not the DUID: what another DUID holds, since that machine, or the one on that line, is this one
+    ///   now. Of several associations it is the first.
+    pub(super) fn inherited(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
+        let fits = |lease: &&Lease| lease.link == claim.link.name && lease.resource.kind() == ia.kind;
+        for other in claim.others() {
+            let held: Vec<Lease> = self.table.held(&other, ia.iaid, ia.kind).filter(fits).cloned().collect();
+            if !held.is_empty() {
+                return held;
+            }
+        }
+        let passes = |lease: &&Lease| {
+            let moved = lease.renewed_at < lease.granted_at;
+            moved || (lease.key != Key::Duid && lease.duid != *claim.duid)
+        };
+        let mut left = self.table.held_by(&claim.identity).filter(fits).filter(passes);
+        let Some(first) = left.next() else { return Vec::new() };
+        std::iter::once(first).chain(left.filter(|lease| lease.iaid == first.iaid)).cloned().collect()
+    }
+
+    /// What an association holds on its link, or inherits there.
+    pub(super) fn holdings(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
+        let held = self.table.held(&claim.identity, ia.iaid, ia.kind);
+        let held: Vec<Lease> = held.filter(|lease| lease.link == claim.link.name).cloned().collect();
+        if held.is_empty() { self.inherited(claim, ia) } else { held }
+    }
+
+    /// Sees whether other machines ask with this client's DUID: the same association, of the same DUID, was another station's.
+    pub(super) fn look_for_clones(&mut self, claim: &Claim<'_>, ia: &Association) {
+        let mac = claim.best(shown).map(|found| found.mac);
+        let stations = |lease: &Lease| {
+            let before = lease.link_layer.filter(|found| shown(found.learnt)).map(|found| found.mac);
+            // A hardware address may be known of one message and not of the next.
+            match (before, mac) {
+                (Some(before), Some(now)) => (Station::Mac(before), Station::Mac(now)),
+                _ => (Station::Address(lease.peer), Station::Address(claim.peer)),
+            }
+        };
+        let other = (self.table.of_duid(claim.duid))
+            .filter(|lease| (lease.iaid, lease.resource.kind()) == (ia.iaid, ia.kind))
+            .filter(|lease| lease.link == claim.link.name && !lease.peer.is_unspecified())
+            .map(stations)
+            .find(|(before, now)| before != now);
+        if let Some((before, now)) = other {
+            let proof = self.clones.note(claim.now, (&claim.link.name, claim.duid), before, now);
+            self.counters.clones = self.counters.clones.saturating_add(u64::from(proof));
+        }
+    }
+
+    /// Whether something of the association, or something that it is about to inherit, is on its way to the disk.
+    pub(super) fn is_committing(&self, claim: &Claim<'_>, ia: &Association) -> bool {
+        self.flight.concerns(&claim.identity, ia.iaid, ia.kind)
+            || (self.table.held(&claim.identity, ia.iaid, ia.kind).next().is_none()
+                && self.inherited(claim, ia).iter().any(|lease| self.flight.is_about(lease.resource)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_are_found_where_they_were_put() {
+        let mac = Mac::new(&[0x52, 0x54, 0, 1, 2, 3]);
+        assert_eq!(within("fe80::5054:ff:fe01:203".parse().unwrap()), mac);
+        for other in
+            ["fe80::1", "fe80::5054:ff:fd01:203", "2001:db8::5054:ff:fe01:203", "fe80:0:0:1:5054:ff:fe01:203"]
+        {
+            assert_eq!(within(other.parse().unwrap()), None, "{other}");
+        }
+        assert_eq!(of_duid(&Duid::link_layer([0x52, 0x54, 0, 1, 2, 3])), mac);
+        assert_eq!(of_duid(&Duid::link_layer_time([0x52, 0x54, 0, 1, 2, 3], 1 << 30)), mac);
+        assert_eq!(of_duid(&Duid::uuid([7; 16])), None);
+        assert_eq!(of_duid(&Duid::link_layer([0; 6])), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Links behind relay agents: the sockets on which the agents are heard, and what the server gives there.
+
+use super::engine::Engine;
+use super::event::{Event, Sender};
+use super::sockets::{Interface, SocketsError, Watched, read, tell, watched};
+use crate::config::{Config, Relays, Subnet};
+use sixgate_dhcp::server::{self, AddressPool, DelegationPool, Lifetimes, Link};
+use sixgate_linux::socket::{Udp6Options, UdpSocket6, udp6};
+use sixgate_wire::dhcpv6::SERVER_PORT;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// All_DHCP_Servers, site-scoped: where relay agents send that are told no address (RFC 9915 section 7.1).
+const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3);
+
+/// An interface that leads to relay agents and is no LAN's.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    name: String,
+    index: u32,
+    pub(crate) socket: Watched<UdpSocket6>,
+}
+
+impl Edge {
+    /// Opens the socket, with a task that reads it into `events`; `shared` where our own relay agent has the port too.
+    pub(crate) fn open(
+        number: usize,
+        interface: &Interface,
+        shared: bool,
+        events: &Sender,
+    ) -> Result<Self, SocketsError> {
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, SERVER_PORT, 0, 0);
+        let mut options = Udp6Options::new(any).device(&interface.name).group(ALL_SERVERS, interface.index);
+        options.reuse_address = shared;
+        let socket = Rc::new(watched(udp6(&options)?)?);
+        let event = move |received: &sixgate_linux::socket::Received, bytes| Event::Relayed {
+            edge: number,
+            source: received.source,
+            bytes,
+        };
+        read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), event);
+        Ok(Self { name: interface.name.clone(), index: interface.index, socket })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the server names it: as no LAN can be called.
+    fn link(&self) -> String {
+        link_of(&self.name)
+    }
+}
+
+fn link_of(interface: &str) -> String {
+    format!("%{interface}")
+}
+
+/// The interfaces that need a socket of their own.
+pub(crate) fn edges(config: &Config) -> impl Iterator<Item = &str> {
+    let interfaces = config.relays.iter().flat_map(|relays| &relays.interfaces).map(|i| i.value.as_str());
+    interfaces.filter(|name| !config.lans.iter().any(|lan| lan.interface.value == *name))
+}
+
+/// What the server shall hear.
+pub(crate) fn relays(config: &Config) -> server::Relays {
+    let Some(Relays { interfaces, from }) = &config.relays else { return server::Relays::default() };
+    let on = interfaces.iter().map(|interface| {
+        let lan = config.lans.iter().find(|lan| lan.interface.value == interface.value);
+        lan.map_or_else(|| link_of(&interface.value), |lan| lan.name.clone())
+    });
+    server::Relays { on: on.collect(), from: from.clone() }
+}
+
+/// What the server gives behind relay agents.
+pub(crate) fn links(config: &Config) -> Vec<Link> {
+    config.subnets.iter().map(link).collect()
+}
+
+fn link(subnet: &Subnet) -> Link {
+    let lifetimes = Lifetimes {
+        preferred: subnet.preferred_lifetime,
+        valid: subnet.valid_lifetime,
+        preferred_until: Duration::MAX,
+        valid_until: Duration::MAX,
+    };
+    let delegation = |prefix: &ipnet::Ipv6Net| DelegationPool {
+        prefix: *prefix,
+        reserved: Vec::new(),
+        length: subnet.delegate_length,
+        // What one client can take at most: the length that was written down says it.
+        shortest: subnet.delegate_length,
+        longest: 64,
+        lifetimes,
+    };
+    Link {
+        prefixes: subnet.prefixes.clone(),
+        selected_by: subnet.link_addresses.clone(),
+        key: subnet.key,
+        trust: subnet.trust.clone(),
+        leases: subnet.leases,
+        addresses: subnet.pools.iter().map(|prefix| AddressPool { prefix: *prefix, lifetimes }).collect(),
+        delegation: subnet.delegate_from.iter().map(delegation).collect(),
+        dns: subnet.dns.clone(),
+        domains: subnet.domains.clone(),
+        // The relay agents' own addresses are not known; their link-addresses are.
+        reserved: subnet
+            .link_addresses
+            .iter()
+            .filter(|net| net.prefix_len() == 128)
+            .map(|net| net.addr())
+            .collect(),
+        ..Link::new(&subnet.name)
+    }
+}
+
+impl Engine {
+    /// A datagram came from where relay agents are.
+    pub(crate) fn relayed(&mut self, edge: usize, source: SocketAddrV6, bytes: &[u8]) {
+        let Some(link) = self.sockets.edge(edge).map(Edge::link) else { return };
+        if bytes.first() == Some(&sixgate_wire::dhcpv6::MessageType::RELAY_REPLY.0) && self.relay.is_some() {
+            // Servers of our own relay agent may be there as well.
+            let interface = self.sockets.edge(edge).map_or(0, |edge| edge.index);
+            return self.relay_answered(*source.ip(), interface, bytes);
+        }
+        let mut actions = server::Actions::new();
+        let datagram = server::Datagram {
+            link: &link,
+            source: *source.ip(),
+            port: source.port(),
+            bytes,
+            link_layer: None,
+        };
+        self.server.handle(self.now(), &datagram, &mut actions);
+        self.server_actions(actions);
+    }
+
+    /// Sends an answer to where relay agents are; whether it was for there.
+    pub(crate) fn reply_relayed(&self, reply: &server::Reply) -> bool {
+        let Some(edge) = self.sockets.edges().find(|edge| *edge.link() == *reply.link) else { return false };
+        let to = SocketAddrV6::new(reply.destination, reply.port, 0, edge.index);
+        tell(edge.socket.get_ref().send(&reply.bytes, to, None), "DHCPv6", reply.destination);
+        true
+    }
+
+    /// Takes over what the configuration says anew.
+    pub(crate) fn reload_remote(&mut self, before: &Config) {
+        if before.relays != self.config.relays {
+            self.server.set_relays(&relays(&self.config));
+        }
+        if before.subnets != self.config.subnets {
+            let mut actions = server::Actions::new();
+            self.server.set_remote(self.now(), links(&self.config), &mut actions);
+            self.server_actions(actions);
+        }
+    }
+}

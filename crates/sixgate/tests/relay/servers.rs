@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 /// Starts dhclient on a host and leaves it running.
 fn dhclient(host: &Host) -> Process {
+    host.wait_link_local("eth0", PATIENCE).unwrap();
     host.write_file("/run/dhclient.conf", "").unwrap();
     host.write_file("/run/dhclient.leases", "").unwrap();
     let files = ["-cf", "/run/dhclient.conf", "-lf", "/run/dhclient.leases", "-pf", "/run/dhclient.pid"];
@@ -30,7 +31,6 @@ fn kea_knows_a_client_by_its_ethernet_address() {
     let mut world = World::new("r-reserved", &config(everything));
     // Neither the link-local address nor the DUID comes from it.
     output(&world.alice, "ip", &["link", "set", "eth0", "address", "02:00:5e:10:00:07"]);
-    world.alice.wait_link_local("eth0", PATIENCE).unwrap();
     kea(
         &world.server,
         r#""reservations": [ { "hw-address": "02:00:5e:10:00:07", "ip-addresses": [ "2001:db8:1::77" ],
@@ -251,4 +251,29 @@ fn the_firewall_lets_servers_in_and_nobody_else() {
     send(&world.server, SERVER);
     world.wait_counter("delivered", 1);
     world.lan.wait_fields("dhcpv6.msgtype == 10", &["dhcpv6.xid"], 1, PATIENCE).unwrap();
+}
+
+/// Both ends ours: the server hears of the line and of the Ethernet address, and its leases say so.
+#[test]
+fn our_own_server() {
+    let mut world =
+        World::new("r-own", &config("interface-id = \"line 7\"\n[relay-agent]\nclient-link-layer = true\n"));
+    let subnet = format!(
+        "[relays]\ninterfaces = [\"net0\"]\nfrom = [\"{UPLINK}\"]\n[[subnet]]\nname = \"campus\"\nprefixes = [\"{LAN}\"]\n\
+         delegate-from = [\"{POOL}\"]\ndelegate-length = 56\npreferred-lifetime = \"30s\"\nvalid-lifetime = \"60s\"\n"
+    );
+    let server = Sixgate::start(&world.server, &subnet);
+    world.start();
+    let client = dhclient(&world.alice);
+    let held = world.wait_held();
+    let carol = world.route_downstream(&held);
+    world.wait_renewed();
+    world.assert_reached(carol);
+    let leases = server.leases();
+    assert_eq!(leases.len(), 2, "{leases:?}");
+    for lease in &leases {
+        assert_eq!(lease["link_layer"].as_str(), Some(mac(&world.alice, "eth0").as_str()), "{lease}");
+    }
+    drop(client);
+    world.end();
 }

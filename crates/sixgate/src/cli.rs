@@ -45,6 +45,11 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Give a lease to another client, or end it.
+    #[command(long_about = "\
+Give a lease to another client, or end it. It is on the disk when this command ends; the clients hear of it when they next
+ask. A running sixgate is needed.")]
+    Lease(Lease),
     /// Say where the dashboard is, and with --token the token that it asks for.
     #[command(long_about = "\
 Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
@@ -277,6 +282,47 @@ pub(crate) struct Leases {
     /// Read the leases on disk without asking a running sixgate.
     #[arg(long)]
     pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lease {
+    #[command(subcommand)]
+    pub(crate) command: LeaseCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeaseCommand {
+    /// Give a lease, or all that a client holds, to another client.
+    #[command(long_about = "\
+Give a lease, or all that a client holds, to another client: it has it with its next exchange, whatever the number of its
+association; to whom it belonged is told lifetimes of zero when it asks again, and history says when it ended.
+
+A client is named by what its LAN or subnet knows clients by (`key` in the configuration):
+  duid:00:03:00:01:02:00:00:00:00:01     its DUID
+  mac:02:00:5e:10:00:01                  its hardware address
+  remote:4491:port-7  subscriber:ada  interface:2001:db8:7::1,eth3
+                                         its line: Remote-ID with enterprise number, Subscriber-ID, or Interface-Id
+                                         at the relay agent with this link-address; names as `sixgate leases` shows them
+
+Exit code 1 where it was refused, with the reason.")]
+    Move {
+        /// An address, a prefix, or the client that holds them.
+        #[arg(value_name = "WHAT")]
+        what: String,
+        /// Who is to have it.
+        #[arg(value_name = "CLIENT")]
+        to: String,
+        #[command(flatten)]
+        view: View,
+    },
+    /// End a lease, whatever its state; its client may use the address until it asks again.
+    Release {
+        /// An address or a prefix.
+        #[arg(value_name = "WHAT")]
+        what: String,
+        #[command(flatten)]
+        view: View,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections served at one time; more wait in the kernel's backlog.
 const MOST_CLIENTS: usize = 16;
 
+/// What an operator asks of leases: `lease` and this on the control socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum LeaseCommand {
+    /// Gives a resource, or all that a client holds, to a client.
+    Move { what: String, to: String },
+    /// Ends the lease of a resource.
+    Release { what: String },
+}
+
 /// What `sixgate pilot` has to be done. What is left out stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

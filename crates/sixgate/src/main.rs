@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod explain;
 mod find;
+mod lease;
 mod leases;
 mod load;
 mod log;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),

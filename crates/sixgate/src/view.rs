@@ -11,7 +11,7 @@ pub(crate) use relay::{Delegation, Relay, RelayServer};
 pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Everything that `sixgate status` shows.
@@ -149,10 +149,31 @@ pub(crate) struct Lease {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<String>,
     pub(crate) hostname: Option<String>,
+    /// By what the holder is known: duid, mac or line; of DHCPv6 alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     pub(crate) link_layer: Option<String>,
+    /// How `link_layer` came to be known, the most trusted first: link, relay, eui-64, duid.
+    #[serde(default)]
+    pub(crate) learnt: Option<String>,
+    /// The line that the holder is on, as relay agents name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<String>,
+    /// The relay agent's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<String>,
+    /// The link-address that said where the holder is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) link_address: Option<String>,
     /// Seconds left; `None` is for ever.
     pub(crate) preferred: Option<u64>,
     pub(crate) valid: Option<u64>,
+}
+
+/// Leases that a command changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Changed {
+    pub(crate) changed: Vec<String>,
 }
 
 impl Status {
@@ -244,9 +265,10 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
     if leases.is_empty() {
         return "no leases\n".to_owned();
     }
-    let header =
-        ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID OR CLIENT"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(header)
+    let lines = if leases.iter().any(|lease| lease.line.is_some()) { "LINE" } else { "" };
+    let header = ["ADDRESS OR PREFIX", "LAN", "NAME", "STATE", "VALID", "MAC", "DUID OR CLIENT", lines]
+        .map(str::to_owned);
+    let rows: Vec<[String; 8]> = std::iter::once(header)
         .chain(leases.iter().map(|lease| {
             [
                 lease.resource.clone(),
@@ -254,12 +276,38 @@ pub(crate) fn leases_table(leases: &[Lease]) -> String {
                 lease.hostname.clone().unwrap_or_else(|| "-".to_owned()),
                 lease.state.clone(),
                 seconds(lease.valid),
-                lease.link_layer.clone().unwrap_or_else(|| "-".to_owned()),
+                hardware(lease),
                 lease.duid.clone().or_else(|| lease.client_id.clone()).unwrap_or_default(),
+                lease.line.clone().unwrap_or_default(),
             ]
         }))
         .collect();
-    columns(&rows)
+    columns(&rows) + &machines(leases)
+}
+
+/// A hardware address, and how it came to be known where that is not the link.
+fn hardware(lease: &Lease) -> String {
+    match (&lease.link_layer, lease.learnt.as_deref()) {
+        (None, _) => "-".to_owned(),
+        (Some(mac), None | Some("link")) => mac.clone(),
+        (Some(mac), Some(learnt)) => format!("{mac} ({learnt})"),
+    }
+}
+
+/// Machines that ask with several DUIDs: systems of a dual boot have one each.
+fn machines(leases: &[Lease]) -> String {
+    let mut duids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for lease in leases.iter().filter(|lease| matches!(lease.learnt.as_deref(), Some("link" | "relay"))) {
+        if let (Some(mac), Some(duid)) = (&lease.link_layer, &lease.duid) {
+            duids.entry(mac).or_default().insert(duid);
+        }
+    }
+    let mut out = String::new();
+    for (mac, duids) in duids.into_iter().filter(|(_, duids)| duids.len() > 1) {
+        let duids = duids.into_iter().collect::<Vec<_>>().join(" and ");
+        let _ = writeln!(out, "\n{mac} is one machine that asks as {duids}");
+    }
+    out
 }
 
 /// What a translator counts, as far as it happened.

@@ -72,7 +72,7 @@ impl<'a> Asker<'a> {
     /// The hardware address that is worth most of those that pass.
     fn best(&self, passes: impl Fn(Learnt) -> bool) -> Option<LinkLayer> {
         let all = Learnt::ALL.into_iter().zip(self.macs).filter(|(learnt, _)| passes(*learnt));
-        all.filter_map(|(learnt, mac)| mac.map(|mac| LinkLayer { mac, learnt })).next()
+        all.map(|(learnt, mac)| mac.map(|mac| LinkLayer { mac, learnt })).find(Option::is_some).flatten()
     }
 
     /// Its hardware address, as far as it is known at all: for people to look at.
@@ -114,7 +114,9 @@ fn shown(learnt: Learnt) -> bool {
 /// The Ethernet address that a link-local address was made of (RFC 4291, Appendix A).
 fn within(address: Ipv6Addr) -> Option<Mac> {
     match address.octets() {
-        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] => Mac::new(&[a ^ 2, b, c, d, e, f]),
+        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first, ref vendor @ .., 0xff, 0xfe, d, e, f] => {
+            Mac::new(&[&[first ^ 2][..], vendor, &[d, e, f]].concat())
+        }
         _ => None,
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     /// What the server was last told of the LANs.
     pub(crate) links: Vec<server::Link>,
     /// Lease changes that are on their way to the disk.
+    /// Commands of operators that wait for the disk.
+    pub(crate) operating: super::lease::Operating,
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     /// Where a LAN is relayed.
     pub(crate) relay: Option<Agent>,
@@ -415,6 +417,7 @@ impl Engine {
             // The store may write it later nevertheless: the server then overwrites it.
             self.server.commit_failed(now, token);
         }
+        self.operated(token, outcome);
     }
 
     /// Lets names follow a lease.

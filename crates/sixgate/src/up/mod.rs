@@ -14,6 +14,7 @@ mod hosts;
 mod island;
 mod kernel;
 mod lan;
+mod lease;
 mod links;
 mod neighbours;
 mod permission;

@@ -28,7 +28,8 @@ impl Engine {
                 if let Some(who) = other.strip_prefix("census forget ") {
                     refusing(self.census_forget(who.trim()))
                 } else {
-                    let views = "status, leases, pilot, census, web; and the command reload";
+                    let views =
+                        "status, leases, pilot, census, web; and the commands reload, pilot and lease";
                     let error = format!("there is no view `{}`; there are: {views}", other.escape_debug());
                     refusing::<()>(Err(error))
                 }
@@ -41,6 +42,9 @@ impl Engine {
     pub(crate) fn control(&mut self, request: control::Request) {
         if let Some(("pilot", command)) = request.view.split_once(' ') {
             return self.pilot_command(command, request.answer);
+        }
+        if let Some(("lease", command)) = request.view.split_once(' ') {
+            return self.lease_command(command, request.answer);
         }
         let json = self.view(&request.view);
         let _ = request.answer.send(json);
@@ -81,6 +85,7 @@ impl Engine {
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
         problems.extend(self.health_problems());
         problems.extend(self.dnssec_problems());
+        problems.extend(self.clone_problems());
         problems.extend(self.ipv4_problem());
         problems.extend(self.relay_problems(now));
         problems.extend(self.problems.sentences().cloned());
@@ -183,6 +188,7 @@ impl Engine {
         let c = self.server.counters();
         let mut counters: BTreeMap<String, u64> = [
             ("received", c.received),
+            ("relayed", c.relayed),
             ("solicit", c.solicit),
             ("request", c.request),
             ("confirm", c.confirm),
@@ -195,6 +201,9 @@ impl Engine {
             ("advertise", c.advertise),
             ("reply", c.reply),
             ("granted", c.granted),
+            ("succeeded", c.succeeded),
+            ("moved", c.moved),
+            ("clones", c.clones),
             ("expired", c.expired),
             ("exhausted", c.exhausted),
             ("capped", c.capped),
@@ -272,7 +281,12 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         iaid: Some(lease.iaid),
         client_id: None,
         hostname: lease.hostname.clone(),
+        key: Some(lease.key.name().to_owned()),
         link_layer: lease.link_layer.map(|found| found.mac.to_string()),
+        learnt: lease.link_layer.map(|found| found.learnt.to_string()),
+        line: lease.line.as_ref().map(ToString::to_string),
+        relay: lease.relay.as_ref().map(|relay| relay.address.to_string()),
+        link_address: lease.relay.as_ref().map(|relay| relay.link.to_string()),
         preferred: left(now, lease.preferred_until),
         valid: left(now, lease.valid_until),
     }

@@ -30,7 +30,12 @@ pub(crate) fn lease_view(lease: &Lease, now: Duration) -> view::Lease {
         iaid,
         client_id: Some(lease.client.to_string()),
         hostname: lease.hostname.clone(),
+        key: None,
         link_layer: (!address.is_empty()).then(|| lease.hardware.to_string()),
+        learnt: None,
+        line: None,
+        relay: None,
+        link_address: None,
         preferred: left(now, lease.valid_until),
         valid: left(now, lease.valid_until),
     }

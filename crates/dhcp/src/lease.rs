@@ -6,6 +6,7 @@ use sixgate_wire::dhcpv6::Duid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -249,6 +250,12 @@ impl LeaseTable {
     /// All leases, addresses first.
     pub fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values()
+    }
+
+    /// The leases that come after a resource, as in [`LeaseTable::iter`]; all of them where none is named.
+    pub fn after(&self, resource: Option<Resource>) -> impl Iterator<Item = &Lease> {
+        let from = resource.map_or(Bound::Unbounded, Bound::Excluded);
+        self.leases.range((from, Bound::Unbounded)).map(|(_, lease)| lease)
     }
 
     /// The lease of a resource.

@@ -21,6 +21,8 @@ mod translator;
 mod up;
 mod view;
 mod web;
+mod when;
+mod who;
 mod wrap;
 
 use clap::Parser as _;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Who(arguments) => who::command(&arguments),
         Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),

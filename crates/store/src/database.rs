@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What each layout adds to the one before it; the first makes layout 1.
-const LAYOUTS: [&str; 3] = [SCHEMA, crate::v4::SCHEMA, crate::identity::SCHEMA];
+const LAYOUTS: [&str; 4] = [SCHEMA, crate::v4::SCHEMA, crate::identity::SCHEMA, crate::trace::SCHEMA];
 /// The latest: the number of the above.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 /// How long a writer waits for others.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// "6gat": marks the file as ours (`PRAGMA application_id`).

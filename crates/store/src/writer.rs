@@ -162,9 +162,7 @@ impl Writer {
         let submitted = group.iter().flat_map(|s| s.changes.iter().map(|change| (s.now, change)));
         for (now, change) in left.chain(submitted) {
             latest = now;
-            if let Change::Lease(change) = change {
-                added += u64::from(history::record(&transaction, now, change)?);
-            }
+            added += u64::from(history::record(&transaction, now, change)?);
             rows::apply(&transaction, change)?;
         }
         if added >= PRUNE_EVERY {

@@ -21,6 +21,7 @@ mod clones;
 mod config;
 mod counters;
 mod flight;
+pub mod leasequery;
 mod message;
 mod nets;
 mod operate;

@@ -5,6 +5,7 @@ mod asking;
 mod dissector;
 mod histories;
 mod hostile;
+mod leasequery;
 mod messages;
 mod races;
 mod registering;

@@ -30,6 +30,22 @@ pub(super) struct File {
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
     pub(super) relay_agent: Option<Relay>,
+    pub(super) history: Option<History>,
+    pub(super) leasequery: Option<Leasequery>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leasequery {
+    pub(super) from: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct History {
+    pub(super) retention: Option<Spanned<Seconds>>,
+    pub(super) rows: Option<Spanned<u32>>,
+    pub(super) seen: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

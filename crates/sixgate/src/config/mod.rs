@@ -10,7 +10,9 @@ mod dns64;
 mod dnssec;
 mod file;
 mod health;
+mod history;
 mod ipv4;
+mod leasequery;
 mod nat64;
 mod relay;
 mod remote;
@@ -20,6 +22,7 @@ mod web;
 pub(crate) use census::Census;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
+pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use relay::{LanRelay, Relay};
@@ -89,6 +92,9 @@ pub(crate) struct Config {
     pub(crate) ipv4: Option<Ipv4>,
     /// What holds for LANs that are relayed.
     pub(crate) relay: Relay,
+    pub(crate) history: History,
+    /// Networks of those who may ask about leases.
+    pub(crate) leasequery: Vec<Ipv6Net>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -338,6 +344,13 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.leasequery.is_empty() != new.leasequery.is_empty() {
+            keys.push("leasequery");
+        }
+        if self.history != new.history {
+            keys.push("history");
+        }
         if self.web != new.web {
             keys.push("web");
         }
@@ -490,6 +503,8 @@ impl Reader<'_> {
             pilot,
             ipv4,
             relay,
+            history: self.history(file.history),
+            leasequery: self.leasequery(file.leasequery),
         }
     }
 

@@ -9,12 +9,14 @@ use super::hosts::Hosts;
 use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::leasequery;
 use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
 use super::relay::Agent;
+use super::sightings::Sightings;
 use super::sockets::Sockets;
 use super::uplink::Uplink;
 use super::v4::{self, V4};
@@ -73,6 +75,8 @@ pub(crate) struct Engine {
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     /// Where a LAN is relayed.
     pub(crate) relay: Option<Agent>,
+    /// Those who ask about leases, where anybody may.
+    pub(crate) leasequery: Option<leasequery::Desk>,
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
@@ -85,6 +89,8 @@ pub(crate) struct Engine {
     pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who was seen with which address, where that is remembered.
+    pub(crate) sightings: Option<Sightings>,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
     pub(crate) upstreams: Upstreams,
@@ -132,6 +138,8 @@ impl Engine {
             health,
             self.hosts.poll_timeout(),
             self.census_due(),
+            self.sightings_due(),
+            self.leasequery.as_ref().and_then(|desk| desk.core.poll_timeout()),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -172,6 +180,8 @@ impl Engine {
         self.dns_actions(actions);
         self.health_timeout();
         self.write_census_if_due();
+        self.write_sightings_if_due();
+        self.handle_timeout_leasequery();
     }
 
     /// Takes what happened.
@@ -206,6 +216,9 @@ impl Engine {
                     return;
                 }
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
+                if self.answer_leasequery(&link, source, &bytes) {
+                    return;
+                }
                 let mut actions = Vec::new();
                 let (port, source) = (source.port(), *source.ip());
                 let mac = self.neighbours.host(lan, source);
@@ -247,6 +260,7 @@ impl Engine {
                     self.stored(token, &outcome);
                 }
             }
+            Event::Leasequery(talk) => self.leasequery(talk),
             Event::Control(request) => self.control(request),
         }
     }
@@ -404,6 +418,9 @@ impl Engine {
         if token & v4::TICKET != 0 {
             self.stored_v4(token, outcome);
             return;
+        }
+        if outcome.is_ok() {
+            self.tell_requestors(token);
         }
         let changes = self.committing.remove(&token).unwrap_or_default();
         if outcome.is_ok() {

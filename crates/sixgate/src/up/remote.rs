@@ -124,6 +124,9 @@ impl Engine {
             let interface = self.sockets.edge(edge).map_or(0, |edge| edge.index);
             return self.relay_answered(*source.ip(), interface, bytes);
         }
+        if self.answer_leasequery(&link, source, bytes) {
+            return;
+        }
         let mut actions = server::Actions::new();
         let datagram = server::Datagram {
             link: &link,

@@ -189,7 +189,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         let _ = outcomes.blocking_send(Event::Stored(done.collect()));
     });
     let database = config.state.join(DATABASE);
-    let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
+    let kept_for = sixgate_store::Config {
+        history_rows: config.history.rows,
+        history_age: config.history.retention,
+        ..sixgate_store::Config::default()
+    };
+    let open_store = || Store::open(&database, kept_for, committed);
     let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let kept = census::kept(settings);
@@ -329,6 +334,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
+        leasequery: super::leasequery::Desk::new(now, &config),
+        sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),
@@ -458,6 +465,7 @@ fn open(
     let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
     let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
+    listeners.extend(super::leasequery::open(config, events)?);
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);
         web.site

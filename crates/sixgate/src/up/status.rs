@@ -104,7 +104,7 @@ impl Engine {
             relay: self.relay_view(now),
             nat64: self.nat64.as_ref().map(Translator::view),
             health: self.health_view(),
-            neighbours: self.neighbours.counters(),
+            neighbours: self.neighbour_counters(),
             ipv4: self.ipv4_view(),
             firewall: counted,
             listeners: self.listeners.clone(),
@@ -214,6 +214,7 @@ impl Engine {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        counters.extend(self.leasequery.iter().flat_map(super::leasequery::Desk::counters));
         for reason in Discard::ALL {
             counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));
         }

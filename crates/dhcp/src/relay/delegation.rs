@@ -18,8 +18,8 @@ pub struct Delegation {
     pub via: Ipv6Addr,
     /// The client.
     pub duid: Duid,
-    /// The client's number for the association that the prefix is in.
-    pub iaid: u32,
+    /// The client's number for the association that the prefix is in; not told by a leasequery.
+    pub iaid: Option<u32>,
     /// When the prefix ends; [`Duration::MAX`] is never.
     pub valid_until: Duration,
 }
@@ -29,7 +29,7 @@ pub struct Delegation {
 pub(super) struct Delegations {
     by_prefix: BTreeMap<Ipv6Net, Delegation>,
     /// Each client's together.
-    held: BTreeSet<(LinkId, Duid, u32, Ipv6Net)>,
+    held: BTreeSet<(LinkId, Duid, Ipv6Net)>,
     by_end: BTreeSet<(Duration, Ipv6Net)>,
     on_link: BTreeMap<LinkId, usize>,
 }
@@ -50,7 +50,7 @@ impl Delegations {
 
     /// The prefixes of a client on a link.
     pub(super) fn of(&self, link: &LinkId, duid: &Duid) -> impl Iterator<Item = &Delegation> {
-        let first = (LinkId::clone(link), duid.clone(), 0, Ipv6Net::default());
+        let first = (LinkId::clone(link), duid.clone(), Ipv6Net::default());
         let (link, duid) = (LinkId::clone(link), duid.clone());
         (self.held.range(first..))
             .take_while(move |(on, of, ..)| *on == link && *of == duid)
@@ -60,7 +60,7 @@ impl Delegations {
     pub(super) fn put(&mut self, delegation: Delegation) {
         self.remove(&delegation.prefix);
         let (prefix, link) = (delegation.prefix, LinkId::clone(&delegation.link));
-        self.held.insert((LinkId::clone(&link), delegation.duid.clone(), delegation.iaid, prefix));
+        self.held.insert((LinkId::clone(&link), delegation.duid.clone(), prefix));
         self.by_end.insert((delegation.valid_until, prefix));
         *self.on_link.entry(link).or_default() += 1;
         self.by_prefix.insert(prefix, delegation);
@@ -68,7 +68,7 @@ impl Delegations {
 
     pub(super) fn remove(&mut self, prefix: &Ipv6Net) -> Option<Delegation> {
         let gone = self.by_prefix.remove(prefix)?;
-        self.held.remove(&(LinkId::clone(&gone.link), gone.duid.clone(), gone.iaid, *prefix));
+        self.held.remove(&(LinkId::clone(&gone.link), gone.duid.clone(), *prefix));
         self.by_end.remove(&(gone.valid_until, *prefix));
         if let Some(count) = self.on_link.get_mut(&gone.link) {
             *count = count.saturating_sub(1);

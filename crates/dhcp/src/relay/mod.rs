@@ -20,6 +20,7 @@ mod counters;
 mod delegation;
 mod forward;
 mod limit;
+pub mod recover;
 mod reply;
 mod snoop;
 
@@ -144,9 +145,11 @@ impl Relay {
     pub fn learn(&mut self, now: Duration, delegation: Delegation, actions: &mut Actions) {
         let known = self.delegations.get(&delegation.prefix);
         let news = known.is_none_or(|known| {
-            (&known.link, &known.duid, known.iaid) == (&delegation.link, &delegation.duid, delegation.iaid)
+            (&known.link, &known.duid) == (&delegation.link, &delegation.duid)
                 && known.valid_until < delegation.valid_until
         });
+        let iaid = delegation.iaid.or(known.and_then(|known| known.iaid));
+        let delegation = Delegation { iaid, ..delegation };
         if let Some(link) = self.links.get(&delegation.link).cloned()
             && news
             && delegation.valid_until > now

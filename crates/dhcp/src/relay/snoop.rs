@@ -45,7 +45,7 @@ impl Relay {
                 };
                 let (link_id, duid) = (LinkId::clone(&link.name), duid.clone());
                 let delegation =
-                    Delegation { prefix: net, link: link_id, via, duid, iaid: ia.iaid, valid_until };
+                    Delegation { prefix: net, link: link_id, via, duid, iaid: Some(ia.iaid), valid_until };
                 self.route(link, delegation, actions);
             }
         }
@@ -63,7 +63,7 @@ impl Relay {
         for ia in associations(message) {
             let named: Vec<Ipv6Net> = ia.prefixes().take(MOST).map(|prefix| prefix.net()).collect();
             let theirs: Vec<Ipv6Net> = (self.delegations.of(&link.name, &duid))
-                .filter(|held| held.iaid == ia.iaid && held.via == source)
+                .filter(|held| held.iaid.is_none_or(|iaid| iaid == ia.iaid) && held.via == source)
                 .map(|held| held.prefix)
                 .filter(|prefix| named.is_empty() || named.contains(prefix))
                 .collect();
@@ -76,10 +76,9 @@ impl Relay {
 
     /// The server takes a prefix back from a client. Who holds it by now may be another.
     fn ended(&mut self, link: &Link, duid: &Duid, iaid: u32, prefix: Ipv6Net, actions: &mut Actions) {
-        let theirs = self
-            .delegations
-            .get(&prefix)
-            .is_some_and(|held| held.link == link.name && held.duid == *duid && held.iaid == iaid);
+        let theirs = self.delegations.get(&prefix).is_some_and(|held| {
+            held.link == link.name && held.duid == *duid && held.iaid.is_none_or(|held| held == iaid)
+        });
         if theirs {
             increase(&mut self.counters.released);
             self.unroute(prefix, actions);

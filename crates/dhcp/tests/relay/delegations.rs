@@ -38,7 +38,7 @@ fn a_reply_makes_routes() {
     let actions = to(&mut relay, &answer(&reply(1, 7, &[(A, 3600), (B, 7200)])));
     assert!(matches!(
         &actions[..],
-        [Action::Routed(Delegation { prefix, via, iaid: 7, .. }), Action::Routed(_), Action::ToLink { .. }]
+        [Action::Routed(Delegation { prefix, via, iaid: Some(7), .. }), Action::Routed(_), Action::ToLink { .. }]
             if *prefix == net(A) && *via == client()
     ));
     assert_eq!(routes(&relay), [row(A, 3600), row(B, 7200)]);
@@ -247,7 +247,7 @@ fn learnt_otherwise() {
         link: "lan".into(),
         via: ip(via),
         duid: duid(of),
-        iaid: 7,
+        iaid: None,
         valid_until: NOW + Duration::from_secs(seconds),
     };
     let mut learn = |delegation| {
@@ -264,4 +264,94 @@ fn learnt_otherwise() {
     let mut actions = Actions::new();
     assert!(relay.clear(net(A), &mut actions) && !relay.clear(net(A), &mut actions));
     assert_eq!(actions, [Action::Unrouted { prefix: net(A) }]);
+}
+
+/// The answer to a bulk leasequery: a Reply with the first client, more in Data, Done at the end (RFC 5460 section 6.3).
+#[test]
+fn recovered_by_bulk_leasequery() {
+    use sixgate_dhcp::relay::recover::{Progress, query};
+    use sixgate_wire::dhcpv6::leasequery::QueryType;
+    use sixgate_wire::dhcpv6::{DhcpOption, Message};
+    let asked = query(&duid(9), TransactionId([1, 2, 3]), ip("2001:db8:1::1")).unwrap();
+    let asked = Message::parse(&asked).unwrap();
+    let Some(DhcpOption::LeaseQuery(lease_query)) = asked.options().find(OptionCode::LQ_QUERY) else {
+        panic!()
+    };
+    assert_eq!(
+        (lease_query.kind, lease_query.link_address),
+        (QueryType::BY_LINK_ADDRESS, ip("2001:db8:1::1"))
+    );
+    assert!(lease_query.options.requests(OptionCode::LQ_RELAY_DATA));
+
+    let answer = |kind, client: Option<(u8, &str, &str)>| {
+        let mut buffer = [0; 1024];
+        let mut out = Builder::message(&mut buffer, kind, TransactionId([1, 2, 3]));
+        if let Some((of, prefix, peers)) = client {
+            out.client_data(|out| {
+                out.client_id(&duid(of)).ia_prefix(net(prefix), 100, 100, |_| ()).ia_address(
+                    ip("2001:db8:1::c"),
+                    1,
+                    1,
+                    |_| (),
+                );
+                // The outermost relay agent first.
+                let mut inner: Vec<u8> = Vec::new();
+                for peer in peers.split_whitespace().rev() {
+                    inner = if inner.is_empty() {
+                        let mut forward = [0; 64];
+                        let forward =
+                            Builder::relay(&mut forward, MessageType::RELAY_FORWARD, 0, ip("::"), ip(peer));
+                        forward.finish().unwrap().to_vec()
+                    } else {
+                        wrap(MessageType::RELAY_FORWARD, 0, ("::", peer), &inner, |_| ())
+                    };
+                }
+                if !inner.is_empty() {
+                    out.relay_data(ip("2001:db8:1::1"), &inner);
+                }
+            });
+        }
+        out.finish().unwrap().to_vec()
+    };
+    let mut relay = relay(config());
+    assert_eq!(
+        relay.askable().map(|(link, address)| (link.to_string(), address)).collect::<Vec<_>>(),
+        [("lan".to_owned(), ip("2001:db8:1::1"))]
+    );
+    let mut recover = |bytes: &[u8]| {
+        let mut actions = Actions::new();
+        let progress = relay.recover(NOW, &"lan".into(), bytes, &mut actions);
+        (progress, actions.len())
+    };
+    let (reply, data, done) =
+        (MessageType::LEASEQUERY_REPLY, MessageType::LEASEQUERY_DATA, MessageType::LEASEQUERY_DONE);
+    assert_eq!(recover(&answer(reply, Some((1, A, "fe80::c")))), (Ok(Progress::More), 1));
+    assert_eq!(
+        recover(&answer(data, Some((2, B, "fe80::a fe80::d")))),
+        (Ok(Progress::More), 1),
+        "the first hop's word counts"
+    );
+    assert_eq!(
+        recover(&answer(data, Some((3, "2001:db8:300::/56", "")))),
+        (Ok(Progress::More), 0),
+        "nobody knows where"
+    );
+    assert_eq!(
+        recover(&answer(data, Some((3, "2001:db8:300::/56", "2001:db8:7::1")))),
+        (Ok(Progress::More), 0)
+    );
+    assert_eq!(recover(&answer(done, None)), (Ok(Progress::Done), 0));
+    assert_eq!(recover(&answer(reply, None)), (Ok(Progress::Done), 0), "nothing is delegated");
+    let mut buffer = [0; 64];
+    let mut refused = Builder::message(&mut buffer, reply, TransactionId([0; 3]));
+    refused.status(StatusCode::NOT_ALLOWED, "not\u{1b}you");
+    let words = Progress::Refused(StatusCode::NOT_ALLOWED, "not\\u{1b}you".to_owned());
+    assert_eq!(recover(refused.finish().unwrap()), (Ok(words), 0));
+    assert!(recover(&solicit()).0.is_err() && recover(&[]).0.is_err());
+    let rows = [(A, "fe80::c lan"), (B, "fe80::d lan")]
+        .map(|(prefix, via)| (prefix.to_owned(), via.to_owned(), 100));
+    assert_eq!(routes(&relay), rows);
+    // Without the association's number any Release of its client's ends it.
+    from(&mut relay, "lan", &release(1, 7, &[A]));
+    assert_eq!(routes(&relay), rows[1..]);
 }

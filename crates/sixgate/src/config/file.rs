@@ -110,6 +110,7 @@ pub(super) struct Relay {
     pub(super) client_link_layer: Option<bool>,
     pub(super) enterprise: Option<u32>,
     pub(super) tell_duid: Option<bool>,
+    pub(super) recover: Option<bool>,
     pub(super) rate: Option<Spanned<u32>>,
     pub(super) prefixes_per_client: Option<Spanned<u32>>,
     pub(super) prefixes_per_lan: Option<Spanned<u32>>,

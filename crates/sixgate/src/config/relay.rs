@@ -28,6 +28,8 @@ pub(crate) struct Relay {
     pub(crate) enterprise: Option<u32>,
     /// Whether servers are told our DUID (RFC 5460 section 5.4.1).
     pub(crate) tell_duid: bool,
+    /// Whether servers are asked for what they delegated through us (RFC 5460).
+    pub(crate) recover: bool,
     /// Messages a second from one LAN.
     pub(crate) rate: u32,
     pub(crate) prefixes_per_client: usize,
@@ -83,6 +85,7 @@ impl Reader<'_> {
             client_link_layer: relay.client_link_layer.unwrap_or(false),
             enterprise: relay.enterprise,
             tell_duid: relay.tell_duid.unwrap_or(false),
+            recover: relay.recover.unwrap_or(false),
         }
     }
 

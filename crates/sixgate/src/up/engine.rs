@@ -210,6 +210,7 @@ impl Engine {
                 }
                 self.client_actions(actions);
             }
+            Event::RelayAsked(asked) => self.relay_asked(asked),
             Event::Dhcp6Relay { source, interface, bytes } => self.relay_answered(source, interface, &bytes),
             Event::Dhcp6Server { lan, source, bytes } => {
                 if self.relay_from_lan(lan, source, &bytes) {

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     Dhcp6Relay { source: Ipv6Addr, interface: u32, bytes: Vec<u8> },
     /// A datagram to UDP port 547 on an interface that leads to relay agents and is no LAN's.
     Relayed { edge: usize, source: SocketAddrV6, bytes: Vec<u8> },
+    /// A server was asked what it delegated through us.
+    RelayAsked(super::relay::Asked),
     /// A datagram to port 67 on a LAN; the source is a mapped address.
     Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
     /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.

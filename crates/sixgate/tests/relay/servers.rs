@@ -277,3 +277,37 @@ fn our_own_server() {
     drop(client);
     world.end();
 }
+
+/// A relay agent that has lost everything asks the server what it delegated (RFC 5460), before any client says a word.
+#[test]
+fn routes_are_recovered_by_bulk_leasequery() {
+    let mut world = World::new("r-recover", &config("[relay-agent]\nrecover = true\n"));
+    let subnet = format!(
+        "[relays]\ninterfaces = [\"net0\"]\nfrom = [\"{UPLINK}\"]\n[leasequery]\nfrom = [\"{UPLINK}/128\"]\n[[subnet]]\n\
+         name = \"campus\"\nprefixes = [\"{LAN}\"]\ndelegate-from = [\"{POOL}\"]\ndelegate-length = 56\n"
+    );
+    let server = Sixgate::start(&world.server, &subnet);
+    world.start();
+    dhclient(&world.alice);
+    let held = world.wait_held();
+    let carol = world.route_downstream(&held);
+    world.relay.take().unwrap().kill();
+    output(&world.gw, "rm", &["-r", "/run/sixgate/state"]);
+    world.start();
+    assert_eq!(world.wait_held(), held);
+    world.assert_reached(carol);
+    assert_eq!(world.counter("delivered"), 0, "no Reply has passed");
+    let problems = world.relay().status()["problems"].to_string();
+    assert!(!problems.contains("leasequery"), "{problems}");
+    // One that may not ask is told, and says so.
+    world.relay.take().unwrap().kill();
+    server.stop();
+    let _server =
+        Sixgate::start(&world.server, &subnet.replace(&format!("{UPLINK}/128"), "2001:db8:ff::/48"));
+    world.start();
+    world.wait("a problem", || {
+        let problems = world.relay().status()["problems"].to_string();
+        problems.contains("relay-agent.recover = false").then_some(())
+    });
+    assert_eq!(world.wait_held(), held, "it was kept");
+}

@@ -12,11 +12,12 @@ pub(super) fn key(prefix: &Ipv6Net) -> String {
     format!("{KEY}{prefix}")
 }
 
-/// Next hop, client, its number for the association, end in seconds since the epoch (`-` for ever), and the LAN's name, which may have
+/// Next hop, client, its number for the association (`-` where that is not known), end in seconds since the epoch (`-` for ever), and the LAN's name, which may have
 /// spaces.
 pub(super) fn encode(delegation: &Delegation) -> Vec<u8> {
     let Delegation { via, duid, iaid, link, valid_until, .. } = delegation;
     let end = if *valid_until == Duration::MAX { "-".to_owned() } else { valid_until.as_secs().to_string() };
+    let iaid = iaid.map_or_else(|| "-".to_owned(), |iaid| iaid.to_string());
     format!("{via} {duid} {iaid} {end} {link}").into_bytes()
 }
 
@@ -27,7 +28,10 @@ fn decode(prefix: &str, value: &[u8]) -> Option<Delegation> {
         prefix: prefix.parse().ok()?,
         via: words.next()?.parse().ok()?,
         duid: words.next()?.parse().ok()?,
-        iaid: words.next()?.parse().ok()?,
+        iaid: match words.next()? {
+            "-" => None,
+            iaid => Some(iaid.parse().ok()?),
+        },
         valid_until: match words.next()? {
             "-" => Duration::MAX,
             seconds => Duration::from_secs(seconds.parse().ok()?),
@@ -50,16 +54,16 @@ mod tests {
 
     #[test]
     fn delegations_come_back() {
-        let delegation = |end| Delegation {
+        let delegation = |end, iaid| Delegation {
             prefix: "2001:db8:100::/56".parse().unwrap(),
             link: "floor 2".into(),
             via: "fe80::1".parse().unwrap(),
             duid: "00:03:00:01:02:00:00:00:00:01".parse().unwrap(),
-            iaid: 7,
+            iaid,
             valid_until: end,
         };
-        let there_and_back = |end| {
-            let delegation = delegation(end);
+        let there_and_back = |end, iaid| {
+            let delegation = delegation(end, iaid);
             let mut settings = BTreeMap::from([
                 ("relay.other".to_owned(), Vec::new()),
                 ("relay.prefix.x".to_owned(), vec![255]),
@@ -67,7 +71,7 @@ mod tests {
             settings.insert(key(&delegation.prefix), encode(&delegation));
             assert_eq!(read(&settings), [delegation]);
         };
-        there_and_back(Duration::from_hours(500_000));
-        there_and_back(Duration::MAX);
+        there_and_back(Duration::from_hours(500_000), Some(7));
+        there_and_back(Duration::MAX, None);
     }
 }

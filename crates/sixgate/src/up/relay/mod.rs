@@ -1,6 +1,7 @@
 //! DHCPv6 on the LANs that are relayed (`lan.relay`): the core is driven here, [`frames`] knows which Ethernet address a
-//! message came from, [`kept`] is what outlives a restart, [`view`] what is shown.
+//! message came from, [`kept`] is what outlives a restart, [`ask`] asks servers for what it does not know, [`view`] what is shown.
 
+mod ask;
 mod frames;
 mod kept;
 mod view;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 
+pub(crate) use ask::Asked;
 pub(crate) use frames::{Error as FramesError, Frames};
 
 /// The relay agent, where a LAN is relayed.
@@ -29,6 +31,7 @@ pub(crate) struct Agent {
     config: relay::Config,
     /// Of each LAN, in their order: who sends, where servers are told that.
     frames: Vec<Option<Frames>>,
+    asking: ask::Asking,
 }
 
 /// Whether a LAN is relayed.
@@ -60,7 +63,12 @@ impl Agent {
     ) -> Option<Self> {
         let delegations = kept::read(settings);
         let core = Relay::new(relay::Config::new(), key, delegations);
-        relays(config).then(|| Self { core, config: relay::Config::new(), frames })
+        relays(config).then(|| Self {
+            core,
+            config: relay::Config::new(),
+            frames,
+            asking: ask::Asking::default(),
+        })
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
@@ -173,6 +181,7 @@ impl Engine {
         let Some(agent) = self.relay.as_mut().filter(|agent| agent.config != config) else { return };
         agent.core.set_config(config.clone());
         agent.config = config;
+        self.ask_servers();
     }
 }
 

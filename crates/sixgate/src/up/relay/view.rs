@@ -57,7 +57,7 @@ impl Engine {
                 agent.config.limits.prefixes_per_link
             )
         });
-        silent.chain(full).collect()
+        silent.chain(full).chain(agent.asking.problems()).collect()
     }
 }
 

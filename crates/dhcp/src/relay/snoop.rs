@@ -96,9 +96,7 @@ impl Relay {
             return;
         }
         let moves = known.is_none_or(|known| known.link != delegation.link || known.duid != delegation.duid);
-        if known.is_none() {
-            increase(&mut self.counters.routed);
-        }
+        let new = known.is_none();
         if moves {
             // Of one client's own that which ends first gives way: a client that is renumbered keeps its newest.
             let mut own: Vec<(Duration, Ipv6Net)> = (self.delegations.of(&link.name, &delegation.duid))
@@ -117,6 +115,9 @@ impl Relay {
                 actions.extend(taken.map(|held| Action::Unrouted { prefix: held.prefix }));
                 return;
             }
+        }
+        if new {
+            increase(&mut self.counters.routed);
         }
         self.delegations.put(delegation.clone());
         actions.push(Action::Routed(delegation));

@@ -87,6 +87,8 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     let set = |name, value, step| option(&fd, libc::IPPROTO_IPV6, name, value).map_err(wanted.failed(step));
     set(libc::IPV6_V6ONLY, (!options.ipv4).into(), "IPV6_V6ONLY")?;
     set(libc::IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")?;
+    // Of groups that other sockets joined, one that is bound to no device would hear as well.
+    set(libc::IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL")?;
     set(libc::IPV6_MULTICAST_LOOP, options.multicast_loop.into(), "IPV6_MULTICAST_LOOP")?;
     if let Some(index) = options.multicast_interface {
         set(libc::IPV6_MULTICAST_IF, index.cast_signed(), "IPV6_MULTICAST_IF")?;

@@ -52,7 +52,17 @@ impl Engine {
     /// Asks whoever was not asked yet, where that is wanted.
     pub(super) fn ask_servers(&mut self) {
         let events = self.upstreams.events();
-        let Some(agent) = self.relay.as_mut().filter(|_| self.config.relay.recover) else { return };
+        let Some(agent) = &mut self.relay else { return };
+        let recover = self.config.relay.recover;
+        // What is asked for no longer is no problem any more.
+        let links = &agent.config.links;
+        let asks = |(server, link): &(Server, LinkId)| {
+            recover && links.iter().any(|told| told.name == *link && told.servers.contains(server))
+        };
+        agent.asking.0.retain(|key, _| asks(key));
+        if !recover {
+            return;
+        }
         let askable: Vec<(LinkId, Ipv6Addr)> =
             agent.core.askable().map(|(link, address)| (LinkId::clone(link), address)).collect();
         for (link, address) in askable {

@@ -3,6 +3,7 @@
 //! addresses or from what a neighbour claimed.
 
 use crate::up::neighbours::Mac;
+use sixgate_endpoint::Endpoint;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{WatchError, WatchSocket, watch_dhcpv6};
 use sixgate_wire::frame::{Frame, Payload};
@@ -60,10 +61,8 @@ struct Waiting(VecDeque<(Ipv6Addr, Vec<u8>, Mac)>);
 impl Waiting {
     fn put(&mut self, frame: &[u8]) {
         let Ok(Frame { source: mac, payload: Payload::Ip(packet), .. }) = Frame::parse(frame) else { return };
-        let (std::net::IpAddr::V6(source), Some(message)) = (packet.source, packet.payload.get(UDP_HEADER..))
-        else {
-            return;
-        };
+        let source = Endpoint::new(packet.source).ipv6();
+        let (Some(source), Some(message)) = (source, packet.payload.get(UDP_HEADER..)) else { return };
         if self.0.len() >= MOST {
             self.0.pop_front();
         }

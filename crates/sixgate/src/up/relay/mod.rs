@@ -130,6 +130,15 @@ impl Engine {
         self.relay_actions(actions);
     }
 
+    /// Takes the route to a prefix away that was delegated through us, at an operator's word; whether there was one.
+    pub(crate) fn clear_delegation(&mut self, what: &str) -> bool {
+        let (Some(agent), Ok(prefix)) = (&mut self.relay, what.parse::<Ipv6Net>()) else { return false };
+        let mut actions = Actions::new();
+        let there = agent.core.clear(prefix.trunc(), &mut actions);
+        self.relay_actions(actions);
+        there
+    }
+
     /// Lets the routes of delegations that were kept stand again.
     pub(crate) fn start_relay(&mut self) {
         let Some(agent) = &self.relay else { return };
@@ -175,12 +184,15 @@ impl Engine {
         if self.relay.is_none() {
             return;
         }
-        let links = self.netlink.links().unwrap_or_default();
+        let relayed = self.lans.iter().filter_map(|lan| lan.config.relay.as_ref());
+        let zones = relayed.flat_map(|relay| &relay.servers).any(|server| server.zone().is_some());
+        let links = if zones { self.netlink.links().unwrap_or_default() } else { Vec::new() };
         let index_of = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.index);
         let config = core_config(&self.config.relay, &self.lans, &self.duid, &index_of);
-        let Some(agent) = self.relay.as_mut().filter(|agent| agent.config != config) else { return };
-        agent.core.set_config(config.clone());
-        agent.config = config;
+        if let Some(agent) = self.relay.as_mut().filter(|agent| agent.config != config) {
+            agent.core.set_config(config.clone());
+            agent.config = config;
+        }
         self.ask_servers();
     }
 }

@@ -1,4 +1,5 @@
-//! The DHCPv6 relay agent: datagrams of clients, of other relay agents and of servers, time, other configurations, crashes.
+//! The DHCPv6 relay agent: datagrams of clients, of other relay agents and of servers, time, other
+//! configurations, crashes.
 
 use crate::cores::{START, Script};
 use sixgate_dhcp::relay::{
@@ -41,8 +42,9 @@ fn config(which: u8) -> Config {
     }
 }
 
-/// Plays events and asserts that what is relayed is inside as it came, that nothing is sent to anybody but servers and hosts on links,
-/// that routes are bounded, lead to hosts on links and end, and that what was kept is what stands.
+/// Plays events and asserts that what is relayed is inside as it came, that nothing is sent to anybody but
+/// servers and hosts on links, that routes are bounded, lead to hosts on links and end, and that what was
+/// kept is what stands.
 pub fn relay(bytes: &[u8]) {
     let mut which = 0;
     let mut relay = Relay::new(config(which), [7; 16], Vec::new());

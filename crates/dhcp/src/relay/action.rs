@@ -14,7 +14,8 @@ pub struct FromLink<'a> {
     pub source: Ipv6Addr,
     /// From which UDP port: a relay agent may use another than 547 (RFC 8357).
     pub port: u16,
-    /// The link-layer address that its frame came from, where that is known. Nothing that was worked out of an address belongs here.
+    /// The link-layer address that its frame came from, where that is known. Nothing that was worked out of
+    /// an address belongs here.
     pub link_layer: Option<[u8; 6]>,
     /// Its payload.
     pub bytes: &'a [u8],
@@ -55,8 +56,8 @@ pub enum Action {
         /// The payload.
         bytes: Vec<u8>,
     },
-    /// A delegated prefix has a next hop, and it or the lifetime is new: install the route in place of any that the prefix has,
-    /// and keep it over a restart.
+    /// A delegated prefix has a next hop, and it or the lifetime is new: install the route in place of any
+    /// that the prefix has, and keep it over a restart.
     Routed(Delegation),
     /// Take the route to this prefix away, and forget it.
     Unrouted {

@@ -12,7 +12,8 @@ pub struct Config {
     pub links: Vec<Link>,
     /// Our UDP port towards servers. Any other than 547 is told to them (RFC 8357).
     pub port: u16,
-    /// Sent as Relay-ID (RFC 5460 section 5.4.1), so that a bulk leasequery can ask for all that went through us.
+    /// Sent as Relay-ID (RFC 5460 section 5.4.1), so that a bulk leasequery can ask for all that went through
+    /// us.
     pub relay_id: Option<Duid>,
     /// What strangers can make grow.
     pub limits: Limits,
@@ -40,14 +41,15 @@ pub struct Link {
     pub interface: Option<u32>,
     /// Each of these gets a copy of what clients send.
     pub servers: Vec<Server>,
-    /// A global or unique local address of ours on the link: it tells servers which link the client is on (RFC 9915
-    /// section 19.1.1).
+    /// A global or unique local address of ours on the link: it tells servers which link the client is on
+    /// (RFC 9915 section 19.1.1).
     pub address: Option<Ipv6Addr>,
     /// Our link-local address on it, which is told where there is no other.
     pub link_local: Option<Ipv6Addr>,
     /// Prefixes that are on the link. Clients have addresses in them or link-local ones.
     pub prefixes: Vec<Ipv6Net>,
-    /// Sent as Interface-Id. Without it the link's name is sent, and only where the address does not tell the link.
+    /// Sent as Interface-Id. Without it the link's name is sent, and only where the address does not tell the
+    /// link.
     pub interface_id: Option<Vec<u8>>,
     /// Sent as Relay Agent Remote-ID (RFC 4649): enterprise number and identifier.
     pub remote_id: Option<(u32, Vec<u8>)>,
@@ -55,8 +57,8 @@ pub struct Link {
     pub subscriber_id: Option<Vec<u8>>,
     /// Whether a client's link-layer address is sent where it is known (RFC 6939).
     pub client_link_layer: bool,
-    /// Relay agents on, or behind, the link that may send Relay-forward. From anybody else it is forged: it would say whatever its
-    /// sender likes about who and where it is.
+    /// Relay agents on, or behind, the link that may send Relay-forward. From anybody else it is forged: it
+    /// would say whatever its sender likes about who and where it is.
     pub relays: Vec<Ipv6Net>,
     /// Whether delegated prefixes are routed to clients (RFC 8987).
     pub delegates: bool,
@@ -115,8 +117,8 @@ impl Server {
         Self { address, interface: None }
     }
 
-    /// Whether a datagram from `source` that came in by the interface `interface` is this server's. Who answers for a group cannot be
-    /// known beforehand: of it the interface is all that is looked at.
+    /// Whether a datagram from `source` that came in by the interface `interface` is this server's. Who
+    /// answers for a group cannot be known beforehand: of it the interface is all that is looked at.
     pub(super) fn is(&self, source: Ipv6Addr, interface: u32) -> bool {
         let here = self.interface.is_none_or(|by| by == interface);
         if self.address.is_multicast() {
@@ -129,10 +131,11 @@ impl Server {
 /// Bounds of what strangers can make grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages a second that are taken from one link; as many more may come at once. A single address has a tenth of it.
+    /// Messages a second that are taken from one link; as many more may come at once. A single address has a
+    /// tenth of it.
     pub rate: u32,
-    /// Delegated prefixes of one client on one link (RFC 8987 section 4.1 G-5). Where it is given more, that which ends first is
-    /// routed no longer.
+    /// Delegated prefixes of one client on one link (RFC 8987 section 4.1 G-5). Where it is given more, that
+    /// which ends first is routed no longer.
     pub prefixes_per_client: usize,
     /// Delegated prefixes on one link (RFC 8987 section 4.1 G-6). More are not routed.
     pub prefixes_per_link: usize,

@@ -96,7 +96,8 @@ pub struct Counters {
     pub capped: u64,
     /// Routes of a client that gave way to a new one because it has too many.
     pub evicted: u64,
-    /// Prefixes not routed because no route should lead there: they are on a link, or outside of what is delegated here.
+    /// Prefixes not routed because no route should lead there: they are on a link, or outside of what is
+    /// delegated here.
     pub unroutable: u64,
     discarded: [u64; Discard::ALL.len()],
 }

@@ -1,4 +1,5 @@
-//! Prefixes that servers delegated to clients on our links: where routes to them lead, and for how long (RFC 8987).
+//! Prefixes that servers delegated to clients on our links: where routes to them lead, and for how long (RFC
+//! 8987).
 
 use crate::lease::LinkId;
 use ipnet::Ipv6Net;
@@ -24,7 +25,8 @@ pub struct Delegation {
     pub valid_until: Duration,
 }
 
-/// All delegations, one for each prefix: a prefix that is given to another client is no longer the first one's.
+/// All delegations, one for each prefix: a prefix that is given to another client is no longer the first
+/// one's.
 #[derive(Debug, Default)]
 pub(super) struct Delegations {
     by_prefix: BTreeMap<Ipv6Net, Delegation>,

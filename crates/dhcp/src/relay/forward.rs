@@ -67,7 +67,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Writes the Relay-forward. The message inside is as it came, to the last octet (RFC 8987 section 4.1 G-1).
+    /// Writes the Relay-forward. The message inside is as it came, to the last octet (RFC 8987 section 4.1
+    /// G-1).
     fn write(
         &mut self,
         link: &Link,
@@ -81,7 +82,8 @@ impl Relay {
         if header.interface_id || link.interface_id.is_some() {
             out.option(OptionCode::INTERFACE_ID, link.identity());
         }
-        // Of another relay agent's clients we know nothing but what it says: that stands inside, and ours would only hide it.
+        // Of another relay agent's clients we know nothing but what it says: that stands inside, and ours
+        // would only hide it.
         if !nested {
             if let Some((enterprise, id)) = &link.remote_id {
                 out.container(OptionCode::REMOTE_ID, |out| {
@@ -115,9 +117,9 @@ impl Relay {
     }
 }
 
-/// Whether a message of this type, on its way from a client, is for servers. Types that are not known may be (RFC 7283 section
-/// 4.1). What servers say, and what relay agents and servers say to each other, no client sends: to relay a client's Leasequery would
-/// lend it the trust that the server has in us.
+/// Whether a message of this type, on its way from a client, is for servers. Types that are not known may be
+/// (RFC 7283 section 4.1). What servers say, and what relay agents and servers say to each other, no client
+/// sends: to relay a client's Leasequery would lend it the trust that the server has in us.
 fn is_for_servers(kind: MessageType) -> bool {
     kind.name().is_none()
         || matches!(
@@ -161,7 +163,8 @@ fn after_relay(link: &Link, datagram: &FromLink<'_>, inner: &RelayMessage<'_>) -
     if inner.hop_count() >= HOP_COUNT_LIMIT {
         return Err(Discard::Hops);
     }
-    // One that can be reached by its address alone needs no more; its own link-address tells where the client is.
+    // One that can be reached by its address alone needs no more; its own link-address tells where the client
+    // is.
     let routable = !datagram.source.is_unicast_link_local();
     let here = link.address.filter(|_| !routable);
     let says_port = inner.options().get(OptionCode::RELAY_PORT).is_some();
@@ -174,8 +177,8 @@ fn after_relay(link: &Link, datagram: &FromLink<'_>, inner: &RelayMessage<'_>) -
 }
 
 impl Relay {
-    /// A Release ends what it names, whether the server hears of it or not (RFC 8987 section 4.1 G-9). It is believed from the address
-    /// that the route leads to.
+    /// A Release ends what it names, whether the server hears of it or not (RFC 8987 section 4.1 G-9). It is
+    /// believed from the address that the route leads to.
     fn snoop_release(&mut self, link: &Link, source: Ipv6Addr, message: &Message<'_>, actions: &mut Actions) {
         if message.kind() == MessageType::RELEASE {
             self.released(link, source, message, actions);

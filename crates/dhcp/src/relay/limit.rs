@@ -26,7 +26,8 @@ impl Limiter {
         Self { link: Duration::ZERO, sources: vec![Duration::ZERO; SLOTS].into(), key }
     }
 
-    /// Whether one more message may pass at `rate` a second; from a relay agent, which speaks for many, only the link counts.
+    /// Whether one more message may pass at `rate` a second; from a relay agent, which speaks for many, only
+    /// the link counts.
     pub(super) fn admits(&mut self, now: Duration, rate: u32, client: Option<Ipv6Addr>) -> bool {
         let each = |rate: u32| Duration::from_secs(1) / rate.max(1);
         // The sender first: what it is refused costs others nothing.

@@ -1,18 +1,20 @@
-//! The DHCPv6 relay agent (RFC 9915 section 19): what clients send on links of ours goes to servers elsewhere, and what servers
-//! answer comes back.
+//! The DHCPv6 relay agent (RFC 9915 section 19): what clients send on links of ours goes to servers
+//! elsewhere, and what servers answer comes back.
 //!
-//! [`Relay`] holds no clock, no socket and no file. Feed it what came in, with the time, and do what it puts into [`Actions`]; call
-//! [`Relay::handle_timeout`] when [`Relay::poll_timeout`] is reached. Nothing is kept of a message that was relayed: all that
-//! it takes to deliver the answer comes back with it.
+//! [`Relay`] holds no clock, no socket and no file. Feed it what came in, with the time, and do what it puts
+//! into [`Actions`]; call [`Relay::handle_timeout`] when [`Relay::poll_timeout`] is reached. Nothing is kept
+//! of a message that was relayed: all that it takes to deliver the answer comes back with it.
 //!
-//! What is kept is where delegated prefixes lie (RFC 8987). It is read from the Replies that pass, and comes out as
-//! [`Action::Routed`] and [`Action::Unrouted`]. A Reply is not held back until that is on disk: the lease is the server's, and a
-//! route lost in a crash comes with the client's next Renew.
+//! What is kept is where delegated prefixes lie (RFC 8987). It is read from the Replies that pass, and comes
+//! out as [`Action::Routed`] and [`Action::Unrouted`]. A Reply is not held back until that is on disk: the
+//! lease is the server's, and a route lost in a crash comes with the client's next Renew.
 //!
 //! What is believed of whom:
-//! - a client sends what clients send, from an address of its link; nobody else's message types, and no Relay-reply;
+//! - a client sends what clients send, from an address of its link; nobody else's message types, and no
+//!   Relay-reply;
 //! - Relay-forward is taken from relay agents that the link names, since it says who and where its client is;
-//! - Relay-reply is taken from the servers of the link that it is for, and delivers to addresses on that link alone.
+//! - Relay-reply is taken from the servers of the link that it is for, and delivers to addresses on that link
+//!   alone.
 
 mod action;
 mod config;
@@ -61,13 +63,15 @@ pub struct Contact {
     pub sent: u64,
     /// Messages from it that were delivered.
     pub delivered: u64,
-    /// Since when it owes an answer, and to how many messages. Servers do not answer everything: few and short mean nothing.
+    /// Since when it owes an answer, and to how many messages. Servers do not answer everything: few and
+    /// short mean nothing.
     pub silent: Option<(Duration, u64)>,
 }
 
 impl Relay {
-    /// A relay agent that holds the delegations of `snapshot`, as they were kept; those whose link is no longer relayed stay until they
-    /// end. `key` is secret and random: it keeps strangers from choosing with whom they share a rate.
+    /// A relay agent that holds the delegations of `snapshot`, as they were kept; those whose link is no
+    /// longer relayed stay until they end. `key` is secret and random: it keeps strangers from choosing with
+    /// whom they share a rate.
     pub fn new(config: Config, key: [u8; 16], snapshot: Vec<Delegation>) -> Self {
         let mut relay = Self {
             config: Config::default(),
@@ -86,8 +90,8 @@ impl Relay {
         relay
     }
 
-    /// Takes another configuration. Delegations stay: routes go when their lifetime ends, not with a configuration (RFC 8987
-    /// section 4.1 G-8).
+    /// Takes another configuration. Delegations stay: routes go when their lifetime ends, not with a
+    /// configuration (RFC 8987 section 4.1 G-8).
     pub fn set_config(&mut self, config: Config) {
         self.links =
             (config.links.iter()).map(|link| (LinkId::clone(&link.name), Arc::new(link.clone()))).collect();
@@ -124,8 +128,8 @@ impl Relay {
         }
     }
 
-    /// The time at which to call [`Relay::handle_timeout`]; `None` where there is nothing to wait for. Each call of another verb
-    /// may change it.
+    /// The time at which to call [`Relay::handle_timeout`]; `None` where there is nothing to wait for. Each
+    /// call of another verb may change it.
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.delegations.first_end().map(|(end, _)| end).filter(|end| *end != Duration::MAX)
     }
@@ -140,8 +144,8 @@ impl Relay {
         }
     }
 
-    /// Takes delegations that were learnt otherwise than from a Reply, as by bulk leasequery. What a Reply said is newer: a prefix
-    /// that is known stays as it is, unless its lifetime grows with the same client.
+    /// Takes delegations that were learnt otherwise than from a Reply, as by bulk leasequery. What a Reply
+    /// said is newer: a prefix that is known stays as it is, unless its lifetime grows with the same client.
     pub fn learn(&mut self, now: Duration, delegation: Delegation, actions: &mut Actions) {
         let known = self.delegations.get(&delegation.prefix);
         let news = known.is_none_or(|known| {
@@ -159,8 +163,8 @@ impl Relay {
         }
     }
 
-    /// Forgets a delegation at an operator's word (RFC 8987 section 4.4 O-2); whether there was one. The client's next Reply brings it
-    /// back.
+    /// Forgets a delegation at an operator's word (RFC 8987 section 4.4 O-2); whether there was one. The
+    /// client's next Reply brings it back.
     pub fn clear(&mut self, prefix: Ipv6Net, actions: &mut Actions) -> bool {
         let there = self.delegations.get(&prefix).is_some();
         self.unroute(prefix, actions);

@@ -1,5 +1,5 @@
-//! What was delegated before we were there, or while we were not: asked of a server by bulk leasequery over TCP (RFC 5460), as RFC 8987
-//! section 4.3 S-1 has it.
+//! What was delegated before we were there, or while we were not: asked of a server by bulk leasequery over
+//! TCP (RFC 5460), as RFC 8987 section 4.3 S-1 has it.
 
 use super::{Actions, Delegation, Relay};
 use crate::lease::LinkId;
@@ -28,7 +28,8 @@ pub enum Progress {
     Refused(StatusCode, String),
 }
 
-/// A Leasequery for all bindings of clients on a link, with where each client is (RFC 5460 section 5.2.1). `requestor` is our DUID.
+/// A Leasequery for all bindings of clients on a link, with where each client is (RFC 5460 section 5.2.1).
+/// `requestor` is our DUID.
 ///
 /// # Errors
 /// None in practice: the message is short.
@@ -53,8 +54,9 @@ impl Relay {
         delegating.filter_map(|link| Some((&link.name, link.address?)))
     }
 
-    /// Takes one message of the answer to [`query`] about a link. Delegations whose client's address is not told lead nowhere and are left
-    /// out; so is what contradicts a Reply that passed meanwhile ([`Relay::learn`]).
+    /// Takes one message of the answer to [`query`] about a link. Delegations whose client's address is not
+    /// told lead nowhere and are left out; so is what contradicts a Reply that passed meanwhile
+    /// ([`Relay::learn`]).
     ///
     /// # Errors
     /// [`WireError`] where it cannot be read, or is no message of such an answer.

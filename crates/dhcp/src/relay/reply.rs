@@ -32,7 +32,8 @@ impl Relay {
         if !link.servers.iter().any(|server| server.is(datagram.source, datagram.interface)) {
             return Err(Discard::Server);
         }
-        // What is in it is relayed whatever it is (RFC 9915 section 19.2), as it is; only what is for a relay agent goes to one.
+        // What is in it is relayed whatever it is (RFC 9915 section 19.2), as it is; only what is for a relay
+        // agent goes to one.
         let peer = reply.peer_address();
         let nested = kind.is_relay();
         let there = if nested { link.trusts(peer) } else { link.has(peer) };
@@ -57,8 +58,8 @@ impl Relay {
         Ok(())
     }
 
-    /// The link that a Relay-reply is for: the one that its Interface-Id names; else the one that its link-address is on; else, where
-    /// we told neither, the one that the relay agent before us is trusted on.
+    /// The link that a Relay-reply is for: the one that its Interface-Id names; else the one that its
+    /// link-address is on; else, where we told neither, the one that the relay agent before us is trusted on.
     fn link_of(&self, reply: &RelayMessage<'_>) -> Option<&Arc<Link>> {
         let mut links = self.links.values();
         if let Some(id) = reply.options().get(OptionCode::INTERFACE_ID) {
@@ -75,7 +76,8 @@ impl Relay {
     }
 }
 
-/// The port of the relay agent before us: what we remembered of it in the message itself (RFC 8357 section 5.2).
+/// The port of the relay agent before us: what we remembered of it in the message itself (RFC 8357 section
+/// 5.2).
 fn relay_port(reply: &RelayMessage<'_>) -> u16 {
     let told = reply.options().get(OptionCode::RELAY_PORT).and_then(|octets| octets.try_into().ok());
     told.map(u16::from_be_bytes).filter(|port| *port != 0).unwrap_or(SERVER_PORT)

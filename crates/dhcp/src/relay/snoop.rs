@@ -98,7 +98,8 @@ impl Relay {
         let moves = known.is_none_or(|known| known.link != delegation.link || known.duid != delegation.duid);
         let new = known.is_none();
         if moves {
-            // Of one client's own that which ends first gives way: a client that is renumbered keeps its newest.
+            // Of one client's own that which ends first gives way: a client that is renumbered keeps its
+            // newest.
             let mut own: Vec<(Duration, Ipv6Net)> = (self.delegations.of(&link.name, &delegation.duid))
                 .map(|held| (held.valid_until, held.prefix))
                 .collect();
@@ -129,7 +130,8 @@ impl Relay {
         }
     }
 
-    /// Whether a prefix may lie behind a client: one that links have themselves, or that is everything, would take their traffic.
+    /// Whether a prefix may lie behind a client: one that links have themselves, or that is everything, would
+    /// take their traffic.
     fn routable(&self, link: &Link, prefix: Ipv6Net) -> bool {
         let address = prefix.network();
         let on_link = self.links.values().flat_map(|link| &link.prefixes).any(|own| own.contains(&prefix));

@@ -266,7 +266,8 @@ fn learnt_otherwise() {
     assert_eq!(actions, [Action::Unrouted { prefix: net(A) }]);
 }
 
-/// The answer to a bulk leasequery: a Reply with the first client, more in Data, Done at the end (RFC 5460 section 6.3).
+/// The answer to a bulk leasequery: a Reply with the first client, more in Data, Done at the end (RFC 5460
+/// section 6.3).
 #[test]
 fn recovered_by_bulk_leasequery() {
     use sixgate_dhcp::relay::recover::{Progress, query};

@@ -28,7 +28,8 @@ fn interface_id_stands_where_the_address_does_not_tell_the_link() {
     assert_eq!(RelayMessage::parse(&bytes).unwrap().link_address(), ip("fe80::2"));
 }
 
-/// RFC 9915 section 21.18, RFC 4649, RFC 4580, RFC 6939 section 4, RFC 5460 section 5.4.1, RFC 8357 section 5.2.
+/// RFC 9915 section 21.18, RFC 4649, RFC 4580, RFC 6939 section 4, RFC 5460 section 5.4.1, RFC 8357 section
+/// 5.2.
 #[test]
 fn options_are_told_as_configured_and_no_others() {
     let mut full = config_with(|link| {
@@ -52,7 +53,8 @@ fn options_are_told_as_configured_and_no_others() {
     assert_eq!(told(&forward(&from(&mut relay, "lan", &solicit()))), expected);
 }
 
-/// RFC 6939 section 5: of a client whose frame we saw, and of nobody else; without the frame nothing is made up.
+/// RFC 6939 section 5: of a client whose frame we saw, and of nobody else; without the frame nothing is made
+/// up.
 #[test]
 fn the_link_layer_address_is_the_frames_and_the_first_hops() {
     let mut relay = relay(config_with(|link| link.client_link_layer = true));
@@ -78,7 +80,8 @@ fn another_relay_agents_message_gets_another_layer() {
     let mut relay = relay(config_with(|link| link.subscriber_id = Some(b"not the first hop".to_vec())));
     let inner =
         |hops| wrap(MessageType::RELAY_FORWARD, hops, ("2001:db8:2::1", "fe80::d"), &solicit(), |_| ());
-    // By its address on the link: link-address says where that is. By one that is good everywhere: it need not be said.
+    // By its address on the link: link-address says where that is. By one that is good everywhere: it need
+    // not be said.
     for (source, link_address) in [("fe80::a", "2001:db8:1::1"), ("2001:db8:9::5", "::")] {
         let bytes = forward(&from_at(&mut relay, NOW, "lan", ip(source), &inner(3)));
         let outer = RelayMessage::parse(&bytes).unwrap();

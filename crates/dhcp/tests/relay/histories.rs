@@ -1,5 +1,6 @@
-//! Random histories: clients and a server that keep their own books, and between them a relay agent and links that lose, double and
-//! reorder. Whatever happens, the routes are those that the messages which came through last asked for.
+//! Random histories: clients and a server that keep their own books, and between them a relay agent and links
+//! that lose, double and reorder. Whatever happens, the routes are those that the messages which came through
+//! last asked for.
 
 use crate::bench::*;
 use proptest::prelude::*;

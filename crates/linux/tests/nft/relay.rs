@@ -1,4 +1,5 @@
-//! What the firewall knows of a relay agent: servers beyond the uplink, and prefixes delegated to routers on a LAN.
+//! What the firewall knows of a relay agent: servers beyond the uplink, and prefixes delegated to routers on
+//! a LAN.
 
 use crate::network::{GATEWAY, LAN, Network, Packet, WAN, config};
 use crate::received;

@@ -1,5 +1,5 @@
-//! Stock clients of a stock server, with the relay agent in between: address and prefix, reachability through the route that the relay
-//! agent made, renewals over a crash of it, release.
+//! Stock clients of a stock server, with the relay agent in between: address and prefix, reachability through
+//! the route that the relay agent made, renewals over a crash of it, release.
 
 use crate::network::*;
 use crate::world::*;
@@ -18,7 +18,8 @@ fn stage(name: &str, client: impl FnOnce(&Host) -> Process) -> (World, Process, 
     (world, client, held)
 }
 
-/// A crash of the relay agent changes nothing: the prefix is reached before the client says a word, and its renewals pass.
+/// A crash of the relay agent changes nothing: the prefix is reached before the client says a word, and its
+/// renewals pass.
 fn assert_kept(world: &mut World, held: &Held, inside: Ipv6Addr) {
     world.wait_renewed();
     world.crash();

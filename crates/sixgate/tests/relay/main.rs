@@ -1,5 +1,5 @@
-//! `sixgate up` as a DHCPv6 relay agent, between clients and servers that others wrote. Needs root (or a user namespace) and the
-//! programs that `tests/install-peers` installs.
+//! `sixgate up` as a DHCPv6 relay agent, between clients and servers that others wrote. Needs root (or a user
+//! namespace) and the programs that `tests/install-peers` installs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 

@@ -23,7 +23,8 @@ fn option(code: u16, content: &[u8]) -> String {
     text
 }
 
-/// Kea finds a host's reservation by the Ethernet address in option 79: the frame's, which nothing else in the packet shows.
+/// Kea finds a host's reservation by the Ethernet address in option 79: the frame's, which nothing else in
+/// the packet shows.
 #[test]
 fn kea_knows_a_client_by_its_ethernet_address() {
     let everything = "interface-id = \"line 7\"\nremote-id = \"0x00ff\"\nsubscriber-id = \"customer 9\"\n\
@@ -284,7 +285,8 @@ fn our_own_server() {
     world.end();
 }
 
-/// A relay agent that has lost everything asks the server what it delegated (RFC 5460), before any client says a word.
+/// A relay agent that has lost everything asks the server what it delegated (RFC 5460), before any client
+/// says a word.
 #[test]
 fn routes_are_recovered_by_bulk_leasequery() {
     let mut world = World::new("r-recover", &config("[relay-agent]\nrecover = true\n"));

@@ -108,8 +108,8 @@ impl World {
         wait_some(what, PATIENCE, look, || self.state()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Waits until alice has an address and a prefix through the relay agent, the prefix's route leads to her, and packets from afar
-    /// arrive.
+    /// Waits until alice has an address and a prefix through the relay agent, the prefix's route leads to
+    /// her, and packets from afar arrive.
     pub fn wait_held(&self) -> Held {
         let prefix = self.wait("a delegation", || {
             let delegations = self.delegations();
@@ -143,7 +143,8 @@ impl World {
         self.wait(&format!("an answer from {address}"), || reached().then_some(()));
     }
 
-    /// Makes alice a router: carol gets an address of the delegated prefix, which is returned, and sends all she has to alice.
+    /// Makes alice a router: carol gets an address of the delegated prefix, which is returned, and sends all
+    /// she has to alice.
     pub fn route_downstream(&self, held: &Held) -> Ipv6Addr {
         let [router, carol] = [1, 2].map(|host| Ipv6Addr::from(u128::from(held.prefix.network()) | host));
         let alice = &self.alice;
@@ -225,7 +226,8 @@ pub fn run(host: &Host, program: &str, arguments: &[&str]) -> Process {
     host.spawn(&Command::new(program).args(arguments)).unwrap()
 }
 
-/// Starts Kea on the server; `more` belongs to the clients' subnet, `global` to the server. Clients renew after five seconds.
+/// Starts Kea on the server; `more` belongs to the clients' subnet, `global` to the server. Clients renew
+/// after five seconds.
 pub fn kea(host: &Host, more: &str, global: &str) -> Process {
     let config = format!(
         r#"{{ "Dhcp6": {{

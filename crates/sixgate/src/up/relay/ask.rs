@@ -1,4 +1,5 @@
-//! Servers are asked for the prefixes that they delegated through us (bulk leasequery, RFC 5460): each once for each LAN, after the start.
+//! Servers are asked for the prefixes that they delegated through us (bulk leasequery, RFC 5460): each once
+//! for each LAN, after the start.
 
 use crate::up::engine::Engine;
 use crate::up::event::{Event, Sender};

@@ -12,8 +12,8 @@ pub(super) fn key(prefix: &Ipv6Net) -> String {
     format!("{KEY}{prefix}")
 }
 
-/// Next hop, client, its number for the association (`-` where that is not known), end in seconds since the epoch (`-` for ever), and the LAN's name, which may have
-/// spaces.
+/// Next hop, client, its number for the association (`-` where that is not known), end in seconds since the
+/// epoch (`-` for ever), and the LAN's name, which may have spaces.
 pub(super) fn encode(delegation: &Delegation) -> Vec<u8> {
     let Delegation { via, duid, iaid, link, valid_until, .. } = delegation;
     let end = if *valid_until == Duration::MAX { "-".to_owned() } else { valid_until.as_secs().to_string() };

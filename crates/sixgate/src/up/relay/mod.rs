@@ -1,5 +1,6 @@
-//! DHCPv6 on the LANs that are relayed (`lan.relay`): the core is driven here, [`frames`] knows which Ethernet address a
-//! message came from, [`kept`] is what outlives a restart, [`ask`] asks servers for what it does not know, [`view`] what is shown.
+//! DHCPv6 on the LANs that are relayed (`lan.relay`): the core is driven here, [`frames`] knows which
+//! Ethernet address a message came from, [`kept`] is what outlives a restart, [`ask`] asks servers for what
+//! it does not know, [`view`] what is shown.
 
 mod ask;
 mod frames;
@@ -130,7 +131,8 @@ impl Engine {
         self.relay_actions(actions);
     }
 
-    /// Takes the route to a prefix away that was delegated through us, at an operator's word; whether there was one.
+    /// Takes the route to a prefix away that was delegated through us, at an operator's word; whether there
+    /// was one.
     pub(crate) fn clear_delegation(&mut self, what: &str) -> bool {
         let (Some(agent), Ok(prefix)) = (&mut self.relay, what.parse::<Ipv6Net>()) else { return false };
         let mut actions = Actions::new();

@@ -1,12 +1,14 @@
 //! Cores: a run of events is read from the bytes and played; what a core promises is asserted after each.
 
+use sixgate_dhcp::identity::{Identity, Key, Learnt, Mac};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{
-    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Server, ServerConfig,
+    Action, Actions, AddressPool, Datagram, DelegationPool, Lifetimes, Limits, Link, Relays, Server,
+    ServerConfig,
 };
 use sixgate_dns::{Client, Forwarder, Gate, Names, Ticket, Token, Transport};
 use sixgate_endpoint::Endpoint;
-use sixgate_wire::dhcpv6::{DhcpOption, Duid, MessageType, OptionCode, Packet};
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, Message, MessageType, OptionCode, Packet};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -83,7 +85,7 @@ impl Disk {
 
     /// What a Reply tells is on the disk, as its client's own.
     fn vouch(&self, reply: &[u8]) {
-        let Ok(Packet::Message(message)) = Packet::parse(reply) else { return };
+        let Some(message) = inside(reply) else { return };
         let Some(client) = message.options().get(OptionCode::CLIENT_ID) else { return };
         let vouch = |resource: Resource, iaid: u32| {
             let lease = self.leases.get(resource).unwrap_or_else(|| panic!("{resource} is not on the disk"));
@@ -109,8 +111,40 @@ impl Disk {
     }
 }
 
-/// The DHCPv6 server: datagrams of several clients on two links, commits that succeed and fail, time that passes, crashes,
-/// and pools that change. No two leases overlap in memory or on the disk, nothing lies outside the pools, and every reply
+/// The message that a reply has for the client, through however many relay agents.
+fn inside(bytes: &[u8]) -> Option<Message<'_>> {
+    let mut packet = Packet::parse(bytes).ok()?;
+    loop {
+        match packet {
+            Packet::Message(message) => return Some(message),
+            Packet::Relay(relay) => packet = relay.relayed()?,
+        }
+    }
+}
+
+/// The links of the server's own: one knows clients by DUID, one by hardware address, however it became known.
+fn own_links(second: u16) -> Vec<Link> {
+    vec![link("a", 1), Link { key: Key::Mac, trust: Learnt::ALL.to_vec(), ..link("b", second) }]
+}
+
+fn settings(limits: Limits) -> ServerConfig {
+    ServerConfig {
+        duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
+        links: own_links(2),
+        remote: vec![Link { key: Key::Line, ..link("c", 4) }],
+        relays: Relays {
+            on: vec!["a".into(), "core".into()],
+            from: vec!["2001:db8:f::/64".parse().expect("a net")],
+        },
+        preference: Some(7),
+        rapid_commit: true,
+        hash_key: [5; 16],
+        limits,
+    }
+}
+
+/// The DHCPv6 server: datagrams of several clients on two links and behind relay agents on a third, commits that succeed and fail, time that passes, crashes,
+/// pools that change, and an operator who moves and ends leases. No two leases overlap in memory or on the disk, nothing lies outside the pools, and every reply
 /// is well-formed and tells what is on the disk.
 pub fn server(bytes: &[u8]) {
     let limits = Limits {
@@ -122,14 +156,7 @@ pub fn server(bytes: &[u8]) {
         commits: 6,
         ..Limits::default()
     };
-    let config = ServerConfig {
-        duid: Duid::link_layer([2, 0, 0, 0, 0, 1]),
-        links: vec![link("a", 1), link("b", 2)],
-        preference: Some(7),
-        rapid_commit: true,
-        hash_key: [5; 16],
-        limits,
-    };
+    let config = settings(limits);
     let mut server = Server::new(config.clone(), Vec::new());
     let mut disk = Disk::default();
     let mut now = Duration::from_secs(START);
@@ -141,10 +168,20 @@ pub fn server(bytes: &[u8]) {
             0 | 1 => {
                 let content = script.content();
                 let own = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10 + u16::from(how & 0x0f));
+                let relayed = content.first() == Some(&MessageType::RELAY_FORWARD.0);
+                let agent = Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0, (how & 0x0f).into());
                 let datagram = Datagram {
-                    link: if how & 0x80 == 0 { "a" } else { "b" },
+                    link: match (how & 0x80 == 0, relayed) {
+                        (true, _) => "a",
+                        (false, false) => "b",
+                        (false, true) => "core",
+                    },
                     // An address is registered from itself.
-                    source: registered_by(content).filter(|_| how & 0x20 == 0).unwrap_or(own),
+                    source: registered_by(content)
+                        .or(relayed.then_some(agent))
+                        .filter(|_| how & 0x20 == 0)
+                        .unwrap_or(own),
+                    port: 5_547,
                     bytes: content,
                     link_layer: (how & 0x40 == 0).then_some(&[2, 0, 0, 0, 0, 0x10]),
                 };
@@ -178,8 +215,11 @@ pub fn server(bytes: &[u8]) {
                 server = Server::new(config.clone(), disk.leases.iter().cloned().collect());
                 assert_eq!(server.counters().snapshot_conflicts, 0);
             }
+            _ if how & 0x40 != 0 => {
+                operate(&mut server, now, how, &mut actions);
+            }
             _ => {
-                let mut links = vec![link("a", 1), link("b", if how & 2 == 0 { 2 } else { 3 })];
+                let mut links = own_links(if how & 2 == 0 { 2 } else { 3 });
                 links.truncate(usize::from(how & 1) + 1);
                 server.set_links(now, links, &mut actions);
             }
@@ -202,6 +242,23 @@ pub fn server(bytes: &[u8]) {
     }
 }
 
+/// An operator ends a lease, or gives it to somebody; refused is as good.
+fn operate(server: &mut Server, now: Duration, how: u8, actions: &mut Actions) {
+    let resource = server.leases().iter().nth((how & 3).into()).map(|lease| lease.resource);
+    let Some(resource) = resource else { return };
+    let mac = [2, 0, 0, 0, 0, how & 0x0f];
+    let to = match how & 0x30 {
+        0 => None,
+        0x10 => Some(Identity::Duid(Duid::link_layer(mac))),
+        0x20 => Mac::new(&mac).map(Identity::Mac),
+        _ => "interface:2001:db8:0:4::1,eth3".parse().ok(),
+    };
+    let _ = match to {
+        None => server.release(resource, actions),
+        Some(to) => server.move_lease(now, resource, &to, actions),
+    };
+}
+
 /// What holds of leases, in memory and on the disk.
 fn sound(server: &Server, disk: &Disk, limits: Limits) {
     // A lease that a client holds may be moved aside, never doubled.
@@ -221,7 +278,7 @@ fn sound(server: &Server, disk: &Disk, limits: Limits) {
             Resource::Address(address) => {
                 let segments = address.segments();
                 assert_eq!(segments[..3], [0x2001, 0xdb8, 0], "{address}");
-                assert!(matches!(segments[3], 1..=3) && segments[7] <= 7 && segments[7] != 1, "{address}");
+                assert!(matches!(segments[3], 1..=4) && segments[7] <= 7 && segments[7] != 1, "{address}");
             }
             Resource::Prefix(prefix) => {
                 assert_eq!(server.leases().overlaps(prefix).filter(leased).count(), 1, "{prefix}");
@@ -245,15 +302,16 @@ fn registered_by(bytes: &[u8]) -> Option<Ipv6Addr> {
 pub(crate) fn well_formed(bytes: &[u8]) {
     let mut packet = Packet::parse(bytes).expect("a reply can be read");
     loop {
-        let options = match packet {
-            Packet::Message(message) => message.options(),
-            Packet::Relay(relay) => relay.options(),
-        };
-        for option in options.iter() {
-            assert!(!matches!(option, DhcpOption::Malformed { .. }), "{option:?}");
+        match packet {
+            Packet::Message(message) => {
+                for option in message.options().iter() {
+                    assert!(!matches!(option, DhcpOption::Malformed { .. }), "{option:?}");
+                }
+                return;
+            }
+            // What a relay agent asked to have back it gets as it sent it, well-formed or not (RFC 4994 section 3).
+            Packet::Relay(relay) => packet = relay.relayed().expect("a relayed reply holds a message"),
         }
-        let Packet::Relay(relay) = packet else { return };
-        packet = relay.relayed().expect("a relayed reply holds a message");
     }
 }
 

@@ -238,6 +238,11 @@ impl Server {
         self.routes.values()
     }
 
+    /// Whether the link decides by its clients' hardware addresses, so that those should be known that ask.
+    pub fn wants_mac(&self, link: &str) -> bool {
+        self.links.get(link).is_some_and(|link| link.key == crate::identity::Key::Mac)
+    }
+
     /// The DUIDs that several machines have: the link, the DUID, and the machines heard within a day, of which there may be
     /// more.
     pub fn clones(&self, now: Duration) -> impl Iterator<Item = (&LinkId, &Duid, Vec<Station>)> {

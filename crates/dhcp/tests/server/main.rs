@@ -9,5 +9,6 @@ mod leasequery;
 mod messages;
 mod races;
 mod registering;
+mod relay_histories;
 mod relaying;
 mod renumbering;

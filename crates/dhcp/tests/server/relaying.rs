@@ -9,7 +9,7 @@ use sixgate_wire::dhcpv6::{
 };
 use std::net::Ipv6Addr;
 
-const AGENT: &str = "2001:db8:ff::1";
+pub(crate) const AGENT: &str = "2001:db8:ff::1";
 const OUTER: &str = "2001:db8:ff::2";
 
 fn address(text: &str) -> Ipv6Addr {
@@ -17,7 +17,7 @@ fn address(text: &str) -> Ipv6Addr {
 }
 
 /// Two links behind relay agents; `change` changes the first.
-fn remote(change: impl Fn(&mut Link)) -> Vec<Link> {
+pub(crate) fn remote(change: impl Fn(&mut Link)) -> Vec<Link> {
     let link = |name: &str, n: u16| Link {
         prefixes: vec![format!("2001:db8:{n}::/64").parse().unwrap()],
         addresses: vec![address_pool(&format!("2001:db8:{n}::/64"))],
@@ -29,7 +29,7 @@ fn remote(change: impl Fn(&mut Link)) -> Vec<Link> {
     vec![first, Link { selected_by: vec!["2001:db8:ff::/48".parse().unwrap()], ..link("two", 2) }]
 }
 
-fn relays() -> Relays {
+pub(crate) fn relays() -> Relays {
     Relays { on: vec!["core".into(), "lan".into()], from: vec!["2001:db8:ff::/64".parse().unwrap()] }
 }
 
@@ -39,7 +39,7 @@ fn desk(change: impl Fn(&mut Link)) -> Desk {
 
 /// What a relay agent adds.
 #[derive(Clone)]
-struct Hop {
+pub(crate) struct Hop {
     link: Ipv6Addr,
     peer: Ipv6Addr,
     options: Vec<(OptionCode, Vec<u8>)>,
@@ -47,26 +47,26 @@ struct Hop {
 
 impl Hop {
     /// The agent on the client's link.
-    fn first(link: &str, client: u8) -> Self {
+    pub(crate) fn first(link: &str, client: u8) -> Self {
         Self { link: address(link), peer: client_address(client), options: Vec::new() }
     }
 
-    fn with(mut self, code: OptionCode, content: &[u8]) -> Self {
+    pub(crate) fn with(mut self, code: OptionCode, content: &[u8]) -> Self {
         self.options.push((code, content.to_vec()));
         self
     }
 
-    fn line(self, name: &[u8]) -> Self {
+    pub(crate) fn line(self, name: &[u8]) -> Self {
         self.with(OptionCode::INTERFACE_ID, name)
     }
 
-    fn mac(self, last: u8) -> Self {
+    pub(crate) fn mac(self, last: u8) -> Self {
         self.with(OptionCode::CLIENT_LINKLAYER_ADDR, &[0, 1, 2, 0, 0, 0, 0xaa, last])
     }
 }
 
 /// A message behind these agents, the one nearest to the client first.
-fn wrapped(bytes: &[u8], hops: &[Hop]) -> Vec<u8> {
+pub(crate) fn wrapped(bytes: &[u8], hops: &[Hop]) -> Vec<u8> {
     hops.iter().enumerate().fold(bytes.to_vec(), |inside, (count, hop)| {
         let mut room = vec![0; inside.len() + 4_096];
         let mut b = Builder::relay(&mut room, MessageType::RELAY_FORWARD, count as u8, hop.link, hop.peer);
@@ -99,7 +99,7 @@ fn ask(desk: &mut Desk, ask: &Ask, hops: &[Hop]) -> Option<Heard> {
     Some(Heard::read(&Reply { bytes: unwrapped(&reply.bytes, hops), ..reply }))
 }
 
-fn unwrapped(bytes: &[u8], hops: &[Hop]) -> Vec<u8> {
+pub(crate) fn unwrapped(bytes: &[u8], hops: &[Hop]) -> Vec<u8> {
     hops.iter().enumerate().rev().fold(bytes.to_vec(), |bytes, (count, hop)| {
         let Packet::Relay(layer) = Packet::parse(&bytes).unwrap() else {
             panic!("no Relay-reply: {bytes:?}")

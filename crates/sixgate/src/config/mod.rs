@@ -653,7 +653,7 @@ impl Reader<'_> {
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
         });
-        let (key, trust) = self.key("lan", lan.key, lan.trust, false);
+        let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
             interface,

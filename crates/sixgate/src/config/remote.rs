@@ -3,7 +3,7 @@
 use super::{DELEGATED, Lan, Located, Reader, file};
 use ipnet::Ipv6Net;
 use sixgate_dhcp::identity::{Key, Learnt};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::time::Duration;
@@ -62,6 +62,7 @@ impl Reader<'_> {
         };
         let span = relays.span();
         let relays = relays.into_inner();
+        let nobody = relays.interfaces.is_empty() || relays.from.is_empty();
         let interfaces: Vec<Located> =
             relays.interfaces.into_iter().map(|name| self.interface(name, "relays.interfaces")).collect();
         for interface in interfaces.iter().filter(|interface| Some(interface.value.as_str()) == uplink) {
@@ -74,7 +75,7 @@ impl Reader<'_> {
         }
         let from: Vec<Ipv6Net> =
             relays.from.iter().filter_map(|text| self.network(text, "relays.from")).collect();
-        if interfaces.is_empty() || from.is_empty() {
+        if nobody {
             self.error(
                 span,
                 "relays",
@@ -114,11 +115,11 @@ impl Reader<'_> {
         &mut self,
         section: &str,
         key: Option<Spanned<String>>,
-        trust: Option<Vec<Spanned<String>>>,
+        trust: Option<&[Spanned<String>]>,
         remote: bool,
     ) -> (Key, Vec<Learnt>) {
         let mut known = Vec::new();
-        for word in trust.iter().flatten() {
+        for word in trust.into_iter().flatten() {
             match Learnt::from_name(word.get_ref()) {
                 Some(Learnt::Link) if remote => self.error(
                     word.span(),
@@ -173,9 +174,9 @@ impl Reader<'_> {
                 (self.subnet(subnet.into_inner(), span.clone()), span)
             })
             .collect();
-        let mut names: HashMap<&str, ()> = lans.iter().map(|(lan, _)| (lan.name.as_str(), ())).collect();
+        let mut names: HashSet<&str> = lans.iter().map(|(lan, _)| lan.name.as_str()).collect();
         for (subnet, span) in &spanned {
-            if names.insert(&subnet.name, ()).is_some() {
+            if !names.insert(&subnet.name) {
                 self.error(
                     span.clone(),
                     "subnet.name",
@@ -267,7 +268,7 @@ impl Reader<'_> {
                 ),
             }
         }
-        let (key, trust) = self.key("subnet", subnet.key, subnet.trust, true);
+        let (key, trust) = self.key("subnet", subnet.key, subnet.trust.as_deref(), true);
         let name = subnet.name.or_else(|| prefixes.first().map(Ipv6Net::to_string));
         let name = name
             .unwrap_or_else(|| link_addresses.first().map_or_else(String::new, |net| net.addr().to_string()));
@@ -291,6 +292,8 @@ impl Reader<'_> {
     /// No two subnets, and no subnet and LAN, share an address; several subnets may delegate from one pool. Sorted by
     /// their bits, a prefix that overlaps others stands right before the first of them.
     fn check_subnets(&mut self, subnets: &[(Subnet, Range<usize>)], lans: &[(Lan, Range<usize>)]) {
+        // LANs among themselves are looked at elsewhere.
+        let is_lan = |name: &str| lans.iter().any(|(lan, _)| lan.name == name);
         let mut all: Vec<(Ipv6Net, bool, &str, &Range<usize>)> = Vec::new();
         for (subnet, span) in subnets {
             all.extend(subnet.prefixes.iter().map(|net| (*net, false, subnet.name.as_str(), span)));
@@ -305,7 +308,7 @@ impl Reader<'_> {
         for (net, delegated, name, span) in all {
             match cover {
                 Some((other, of_other, whose)) if other.contains(&net) => {
-                    if !(delegated && of_other && net == other) {
+                    if !(delegated && of_other && net == other || is_lan(name) && is_lan(whose)) {
                         self.error(
                             span.clone(),
                             if delegated { "subnet.delegate-from" } else { "subnet.prefixes" },
@@ -329,6 +332,89 @@ impl Reader<'_> {
                     );
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{HOME, finding, parse};
+    use sixgate_dhcp::identity::{Key, Learnt};
+
+    const RELAYS: &str = "[relays]\ninterfaces = [\"core0\"]\nfrom = [\"2001:db8:ff::/48\"]\n";
+
+    fn subnet(keys: &str) -> String {
+        format!("{RELAYS}[[subnet]]\nprefixes = [\"2001:db8:7::/64\"]\n{keys}\n")
+    }
+
+    #[test]
+    fn a_server_needs_neither_uplink_nor_lan() {
+        let config = parse(&subnet("")).unwrap().config;
+        assert!(config.uplink.is_none() && config.lans.is_empty());
+        let subnet = &config.subnets[0];
+        assert_eq!((subnet.name.as_str(), &subnet.pools), ("2001:db8:7::/64", &subnet.prefixes));
+        assert_eq!((subnet.key, subnet.trust.len(), subnet.valid_lifetime.as_secs()), (Key::Duid, 0, 86_400));
+        let by_mac =
+            parse(&self::subnet("key = \"mac\"\ntrust = [\"duid\", \"relay\", \"duid\"]")).unwrap().config;
+        assert_eq!(by_mac.subnets[0].trust, [Learnt::Relay, Learnt::Duid]);
+        let none =
+            parse(&self::subnet("pools = []\ndelegate-from = [\"2001:db8:1000::/40\"]")).unwrap().config;
+        assert_eq!((none.subnets[0].pools.len(), none.subnets[0].delegate_length), (0, 56));
+        // Without a word about them, LANs are as they were, and no relay agent is heard.
+        let home = parse(HOME).unwrap().config;
+        assert_eq!(
+            (home.lans[0].key, &home.lans[0].trust[..], home.relays),
+            (Key::Duid, &[Learnt::Link][..], None)
+        );
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_remedy() {
+        for (text, told) in [
+            (
+                "[[subnet]]\nprefixes = [\"2001:db8:7::/64\"]\n".to_owned(),
+                "no relay agent is heard / add [relays]",
+            ),
+            (format!("{RELAYS}[[subnet]]\nname = \"x\"\n"), "no message would ever belong to this subnet"),
+            (
+                RELAYS.replace("\"2001:db8:ff::/48\"", "\"2001:db8:ff::1/48\""),
+                "has bits set beyond its length",
+            ),
+            (RELAYS.replace("\"2001:db8:ff::/48\"", ""), "no relay agent would be heard"),
+            (
+                RELAYS.replace("\"2001:db8:ff::/48\"", "\"all\""),
+                "`all` is neither an IPv6 address nor an IPv6 prefix",
+            ),
+            (format!("{HOME}{}", RELAYS.replace("core0", "wan0")), "no relay agent is heard on the uplink"),
+            (subnet("key = \"name\""), "clients are not known by `name` / choose"),
+            (subnet("key = \"mac\""), "none is trusted: nobody would get anything / add trust = [\"relay\"]"),
+            (subnet("trust = [\"link\"]"), "the frames of clients behind a relay agent are not seen here"),
+            (subnet("trust = [\"hearsay\"]"), "is not learnt by `hearsay`"),
+            (
+                subnet("pools = [\"2001:db8:8::/64\"]"),
+                "2001:db8:8::/64 lies in none of the subnet's prefixes",
+            ),
+            (
+                subnet("delegate-from = [\"2001:db8::/32\"]"),
+                "2001:db8:7::/64 of `2001:db8:7::/64` overlaps 2001:db8::/32",
+            ),
+            (subnet("delegate-from = [\"2001:db8:1000::/40\"]\ndelegate-length = 39"), "choose 40 to 64"),
+            (subnet("dns = [\"192.0.2.1\"]"), "`192.0.2.1` is not an IPv6 address"),
+            (
+                subnet("[[subnet]]\nprefixes = [\"2001:db8:7::/64\"]\nname = \"again\""),
+                "overlaps 2001:db8:7::/64",
+            ),
+            (
+                subnet("link-addresses = [\"::1\"]\n[[subnet]]\nname = \"b\"\nlink-addresses = [\"::1\"]"),
+                "::1/128 stands for `2001:db8:7::/64` and for `b`",
+            ),
+            (
+                subnet("name = \"a\"\n[[subnet]]\nname = \"a\"\nprefixes = [\"2001:db8:8::/64\"]"),
+                "two subnets, or a LAN and a subnet, are called `a`",
+            ),
+        ] {
+            let said = finding(&text);
+            assert!(said.contains(told), "{text}{said}");
         }
     }
 }

@@ -223,6 +223,9 @@ impl Engine {
                 let mut actions = Vec::new();
                 let (port, source) = (source.port(), *source.ip());
                 let mac = self.neighbours.host(lan, source);
+                if mac.is_none() && self.server.wants_mac(&link) {
+                    self.ask_for(lan, source);
+                }
                 let link_layer = mac.as_ref().map(|mac| &mac[..]);
                 let datagram = server::Datagram { link: &link, source, port, bytes: &bytes, link_layer };
                 self.server.handle(now, &datagram, &mut actions);

@@ -67,20 +67,19 @@ impl Engine {
     ) -> Result<(u64, Vec<String>), String> {
         let now = self.now();
         let to: Identity = to.parse().map_err(|error| format!("{error}"))?;
-        let resources = match what.parse::<Resource>() {
-            Ok(resource) => vec![resource],
-            Err(_) => {
-                let from: Identity = what.parse().map_err(|_| {
-                    format!("{what:?} is neither an address nor a prefix, and names no client: see `sixgate lease move --help`")
-                })?;
-                let held: Vec<Resource> =
-                    self.server.leases().held_by(&from).map(|lease| lease.resource).collect();
-                if held.is_empty() {
-                    return Err(format!("{from} holds nothing; `sixgate leases` shows who does"));
-                }
-                held
-            }
+        let resources = if let Ok(resource) = what.parse::<Resource>() {
+            vec![resource]
+        } else {
+            let from: Identity = what.parse().map_err(|_| {
+                format!(
+                    "{what:?} is neither an address nor a prefix, and names no client: see `sixgate lease move --help`"
+                )
+            })?;
+            self.server.leases().held_by(&from).map(|lease| lease.resource).collect()
         };
+        if resources.is_empty() {
+            return Err(format!("{what} holds nothing; `sixgate leases` shows who does"));
+        }
         let mut last = 0;
         for resource in &resources {
             last = self.server.move_lease(now, *resource, &to, actions).map_err(|error| error.to_string())?;
@@ -97,7 +96,7 @@ impl Engine {
                 drop(answer.send(serde_json::to_string(&view).unwrap_or_default()));
             }
             Err(error) => {
-                refuse(answer, &format!("nothing is changed, the store cannot be written: {error}"))
+                refuse(answer, &format!("nothing is changed, the store cannot be written: {error}"));
             }
         }
     }

@@ -5,6 +5,7 @@
 //! its news of neighbours are the first source. Solicitations that reach us are the second.
 
 use super::engine::Engine;
+use super::event::Side;
 use sixgate_linux::route::{self, NeighbourState};
 use sixgate_wire::ndp::{self, Message, NdOption};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -123,6 +124,22 @@ impl Engine {
         match self.netlink.neighbours(None) {
             Ok(neighbours) => neighbours.iter().for_each(|neighbour| self.kernel_neighbour(neighbour)),
             Err(error) => tracing::error!(%error, "the kernel cannot be asked for neighbours"),
+        }
+    }
+
+    /// Lets the kernel find out where a host is whose hardware address decides what it gets: by the time that it asks again it is
+    /// known. What is sent to it is one solicitation for each message of its own.
+    pub(crate) fn ask_for(&self, lan: usize, address: Ipv6Addr) {
+        if !address.is_unicast_link_local() {
+            return;
+        }
+        let mut buffer = [0; 64];
+        let mut builder = ndp::Builder::neighbor_solicitation(&mut buffer, address);
+        if let Some(mac) = self.lans.get(lan).and_then(|lan| lan.link_layer) {
+            builder.source_link_layer(&mac);
+        }
+        if let Ok(bytes) = builder.finish() {
+            self.sockets.send_nd(Side::Lan(lan), address, bytes);
         }
     }
 

@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::event::{Event, Sender};
 use super::sockets::{Interface, SocketsError, Watched, read, tell, watched};
 use crate::config::{Config, Relays, Subnet};
+use ipnet::Ipv6Net;
 use sixgate_dhcp::server::{self, AddressPool, DelegationPool, Lifetimes, Link};
 use sixgate_linux::socket::{Udp6Options, UdpSocket6, udp6};
 use sixgate_wire::dhcpv6::SERVER_PORT;
@@ -85,7 +86,7 @@ fn link(subnet: &Subnet) -> Link {
         preferred_until: Duration::MAX,
         valid_until: Duration::MAX,
     };
-    let delegation = |prefix: &ipnet::Ipv6Net| DelegationPool {
+    let delegation = |prefix: &Ipv6Net| DelegationPool {
         prefix: *prefix,
         reserved: Vec::new(),
         length: subnet.delegate_length,
@@ -109,7 +110,7 @@ fn link(subnet: &Subnet) -> Link {
             .link_addresses
             .iter()
             .filter(|net| net.prefix_len() == 128)
-            .map(|net| net.addr())
+            .map(Ipv6Net::addr)
             .collect(),
         ..Link::new(&subnet.name)
     }

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod agent;
 mod clients;
+mod lan;
 mod lines;
 mod network;
 mod subnets;

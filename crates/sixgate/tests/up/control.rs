@@ -90,7 +90,19 @@ fn views_show_every_field_as_table_and_as_json() {
     assert_eq!(leases.len(), 1);
     assert_eq!(
         keys(&leases[0]),
-        ["duid", "hostname", "iaid", "lan", "link_layer", "preferred", "resource", "state", "valid"]
+        [
+            "duid",
+            "hostname",
+            "iaid",
+            "key",
+            "lan",
+            "learnt",
+            "link_layer",
+            "preferred",
+            "resource",
+            "state",
+            "valid"
+        ]
     );
     let address = leases[0]["resource"].as_str().unwrap();
     assert_eq!(leases[0]["hostname"], "alice");

@@ -38,7 +38,7 @@ impl Journal {
     pub(super) fn record(&mut self, now: Duration, server: &Server, changes: &[LeaseChange]) -> bool {
         let before = self.next();
         for change in changes {
-            let held = server.durable(change.resource()).filter(|lease| is_told(lease));
+            let held = server.durable(change.resource()).filter(is_told);
             match change {
                 LeaseChange::Put(lease) if is_told(lease) => {
                     if let Some(held) = held.filter(|held| held.duid != lease.duid) {

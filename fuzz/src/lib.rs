@@ -13,6 +13,7 @@ mod leasequery;
 mod measured;
 mod packets;
 mod policy;
+mod relay;
 mod server_v4;
 mod update;
 mod watched;
@@ -30,6 +31,7 @@ pub use leasequery::leasequery;
 pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use policy::policy;
+pub use relay::relay;
 pub use server_v4::server_v4;
 pub use update::update;
 pub use watched::watched;
@@ -46,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("server", server),
     ("server_v4", server_v4),
     ("leasequery", leasequery),
+    ("relay", relay),
     ("client", client),
     ("dns", dns),
     ("dnssec", dnssec),

@@ -56,6 +56,11 @@ fn leasequery() {
 }
 
 #[test]
+fn relay() {
+    replay("relay");
+}
+
+#[test]
 fn client() {
     replay("client");
 }

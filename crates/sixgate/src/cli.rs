@@ -654,7 +654,8 @@ Exit code 1 where it was refused, with the reason.")]
         #[command(flatten)]
         view: View,
     },
-    /// End a lease, whatever its state; its client may use the address until it asks again.
+    /// End a lease, whatever its state; its client may use the address until it asks again. Of a prefix that another server
+    /// delegated through this relay agent, the route goes, until its client's next Renew.
     Release {
         /// An address or a prefix.
         #[arg(value_name = "WHAT")]

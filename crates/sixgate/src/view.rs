@@ -4,12 +4,14 @@ mod ddns;
 mod health;
 mod pilot;
 mod policy;
+mod relay;
 mod web;
 
 pub(crate) use ddns::Ddns;
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
 pub(crate) use policy::{Holder, Policy, Reservation, Reservations};
+pub(crate) use relay::{Delegation, Relay, RelayServer};
 pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub(crate) struct Status {
     /// Empty where no LAN has IPv4.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) dhcpv4: BTreeMap<String, u64>,
+    /// None where no LAN is relayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<Relay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
     /// None where the uplink is not shaped.
@@ -248,6 +253,9 @@ impl Status {
         }
         if let Some(ddns) = &self.ddns {
             ddns.table(&mut out);
+        }
+        if let Some(relay) = &self.relay {
+            relay.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

@@ -369,7 +369,7 @@ fn changes_are_told_as_they_become_durable() {
     let (messages, _) = drain(&mut desk, now, &server, 1);
     assert_eq!(kinds(&messages), [MessageType::LEASEQUERY_REPLY]);
     let base = Message::parse(&messages[0]).unwrap().options().find(OptionCode::LQ_BASE_TIME);
-    assert_eq!(base, Some(DhcpOption::LqBaseTime((now - BASE_EPOCH).as_secs() as u32)));
+    assert_eq!(base, Some(DhcpOption::LqBaseTime(now.saturating_sub(BASE_EPOCH).as_secs() as u32)));
     assert!(desk.is_active(1));
     let renewed = Lease { valid_until: START + secs(5_000), renewed_at: now, ..lease("2001:db8:0:1::7", 1) };
     let changes = [
@@ -403,7 +403,7 @@ fn changes_are_told_as_they_become_durable() {
         ["Success ", "Success 2001:db8:0:1::7 4950", "Success 2001:db8:0:1::8 0", "CatchUpComplete "]
     );
     // Before this server began, it does not know.
-    desk.received(now + secs(40), &server, 2, &active(Some(START - secs(5))));
+    desk.received(now + secs(40), &server, 2, &active(Some(START.saturating_sub(secs(5)))));
     let (messages, open) = drain(&mut desk, now + secs(40), &server, 2);
     assert_eq!((lines(&messages), open), (vec!["DataMissing ".to_owned()], true));
 }

@@ -18,6 +18,7 @@ mod leasequery;
 mod nat64;
 mod policy;
 mod profile;
+mod relay;
 mod remote;
 mod shape;
 mod v4;
@@ -32,6 +33,7 @@ pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use policy::Served;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use relay::{LanRelay, Relay};
 pub(crate) use remote::{Relays, Subnet};
 pub(crate) use shape::Shape;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
@@ -102,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) ipv4: Option<Ipv4>,
     /// None: names of clients stay here.
     pub(crate) ddns: Option<Ddns>,
+    /// What holds for LANs that are relayed.
+    pub(crate) relay: Relay,
     pub(crate) history: History,
     /// Networks of those who may ask about leases.
     pub(crate) leasequery: Vec<Ipv6Net>,
@@ -203,6 +207,8 @@ pub(crate) struct Lan {
     pub(crate) pref64: Option<Ipv6Net>,
     /// None: DHCPv4 is not served there.
     pub(crate) ipv4: Option<LanIpv4>,
+    /// None: DHCPv6 is served here, and not elsewhere.
+    pub(crate) relay: Option<LanRelay>,
     /// By what DHCPv6 clients are known.
     pub(crate) key: Key,
     /// How a hardware address must be known to decide anything.
@@ -413,6 +419,18 @@ impl Config {
         if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
             keys.push("lan.ipv4");
         }
+        // So does looking at frames, and ports below 1024.
+        let relays =
+            |config: &Self| -> Vec<bool> { config.lans.iter().map(|lan| lan.relay.is_some()).collect() };
+        if relays(self) != relays(new) {
+            keys.push("lan.relay");
+        }
+        if self.relay.port != new.relay.port {
+            keys.push("relay-agent.port");
+        }
+        if self.relay.client_link_layer != new.relay.client_link_layer {
+            keys.push("relay-agent.client-link-layer");
+        }
         keys
     }
 }
@@ -490,6 +508,8 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
+        let relay = self.relay(file.relay_agent.unwrap_or_default());
+        self.check_relay(&relay, &lans);
         let mut written = file.subnet;
         keys.extend(written.iter_mut().map(|subnet| policy::LanKeys::take_subnet(subnet.get_mut())));
         let subnets = self.subnets(written, &lans);
@@ -540,6 +560,7 @@ impl Reader<'_> {
             pilot,
             ipv4,
             ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
+            relay,
             history: self.history(file.history),
             leasequery: self.leasequery(file.leasequery),
             reconfigure: (file.reconfigure)
@@ -697,6 +718,13 @@ impl Reader<'_> {
             })
         });
         let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
+        let relay = self.lan_relay(relay::Written {
+            relay: lan.relay,
+            from: lan.relay_from,
+            interface_id: lan.interface_id,
+            remote_id: lan.remote_id,
+            subscriber_id: lan.subscriber_id,
+        });
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
@@ -720,6 +748,7 @@ impl Reader<'_> {
             captive_portal: lan.captive_portal,
             pref64,
             ipv4,
+            relay,
             key,
             trust,
         }

@@ -17,6 +17,7 @@ use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
 use super::reconfigure;
+use super::relay::Agent;
 use super::requests::Waiting;
 use super::reservations::Kept;
 use super::sightings::Sightings;
@@ -84,6 +85,8 @@ pub(crate) struct Engine {
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
     /// By which a renumbering is noticed.
     pub(crate) given: reconfigure::Given,
+    /// Where a LAN is relayed.
+    pub(crate) relay: Option<Agent>,
     /// Those who ask about leases, where anybody may.
     pub(crate) leasequery: Option<leasequery::Desk>,
     pub(crate) v4: V4,
@@ -149,6 +152,7 @@ impl Engine {
             self.routes_due,
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
+            self.relay.as_ref().and_then(Agent::poll_timeout),
             self.forwarder.poll_timeout(),
             self.retry,
             health,
@@ -191,6 +195,7 @@ impl Engine {
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
         self.handle_timeout_v4();
+        self.handle_timeout_relay();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
@@ -227,6 +232,8 @@ impl Engine {
                 }
                 self.client_actions(actions);
             }
+            Event::RelayAsked(asked) => self.relay_asked(asked),
+            Event::Dhcp6Relay { source, interface, bytes } => self.relay_answered(source, interface, &bytes),
             Event::Dhcp6Readable { at, drained } => {
                 let _ = drained.send(self.read_requests(at));
             }

@@ -31,6 +31,10 @@ pub(crate) enum Event {
     Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
     /// Datagrams wait at UDP port 547, of a LAN or where relay agents are; the reading task waits to hear whether all were read.
     Dhcp6Readable { at: At, drained: oneshot::Sender<bool> },
+    /// A datagram to the relay agent's port towards servers.
+    Dhcp6Relay { source: Ipv6Addr, interface: u32, bytes: Vec<u8> },
+    /// A server was asked what it delegated through us.
+    RelayAsked(super::relay::Asked),
     /// A datagram to port 67 on a LAN; the source is a mapped address.
     Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
     /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.

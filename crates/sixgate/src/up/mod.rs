@@ -25,6 +25,7 @@ mod plan;
 mod problems;
 mod queries;
 mod reconfigure;
+mod relay;
 mod reload;
 mod remote;
 mod requests;

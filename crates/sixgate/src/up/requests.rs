@@ -168,6 +168,9 @@ impl Engine {
         let now = self.now();
         match at {
             At::Lan(lan) => {
+                if self.relay_from_lan(lan, source, bytes) {
+                    return;
+                }
                 let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
                 if self.answer_leasequery(&link, source, bytes) {
                     return;

@@ -16,6 +16,7 @@ use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
+use super::relay::{self, Agent, Frames, FramesError};
 use super::requests::Waiting;
 use super::reservations::Kept;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
@@ -74,6 +75,8 @@ pub(crate) enum StartError {
     Firewall(#[from] nft::Error),
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    #[error(transparent)]
+    Frames(#[from] FramesError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
@@ -237,7 +240,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, shaping, sockets, web, listeners) = match opened {
+    let (firewall, nat64, island, shaping, sockets, frames, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -310,6 +313,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
     let clock_seen = dnssec::seen(settings.get(dnssec::SEEN));
+    let relay = Agent::new(&config, frames, &snapshot.settings, fresh);
     let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
@@ -332,6 +336,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kept: Kept::default(),
         operating: BTreeMap::new(),
         committing: HashMap::new(),
+        relay,
         v4,
         recording: HashMap::new(),
         waiting: Waiting::new(),
@@ -378,6 +383,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.ddns = Ddns::open(now, &engine.config, &snapshot.settings, events)?;
     engine.ddns_leases();
     engine.start_v4();
+    engine.start_relay();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -393,6 +399,7 @@ type Opened = (
     Option<Island>,
     Option<Shaping>,
     Sockets,
+    Vec<Option<Frames>>,
     Option<Rc<Site>>,
     Vec<String>,
 );
@@ -423,9 +430,11 @@ fn open(
                 .map(|lan| nft::LanRules {
                     interface: lan.interface.value.clone(),
                     prefixes: Vec::new(),
+                    delegated: Vec::new(),
                     prefixes_v4: Vec::new(),
                 })
                 .collect(),
+            relay: relay::rules(config),
             lan_ipv4: island::rules(config),
             island: None,
         })?;
@@ -474,6 +483,7 @@ fn open(
     let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
+    let frames = relay::open_frames(config, links)?;
     let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
     let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
@@ -483,7 +493,7 @@ fn open(
         web.site
     });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, shaping, sockets, web, listeners))
+    Ok((firewall, nat64, island, shaping, sockets, frames, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

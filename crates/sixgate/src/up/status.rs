@@ -101,6 +101,7 @@ impl Engine {
         problems.extend(self.dnssec_problems());
         problems.extend(self.clone_problems());
         problems.extend(self.ipv4_problem());
+        problems.extend(self.relay_problems(now));
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -114,6 +115,7 @@ impl Engine {
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),
+            relay: self.relay_view(now),
             nat64: self.nat64.as_ref().map(Translator::view),
             shape: self.shaping.as_ref().map(Shaping::view),
             health: self.health_view(),

@@ -55,6 +55,8 @@ struct State {
     /// Whether the last scrubbing did so.
     scrubbed: bool,
     stopping: bool,
+    /// Nothing more will be submitted: what was is written down at once, however long the log is.
+    closing: bool,
     /// This thread has ended.
     ended: bool,
 }
@@ -83,10 +85,10 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Waits while the log is too long.
+    /// Waits while the log is too long; not once the store closes: the database may take nothing for ever.
     pub(crate) fn wait_for_room(&self) {
         let mut state = self.lock();
-        while state.backlog() > LONGEST && !state.ended {
+        while state.backlog() > LONGEST && !state.ended && !state.closing {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -103,6 +105,12 @@ impl Progress {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.scrubbed
+    }
+
+    /// Nothing more will be submitted.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
+        self.changed.notify_all();
     }
 
     /// Nothing more will be written.
@@ -230,8 +238,11 @@ impl Behind {
         let (items, to) = self.read(state.taken, state.written)?;
         self.write(&items, to).map_err(|error| StoreError::sqlite(&self.path, &error))?;
         if to.segment > state.taken.segment {
-            self.settle(to)?;
-            let _ = log::remove_before(&self.path, to.segment);
+            // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
+            match self.settle(to) {
+                Ok(()) => drop(log::remove_before(&self.path, to.segment)),
+                Err(_) => drop(self.tally.behind_failures.fetch_add(1, Ordering::Relaxed)),
+            }
         }
         Ok(to)
     }
@@ -353,4 +364,58 @@ fn set(connection: &Connection, at: Position) -> rusqlite::Result<()> {
         .prepare_cached("UPDATE taken_up SET segment = ?1, offset = ?2")?
         .execute(params![at.segment.cast_signed(), at.offset.cast_signed()])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::log::Log;
+
+    fn at(segment: u64, offset: u64) -> Position {
+        Position { segment, offset }
+    }
+
+    #[test]
+    fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
+        let progress = Arc::new(Progress::new(at(1, 0), at(1_000, 0)));
+        let (tell, told) = std::sync::mpsc::channel();
+        let waiting = Arc::clone(&progress);
+        std::thread::spawn(move || {
+            waiting.wait_for_room();
+            let _ = tell.send(());
+        });
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "the log is too long");
+        progress.close();
+        told.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+
+    #[test]
+    fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let connection = database::open(&path).unwrap();
+        // Both write down how far the log is taken up: each transaction another place, `settle` the same again.
+        connection
+            .execute_batch(
+                "CREATE TRIGGER full BEFORE UPDATE ON taken_up
+                 WHEN NEW.segment = OLD.segment AND NEW.offset = OLD.offset
+                 BEGIN SELECT RAISE(ABORT, 'full'); END;",
+            )
+            .unwrap();
+        let mut log = Log::begin(&path, 1).unwrap();
+        log.roll().unwrap();
+        let mut octets = Vec::new();
+        let setting = Change::Setting { key: "a".into(), value: Some(vec![1]) };
+        log::write(Duration::from_secs(1), &[setting], &mut octets);
+        let written = log.append(std::iter::once(octets.as_slice())).unwrap();
+        let tally = Arc::new(Tally::default());
+        let progress = Arc::new(Progress::new(at(1, 0), written));
+        let mut behind = Behind::new(connection, &path, Config::default(), progress, Arc::clone(&tally));
+        let state = State { taken: at(1, 0), written, ..State::default() };
+        assert_eq!(behind.take_up(state).unwrap(), written);
+        assert_eq!(log::segments(&path).unwrap(), [1, 2], "the log is what counts");
+        assert_eq!(tally.behind_failures.load(Ordering::Relaxed), 1);
+    }
 }

@@ -280,6 +280,7 @@ impl Store {
     fn close(&mut self) -> Result<(), StoreError> {
         // The writer ends when nobody can submit any more.
         self.tally.stopping.store(true, Ordering::Relaxed);
+        self.progress.close();
         self.queue = None;
         let written = self.writer.take().map(JoinHandle::join);
         self.progress.stop();

@@ -99,19 +99,24 @@ impl Policy {
     ) -> Result<(), ValueError> {
         for name in deny {
             let test = RuleTest::Deny(self.named("deny", name)?);
-            self.rules.push(Rule { link: link.clone(), test });
+            self.add_rule(Rule { link: link.clone(), test });
         }
         if !allow.is_empty() {
             let classes = allow.iter().map(|name| self.named("allow", name)).collect::<Result<_, _>>()?;
-            self.rules.push(Rule { link, test: RuleTest::Allow(classes) });
+            self.add_rule(Rule { link, test: RuleTest::Allow(classes) });
         }
         Ok(())
+    }
+
+    fn add_rule(&mut self, rule: Rule) {
+        self.rules_on.entry(rule.link.clone()).or_default().push(self.rules.len());
+        self.rules.push(rule);
     }
 
     /// Adds what is told on a link, and what of its delegated prefixes is excluded.
     pub fn add_link(&mut self, link: LinkId, options: OptionSet, exclude: Option<Exclude>) {
         if !options.is_empty() || exclude.is_some() {
-            self.links.push(OnLink { link, options, exclude });
+            self.links.insert(link, OnLink { options, exclude });
         }
     }
 
@@ -128,7 +133,7 @@ impl Policy {
         options: OptionSet,
     ) -> Result<(), ValueError> {
         let class = class.map(|name| self.named("class", name)).transpose()?;
-        self.parts.push(PoolPart { link, net, class, length, options });
+        self.parts.entry(link.clone()).or_default().push(PoolPart { link, net, class, length, options });
         Ok(())
     }
 }

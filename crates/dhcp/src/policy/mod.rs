@@ -21,6 +21,7 @@ use crate::options::OptionSet;
 use crate::reservation::Reservations;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::{Options, RelayMessage};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -137,7 +138,6 @@ impl Exclude {
 /// What holds on one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OnLink {
-    link: LinkId,
     options: OptionSet,
     exclude: Option<Exclude>,
 }
@@ -148,8 +148,10 @@ pub struct Policy {
     classes: Vec<Class>,
     size: compile::Size,
     rules: Vec<Rule>,
-    parts: Vec<PoolPart>,
-    links: Vec<OnLink>,
+    /// Which rules hold on a link alone, and which everywhere: there may be thousands of links.
+    rules_on: BTreeMap<Option<LinkId>, Vec<usize>>,
+    parts: BTreeMap<LinkId, Vec<PoolPart>>,
+    links: BTreeMap<LinkId, OnLink>,
     options: OptionSet,
     /// Who gets what, whoever else asks.
     pub reservations: Reservations,
@@ -197,23 +199,32 @@ impl Policy {
 
     /// The first rule by which members of `classes` are not served on a link, by its place.
     pub fn denied_by(&self, link: &str, classes: ClassSet) -> Option<usize> {
-        self.rules.iter().position(|rule| {
-            rule.link.as_deref().is_none_or(|place| place == link)
-                && match &rule.test {
-                    RuleTest::Deny(class) => classes.contains(*class),
-                    RuleTest::Allow(allowed) => !allowed.iter().any(|class| classes.contains(*class)),
-                }
-        })
+        if self.rules.is_empty() {
+            return None;
+        }
+        let denies = |rule: &Rule| match &rule.test {
+            RuleTest::Deny(class) => classes.contains(*class),
+            RuleTest::Allow(allowed) => !allowed.iter().any(|class| classes.contains(*class)),
+        };
+        let first = |place: &Option<LinkId>| {
+            let mut rules = self.rules_on.get(place)?.iter().copied();
+            rules.find(|at| self.rules.get(*at).is_some_and(denies))
+        };
+        first(&None).into_iter().chain(first(&Some(link.into()))).min()
     }
 
     /// What of the prefixes delegated on a link is none of their holders'.
     pub fn exclude(&self, link: &str) -> Option<Exclude> {
-        self.links.iter().find(|on| &*on.link == link)?.exclude
+        self.links.get(link)?.exclude
     }
 
     /// The parts of what a link gives within `net`.
     pub fn parts_within(&self, link: &str, net: Ipv6Net) -> impl Iterator<Item = &PoolPart> {
-        self.parts.iter().filter(move |part| &*part.link == link && net.contains(&part.net))
+        self.parts_on(link).filter(move |part| net.contains(&part.net))
+    }
+
+    fn parts_on(&self, link: &str) -> impl Iterator<Item = &PoolPart> + Clone {
+        self.parts.get(link).into_iter().flatten()
     }
 
     /// Whether a member of `classes` may have `resource`, which lies in the pool `pool` of a link.
@@ -244,11 +255,11 @@ impl Policy {
     ) -> impl Iterator<Item = &'p OptionSet> + Clone {
         let of_classes = self.classes.iter().enumerate();
         let of_classes = of_classes.filter(move |(at, _)| classes.contains(ClassId(*at as u8)));
-        let holds = move |part: &&PoolPart| &*part.link == link && holds(part.net);
-        let of_link = self.links.iter().filter(move |on| &*on.link == link);
+        let holds = move |part: &&PoolPart| holds(part.net);
+        let of_link = self.links.get(link).into_iter();
         reserved
             .chain(of_classes.map(|(_, class)| &class.options))
-            .chain(self.parts.iter().filter(holds).map(|part| &part.options))
+            .chain(self.parts_on(link).filter(holds).map(|part| &part.options))
             .chain(of_link.map(|on| &on.options))
             .chain(std::iter::once(&self.options))
             .filter(|set| !set.is_empty())

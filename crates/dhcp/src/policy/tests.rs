@@ -263,3 +263,36 @@ fn what_is_nearer_has_its_way() {
         assert_eq!(texts("lan1", None, ClassSet::default(), &resources), ["server"]);
     });
 }
+
+#[test]
+fn a_client_is_not_looked_for_on_every_link() {
+    let with_links = |count: u32| {
+        let mut policy = policy(&[("cam", table(&[("vendor-class", texts(&["cam"]))]))]);
+        let given = Given::new("tzdb-timezone", &Value::from("Europe/Zurich")).unwrap();
+        for number in 0..count {
+            let link = LinkId::from(format!("subnet{number}"));
+            let net = format!("2001:db8:{number:x}::/64").parse().unwrap();
+            policy.add_link(link.clone(), OptionSet::new(vec![given.clone()]).unwrap(), None);
+            policy.add_rules(Some(link.clone()), &["cam".to_owned()], &[]).unwrap();
+            policy.add_part(link, net, None, None, OptionSet::default()).unwrap();
+        }
+        policy
+    };
+    let (few, many) = (with_links(10), with_links(10_000));
+    let ask = |policy: &Policy| {
+        let began = std::time::Instant::now();
+        for _ in 0..50 {
+            let link = "subnet9";
+            let net = "2001:db8:9::/64".parse().unwrap();
+            assert_eq!(policy.denied_by(link, ClassSet::default()), None);
+            assert!(policy.may_have(link, net, "2001:db8:9::7".parse().unwrap(), ClassSet::default()));
+            assert_eq!(policy.exclude(link), None);
+            assert_eq!(policy.options_for(link, std::iter::empty(), ClassSet::default(), |_| true).count(), 1);
+        }
+        began.elapsed()
+    };
+    // The least of several times: a busy machine does not change it. A thousand times the links took hundreds of times as long.
+    let least = |policy: &Policy| (0..20).map(|_| ask(policy)).min().unwrap();
+    let (few, many) = (least(&few), least(&many));
+    assert!(many < few * 20, "{few:?} with ten links, {many:?} with ten thousand");
+}

@@ -13,6 +13,10 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Leases of one DUID that are looked at for those of other machines: where hardware addresses are the key, one host can make
+/// up as many as it likes under one DUID.
+const MOST_LOOKED_AT: usize = 64;
+
 /// The client behind a message: who it is, where it is, and what it says of itself.
 #[derive(Debug, Clone)]
 pub struct Asker<'a> {
@@ -213,6 +217,7 @@ impl Server {
             }
         };
         let other = (self.table.of_duid(claim.duid))
+            .take(MOST_LOOKED_AT)
             .filter(|lease| (lease.iaid, lease.resource.kind()) == (ia.iaid, ia.kind))
             .filter(|lease| lease.link == claim.link.name && !lease.peer.is_unspecified())
             .map(|lease| stations(&lease))

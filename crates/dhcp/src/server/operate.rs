@@ -66,17 +66,8 @@ impl Server {
         to: &Identity,
         actions: &mut Actions,
     ) -> Result<u64, Refusal> {
-        let lease = self.table.get(resource).ok_or(Refusal::Unknown(resource))?;
-        if lease.state != LeaseState::Bound {
-            return Err(Refusal::State { resource, state: lease.state });
-        }
-        let wants = self.links.get(&lease.link).map_or(lease.key, |link| link.key);
-        if to.key() != wants {
-            return Err(Refusal::Key { link: lease.link.to_string(), wants, to: Box::new(to.clone()) });
-        }
-        if lease.identity() == *to {
-            return Err(Refusal::Same(Box::new(to.clone())));
-        }
+        let lease = self.movable(resource, to)?;
+        let wants = to.key();
         // It was asked for before it was granted, that is, not by who has it now: see `Server::inherited`.
         let renewed_at = lease.renewed_at.min(now.saturating_sub(Duration::from_nanos(1)));
         let plain = Lease {
@@ -111,14 +102,41 @@ impl Server {
         Ok(ticket)
     }
 
+    /// Whether [`Server::move_lease`] would do it now: of several leases, all are moved or none.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn may_move(&self, resource: Resource, to: &Identity) -> Result<(), Refusal> {
+        self.movable(resource, to)?;
+        self.may_change(resource)
+    }
+
+    /// The lease, if it can be given to `to`.
+    fn movable(&self, resource: Resource, to: &Identity) -> Result<Lease, Refusal> {
+        let lease = self.table.get(resource).ok_or(Refusal::Unknown(resource))?;
+        if lease.state != LeaseState::Bound {
+            return Err(Refusal::State { resource, state: lease.state });
+        }
+        let wants = self.links.get(&lease.link).map_or(lease.key, |link| link.key);
+        if to.key() != wants {
+            return Err(Refusal::Key { link: lease.link.to_string(), wants, to: Box::new(to.clone()) });
+        }
+        if lease.identity() == *to {
+            return Err(Refusal::Same(Box::new(to.clone())));
+        }
+        Ok(lease)
+    }
+
+    fn may_change(&self, resource: Resource) -> Result<(), Refusal> {
+        let busy = !self.suspect.is_empty()
+            || self.flight.len() >= self.limits.commits
+            || self.flight.is_about(resource);
+        if busy { Err(Refusal::Busy(resource)) } else { Ok(()) }
+    }
+
     fn change(&mut self, change: LeaseChange, actions: &mut Actions) -> Result<u64, Refusal> {
         let resource = change.resource();
-        if !self.suspect.is_empty()
-            || self.flight.len() >= self.limits.commits
-            || self.flight.is_about(resource)
-        {
-            return Err(Refusal::Busy(resource));
-        }
+        self.may_change(resource)?;
         let ticket = self.flight.ticket();
         self.stage(ticket, change);
         actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });

@@ -468,6 +468,12 @@ fn an_operator_moves_and_releases() {
     assert!(!renewed.usable().contains(&prefix));
     assert_eq!(renewed.usable().len(), 2);
 
+    let may_move = |desk: &Desk, to: &str| desk.server.may_move(prefix, &to.parse().unwrap());
+    assert!(matches!(may_move(&desk, &duid), Err(Refusal::Key { .. })));
+    assert!(matches!(may_move(&desk, "interface:2001:db8:1::1,eth4"), Err(Refusal::Same(_))));
+    assert_eq!(may_move(&desk, "interface:2001:db8:1::1,eth3"), Ok(()), "asking moves nothing");
+    assert_eq!(lease(&desk, prefix).identity(), "interface:2001:db8:1::1,eth4".parse().unwrap());
+
     let mut actions = Actions::new();
     desk.server.release(prefix, &mut actions).unwrap();
     let [Action::Commit { ticket, .. }] = &actions[..] else { panic!("{actions:?}") };

@@ -261,9 +261,9 @@ impl Updater {
 
     /// Addresses whose names the zone holds as wanted, and addresses for which something is still to be done.
     pub fn settled_and_pending(&self) -> (usize, usize) {
-        let settled = |entry: &&Entry| entry.complete && entry.held == entry.wanted && entry.wanted.is_some();
-        let settled = self.entries.values().filter(settled).count();
-        (settled, self.entries.len() - settled)
+        // It is asked after each answer: what waits is counted, and not looked for among all there is.
+        let pending = (self.due.len() + self.under_way.len()).min(self.entries.len());
+        (self.entries.len() - pending, pending)
     }
 
     /// Why the last update failed; none once one succeeds.

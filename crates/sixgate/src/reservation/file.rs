@@ -5,6 +5,7 @@ use super::csv::{self, Field};
 use super::draft::{Draft, Wrong};
 use crate::config::Diagnostic;
 use sixgate_dhcp::reservation::{Origin, Reservations};
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -12,6 +13,8 @@ use std::path::Path;
 const LONGEST: u64 = 64 << 20;
 /// Most mistakes told of one file.
 const MOST_FINDINGS: usize = 20;
+/// Most names of LANs and subnets that a remedy tells.
+const MOST_NAMES: usize = 10;
 /// Most reservations told of that were left out.
 const MOST_LEFT_OUT: usize = 20;
 
@@ -63,10 +66,20 @@ fn parse(path: &Path, text: &str, lans: &[&str]) -> Result<(Reservations, Vec<St
     let mut reservations = Reservations::default();
     let (mut findings, mut left_out, mut more) = (Vec::new(), Vec::new(), 0_usize);
     let mut names: Option<Vec<Field>> = None;
+    // There may be thousands, and each line may name one.
+    let known: HashSet<&str> = lans.iter().copied().collect();
     let mut start = 0;
     for (line, number) in text.split('\n').zip(1_u32..) {
-        let here = start;
+        let mut here = start;
         start += line.len() + 1;
+        // Spreadsheets put a byte order mark in front.
+        let line = match line.strip_prefix('\u{feff}').filter(|_| number == 1) {
+            Some(rest) => {
+                here += line.len() - rest.len();
+                rest
+            }
+            None => line,
+        };
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
@@ -85,10 +98,12 @@ fn parse(path: &Path, text: &str, lans: &[&str]) -> Result<(Reservations, Vec<St
             }
         };
         let read = draft.and_then(|draft| {
-            let known = draft.lan.as_deref().is_none_or(|lan| lan.is_empty() || lans.contains(&lan));
-            if !known {
+            let there = draft.lan.as_deref().is_none_or(|lan| lan.is_empty() || known.contains(lan));
+            if !there {
                 let message = format!("there is no LAN `{}`", draft.lan.as_deref().unwrap_or_default());
-                let remedy = format!("the configuration has: {}", lans.join(", "));
+                let some = lans.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+                let more = if lans.len() > MOST_NAMES { ", ..." } else { "" };
+                let remedy = format!("the configuration has: {some}{more}");
                 let wrong = Wrong { key: "lan", message, remedy };
                 return Err((column_of(line, names.as_deref(), "lan"), wrong));
             }
@@ -252,6 +267,21 @@ mod tests {
         };
         assert_eq!(read(csv), read(json));
         assert_eq!(read(csv).len(), 2);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+        let (all, _) = parsed("\u{feff}mac,address\r\n02:00:00:00:00:01,2001:db8::1\r\n").unwrap();
+        assert_eq!(all.len(), 1);
+        assert_eq!(finding("\u{feff}mac,adress\n"), "1:6 there is no column `adress`");
+    }
+
+    #[test]
+    fn of_thousands_of_names_a_few_are_told() {
+        let names: Vec<String> = (0..10_000).map(|number| format!("subnet{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found = parse(Path::new("r.csv"), "mac,lan\n02:00:00:00:00:01,x\n", &names).unwrap_err();
+        assert!(found[0].remedy.ends_with("subnet9, ..."), "{}", found[0].remedy);
     }
 
     #[test]

@@ -80,6 +80,10 @@ impl Engine {
         if resources.is_empty() {
             return Err(format!("{what} holds nothing; `sixgate leases` shows who does"));
         }
+        // All of them, or none.
+        for resource in &resources {
+            self.server.may_move(*resource, &to).map_err(|error| error.to_string())?;
+        }
         let mut last = 0;
         for resource in &resources {
             last = self.server.move_lease(now, *resource, &to, actions).map_err(|error| error.to_string())?;

@@ -11,7 +11,7 @@ const IN_A_SECOND: u32 = 50;
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     second: u64,
-    told: u32,
+    lines: u32,
     untold: u64,
 }
 
@@ -27,8 +27,8 @@ impl Told {
             }
             *self = Self { second: now.as_secs(), ..Self::default() };
         }
-        if self.told < IN_A_SECOND {
-            self.told += 1;
+        if self.lines < IN_A_SECOND {
+            self.lines += 1;
             return true;
         }
         self.untold += 1;
@@ -73,6 +73,6 @@ mod tests {
         assert_eq!((0..1_000).filter(|_| told.one_more(second)).count(), 50);
         assert_eq!(told.untold, 950);
         assert!(told.one_more(second + Duration::from_secs(1)));
-        assert_eq!((told.told, told.untold), (1, 0));
+        assert_eq!((told.lines, told.untold), (1, 0));
     }
 }

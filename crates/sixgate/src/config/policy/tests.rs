@@ -28,7 +28,7 @@ fn everything_has_its_place() {
     let sets: Vec<_> =
         policy.options_for("lan0", none, <_>::default(), |net| net.prefix_len() == 116).collect();
     assert!(sets[0].get(OptionCode::NEW_TZDB_TIMEZONE).is_some(), "the pool's");
-    assert!(sets[1].get(OptionCode(9_999)).is_some_and(|given| given.always()), "the LAN's");
+    assert!(sets[1].get(OptionCode(9_999)).is_some_and(sixgate_dhcp::options::Given::always), "the LAN's");
     assert_eq!(
         sets[2].get(OptionCode::NTP_SERVER).map(|given| given.contents().count()),
         Some(2),

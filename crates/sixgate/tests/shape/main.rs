@@ -114,8 +114,14 @@ fn compare(world: &World, seconds: u32, queue: &str) -> (Seen, Seen) {
     for direction in view["directions"].as_array().unwrap() {
         let tin = &direction["tins"][0];
         println!(
-            "{}: {} packets, {} dropped, {} without room; waited {} us",
-            direction["direction"], tin["packets"], tin["dropped"], tin["overflowed"], tin["delay-us"]
+            "{}: {} packets, {} dropped, {} without room, {} not taken back, {} lost before it; waited {} us",
+            direction["direction"],
+            tin["packets"],
+            tin["dropped"],
+            tin["overflowed"],
+            direction["not-sent"],
+            direction["missed"],
+            tin["delay-us"]
         );
     }
     let each = cpu * 1e6 / packets as f64;
@@ -317,4 +323,31 @@ fn mistakes_are_explained() {
         |text: &str| text.lines().filter_map(|l| l.split(':').next()).map(str::to_owned).collect::<Vec<_>>();
     let after = world.gw.run(|| std::fs::read_to_string("/proc/net/dev")).unwrap();
     assert_eq!(names(&after), names(&nobody));
+}
+
+/// An interface that goes away ends it, and says so; its successor of the same name would not be shaped.
+#[test]
+fn an_interface_that_goes_away_is_told() {
+    let world = World::new("shape-gone");
+    let process = shape(&world, "--down 19M --up 4750k --queue own");
+    run(&world.gw, "ip link del wan0");
+    assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(1), "{}", process.output());
+    assert!(process.output().contains("wan0 went away"), "{}", process.output());
+    let links = run(&world.gw, "ip -o link");
+    assert!(!links.contains("six") && run(&world.gw, "nft list ruleset").trim().is_empty(), "{links}");
+}
+
+/// Packets as long as the interface takes, also where it took less when the queue came.
+#[test]
+fn an_mtu_that_grows_meanwhile_loses_nothing() {
+    let world = World::new("shape-jumbo");
+    let process = shape(&world, "--down 19M --up 4750k --queue own --json");
+    for (host, device) in [(&world.gw, "wan0"), (&world.modem, "cpe0")] {
+        run(host, &format!("ip link set {device} mtu 9000"));
+    }
+    let ping = run(&world.modem, "ping -n -c 3 -i 0.2 -M do -s 8000 2001:db8:2::2");
+    assert!(ping.contains("3 received"), "{ping}");
+    for direction in stopped(&process)["directions"].as_array().unwrap() {
+        assert_eq!((&direction["not-sent"], &direction["missed"]), (&0.into(), &0.into()), "{direction}");
+    }
 }

@@ -143,18 +143,18 @@ fn compare(world: &World, seconds: u32, queue: &str) -> (Seen, Seen) {
     (fifo, shaped)
 }
 
-/// Four connections each way: the delay is milliseconds, and the link is used. Loose: others use the machine, too.
+/// Four connections each way: the delay is milliseconds, and the link is used. Looser than `figures`: others use the machine, too.
 #[test]
 fn the_delay_of_a_busy_link_is_low() {
     let world = World::new("shape-load");
     let (fifo, shaped) = compare(&world, 8, "");
-    assert!(fifo.added[0] > 100.0, "{fifo:?}");
-    assert!(shaped.added[0] < fifo.added[0] / 3.0, "{shaped:?}");
+    assert!(fifo.added[0] > 300.0, "{fifo:?}");
+    assert!(shaped.added[0] < fifo.added[0] / 10.0, "{shaped:?}");
     let (down, up) = shaped.used;
-    assert!(down > 0.6 && up > 0.6, "{shaped:?}");
+    assert!(down > 0.7 && up > 0.7, "{shaped:?}");
     // The queue is ours, and the modem's is empty: never more than what was asked for.
     assert!(down < 1.03 && up < 1.03, "{shaped:?}");
-    assert!(jain(&shaped.down) > 0.8, "{shaped:?}");
+    assert!(jain(&shaped.down) > 0.95 && jain(&shaped.up) > 0.95, "{shaped:?}");
 }
 
 /// A link that becomes slower and faster again, while four connections fill it: what ping sees, phase by phase.
@@ -217,14 +217,14 @@ fn stamped(line: &str) -> Option<(f64, f64)> {
     Some((at, *round_trips(line).first()?))
 }
 
-/// The rate follows the link down and up again. Without it a second of packets would wait before the modem. Loose, for where others
-/// use the machine, what they do is delay too.
+/// The rate follows the link down and up again. Without it a second of packets would wait before the modem. Looser than `figures`: where
+/// others use the machine, what they do is delay too.
 #[test]
 fn the_rate_follows_its_link() {
     let world = World::new("shape-follow");
     let phases = follow(&world, 8);
-    assert!(phases.iter().all(|phase| phase.added[0] < 100.0 && phase.added[1] < 400.0), "{phases:?}");
-    assert!(phases.iter().all(|phase| phase.used > 0.1), "{phases:?}");
+    assert!(phases.iter().all(|phase| phase.added[0] < 30.0 && phase.added[1] < 200.0), "{phases:?}");
+    assert!(phases.iter().all(|phase| phase.used > 0.3), "{phases:?}");
 }
 
 /// For `tests/bench-shape`: the figures, each against its target.

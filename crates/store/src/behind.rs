@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far the log is taken up (layout 4): one row.
+/// How far the log is taken up (layout 5): one row.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE taken_up (
     segment INTEGER NOT NULL,
@@ -280,13 +280,13 @@ impl Behind {
             if let Change::Lease(lease) = change {
                 leases.entry(lease.resource()).or_default().push((*now, change));
             } else {
+                added += u64::from(history::record(&transaction, *now, change)?);
                 rows::apply(&transaction, change)?;
             }
         }
         for changes in leases.into_values() {
             let mut later = changes.iter().skip(1);
             for (now, change) in &changes {
-                let Change::Lease(change) = change else { continue };
                 // What the next change says of the same holder is said once.
                 let next = later.next().map(|(_, change)| *change);
                 if !is_repeated(change, next) {
@@ -321,18 +321,22 @@ impl Behind {
 }
 
 /// Whether the history would say the same of the holder again, at the next change.
-fn is_repeated(change: &LeaseChange, next: Option<&Change>) -> bool {
-    let (LeaseChange::Put(lease), Some(Change::Lease(LeaseChange::Put(next)))) = (change, next) else {
+fn is_repeated(change: &Change, next: Option<&Change>) -> bool {
+    let (Change::Lease(LeaseChange::Put(lease)), Some(Change::Lease(LeaseChange::Put(next)))) =
+        (change, next)
+    else {
         return false;
     };
     (lease.state, lease.iaid, lease.granted_at) == (next.state, next.iaid, next.granted_at)
         && lease.identity() == next.identity()
         && lease.duid == next.duid
+        // Another machine, or another line, is another holder.
+        && (&lease.link_layer, &lease.line) == (&next.link_layer, &next.line)
 }
 
-/// How far the log is taken up. Before layout 4 there is no log.
+/// How far the log is taken up. Before layout 5 there is no log.
 pub(crate) fn taken_up(connection: &Connection) -> rusqlite::Result<Position> {
-    if database::layout(connection)? < 4 {
+    if database::layout(connection)? < 5 {
         return Ok(Position::default());
     }
     connection.query_row("SELECT segment, offset FROM taken_up", [], |row| {

@@ -1,6 +1,7 @@
 //! What is in a frame: changes, and when they were submitted.
 
-use crate::Change;
+use crate::{Change, Sighting};
+use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState};
 use sixgate_dhcp::octets::{self, Reader};
 use sixgate_dhcp::v4::{self, Place, RosterChange};
@@ -16,6 +17,7 @@ const LEASE_V4: u8 = 5;
 const LEASE_V4_GONE: u8 = 6;
 const ROSTER: u8 = 7;
 const ROSTER_GONE: u8 = 8;
+const SEEN: u8 = 9;
 
 /// A change out of the log, and when it was submitted.
 pub(crate) type Item = (Duration, Change);
@@ -91,6 +93,15 @@ fn put(change: &Change, out: &mut Vec<u8>) {
             out.push(ROSTER_GONE);
             out.extend_from_slice(&place.0.to_le_bytes());
         }
+        Change::Seen(Sighting { address, mac, link, first, last }) => {
+            out.push(SEEN);
+            octets::put_bytes(address.to_string().as_bytes(), out);
+            octets::put_bytes(mac.as_bytes(), out);
+            octets::put_bytes(link.as_bytes(), out);
+            for time in [*first, *last] {
+                octets::put_time(time, out);
+            }
+        }
     }
 }
 
@@ -137,6 +148,13 @@ fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {
             member: reader.byte()? != 0,
         }),
         ROSTER_GONE => Change::Roster(RosterChange::Remove(Place(u64::from_le_bytes(reader.array()?)))),
+        SEEN => Change::Seen(Sighting {
+            address: reader.text()?.parse().ok()?,
+            mac: Mac::new(reader.bytes()?)?,
+            link: reader.text()?.into(),
+            first: reader.time()?,
+            last: reader.time()?,
+        }),
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@
 #   fuzz/minimise.sh [TARGET...]
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- dhcpv6 dhcpv4 ndp server server_v4 client dns dnssec endpoint connect http xlat watched aqm classify measured audit
+[ $# -gt 0 ] || set -- dhcpv6 dhcpv4 ndp server server_v4 leasequery relay client dns dnssec endpoint connect http xlat watched aqm classify measured policy update audit
 host=$(rustc -vV | sed -n 's/^host: //p')
 for target; do
     rm -rf "target/fuzz/chosen/$target"

@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- dhcpv6 dhcpv4 ndp server server_v4 client dns dnssec endpoint connect http xlat watched aqm classify measured audit
+[ $# -gt 0 ] || set -- dhcpv6 dhcpv4 ndp server server_v4 leasequery relay client dns dnssec endpoint connect http xlat watched aqm classify measured policy update audit
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 # Coverage feedback as libFuzzer wants it, without a nightly compiler. With --target it is not put into build scripts, which

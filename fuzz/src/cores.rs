@@ -234,7 +234,10 @@ pub fn server(bytes: &[u8]) {
                     well_formed(&reply.bytes);
                     disk.vouch(&reply.bytes);
                 }
-                Action::RouteAdd(_) | Action::RouteRemove { .. } => {}
+                Action::RouteAdd(_)
+                | Action::RouteRemove { .. }
+                | Action::Agreed(_)
+                | Action::Disagreed(_) => {}
             }
         }
         assert!(flight.len() <= limits.commits);

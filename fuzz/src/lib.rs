@@ -9,9 +9,11 @@ mod cores;
 mod dnssec;
 mod http;
 mod kit;
+mod leasequery;
 mod measured;
 mod packets;
 mod policy;
+mod relay;
 mod server_v4;
 mod update;
 mod watched;
@@ -25,9 +27,11 @@ pub use cores::{dns, server};
 pub use dnssec::dnssec;
 pub use http::http;
 pub use kit::endpoint;
+pub use leasequery::leasequery;
 pub use measured::measured;
 pub use packets::{dhcpv4, dhcpv6, ndp};
 pub use policy::policy;
+pub use relay::relay;
 pub use server_v4::server_v4;
 pub use update::update;
 pub use watched::watched;
@@ -43,6 +47,8 @@ pub const TARGETS: &[Target] = &[
     ("ndp", ndp),
     ("server", server),
     ("server_v4", server_v4),
+    ("leasequery", leasequery),
+    ("relay", relay),
     ("client", client),
     ("dns", dns),
     ("dnssec", dnssec),

@@ -1,7 +1,7 @@
 //! Packets: every view is walked, every getter called; what was read is built again and must read the same.
 
 use sixgate_wire::dhcpv4::{self, ClientId, Value};
-use sixgate_wire::dhcpv6::{self, DhcpOption, Duid, Packet};
+use sixgate_wire::dhcpv6::{self, DhcpOption, Duid, Packet, leasequery};
 use sixgate_wire::domain::{self, DomainNames};
 use sixgate_wire::ndp::{self, NdOption};
 use std::hint::black_box;
@@ -9,8 +9,13 @@ use std::hint::black_box;
 /// Room for any packet that libFuzzer gives, built again.
 const ROOM: usize = 70_000;
 
-/// A DHCPv6 packet as it comes in a datagram.
+/// A DHCPv6 packet as it comes in a datagram, or one after another as on a TCP connection.
 pub fn dhcpv6(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some(message) = leasequery::frame(rest) {
+        assert_eq!(leasequery::framed(message).as_deref(), Ok(&rest[..2 + message.len()]));
+        rest = &rest[2 + message.len()..];
+    }
     let mut next = Packet::parse(bytes).ok();
     // A packet inside of a relay's is shorter than that by its header: this ends.
     while let Some(packet) = next.take() {
@@ -76,6 +81,16 @@ fn walk_dhcpv6(options: dhcpv6::Options<'_>, depth: u8) {
                 black_box((auth.protocol(), auth.algorithm(), auth.replay_method(), auth.replay()));
                 black_box(auth.information());
             }
+            DhcpOption::LeaseQuery(query) => descend(query.options, depth),
+            DhcpOption::ClientData(data) => descend(data, depth),
+            DhcpOption::LqRelayData(relay) => {
+                if let Ok(kept) = leasequery::without_relayed(relay.message) {
+                    assert!(kept.len() <= relay.message.len() && Packet::parse(&kept).is_ok());
+                }
+            }
+            DhcpOption::LqClientLink(links) => {
+                black_box(links.iter().count());
+            }
             DhcpOption::DomainList(names) => walk_names(names),
             DhcpOption::ClientFqdn(fqdn) => {
                 black_box(fqdn.name());
@@ -114,8 +129,19 @@ fn rebuild_dhcpv6(options: dhcpv6::Options<'_>, b: &mut dhcpv6::Builder<'_>) {
             DhcpOption::ElapsedTime(hundredths) => b.elapsed_time(hundredths),
             DhcpOption::RapidCommit => b.rapid_commit(),
             DhcpOption::ReconfigureAccept => b.reconfigure_accept(),
-            DhcpOption::DnsServers(list) => b.addresses(code, &list.iter().collect::<Vec<_>>()),
+            DhcpOption::LeaseQuery(query) => {
+                b.lease_query(query.kind, query.link_address, |b| rebuild_raw(query.options, b))
+            }
+            DhcpOption::ClientData(data) => b.client_data(|b| rebuild_raw(data, b)),
+            DhcpOption::LqRelayData(relay) => b.relay_data(relay.peer_address, relay.message),
+            DhcpOption::DnsServers(list) | DhcpOption::LqClientLink(list) => {
+                b.addresses(code, &list.iter().collect::<Vec<_>>())
+            }
             DhcpOption::SolMaxRt(value)
+            | DhcpOption::CltTime(value)
+            | DhcpOption::LqBaseTime(value)
+            | DhcpOption::LqStartTime(value)
+            | DhcpOption::LqEndTime(value)
             | DhcpOption::InfMaxRt(value)
             | DhcpOption::InformationRefreshTime(value) => b.number(code, value),
             _ => b.option(code, data),

@@ -51,6 +51,16 @@ fn server_v4() {
 }
 
 #[test]
+fn leasequery() {
+    replay("leasequery");
+}
+
+#[test]
+fn relay() {
+    replay("relay");
+}
+
+#[test]
 fn client() {
     replay("client");
 }

@@ -1,4 +1,4 @@
-//! DHCPv6 client and server, and what an IPv6-mostly network needs of DHCPv4, as sans-I/O state machines,
+//! DHCPv6 client, server and relay agent, and what an IPv6-mostly network needs of DHCPv4, as sans-I/O state machines,
 //! with the lease table and its rules.
 
 pub mod allocate;
@@ -10,6 +10,7 @@ pub mod lease;
 pub mod octets;
 pub mod options;
 pub mod policy;
+pub mod relay;
 pub mod reservation;
 pub mod server;
 mod table;

@@ -205,6 +205,13 @@ impl LeaseTable {
         all.into_iter().filter_map(|(_, place)| self.read(place))
     }
 
+    /// The leases from a place on, each with the place behind it; the first place is 0. It is an order for whoever goes through
+    /// all in many steps: a lease keeps its place, and what is put between two steps may come or not.
+    pub fn from(&self, place: u32) -> impl Iterator<Item = (u32, Lease)> {
+        let entries = self.entries.iter().zip(0_u32..).skip(place as usize);
+        entries.filter_map(|(entry, place)| Some((place + 1, self.read(entry.as_ref().map(|_| place)?)?)))
+    }
+
     /// The prefixes that are leased, in no particular order.
     pub fn prefixes(&self) -> impl Iterator<Item = Resource> {
         let any = !self.lengths.is_empty();

@@ -33,7 +33,7 @@ mod socket;
 use std::io;
 
 pub use detour::{DETOUR_MARK, Detour};
-pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, TABLE};
+pub use firewall::{Counter, Firewall, FirewallConfig, LanIpv4, LanRules, RelayRules, TABLE};
 pub use silence::Silence;
 
 /// What can go wrong with the firewall.

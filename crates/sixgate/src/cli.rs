@@ -48,6 +48,41 @@ Each finding names the line, the key and the remedy. Exit code 2 where `up` woul
     #[command(long_about = "\
 Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
     Leases(Leases),
+    /// Say who had an address at a time: hardware address, DUID, line, relay agent, name, from when to when.
+    #[command(long_about = "\
+Say who had an address at a time. Reads the history on disk, whether sixgate runs or not.
+
+  sixgate who 2001:db8::7 2026-11-24T14:03      at that minute, UTC
+  sixgate who 2001:db8::7 '2h ago'              also 2026-11-24T14:03:20+01:00, 2026-11-24 (that whole day), now
+  sixgate who 2001:db8:0:1ff::5                 all who ever had it: also by the prefix delegated to somebody in which it is
+  sixgate who --mac 02:00:5e:10:00:01           what a machine had; --duid, --line for clients and lines
+  sixgate who --export csv --since 30d > all    everything, as CSV or as JSON lines
+
+HOW it is known: leased and delegated are DHCPv6 or DHCPv4; registered is an address that a host made up and told of (RFC 9686);
+seen is one that a host made up and was seen with, which takes a [history] section in the configuration. BY says what the hardware
+address is worth: link (seen on the LAN), relay (the relay agent told it), eui-64 and duid (the client's own word). A lease says who
+was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to.
+
+How long it is kept, what the law may want of you, and how to ask more in SQL: docs/history.md.
+
+Exit code 1 where nobody had it.")]
+    Who(Who),
+    /// Ask DHCPv6 clients to come back now, instead of when they would anyway.
+    #[command(long_about = "\
+Ask DHCPv6 clients of the running sixgate to come back now (Reconfigure, RFC 9915 section 18.3.11): after a change of prefixes,
+resolvers or whatever else they are told. It takes a [reconfigure] section in the configuration, and clients that agreed to be
+asked when they were bound; stock clients do so only where they are told to. Each message is authenticated by a key that its
+client was given; it is repeated until the client comes, eight times at most. A hundred clients are asked within a second.
+
+  sixgate reconfigure --all                       everybody who agreed
+  sixgate reconfigure --link lan0                 those on one LAN or subnet
+  sixgate reconfigure 2001:db8::7                 whoever holds that address or prefix; a DUID does too
+  sixgate reconfigure --all --ask information-request     for configuration alone
+
+Behind relay agents, clients are reached through the agent by which they were last heard, if it is the only one in the row.
+
+Exit code 1 where the client that was named cannot be asked.")]
+    Reconfigure(Reconfigure),
     /// Give a lease to another client, or end it.
     #[command(long_about = "\
 Give a lease to another client, or end it. It is on the disk when this command ends; the clients hear of it when they next
@@ -503,6 +538,92 @@ pub(crate) struct Leases {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whom").args(["client", "all", "link"]).required(true))]
+pub(crate) struct Reconfigure {
+    /// An address or a prefix that the client holds, or its DUID.
+    #[arg(value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// Everybody who agreed.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Those on this LAN or subnet.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) link: Option<String>,
+    /// With which message they should come back.
+    #[arg(long, value_enum, default_value_t = ComeBack::Renew)]
+    pub(crate) ask: ComeBack,
+    #[command(flatten)]
+    pub(crate) view: View,
+}
+
+/// The messages that a Reconfigure can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ComeBack {
+    /// Extend what is held, at this server.
+    Renew,
+    /// Extend what is held, at any server.
+    Rebind,
+    /// Ask for configuration alone.
+    InformationRequest,
+}
+
+impl ComeBack {
+    /// On the wire.
+    pub(crate) fn message(self) -> sixgate_wire::dhcpv6::MessageType {
+        use sixgate_wire::dhcpv6::MessageType;
+        match self {
+            Self::Renew => MessageType::RENEW,
+            Self::Rebind => MessageType::REBIND,
+            Self::InformationRequest => MessageType::INFORMATION_REQUEST,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("subject").args(["address", "mac", "duid", "line"]))]
+pub(crate) struct Who {
+    /// The address, of either family, or a prefix.
+    #[arg(value_name = "ADDRESS", value_parser = crate::who::net)]
+    pub(crate) address: Option<ipnet::IpNet>,
+    /// When: 2026-11-24T14:03, "2h ago", a day; left out: ever.
+    #[arg(value_name = "TIME", conflicts_with_all = ["since", "until"])]
+    pub(crate) time: Option<String>,
+    /// What this hardware address had.
+    #[arg(long, value_name = "MAC", value_parser = crate::who::mac)]
+    pub(crate) mac: Option<sixgate_dhcp::identity::Mac>,
+    /// What the client with this DUID had.
+    #[arg(long, value_name = "DUID")]
+    pub(crate) duid: Option<sixgate_wire::dhcpv6::Duid>,
+    /// What was had on the line with this Interface-Id, Remote-ID or Subscriber-ID.
+    #[arg(long, value_name = "LINE", value_parser = crate::who::line)]
+    pub(crate) line: Option<crate::who::LineName>,
+    /// Only what was had at this time or later.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only what was had at this time or before.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Write every row; without ADDRESS and the like, of everybody.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) export: Option<Export>,
+    /// The configuration file, which names the state folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    /// Comma-separated values, with a line of names.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Lease {
     #[command(subcommand)]
     pub(crate) command: LeaseCommand,
@@ -533,7 +654,8 @@ Exit code 1 where it was refused, with the reason.")]
         #[command(flatten)]
         view: View,
     },
-    /// End a lease, whatever its state; its client may use the address until it asks again.
+    /// End a lease, whatever its state; its client may use the address until it asks again. Of a prefix that another server
+    /// delegated through this relay agent, the route goes, until its client's next Renew.
     Release {
         /// An address or a prefix.
         #[arg(value_name = "WHAT")]

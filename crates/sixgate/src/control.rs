@@ -45,6 +45,17 @@ pub(crate) struct PilotCommand {
     pub(crate) except: Option<Vec<String>>,
 }
 
+/// What `sixgate reconfigure` asks for; neither a client nor a LAN stands for everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReconfigureCommand {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lan: Option<String>,
+    pub(crate) ask: crate::cli::ComeBack,
+}
+
 /// An answer that says what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -22,6 +22,7 @@ mod nat64;
 mod options;
 mod pilot;
 mod plan;
+mod reconfigure;
 mod reservation;
 mod sarif;
 mod shape;
@@ -29,6 +30,8 @@ mod translator;
 mod up;
 mod view;
 mod web;
+mod when;
+mod who;
 mod wrap;
 
 use clap::Parser as _;
@@ -66,6 +69,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::command(&arguments),
         Command::Status(arguments) => status(&arguments),
         Command::Leases(arguments) => leases::command(&arguments),
+        Command::Reconfigure(arguments) => reconfigure::command(&arguments),
+        Command::Who(arguments) => who::command(&arguments),
         Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),

@@ -4,12 +4,14 @@ mod ddns;
 mod health;
 mod pilot;
 mod policy;
+mod relay;
 mod web;
 
 pub(crate) use ddns::Ddns;
 pub(crate) use health::{Check, FirstRouter, Health, Leg, Way};
 pub(crate) use pilot::{Pilot, PilotClient, ServedIpv4};
 pub(crate) use policy::{Holder, Policy, Reservation, Reservations};
+pub(crate) use relay::{Delegation, Relay, RelayServer};
 pub(crate) use web::{Place, Web};
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub(crate) struct Status {
     /// Empty where no LAN has IPv4.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) dhcpv4: BTreeMap<String, u64>,
+    /// None where no LAN is relayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relay: Option<Relay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) nat64: Option<Nat64>,
     /// None where the uplink is not shaped.
@@ -144,6 +149,15 @@ pub(crate) struct Timed {
     pub(crate) valid: Option<u64>,
 }
 
+/// What a Reconfigure by command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reconfigured {
+    /// Clients that are being asked.
+    pub(crate) asked: usize,
+    /// Clients that were meant and never agreed to it.
+    pub(crate) never_agreed: usize,
+}
+
 /// One lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
@@ -239,6 +253,9 @@ impl Status {
         }
         if let Some(ddns) = &self.ddns {
             ddns.table(&mut out);
+        }
+        if let Some(relay) = &self.relay {
+            relay.table(&mut out);
         }
         if let Some(nat64) = &self.nat64 {
             let (first, last) = &nat64.pool;

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far the log is taken up (layout 4): one row.
+/// How far the log is taken up (layout 5): one row.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE taken_up (
     segment INTEGER NOT NULL,
@@ -285,11 +285,14 @@ impl Behind {
                 *latest = (*latest).max(now);
                 match change {
                     Change::Lease(change) => leases.push((change.resource(), now, octets)),
-                    other => others.push(other),
+                    other => others.push((now, other)),
                 }
             })
             .ok_or_else(unknown)?;
-            others.iter().try_for_each(|change| rows::apply(&transaction, change))?;
+            for (now, change) in &others {
+                added += u64::from(history::record(&transaction, *now, change)?);
+                rows::apply(&transaction, change)?;
+            }
         }
         // Each resource's own changes stay in their order; side by side, resources that are near each other share pages.
         leases.sort_by_key(|(resource, ..)| *resource);
@@ -297,15 +300,15 @@ impl Behind {
             let mut changes = of_one.iter().map(|(_, now, octets)| Some((*now, log::change(octets)?)));
             let mut next = changes.next();
             while let Some(change) = next {
-                let (now, Change::Lease(lease)) = change.ok_or_else(unknown)? else { return Err(unknown()) };
+                let (now, change) = change.ok_or_else(unknown)?;
                 next = changes.next();
                 // What the next change says of the same holder is said once.
                 let later = next.as_ref().and_then(|next| next.as_ref().map(|(_, change)| change));
-                if !is_repeated(&lease, later) {
-                    added += u64::from(history::record(&transaction, now, &lease)?);
+                if !is_repeated(&change, later) {
+                    added += u64::from(history::record(&transaction, now, &change)?);
                 }
                 if next.is_none() {
-                    rows::apply(&transaction, &Change::Lease(lease))?;
+                    rows::apply(&transaction, &change)?;
                 }
             }
         }
@@ -333,18 +336,22 @@ impl Behind {
 }
 
 /// Whether the history would say the same of the holder again, at the next change.
-fn is_repeated(change: &LeaseChange, next: Option<&Change>) -> bool {
-    let (LeaseChange::Put(lease), Some(Change::Lease(LeaseChange::Put(next)))) = (change, next) else {
+fn is_repeated(change: &Change, next: Option<&Change>) -> bool {
+    let (Change::Lease(LeaseChange::Put(lease)), Some(Change::Lease(LeaseChange::Put(next)))) =
+        (change, next)
+    else {
         return false;
     };
     (lease.state, lease.iaid, lease.granted_at) == (next.state, next.iaid, next.granted_at)
         && lease.identity() == next.identity()
         && lease.duid == next.duid
+        // Another machine, or another line, is another holder.
+        && (&lease.link_layer, &lease.line) == (&next.link_layer, &next.line)
 }
 
-/// How far the log is taken up. Before layout 4 there is no log.
+/// How far the log is taken up. Before layout 5 there is no log.
 pub(crate) fn taken_up(connection: &Connection) -> rusqlite::Result<Position> {
-    if database::layout(connection)? < 4 {
+    if database::layout(connection)? < 5 {
         return Ok(Position::default());
     }
     connection.query_row("SELECT segment, offset FROM taken_up", [], |row| {

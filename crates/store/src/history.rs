@@ -3,7 +3,7 @@
 use crate::error::RowError;
 use crate::identity::{self, Columns};
 use crate::rows::{from_nanos, to_nanos};
-use crate::{Config, database};
+use crate::{Change, Config, database, history_v4, sighting};
 use ipnet::Ipv6Net;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sixgate_dhcp::identity::{Key, Line, LinkLayer, Relay};
@@ -45,8 +45,17 @@ pub struct Holder {
     pub ended_at: Option<Duration>,
 }
 
-/// Writes down what a change means for who holds what. Whether a row was added.
-pub(crate) fn record(connection: &Connection, now: Duration, change: &LeaseChange) -> rusqlite::Result<bool> {
+/// Writes down what a change means for who had what. Whether a row was added.
+pub(crate) fn record(connection: &Connection, now: Duration, change: &Change) -> rusqlite::Result<bool> {
+    match change {
+        Change::Lease(change) => record_lease(connection, now, change),
+        Change::LeaseV4(change) => history_v4::record(connection, now, change),
+        Change::Seen(sighting) => sighting::record(connection, sighting),
+        Change::Setting { .. } | Change::Roster(_) => Ok(false),
+    }
+}
+
+fn record_lease(connection: &Connection, now: Duration, change: &LeaseChange) -> rusqlite::Result<bool> {
     match change {
         LeaseChange::Put(lease) if lease.state == LeaseState::Declined => {
             end(connection, now, lease.resource)?;
@@ -58,48 +67,67 @@ pub(crate) fn record(connection: &Connection, now: Duration, change: &LeaseChang
     Ok(false)
 }
 
+/// A row that stands.
+struct Standing {
+    id: i64,
+    /// Its client and association are those of the lease.
+    same_client: bool,
+    /// So are its machine and its line, as far as both are known.
+    same_place: bool,
+}
+
+fn standing(connection: &Connection, lease: &Lease) -> rusqlite::Result<Option<Standing>> {
+    let mac = lease.link_layer.as_ref().map(|found| found.mac.as_bytes());
+    let names = |line: &Line| {
+        [line.interface_id(), line.remote_id(), line.subscriber_id()].map(|name| name.map(<[u8]>::to_vec))
+    };
+    let line = lease.line.as_ref().map(names);
+    connection
+        .prepare_cached(
+            "SELECT id, duid, iaid, link_layer, interface_id, remote_id, subscriber_id FROM history
+             WHERE resource = ?1 AND ended_at IS NULL",
+        )?
+        .query_row([lease.resource.to_string()], |row| {
+            let octets = |at: usize| row.get::<_, Option<Vec<u8>>>(at);
+            let duid: Vec<u8> = row.get(1)?;
+            let known = [octets(4)?, octets(5)?, octets(6)?];
+            let other_mac = octets(3)?.zip(mac).is_some_and(|(known, mac)| known != mac);
+            let other_line =
+                line.as_ref().is_some_and(|line| known.iter().any(Option::is_some) && *line != known);
+            Ok(Standing {
+                id: row.get(0)?,
+                same_client: duid == lease.duid.as_bytes() && row.get::<_, u32>(2)? == lease.iaid,
+                same_place: !other_mac && !other_line,
+            })
+        })
+        .optional()
+}
+
 fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Result<bool> {
     let [link_layer, key, learnt, interface_id, remote_id, subscriber_id, relay, relay_link, relay_id] =
         identity::values(lease);
-    let resource = lease.resource.to_string();
-    // Another holder is one by the DUID and association, or by what the lease is kept by.
-    let standing: Option<(i64, bool)> = connection
-        .prepare_cached(
-            "SELECT id, duid = ?2 AND iaid = ?3 AND (?4 <> 'mac' OR key <> 'mac' OR link_layer IS ?5)
-                 AND (?4 <> 'line' OR key <> 'line'
-                     OR (interface_id IS ?6 AND remote_id IS ?7 AND subscriber_id IS ?8))
-             FROM history WHERE resource = ?1 AND ended_at IS NULL",
-        )?
-        .query_row(
-            params![
-                resource,
-                lease.duid.as_bytes(),
-                lease.iaid,
-                key,
-                link_layer,
-                interface_id,
-                remote_id,
-                subscriber_id
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    if let Some((id, same)) = standing {
-        if same {
+    let state = (lease.state == LeaseState::Registered).then(|| lease.state.name());
+    let mut began_at = lease.granted_at;
+    if let Some(standing) = standing(connection, lease)? {
+        if standing.same_client && standing.same_place {
+            // What is not known this time was known before: it stays.
             connection
                 .prepare_cached(
-                    "UPDATE history SET link = ?2, hostname = ?3, renewed_at = ?4, promised_until = ?5,
-                            link_layer = ?6, key = ?7, learnt = ?8, interface_id = ?9, remote_id = ?10,
-                            subscriber_id = ?11, relay = ?12, relay_link = ?13, relay_id = ?14 WHERE id = ?1",
+                    "UPDATE history SET link = ?2, hostname = ?3, renewed_at = ?4, promised_until = ?5, state = ?6,
+                            key = ?7, learnt = iif(?8 IS NULL, learnt, ?9), link_layer = coalesce(?8, link_layer),
+                            interface_id = coalesce(?10, interface_id), remote_id = coalesce(?11, remote_id),
+                            subscriber_id = coalesce(?12, subscriber_id), relay = ?13, relay_link = ?14,
+                            relay_id = ?15 WHERE id = ?1",
                 )?
                 .execute(params![
-                    id,
+                    standing.id,
                     &*lease.link,
                     lease.hostname,
                     to_nanos(lease.renewed_at),
                     to_nanos(lease.valid_until),
-                    link_layer,
+                    state,
                     key,
+                    link_layer,
                     learnt,
                     interface_id,
                     remote_id,
@@ -111,22 +139,25 @@ fn hold(connection: &Connection, now: Duration, lease: &Lease) -> rusqlite::Resu
             return Ok(false);
         }
         end(connection, now, lease.resource)?;
+        // The same client with another machine or on another line has had it there since now.
+        began_at = if standing.same_client { now } else { began_at };
     }
     connection
         .prepare_cached(
-            "INSERT INTO history (resource, duid, iaid, link, hostname, began_at, renewed_at, promised_until,
+            "INSERT INTO history (resource, duid, iaid, link, hostname, began_at, renewed_at, promised_until, state,
                  link_layer, key, learnt, interface_id, remote_id, subscriber_id, relay, relay_link, relay_id)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
         )?
         .execute(params![
-            resource,
+            lease.resource.to_string(),
             lease.duid.as_bytes(),
             lease.iaid,
             &*lease.link,
             lease.hostname,
-            to_nanos(lease.granted_at),
+            to_nanos(began_at),
             to_nanos(lease.renewed_at),
             to_nanos(lease.valid_until),
+            state,
             link_layer,
             key,
             learnt,
@@ -162,7 +193,8 @@ pub(crate) fn prune(connection: &Connection, now: Duration, config: &Config) -> 
                   ORDER BY ended_at DESC, id DESC LIMIT 1 OFFSET ?1)",
         )?
         .execute([config.history_rows])?;
-    Ok(())
+    history_v4::prune(connection, now, config)?;
+    sighting::prune(connection, now, config)
 }
 
 fn columns(connection: &Connection) -> rusqlite::Result<String> {

@@ -25,16 +25,21 @@ mod behind;
 mod database;
 mod error;
 mod history;
+mod history_v4;
 mod identity;
 mod log;
 mod read;
 mod rows;
+mod sighting;
+mod trace;
 mod v4;
 mod writer;
 
 pub use error::StoreError;
 pub use history::Holder;
 pub use read::Reader;
+pub use sighting::Sighting;
+pub use trace::{How, Question, Subject, Trace};
 pub use writer::RETRY;
 
 use sixgate_dhcp::lease::{Lease, LeaseChange};
@@ -64,6 +69,8 @@ pub enum Change {
     LeaseV4(dhcpv4::LeaseChange),
     /// A client of the pilot is kept, or kept no longer.
     Roster(RosterChange),
+    /// A host was seen with an address.
+    Seen(Sighting),
 }
 
 impl From<LeaseChange> for Change {
@@ -90,9 +97,9 @@ pub struct Snapshot {
 pub struct Config {
     /// Submissions that may wait for the disk.
     pub queue: usize,
-    /// Rows of history to keep, beside those of leases that stand.
+    /// Rows of history to keep, beside those of leases that stand: so many of DHCPv6, of DHCPv4 and of what was seen.
     pub history_rows: u32,
-    /// For how long to keep the history of a lease after its end.
+    /// For how long to keep the history of a lease after its end, and of a host after it was last seen.
     pub history_age: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::database::{belongs_together, beside, check};
 use crate::history::{self, Holder};
-use crate::{Snapshot, StoreError, behind, log};
+use crate::{Question, Snapshot, StoreError, Trace, behind, log, trace};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sixgate_dhcp::lease::Resource;
 use std::fs::File;
@@ -114,6 +114,31 @@ impl Reader {
         {
             std::thread::sleep(MOMENT / 200);
         }
+    }
+
+    /// Gives every answer to a question to `take`, until it returns `false`. Leases come first, then IPv4 leases, then
+    /// what was seen, the latest of each first.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn who(&self, question: &Question, take: &mut dyn FnMut(Trace) -> bool) -> Result<(), StoreError> {
+        if self.is_empty()? {
+            return Ok(());
+        }
+        self.catch_up();
+        trace::each(&self.connection, question, take).map_err(|error| error.at(&self.path))
+    }
+
+    /// The earliest time of which the history tells; none where it is empty.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn begins(&self) -> Result<Option<Duration>, StoreError> {
+        if self.is_empty()? {
+            return Ok(None);
+        }
+        self.catch_up();
+        trace::begins(&self.connection).map_err(|error| error.at(&self.path))
     }
 
     /// Whether the database has no tables yet: its writer ended before it had made them.

@@ -80,6 +80,8 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         }
         Change::LeaseV4(change) => v4::apply(connection, change)?,
         Change::Roster(change) => v4::apply_roster(connection, *change)?,
+        // It is history and nothing else.
+        Change::Seen(_) => {}
     }
     Ok(())
 }

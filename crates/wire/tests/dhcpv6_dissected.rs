@@ -1,12 +1,14 @@
 //! An independent dissector reads what the DHCPv6 builder writes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use sixgate_wire::dhcpv6::leasequery::{BASE_EPOCH, QueryType, without_relayed};
 use sixgate_wire::dhcpv6::{
     Builder, Duid, Fqdn, INFINITY, MessageType, OptionCode, StatusCode, TransactionId,
 };
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
@@ -229,4 +231,95 @@ fn nothing_is_malformed_and_every_field_is_what_was_meant() {
     );
     assert_eq!(reconfigure, "5|3|1");
     assert_eq!(relayed, "12,12,1|1,0|::,2001:db8:0:1::1|fe80::3,fe80::2|657468302e37");
+}
+
+/// The queries of RFC 5007, 5460 and 7653, and their answers.
+fn lease_queries() -> Vec<Vec<u8>> {
+    let client = Duid::link_layer([2, 0, 0, 0, 0, 2]);
+    let relay_id = Duid::link_layer([2, 0, 0, 0, 0, 3]);
+    let everywhere = Ipv6Addr::UNSPECIFIED;
+    let mut buffer = [0; 1400];
+    let mut messages = Vec::new();
+    let mut write = |kind, content: &dyn Fn(&mut Builder<'_>)| {
+        let mut b = Builder::message(&mut buffer, kind, XID);
+        content(&mut b);
+        messages.push(b.finish().unwrap().to_vec());
+    };
+    write(MessageType::LEASEQUERY, &|b| {
+        b.client_id(&client).lease_query(QueryType::BY_ADDRESS, everywhere, |b| {
+            b.ia_address(addr("2001:db8::1:7"), 0, 0, |_| ()).oro(&[OptionCode::LQ_RELAY_DATA]);
+        });
+    });
+    write(MessageType::LEASEQUERY, &|b| {
+        b.client_id(&client).lease_query(QueryType::BY_RELAY_ID, addr("2001:db8::1"), |b| {
+            b.relay_id(&relay_id);
+        });
+    });
+    let mut forward = [0; 200];
+    let mut b = Builder::relay(&mut forward, MessageType::RELAY_FORWARD, 0, addr("2001:db8::1"), CLIENT);
+    b.option(OptionCode::INTERFACE_ID, b"port7").option(OptionCode::RELAY_MSG, &[1, 0, 0, 0]);
+    let kept = without_relayed(b.finish().unwrap()).unwrap();
+    write(MessageType::LEASEQUERY_REPLY, &|b| {
+        b.client_id(&client).server_id(&relay_id).client_data(|b| {
+            b.client_id(&client)
+                .ia_address(addr("2001:db8::1:7"), 1800, 3600, |_| ())
+                .ia_prefix("2001:db8:0:100::/56".parse().unwrap(), 1800, 3600, |_| ())
+                .number(OptionCode::CLT_TIME, 30)
+                .relay_data(addr("2001:db8::1"), &kept);
+        });
+    });
+    write(MessageType::LEASEQUERY_REPLY, &|b| {
+        b.client_id(&client).server_id(&relay_id);
+        b.addresses(OptionCode::LQ_CLIENT_LINK, &[addr("2001:db8:1::"), addr("2001:db8:2::")]);
+    });
+    write(MessageType::LEASEQUERY_DATA, &|b| {
+        b.lease_query_time(OptionCode::LQ_BASE_TIME, BASE_EPOCH + Duration::from_hours(1)).client_data(|b| {
+            b.client_id(&client).number(OptionCode::CLT_TIME, 1);
+        });
+    });
+    write(MessageType::LEASEQUERY_DONE, &|b| {
+        b.status(StatusCode::QUERY_TERMINATED, "too slow");
+    });
+    write(MessageType::ACTIVELEASEQUERY, &|b| {
+        b.client_id(&client).lease_query(QueryType::BY_LINK_ADDRESS, addr("2001:db8::"), |b| {
+            b.lease_query_time(OptionCode::LQ_START_TIME, BASE_EPOCH + Duration::from_hours(1));
+        });
+    });
+    messages
+}
+
+#[test]
+fn lease_queries_are_read_by_others() {
+    let folder = std::env::temp_dir().join(format!("sixgate-wire-leasequery-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("leasequery.pcap");
+    std::fs::write(&file, capture(&lease_queries())).unwrap();
+    // That some of them belong on TCP connections is known here.
+    let other = "(_ws.expert && !(_ws.expert.message contains \"Bulk Leasequery\")) || !dhcpv6";
+    let complaints = tshark(&file, &["-Y", other]);
+    let names = ["dhcpv6.msgtype", "dhcpv6.option.type", "dhcpv6.iaaddr.ip", "dhcpv6.iaprefix.pref_addr"];
+    let fields = ["-T", "fields", "-E", "separator=|"].into_iter();
+    let all: Vec<&str> = fields.chain(names.iter().flat_map(|name| ["-e", *name])).collect();
+    let read = tshark(&file, &all);
+    let told = tshark(&file, &["-V"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(complaints, "", "{told}");
+    let read: Vec<&str> = read.lines().collect();
+    assert_eq!(
+        read,
+        [
+            "14|1,44,5,6|2001:db8::1:7|",
+            "14|1,44,53||",
+            "15|1,2,45,1,5,26,46,47|2001:db8::1:7|2001:db8:0:100::",
+            "15|1,2,48||",
+            "17|100,45,1,46||",
+            "16|13||",
+            "22|1,44,101||",
+        ]
+    );
+    for words in
+        ["Query-type: by-linkAddress (4)", "Clt_time: 30", "Peer address: 2001:db8::1", "2001:db8:2::"]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
 }

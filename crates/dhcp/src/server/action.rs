@@ -2,6 +2,7 @@
 
 use crate::lease::{LeaseChange, LinkId};
 use ipnet::Ipv6Net;
+use sixgate_wire::dhcpv6::Duid;
 use std::net::Ipv6Addr;
 
 /// A UDP datagram that came to port 547.
@@ -37,6 +38,10 @@ pub enum Action {
     },
     /// Install this route in place of any that its prefix has.
     RouteAdd(Route),
+    /// Keep that this client takes Reconfigure messages, before whatever comes next: see [`super::Server::set_reconfigure`].
+    Agreed(Duid),
+    /// That client is not kept any more.
+    Disagreed(Duid),
     /// Take the route to this prefix away.
     RouteRemove {
         /// The prefix that is delegated no longer.

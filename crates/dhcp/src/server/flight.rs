@@ -57,6 +57,11 @@ impl Flight {
         self.commits.len()
     }
 
+    /// Whether anything waits to be committed under this ticket.
+    pub(super) fn is_open(&self, ticket: u64) -> bool {
+        self.commits.contains_key(&ticket)
+    }
+
     /// A ticket for the next commit.
     pub(super) fn ticket(&mut self) -> u64 {
         self.last_ticket = self.last_ticket.saturating_add(1);

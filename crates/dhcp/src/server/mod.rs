@@ -21,9 +21,11 @@ mod clones;
 mod config;
 mod counters;
 mod flight;
+pub mod leasequery;
 mod message;
 mod nets;
 mod operate;
+pub mod reconfigure;
 mod register;
 mod relayed;
 mod reply;
@@ -46,6 +48,7 @@ use flight::Flight;
 use ipnet::Ipv6Net;
 use message::{Asked, Association};
 use nets::Nets;
+use reconfigure::Reconfigure;
 use relayed::{Chain, Directory};
 use reply::{Answer, Outcome};
 use served::Served;
@@ -95,6 +98,8 @@ pub struct Server {
     mending: Option<u64>,
     /// No commit that no message asked for before this time.
     retry_at: Duration,
+    /// None where no client is asked to come back.
+    reconfigure: Option<Reconfigure>,
 }
 
 impl Server {
@@ -123,6 +128,7 @@ impl Server {
             suspect: BTreeSet::new(),
             mending: None,
             retry_at: Duration::ZERO,
+            reconfigure: None,
         };
         server.directory.set_relays(&config.relays);
         server.remote = config.remote.iter().map(|link| link.name.clone()).collect();
@@ -227,6 +233,10 @@ impl Server {
     /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each call of
     /// another verb may change it.
     pub fn poll_timeout(&self) -> Option<Duration> {
+        self.lease_timeout().into_iter().chain(self.reconfigure_due()).min()
+    }
+
+    fn lease_timeout(&self) -> Option<Duration> {
         if !self.suspect.is_empty() {
             return (self.flight.len() == 0).then_some(self.retry_at);
         }
@@ -242,6 +252,7 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Actions) {
         self.mend(now, actions);
         self.expire(now, actions);
+        self.send_reconfigures(now, actions);
     }
 
     /// All leases as they stand, those included whose commit is under way.
@@ -313,6 +324,7 @@ impl Server {
             _ => &mut self.counters.information_request,
         };
         *count = count.saturating_add(1);
+        self.reconfigured(asked.client.as_ref(), asked.kind);
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
@@ -322,7 +334,8 @@ impl Server {
             _ => Ok(Answer { configuration: true, ..Answer::new(MessageType::REPLY) }),
         };
         let answer = answered.and_then(|answer| {
-            let bytes = answer.encode(&asked, &self.duid, &link, &served)?;
+            let mut bytes = answer.encode(&asked, &self.duid, &link, &served)?;
+            self.offer_reconfigure(now, &asked, (ticket, answer.kind), &mut bytes, actions);
             Ok((answer.kind, chain.reply(datagram, bytes)?))
         });
         let (kind, reply) = match answer {

@@ -181,6 +181,11 @@ impl Directory {
         if agents.all(|agent| self.from.longest(agent).is_some()) { Ok(()) } else { Err(Discard::Relay) }
     }
 
+    /// The links on which relay agents are heard.
+    pub(super) fn on(&self) -> impl Iterator<Item = &str> {
+        self.on.iter().map(String::as_str)
+    }
+
     /// The link that a link-address stands for.
     pub(super) fn place(&self, link_address: Ipv6Addr) -> Option<&Arc<Link>> {
         self.places.longest(link_address)

@@ -158,7 +158,10 @@ impl World {
                     let done = self.commits.back().map_or(done, |last| last.0.max(done));
                     self.commits.push_back((done, ticket, changes));
                 }
-                server::Action::RouteAdd(_) | server::Action::RouteRemove { .. } => {}
+                server::Action::RouteAdd(_)
+                | server::Action::RouteRemove { .. }
+                | server::Action::Agreed(_)
+                | server::Action::Disagreed(_) => {}
             }
         }
     }

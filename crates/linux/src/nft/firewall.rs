@@ -24,6 +24,8 @@ pub struct FirewallConfig {
     pub delegated: Vec<Ipv6Net>,
     /// The LANs.
     pub lans: Vec<LanRules>,
+    /// Whom the DHCPv6 relay agent hears from the provider's side.
+    pub relay: Option<RelayRules>,
     /// IPv4 from these sources leaves with the address of the interface that it leaves by (NAT44).
     pub masquerade: Option<Ipv4Net>,
     /// What becomes of the LANs' IPv4.
@@ -44,6 +46,15 @@ pub enum LanIpv4 {
     Masqueraded,
 }
 
+/// DHCPv6 servers beyond the uplink. Their answers would pass as such; what they begin (Reconfigure) and what they answer late would not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayRules {
+    /// Our UDP port towards them.
+    pub port: u16,
+    /// Their addresses; `::/0` where they are a group, of which nobody knows who answers.
+    pub servers: Vec<Ipv6Net>,
+}
+
 /// What packets from one LAN may look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanRules {
@@ -52,7 +63,9 @@ pub struct LanRules {
     /// Sources that this LAN may use (BCP 38): its own prefixes, global and unique local, and those delegated
     /// to routers on it. Link-local ones are understood.
     pub prefixes: Vec<Ipv6Net>,
-    /// The same for IPv4, where it is managed.
+    /// Of those, the ones delegated to routers: what one of these routers sends to its own prefix is not sent back to it.
+    pub delegated: Vec<Ipv6Net>,
+    /// The same as `prefixes` for IPv4, where it is managed.
     pub prefixes_v4: Vec<Ipv4Net>,
 }
 

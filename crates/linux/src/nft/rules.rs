@@ -62,6 +62,9 @@ const COUNTERS: &[&str] = &[
     "ula-rejected",
 ];
 
+/// The counter of packets that would have gone in circles; there where prefixes are delegated.
+const LOOPED: &str = "looped";
+
 /// The counter of IPv4 that was kept inside.
 const KEPT: &str = "ipv4-kept";
 
@@ -96,7 +99,9 @@ pub(super) fn spoofed(lan: &str) -> String {
 pub(super) fn counters(config: &FirewallConfig) -> Vec<String> {
     let fixed = COUNTERS.iter().map(|name| (*name).to_owned());
     let kept = (config.lan_ipv4 == LanIpv4::Inside).then(|| KEPT.to_owned());
-    fixed.chain(kept).chain(config.lans.iter().map(|lan| spoofed(&lan.interface))).collect()
+    let delegates = config.lans.iter().any(|lan| !lan.delegated.is_empty());
+    let looped = delegates.then(|| LOOPED.to_owned());
+    fixed.chain(kept).chain(looped).chain(config.lans.iter().map(|lan| spoofed(&lan.interface))).collect()
 }
 
 /// All rules, in order.
@@ -105,7 +110,7 @@ pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
     routing_headers(config, &mut rules);
     if let Some(wan) = &config.uplink {
         spoofed_from_wan(config, wan, &mut rules);
-        input(wan, &mut rules);
+        input(config, wan, &mut rules);
         forward(config, wan, &mut rules);
         clamp(wan, Rule::ipv6, &mut rules);
         lan_ipv4(config, wan, &mut rules);
@@ -121,6 +126,7 @@ pub(super) fn rules(config: &FirewallConfig) -> Vec<Rule> {
         if config.lan_ipv4 != LanIpv4::Unmanaged {
             source_validation_v4(&lan.interface, &lan.prefixes_v4, &mut rules);
         }
+        loops(&lan.interface, &lan.delegated, &mut rules);
     }
     rules
 }
@@ -167,6 +173,21 @@ fn source_validation(lan: &str, prefixes: &[Ipv6Net], rules: &mut Vec<Rule>) {
     rules.push(from("BCP 38: link-local").source(link_local()).accept());
     rules.push(from("BCP 38: address detection").source_unspecified().protocol(ICMPV6).accept());
     rules.push(from("BCP 38: any other source is forged").count(&spoofed(lan)).drop());
+}
+
+/// RFC 8987 section 4.2 R-5: a router that has no use for a part of its prefix sends what is for it back to us, and we would to it. What
+/// comes from outside of the prefix is stopped on its way back as forged.
+fn loops(lan: &str, delegated: &[Ipv6Net], rules: &mut Vec<Rule>) {
+    rules.extend(delegated.iter().map(|prefix| {
+        Rule::new(FORWARD, "RFC 8987 R-5: back to where it came from")
+            .interface(Meta::InputName, lan)
+            .interface(Meta::OutputName, lan)
+            .ipv6()
+            .source(*prefix)
+            .destination(*prefix)
+            .count(LOOPED)
+            .drop()
+    }));
 }
 
 /// The same for IPv4. A host without an address asks for one from 0.0.0.0 (RFC 2131 section 4.1).
@@ -220,7 +241,7 @@ fn lan_ipv4(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
 
 /// What the WAN may send to this host: answers, and what RFC 4890 section 4.4.1 says must not be dropped.
 /// ICMPv6 errors, of any kind, arrive as "related" to what they are about.
-fn input(wan: &str, rules: &mut Vec<Rule>) {
+fn input(config: &FirewallConfig, wan: &str, rules: &mut Vec<Rule>) {
     const ECHO_RATE: u64 = 20;
     const ECHO_BURST: u32 = 40;
     let rule = |comment: &str| Rule::new(WAN_INPUT, comment);
@@ -263,6 +284,16 @@ fn input(wan: &str, rules: &mut Vec<Rule>) {
             .payload(Base::Transport, 2, Compare::Equal, &546_u16.to_be_bytes())
             .accept(),
     );
+    if let Some(relay) = &config.relay {
+        rules.extend(relay.servers.iter().map(|server| {
+            rule("DHCPv6 servers to the relay agent")
+                .ipv6()
+                .source(*server)
+                .protocol(UDP)
+                .payload(Base::Transport, 2, Compare::Equal, &relay.port.to_be_bytes())
+                .accept()
+        }));
+    }
     rules.push(rule("default deny").count("wan-input-dropped").drop());
 }
 

@@ -25,6 +25,8 @@ pub struct Udp6Options {
     pub multicast_interface: Option<u32>,
     /// Hop limit, for unicast and multicast.
     pub hop_limit: Option<u8>,
+    /// Hop limit of multicast, where it differs from that of unicast.
+    pub multicast_hop_limit: Option<u8>,
     /// Take IPv4 too; with a mapped address (`::ffff:0.0.0.0` is any), IPv4 alone.
     pub ipv4: bool,
     /// May send IPv4 broadcasts.
@@ -45,6 +47,7 @@ impl Udp6Options {
             multicast_loop: false,
             multicast_interface: None,
             hop_limit: None,
+            multicast_hop_limit: None,
             ipv4: false,
             broadcast: false,
             receive_buffer: None,
@@ -84,12 +87,17 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
     let set = |name, value, step| option(&fd, libc::IPPROTO_IPV6, name, value).map_err(wanted.failed(step));
     set(libc::IPV6_V6ONLY, (!options.ipv4).into(), "IPV6_V6ONLY")?;
     set(libc::IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")?;
+    // Of groups that other sockets joined, one that is bound to no device would hear as well.
+    set(libc::IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL")?;
     set(libc::IPV6_MULTICAST_LOOP, options.multicast_loop.into(), "IPV6_MULTICAST_LOOP")?;
     if let Some(index) = options.multicast_interface {
         set(libc::IPV6_MULTICAST_IF, index.cast_signed(), "IPV6_MULTICAST_IF")?;
     }
     if let Some(limit) = options.hop_limit {
         set(libc::IPV6_UNICAST_HOPS, limit.into(), "IPV6_UNICAST_HOPS")?;
+        set(libc::IPV6_MULTICAST_HOPS, limit.into(), "IPV6_MULTICAST_HOPS")?;
+    }
+    if let Some(limit) = options.multicast_hop_limit {
         set(libc::IPV6_MULTICAST_HOPS, limit.into(), "IPV6_MULTICAST_HOPS")?;
     }
     if options.reuse_address {

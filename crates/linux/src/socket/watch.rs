@@ -47,6 +47,25 @@ pub fn watch(
     interface: u32,
     prefix: Option<(Ipv6Addr, u8)>,
 ) -> Result<WatchSocket, WatchError> {
+    open(device, interface, program(prefix), true)
+}
+
+/// Opens a socket on the interface of this name and number that hears the heads of DHCPv6 messages to servers and relay agents and
+/// nothing else: it tells which Ethernet address each came from. A message is here before any other socket has it.
+///
+/// # Errors
+/// [`WatchError`], such as without CAP_NET_RAW.
+pub fn watch_dhcpv6(device: &str, interface: u32) -> Result<WatchSocket, WatchError> {
+    open(device, interface, dhcpv6_program(), false)
+}
+
+/// Opens a socket that hears what `program` takes, also what is sent to any group where `all_groups` says so.
+fn open(
+    device: &str,
+    interface: u32,
+    program: Vec<libc::sock_filter>,
+    all_groups: bool,
+) -> Result<WatchSocket, WatchError> {
     let failed = |step| move |source| WatchError { device: device.to_owned(), step, source };
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // With protocol 0 it hears nothing until it is bound: no frame passes before the program is in place.
@@ -57,20 +76,41 @@ pub fn watch(
     }
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
     let socket = WatchSocket { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
-    socket.set_prefix(prefix).map_err(failed("SO_ATTACH_FILTER"))?;
+    attach(&socket.fd, program).map_err(failed("SO_ATTACH_FILTER"))?;
     option(&socket.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER).map_err(failed("SO_RCVBUF"))?;
     // The program leaves out what we send as well, but only after the kernel has copied each packet's head for it. Linux
     // before 4.20 does not know it.
     let _ = option(&socket.fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
-    // Without it the interface drops what is sent to groups of other hosts, such as their search for duplicates.
-    // `struct packet_mreq`: interface, type, length of an address, address.
-    let mut request = [0; 16];
-    request[..4].copy_from_slice(&interface.to_ne_bytes());
-    request[4..6].copy_from_slice(&(libc::PACKET_MR_ALLMULTI as u16).to_ne_bytes());
-    option_bytes(&socket.fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
-        .map_err(failed("PACKET_ADD_MEMBERSHIP"))?;
+    if all_groups {
+        // Without it the interface drops what is sent to groups of other hosts, such as their search for duplicates.
+        // `struct packet_mreq`: interface, type, length of an address, address.
+        let mut request = [0; 16];
+        request[..4].copy_from_slice(&interface.to_ne_bytes());
+        request[4..6].copy_from_slice(&(libc::PACKET_MR_ALLMULTI as u16).to_ne_bytes());
+        option_bytes(&socket.fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
+            .map_err(failed("PACKET_ADD_MEMBERSHIP"))?;
+    }
     bind_to_link(&socket.fd, libc::ETH_P_ALL as u16, interface).map_err(failed("bind"))?;
     Ok(socket)
+}
+
+/// Lets the kernel choose by `program`.
+fn attach(fd: &OwnedFd, mut program: Vec<libc::sock_filter>) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    let size = mem::size_of_val(&program) as libc::socklen_t;
+    // SAFETY: the pointer and the size are those of one living `sock_fprog`, which points to `len` living instructions;
+    // the kernel copies them.
+    let set = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 impl WatchSocket {
@@ -79,22 +119,7 @@ impl WatchSocket {
     /// # Errors
     /// What the kernel says of the program.
     pub fn set_prefix(&self, prefix: Option<(Ipv6Addr, u8)>) -> io::Result<()> {
-        let mut program = program(prefix);
-        let length = u16::try_from(program.len()).map_err(io::Error::other)?;
-        let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
-        let size = mem::size_of_val(&program) as libc::socklen_t;
-        // SAFETY: the pointer and the size are those of one living `sock_fprog`, which points to `len` living instructions;
-        // the kernel copies them.
-        let set = unsafe {
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_ATTACH_FILTER,
-                (&raw const program).cast(),
-                size,
-            )
-        };
-        if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        attach(&self.fd, program(prefix))
     }
 
     /// Takes the next frame, from its Ethernet header on and maybe cut off; its length in the buffer.
@@ -265,5 +290,20 @@ fn program(prefix: Option<(Ipv6Addr, u8)>) -> Vec<libc::sock_filter> {
             }
         }
     }
+    a.finish()
+}
+
+/// UDP over IPv6 to port 547, without extension headers in between.
+fn dhcpv6_program() -> Vec<libc::sock_filter> {
+    use Go::{Leave, Next, Take};
+    let mut a = Assembler::default();
+    a.load(libc::BPF_B, PACKET_TYPE);
+    a.if_equal(OUTGOING, Leave, Next);
+    a.load(libc::BPF_H, 12);
+    a.if_equal(libc::ETH_P_IPV6 as u32, Next, Leave);
+    a.load(libc::BPF_B, ETHERNET + 6);
+    a.if_equal(libc::IPPROTO_UDP as u32, Next, Leave);
+    a.load(libc::BPF_H, ETHERNET + 40 + 2);
+    a.if_equal(547, Take, Leave);
     a.finish()
 }

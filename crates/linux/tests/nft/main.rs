@@ -6,6 +6,7 @@
 
 mod ipv4;
 mod network;
+mod relay;
 
 use std::io::Write as _;
 use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};

@@ -313,6 +313,7 @@ pub(crate) fn lan(interface: &str, prefixes: &[&str]) -> LanRules {
     LanRules {
         interface: interface.into(),
         prefixes: prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+        delegated: Vec::new(),
         prefixes_v4: Vec::new(),
     }
 }

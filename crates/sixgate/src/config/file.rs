@@ -30,6 +30,10 @@ pub(super) struct File {
     pub(super) pilot: Option<Spanned<Pilot>>,
     pub(super) ipv4: Option<Spanned<Ipv4>>,
     pub(super) ddns: Option<Ddns>,
+    pub(super) relay_agent: Option<Relay>,
+    pub(super) history: Option<History>,
+    pub(super) leasequery: Option<Leasequery>,
+    pub(super) reconfigure: Option<Reconfigure>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +44,26 @@ pub(super) struct Ddns {
     pub(super) server: Spanned<String>,
     pub(super) key_file: Option<Spanned<String>>,
     pub(super) ttl: Option<Spanned<Seconds>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Reconfigure {
+    pub(super) on_renumbering: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leasequery {
+    pub(super) from: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct History {
+    pub(super) retention: Option<Spanned<Seconds>>,
+    pub(super) rows: Option<Spanned<u32>>,
+    pub(super) seen: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,6 +119,19 @@ pub(super) struct Nat64 {
     pub(super) prefix: Option<Spanned<String>>,
     pub(super) pool: Option<Spanned<String>>,
     pub(super) sessions: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Relay {
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) client_link_layer: Option<bool>,
+    pub(super) enterprise: Option<u32>,
+    pub(super) tell_duid: Option<bool>,
+    pub(super) recover: Option<bool>,
+    pub(super) rate: Option<Spanned<u32>>,
+    pub(super) prefixes_per_client: Option<Spanned<u32>>,
+    pub(super) prefixes_per_lan: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -203,6 +240,11 @@ pub(super) struct Lan {
     #[serde(default)]
     pub(super) pool: Vec<Spanned<Pool>>,
     pub(super) pd_exclude: Option<Spanned<PdExclude>>,
+    pub(super) relay: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) relay_from: Option<Vec<Spanned<String>>>,
+    pub(super) interface_id: Option<Spanned<String>>,
+    pub(super) remote_id: Option<Spanned<String>>,
+    pub(super) subscriber_id: Option<Spanned<String>>,
     pub(super) key: Option<Spanned<String>>,
     pub(super) trust: Option<Vec<Spanned<String>>>,
 }

@@ -12,10 +12,13 @@ mod dns64;
 mod dnssec;
 mod file;
 mod health;
+mod history;
 mod ipv4;
+mod leasequery;
 mod nat64;
 mod policy;
 mod profile;
+mod relay;
 mod remote;
 mod shape;
 mod v4;
@@ -25,10 +28,12 @@ pub(crate) use census::Census;
 pub(crate) use ddns::Ddns;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use health::Health;
+pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use nat64::Nat64;
 pub(crate) use policy::Served;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use relay::{LanRelay, Relay};
 pub(crate) use remote::{Relays, Subnet};
 pub(crate) use shape::Shape;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
@@ -99,6 +104,13 @@ pub(crate) struct Config {
     pub(crate) ipv4: Option<Ipv4>,
     /// None: names of clients stay here.
     pub(crate) ddns: Option<Ddns>,
+    /// What holds for LANs that are relayed.
+    pub(crate) relay: Relay,
+    pub(crate) history: History,
+    /// Networks of those who may ask about leases.
+    pub(crate) leasequery: Vec<Ipv6Net>,
+    /// None: no client is asked to come back.
+    pub(crate) reconfigure: Option<Reconfigure>,
 }
 
 /// Leases that a campus fits in; a hundred of them take some twenty kilobytes.
@@ -195,6 +207,8 @@ pub(crate) struct Lan {
     pub(crate) pref64: Option<Ipv6Net>,
     /// None: DHCPv4 is not served there.
     pub(crate) ipv4: Option<LanIpv4>,
+    /// None: DHCPv6 is served here, and not elsewhere.
+    pub(crate) relay: Option<LanRelay>,
     /// By what DHCPv6 clients are known.
     pub(crate) key: Key,
     /// How a hardware address must be known to decide anything.
@@ -224,6 +238,13 @@ pub(crate) struct Dns {
     pub(crate) dnssec: Option<Dnssec>,
     /// Names answered here with these addresses.
     pub(crate) hosts: BTreeMap<String, Vec<IpAddr>>,
+}
+
+/// Clients that agree are asked to come back (RFC 9915 section 18.3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reconfigure {
+    /// Whether they are when what a LAN gives has changed.
+    pub(crate) on_renumbering: bool,
 }
 
 /// A word of the file and where it stands.
@@ -363,6 +384,16 @@ impl Config {
         if self.nat64 != new.nat64 {
             keys.push("nat64");
         }
+        // Its sockets take capabilities that a running sixgate has given up.
+        if self.leasequery.is_empty() != new.leasequery.is_empty() {
+            keys.push("leasequery");
+        }
+        if self.reconfigure.is_some() != new.reconfigure.is_some() {
+            keys.push("reconfigure");
+        }
+        if self.history != new.history {
+            keys.push("history");
+        }
         if self.web != new.web {
             keys.push("web");
         }
@@ -387,6 +418,18 @@ impl Config {
         // Its sockets take capabilities that a running sixgate has given up.
         if self.lans.iter().zip(&new.lans).any(|(old, new)| old.ipv4.is_some() != new.ipv4.is_some()) {
             keys.push("lan.ipv4");
+        }
+        // So does looking at frames, and ports below 1024.
+        let relays =
+            |config: &Self| -> Vec<bool> { config.lans.iter().map(|lan| lan.relay.is_some()).collect() };
+        if relays(self) != relays(new) {
+            keys.push("lan.relay");
+        }
+        if self.relay.port != new.relay.port {
+            keys.push("relay-agent.port");
+        }
+        if self.relay.client_link_layer != new.relay.client_link_layer {
+            keys.push("relay-agent.client-link-layer");
         }
         keys
     }
@@ -465,6 +508,8 @@ impl Reader<'_> {
         }
         self.check_interfaces(uplink.as_ref(), &lans);
         self.check_prefixes(&lans);
+        let relay = self.relay(file.relay_agent.unwrap_or_default());
+        self.check_relay(&relay, &lans);
         let mut written = file.subnet;
         keys.extend(written.iter_mut().map(|subnet| policy::LanKeys::take_subnet(subnet.get_mut())));
         let subnets = self.subnets(written, &lans);
@@ -515,6 +560,11 @@ impl Reader<'_> {
             pilot,
             ipv4,
             ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
+            relay,
+            history: self.history(file.history),
+            leasequery: self.leasequery(file.leasequery),
+            reconfigure: (file.reconfigure)
+                .map(|section| Reconfigure { on_renumbering: section.on_renumbering.unwrap_or(true) }),
         }
     }
 
@@ -668,6 +718,13 @@ impl Reader<'_> {
             })
         });
         let ipv4 = self.lan_ipv4(lan.ipv4, lan.ipv4_range, lan.ipv4_lease);
+        let relay = self.lan_relay(relay::Written {
+            relay: lan.relay,
+            from: lan.relay_from,
+            interface_id: lan.interface_id,
+            remote_id: lan.remote_id,
+            subscriber_id: lan.subscriber_id,
+        });
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
@@ -691,6 +748,7 @@ impl Reader<'_> {
             captive_portal: lan.captive_portal,
             pref64,
             ipv4,
+            relay,
             key,
             trust,
         }

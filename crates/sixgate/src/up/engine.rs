@@ -10,13 +10,17 @@ use super::hosts::Hosts;
 use super::island::Island;
 use super::kernel::Kernel;
 use super::lan::Lan;
+use super::leasequery;
 use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
+use super::reconfigure;
+use super::relay::Agent;
 use super::requests::Waiting;
 use super::reservations::Kept;
+use super::sightings::Sightings;
 use super::sockets::Sockets;
 use super::told::Told;
 use super::uplink::Uplink;
@@ -79,6 +83,12 @@ pub(crate) struct Engine {
     /// Commands of operators that wait for the disk.
     pub(crate) operating: super::lease::Operating,
     pub(crate) committing: HashMap<u64, Vec<LeaseChange>>,
+    /// By which a renumbering is noticed.
+    pub(crate) given: reconfigure::Given,
+    /// Where a LAN is relayed.
+    pub(crate) relay: Option<Agent>,
+    /// Those who ask about leases, where anybody may.
+    pub(crate) leasequery: Option<leasequery::Desk>,
     pub(crate) v4: V4,
     /// What routers send once their record is on disk, by its token.
     pub(crate) recording: HashMap<u64, (usize, Vec<router::Action>)>,
@@ -92,6 +102,8 @@ pub(crate) struct Engine {
     pub(crate) hosts: Hosts,
     /// Which host on a LAN has which address.
     pub(crate) neighbours: Neighbours,
+    /// Who was seen with which address, where that is remembered.
+    pub(crate) sightings: Option<Sightings>,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
     /// Names in another server's zones, where that is asked.
@@ -140,12 +152,15 @@ impl Engine {
             self.routes_due,
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
+            self.relay.as_ref().and_then(Agent::poll_timeout),
             self.forwarder.poll_timeout(),
             self.retry,
             health,
             self.hosts.poll_timeout(),
             self.census_due(),
             self.ddns.as_ref().and_then(Ddns::poll_timeout),
+            self.sightings_due(),
+            self.leasequery.as_ref().and_then(|desk| desk.core.poll_timeout()),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
     }
@@ -180,12 +195,15 @@ impl Engine {
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
         self.handle_timeout_v4();
+        self.handle_timeout_relay();
         let mut actions = Vec::new();
         self.forwarder.handle_timeout(now, &mut actions);
         self.dns_actions(actions);
         self.health_timeout();
         self.ddns_timeout();
         self.write_census_if_due();
+        self.write_sightings_if_due();
+        self.handle_timeout_leasequery();
     }
 
     /// Takes what happened.
@@ -214,6 +232,8 @@ impl Engine {
                 }
                 self.client_actions(actions);
             }
+            Event::RelayAsked(asked) => self.relay_asked(asked),
+            Event::Dhcp6Relay { source, interface, bytes } => self.relay_answered(source, interface, &bytes),
             Event::Dhcp6Readable { at, drained } => {
                 let _ = drained.send(self.read_requests(at));
             }
@@ -251,6 +271,7 @@ impl Engine {
                 }
                 self.send_dhcp();
             }
+            Event::Leasequery(talk) => self.leasequery(talk),
             Event::Control(request) => self.control(request),
         }
     }
@@ -345,6 +366,8 @@ impl Engine {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
+                server::Action::Agreed(client) => self.keep_agreed(&client, true),
+                server::Action::Disagreed(client) => self.keep_agreed(&client, false),
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
@@ -402,6 +425,9 @@ impl Engine {
         if token & v4::TICKET != 0 {
             self.stored_v4(token, outcome);
             return;
+        }
+        if outcome.is_ok() {
+            self.tell_requestors(token);
         }
         let changes = self.committing.remove(&token).unwrap_or_default();
         if outcome.is_ok() {

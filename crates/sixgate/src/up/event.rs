@@ -31,6 +31,10 @@ pub(crate) enum Event {
     Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
     /// Datagrams wait at UDP port 547, of a LAN or where relay agents are; the reading task waits to hear whether all were read.
     Dhcp6Readable { at: At, drained: oneshot::Sender<bool> },
+    /// A datagram to the relay agent's port towards servers.
+    Dhcp6Relay { source: Ipv6Addr, interface: u32, bytes: Vec<u8> },
+    /// A server was asked what it delegated through us.
+    RelayAsked(super::relay::Asked),
     /// A datagram to port 67 on a LAN; the source is a mapped address.
     Dhcp4 { lan: usize, source: Ipv6Addr, bytes: Vec<u8> },
     /// DNS queries wait on a LAN's UDP socket; the reading task waits to hear whether all were read.
@@ -53,6 +57,8 @@ pub(crate) enum Event {
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.
     Stored(Vec<(u64, Result<(), String>)>),
+    /// Something happened on a connection of one who asks about leases.
+    Leasequery(super::leasequery::Talk),
     /// Somebody asks on the control socket.
     Control(control::Request),
 }

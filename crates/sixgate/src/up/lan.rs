@@ -59,6 +59,12 @@ impl Lan {
         self.share.prefixes.iter().map(|prefix| Self::gateway(prefix.net)).collect()
     }
 
+    /// Other relay agents that are trusted here, by addresses that a packet from afar may have.
+    pub(crate) fn relays(&self) -> impl Iterator<Item = Ipv6Net> {
+        let relays = self.config.relay.iter().flat_map(|relay| &relay.from).copied();
+        relays.filter(|net| !net.addr().is_unicast_link_local())
+    }
+
     fn told_resolvers(&self, dns: &Dns) -> Vec<Ipv6Addr> {
         match dns {
             Dns::Ours => self.resolvers(),

@@ -26,6 +26,13 @@ impl Engine {
             Ok(command) => command,
             Err(error) => return refuse(answer, &error.to_string()),
         };
+        if let LeaseCommand::Release { what } = &command
+            && self.clear_delegation(what)
+        {
+            let view = view::Changed { changed: vec![what.clone()] };
+            drop(answer.send(serde_json::to_string(&view).unwrap_or_default()));
+            return;
+        }
         let mut actions = server::Actions::new();
         let done = match &command {
             LeaseCommand::Release { what } => self.release_lease(what, &mut actions),

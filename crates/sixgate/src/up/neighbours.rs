@@ -180,6 +180,9 @@ impl Engine {
         let news = self.neighbours.saw(now, lan, address, mac);
         tracing::trace!(lan, %address, news, "neighbour");
         self.census_neighbour(lan, address, mac);
+        if !address.is_unicast_link_local() {
+            self.sighted(lan, address, mac);
+        }
         if news {
             self.hosts.changed(now);
         }

@@ -65,6 +65,9 @@ impl Engine {
         }
         self.set_dns64();
         self.set_census();
+        if let Some(desk) = &mut self.leasequery {
+            desk.core.set_from(self.config.leasequery.clone());
+        }
         self.reload_v4();
         self.reload_remote(&before);
         self.queries.set_limited(self.config.dns.rate_limit);

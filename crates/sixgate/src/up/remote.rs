@@ -25,11 +25,17 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Opens the socket, with a task that reads it into `events`.
-    pub(crate) fn open(number: usize, interface: &Interface, events: &Sender) -> Result<Self, SocketsError> {
+    /// Opens the socket, with a task that reads it into `events`; `shared` where our own relay agent has the port too.
+    pub(crate) fn open(
+        number: usize,
+        interface: &Interface,
+        shared: bool,
+        events: &Sender,
+    ) -> Result<Self, SocketsError> {
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, SERVER_PORT, 0, 0);
         let mut options = Udp6Options::new(any).device(&interface.name).group(ALL_SERVERS, interface.index);
         options.receive_buffer = Some(requests::WAITING);
+        options.reuse_address = shared;
         let socket = Rc::new(watched(udp6(&options)?)?);
         requests::watch(Rc::clone(&socket), requests::At::Edge(number), events.clone());
         Ok(Self { name: interface.name.clone(), index: interface.index, socket })
@@ -123,6 +129,14 @@ impl Engine {
         actions: &mut server::Actions,
     ) {
         let Some(link) = self.sockets.edge(edge).map(Edge::link) else { return };
+        if bytes.first() == Some(&sixgate_wire::dhcpv6::MessageType::RELAY_REPLY.0) && self.relay.is_some() {
+            // Servers of our own relay agent may be there as well.
+            let interface = self.sockets.edge(edge).map_or(0, |edge| edge.index);
+            return self.relay_answered(*source.ip(), interface, bytes);
+        }
+        if self.answer_leasequery(&link, source, bytes) {
+            return;
+        }
         let datagram = server::Datagram {
             link: &link,
             source: *source.ip(),

@@ -168,14 +168,20 @@ impl Engine {
         let now = self.now();
         match at {
             At::Lan(lan) => {
-                let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.as_str()) else { return };
+                if self.relay_from_lan(lan, source, bytes) {
+                    return;
+                }
+                let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
+                if self.answer_leasequery(&link, source, bytes) {
+                    return;
+                }
                 let (port, source) = (source.port(), *source.ip());
                 let mac = self.neighbours.host(lan, source);
-                if mac.is_none() && self.server.wants_mac(link) {
+                if mac.is_none() && self.server.wants_mac(&link) {
                     self.ask_for(lan, source);
                 }
                 let link_layer = mac.as_ref().map(|mac| &mac[..]);
-                let datagram = server::Datagram { link, source, port, bytes, link_layer };
+                let datagram = server::Datagram { link: &link, source, port, bytes, link_layer };
                 self.server.handle(now, &datagram, actions);
             }
             At::Edge(edge) => self.relayed(edge, source, bytes, actions),

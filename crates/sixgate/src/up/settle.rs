@@ -7,6 +7,7 @@ use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey,
 use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
 use super::problems::Matter;
+use super::relay;
 use super::resolv;
 use super::uplink::Uplink;
 use crate::config::Nat64;
@@ -14,6 +15,7 @@ use ipnet::{IpNet, Ipv6Net};
 use sixgate_dhcp::server;
 use sixgate_endpoint::Endpoint;
 use sixgate_linux::nft::{FirewallConfig, LanRules};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -97,7 +99,8 @@ impl Engine {
         }
         self.plan = plan;
         let zone = self.config.ddns.as_ref().map(|ddns| ddns.zone.to_string());
-        let mut links: Vec<server::Link> = self.lans.iter().map(|lan| lan.link(&dns)).collect();
+        let served = self.lans.iter().filter(|lan| lan.config.relay.is_none());
+        let mut links: Vec<server::Link> = served.map(|lan| lan.link(&dns)).collect();
         for link in &mut links {
             link.name_zone.clone_from(&zone);
         }
@@ -106,7 +109,9 @@ impl Engine {
             self.server.set_links(now, links.clone(), &mut actions);
             self.links = links;
             self.server_actions(actions);
+            self.renumbered();
         }
+        self.settle_relay();
         self.settle_names();
         self.settle_queries();
         self.settle_firewall();
@@ -207,21 +212,19 @@ impl Engine {
                 let prefixes = uplink.binding().map_or(&[][..], |binding| &binding.prefixes);
                 prefixes.iter().flat_map(|p| plan::without(p.prefix, p.excluded)).collect()
             }),
+            relay: relay::rules(&self.config),
             lans: (self.lans.iter().enumerate())
                 .map(|(index, lan)| LanRules {
                     interface: lan.config.interface.value.clone(),
                     // Deprecated prefixes too: connections that began before a renumbering end by themselves.
                     prefixes: (lan.router.advertised().iter().map(|told| told.prefix))
                         .chain(lan.share.prefixes.iter().map(|prefix| prefix.net))
-                        .chain(
-                            self.delegated
-                                .iter()
-                                .filter(|(_, (_, on))| *on == index)
-                                .map(|(prefix, _)| *prefix),
-                        )
+                        .chain(delegated_on(&self.delegated, index))
+                        .chain(lan.relays())
                         .collect::<std::collections::BTreeSet<_>>()
                         .into_iter()
                         .collect(),
+                    delegated: delegated_on(&self.delegated, index).collect(),
                     prefixes_v4: lan.ipv4.clone(),
                 })
                 .collect(),
@@ -282,4 +285,12 @@ impl Engine {
         }
         desired
     }
+}
+
+/// The prefixes delegated to routers on a LAN.
+fn delegated_on(
+    delegated: &BTreeMap<Ipv6Net, (Ipv6Addr, usize)>,
+    lan: usize,
+) -> impl Iterator<Item = Ipv6Net> {
+    delegated.iter().filter(move |(_, (_, on))| *on == lan).map(|(prefix, _)| *prefix)
 }

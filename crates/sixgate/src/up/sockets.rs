@@ -2,10 +2,12 @@
 
 use super::dns;
 use super::event::{Event, Sender, Side};
+use super::relay;
 use super::remote::{self, Edge};
 use super::requests;
 use super::v4::Edge as EdgeV4;
 use crate::config::Config;
+use sixgate_dhcp::relay::Server;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::socket::{
     self, Icmp6Options, Icmp6Socket, Outgoing, Received, Slot, Udp6Options, UdpSocket6, icmp6, tcp_listener,
@@ -67,6 +69,8 @@ struct UplinkSockets {
 pub(crate) struct Sockets {
     uplink: Option<UplinkSockets>,
     lans: Vec<LanSockets>,
+    /// Towards the servers that LANs are relayed to: on whatever interface they are.
+    relay: Option<Watched<UdpSocket6>>,
     edges: Vec<Edge>,
 }
 
@@ -94,6 +98,9 @@ impl Sockets {
         ports.extend(remote::edges(config).map(|device| (device, dhcpv6::SERVER_PORT)));
         for (device, port) in ports {
             udp6(&Udp6Options::new(any(port)).device(device))?;
+        }
+        if relay::relays(config) {
+            udp6(&Udp6Options::new(any(config.relay.port)))?;
         }
         for lan in &config.lans {
             let (device, ipv4) = (lan.interface.value.as_str(), lan.ipv4.is_some());
@@ -127,15 +134,17 @@ impl Sockets {
         for (index, lan) in lans.into_iter().enumerate() {
             let ipv4 = config.lans.get(index).is_some_and(|lan| lan.ipv4.is_some());
             // Numbers of connections never meet: each LAN counts in a range of its own.
-            opened.push(open_lan(index, lan, (config.dns.enabled, ipv4), connections, events)?);
+            let with = With { dns: config.dns.enabled, ipv4, relay: relay::relays(config) };
+            opened.push(open_lan(index, lan, with, connections, events)?);
             connections += 1 << 40;
         }
+        let relay = relay::relays(config).then(|| open_relay(config.relay.port, events)).transpose()?;
         let edges = edges
             .iter()
             .enumerate()
-            .map(|(number, interface)| Edge::open(number, interface, events))
+            .map(|(number, interface)| Edge::open(number, interface, relay.is_some(), events))
             .collect::<Result<_, _>>()?;
-        Ok(Self { uplink, lans: opened, edges })
+        Ok(Self { uplink, lans: opened, relay, edges })
     }
 
     /// Looks every socket up in the kernel's table; what was found, as sentences.
@@ -155,6 +164,9 @@ impl Sockets {
             if let Some(client) = &uplink.client {
                 check(client, Protocol::Udp, &uplink.interface.name)?;
             }
+        }
+        if let Some(relay) = &self.relay {
+            check(relay, Protocol::Udp, "every interface, for DHCPv6 servers")?;
         }
         for lan in &self.lans {
             check(&lan.nd, Protocol::Raw, &lan.name)?;
@@ -199,10 +211,27 @@ impl Sockets {
         self.lans.get(lan).map(|lan| lan.dhcp.get_ref())
     }
 
+    /// Sends a relay agent's message to a client.
+    pub(crate) fn send_to_client(&self, lan: usize, to: SocketAddrV6, bytes: &[u8]) {
+        if let Some(socket) = self.dhcp(lan) {
+            tell(socket.send(bytes, to, None), "DHCPv6", *to.ip());
+        }
+    }
+
     /// Which interface that leads to relay agents has this name for the server: its place among them, and its number.
     pub(crate) fn edge_of(&self, link: &str) -> Option<(usize, u32)> {
         let place = self.edges.iter().position(|edge| edge.link() == link)?;
         self.edges.get(place).map(|edge| (place, edge.index()))
+    }
+
+    /// Sends a relay agent's message to a server.
+    pub(crate) fn send_relay(&self, server: &Server, bytes: &[u8]) {
+        let Some(relay) = &self.relay else { return };
+        let scope = server.interface.unwrap_or(0);
+        let to = SocketAddrV6::new(server.address, dhcpv6::SERVER_PORT, 0, scope);
+        // A group of wider than link scope needs its interface told here.
+        let by = server.interface.map(|interface| (Ipv6Addr::UNSPECIFIED, interface));
+        tell(relay.get_ref().send(bytes, to, by), "DHCPv6", server.address);
     }
 
     /// The interface of this number that leads to relay agents.
@@ -274,10 +303,33 @@ fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<Upli
     Ok(UplinkSockets { interface, nd, client })
 }
 
+/// The relay agent's socket towards servers.
+fn open_relay(port: u16, events: &Sender) -> Result<Watched<UdpSocket6>, SocketsError> {
+    let mut options = Udp6Options::new(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0));
+    options.reuse_address = true;
+    // RFC 9915 section 19: to groups, eight hops.
+    options.multicast_hop_limit = Some(8);
+    let socket = Rc::new(watched(udp6(&options)?)?);
+    read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| Event::Dhcp6Relay {
+        source: *received.source.ip(),
+        interface: received.interface,
+        bytes,
+    });
+    Ok(socket)
+}
+
+/// What a LAN's sockets are opened for beside what each LAN has.
+#[derive(Debug, Clone, Copy)]
+struct With {
+    dns: bool,
+    ipv4: bool,
+    relay: bool,
+}
+
 fn open_lan(
     index: usize,
     interface: Interface,
-    (dns, ipv4): (bool, bool),
+    With { dns, ipv4, relay }: With,
     first_connection: u64,
     events: &Sender,
 ) -> Result<LanSockets, SocketsError> {
@@ -294,6 +346,8 @@ fn open_lan(
         .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
     options.multicast_interface = Some(interface.index);
     options.receive_buffer = Some(requests::WAITING);
+    // The relay agent's socket may have the same port, and no device.
+    options.reuse_address = relay;
     let dhcp = Rc::new(watched(udp6(&options)?)?);
     requests::watch(Rc::clone(&dhcp), requests::At::Lan(index), events.clone());
     let v4 = ipv4.then(|| EdgeV4::open(index, &interface, events)).transpose()?;

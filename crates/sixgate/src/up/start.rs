@@ -16,6 +16,7 @@ use super::neighbours::Neighbours;
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
+use super::relay::{self, Agent, Frames, FramesError};
 use super::requests::Waiting;
 use super::reservations::Kept;
 use super::sockets::{Interface, Sockets, SocketsError, watched};
@@ -74,6 +75,8 @@ pub(crate) enum StartError {
     Firewall(#[from] nft::Error),
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    #[error(transparent)]
+    Frames(#[from] FramesError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
@@ -194,7 +197,12 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         let _ = outcomes.blocking_send(Event::Stored(done.collect()));
     });
     let database = config.state.join(DATABASE);
-    let open_store = || Store::open(&database, sixgate_store::Config::default(), committed);
+    let kept_for = sixgate_store::Config {
+        history_rows: config.history.rows,
+        history_age: config.history.retention,
+        ..sixgate_store::Config::default()
+    };
+    let open_store = || Store::open(&database, kept_for, committed);
     let (store, mut snapshot) = sandbox::with_state_alone(&config, open_store)??;
     let settings = &snapshot.settings;
     let kept = census::kept(settings);
@@ -212,6 +220,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Some(key) => key,
         None => random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?,
     };
+    let reconfigure_secret =
+        random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // Not the same: whoever learns one must not know the other.
     let cookies = random_key().map_err(|source| StartError::Read { path: "/dev/urandom".into(), source })?;
     // What another program has is known before anything is changed, its owner's rules among it.
@@ -230,7 +240,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, shaping, sockets, web, listeners) = match opened {
+    let (firewall, nat64, island, shaping, sockets, frames, web, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -303,6 +313,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kernel.adopt(before::decode_addresses(record, &epoch));
     }
     let clock_seen = dnssec::seen(settings.get(dnssec::SEEN));
+    let relay = Agent::new(&config, frames, &snapshot.settings, fresh);
     let v4 = V4::new(&config, &mut snapshot, hash_key, pilot_key, &epoch, &mut netlink);
     let mut engine = Engine {
         clock,
@@ -325,6 +336,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         kept: Kept::default(),
         operating: BTreeMap::new(),
         committing: HashMap::new(),
+        relay,
         v4,
         recording: HashMap::new(),
         waiting: Waiting::new(),
@@ -336,6 +348,9 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         web,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
+        given: BTreeMap::new(),
+        leasequery: super::leasequery::Desk::new(now, &config),
+        sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         ddns: None,
         upstreams: Upstreams::new(events.clone()),
@@ -359,6 +374,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
     engine.start_policy(&snapshot.settings);
+    engine.start_reconfigure(&snapshot.settings, reconfigure_secret);
     engine.set_hosts();
     engine.set_dns64();
     engine.start_census(&kept, fresh, events);
@@ -367,6 +383,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.ddns = Ddns::open(now, &engine.config, &snapshot.settings, events)?;
     engine.ddns_leases();
     engine.start_v4();
+    engine.start_relay();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
         client.start(now, &mut actions);
@@ -382,6 +399,7 @@ type Opened = (
     Option<Island>,
     Option<Shaping>,
     Sockets,
+    Vec<Option<Frames>>,
     Option<Rc<Site>>,
     Vec<String>,
 );
@@ -412,9 +430,11 @@ fn open(
                 .map(|lan| nft::LanRules {
                     interface: lan.interface.value.clone(),
                     prefixes: Vec::new(),
+                    delegated: Vec::new(),
                     prefixes_v4: Vec::new(),
                 })
                 .collect(),
+            relay: relay::rules(config),
             lan_ipv4: island::rules(config),
             island: None,
         })?;
@@ -463,15 +483,17 @@ fn open(
     let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
+    let frames = relay::open_frames(config, links)?;
     let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
     let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
     let mut listeners = sockets.verify()?;
+    listeners.extend(super::leasequery::open(config, events)?);
     let web = super::web::open(config, events)?.map(|web| {
         listeners.extend(web.listeners);
         web.site
     });
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, shaping, sockets, web, listeners))
+    Ok((firewall, nat64, island, shaping, sockets, frames, web, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -48,6 +48,11 @@ impl Engine {
         if let Some(("reservation", command)) = request.view.split_once(' ') {
             return self.reservation_command(command, request.answer);
         }
+        if let Some(("reconfigure", command)) = request.view.split_once(' ') {
+            let json = refusing(self.reconfigure_command(command));
+            let _ = request.answer.send(json.unwrap_or_default());
+            return;
+        }
         if let Some(("lease", command)) = request.view.split_once(' ') {
             return self.lease_command(command, request.answer);
         }
@@ -96,6 +101,7 @@ impl Engine {
         problems.extend(self.dnssec_problems());
         problems.extend(self.clone_problems());
         problems.extend(self.ipv4_problem());
+        problems.extend(self.relay_problems(now));
         problems.extend(self.problems.sentences().cloned());
         view::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -109,10 +115,11 @@ impl Engine {
             dns: self.dns_counters(),
             dhcp: self.dhcp_counters(),
             dhcpv4: self.v4.counters(),
+            relay: self.relay_view(now),
             nat64: self.nat64.as_ref().map(Translator::view),
             shape: self.shaping.as_ref().map(Shaping::view),
             health: self.health_view(),
-            neighbours: self.neighbours.counters(),
+            neighbours: self.neighbour_counters(),
             ipv4: self.ipv4_view(),
             policy: self.policy_view(),
             ddns: self.ddns.as_ref().map(|ddns| ddns.view(&self.config)),
@@ -225,6 +232,8 @@ impl Engine {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        counters.extend(self.reconfigure_counters());
+        counters.extend(self.leasequery.iter().flat_map(super::leasequery::Desk::counters));
         for reason in Discard::ALL {
             counters.insert(format!("discarded-{}", reason.name()), c.discarded(reason));
         }

@@ -42,6 +42,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
         problems.push(error.to_string());
     }
     while engine.write_census(census::MOST_RECORDS) {}
+    engine.end_sightings();
     let Engine { store, .. } = engine;
     // The store tells what it wrote: with nobody to take it, a full queue would make both wait for ever.
     drop(incoming);

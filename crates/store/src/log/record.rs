@@ -1,10 +1,12 @@
 //! What is in a frame: changes, and when they were submitted.
 
-use crate::Change;
+use crate::{Change, Sighting};
+use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState};
 use sixgate_dhcp::octets::{self, Reader};
 use sixgate_dhcp::v4::{self, Place, RosterChange};
 use sixgate_wire::dhcpv4::{ClientId, Hardware};
+use std::net::IpAddr;
 use std::time::Duration;
 
 const TIME: u8 = 0;
@@ -16,6 +18,7 @@ const LEASE_V4: u8 = 5;
 const LEASE_V4_GONE: u8 = 6;
 const ROSTER: u8 = 7;
 const ROSTER_GONE: u8 = 8;
+const SEEN: u8 = 9;
 
 /// A change out of the log, and when it was submitted.
 pub(crate) type Item = (Duration, Change);
@@ -91,6 +94,18 @@ fn put(change: &Change, out: &mut Vec<u8>) {
             out.push(ROSTER_GONE);
             out.extend_from_slice(&place.0.to_le_bytes());
         }
+        Change::Seen(Sighting { address, mac, link, first, last }) => {
+            out.push(SEEN);
+            match address {
+                IpAddr::V6(address) => octets::put_bytes(&address.octets(), out),
+                IpAddr::V4(address) => octets::put_bytes(&address.octets(), out),
+            }
+            octets::put_bytes(mac.as_bytes(), out);
+            octets::put_bytes(link.as_bytes(), out);
+            for time in [*first, *last] {
+                octets::put_time(time, out);
+            }
+        }
     }
 }
 
@@ -147,6 +162,20 @@ fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {
             member: reader.byte()? != 0,
         }),
         ROSTER_GONE => Change::Roster(RosterChange::Remove(Place(u64::from_le_bytes(reader.array()?)))),
+        SEEN => Change::Seen(Sighting {
+            address: {
+                let octets = reader.bytes()?;
+                match (<[u8; 16]>::try_from(octets), <[u8; 4]>::try_from(octets)) {
+                    (Ok(long), _) => long.into(),
+                    (_, Ok(short)) => short.into(),
+                    _ => return None,
+                }
+            },
+            mac: Mac::new(reader.bytes()?)?,
+            link: reader.text()?.into(),
+            first: reader.time()?,
+            last: reader.time()?,
+        }),
         _ => return None,
     })
 }

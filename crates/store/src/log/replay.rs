@@ -112,6 +112,8 @@ impl Overlay {
                 self.roster.insert(place, Some(member));
             }
             Change::Roster(RosterChange::Remove(place)) => drop(self.roster.insert(place, None)),
+            // Of the history alone.
+            Change::Seen(_) => {}
         }
     }
 

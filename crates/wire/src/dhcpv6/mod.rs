@@ -2,6 +2,7 @@
 
 mod build;
 mod duid;
+pub mod leasequery;
 mod option;
 mod registry;
 mod service;

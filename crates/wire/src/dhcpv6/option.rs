@@ -1,5 +1,6 @@
 //! DHCPv6 options as views over the bytes they came in.
 
+use super::leasequery::{LeaseQuery, RelayData};
 use super::service::{one_name, whole_names};
 use super::{
     Counted, Definition, EncryptedDns, NtpServer, OptionCode, S46Bind, S46PortParameters, S46Rule, Shape,
@@ -153,6 +154,24 @@ pub enum DhcpOption<'a> {
         /// The address.
         address: &'a [u8],
     },
+    /// What is asked of a server about bindings.
+    LeaseQuery(LeaseQuery<'a>),
+    /// What is told of one client on one link.
+    ClientData(Options<'a>),
+    /// Seconds since the client was last heard.
+    CltTime(u32),
+    /// By which relay agent it was heard.
+    LqRelayData(RelayData<'a>),
+    /// Links on which a client has bindings.
+    LqClientLink(Addresses<'a>),
+    /// The relay agent's DUID, unchecked for length.
+    RelayId(&'a [u8]),
+    /// The server's clock, in seconds since [`super::leasequery::BASE_EPOCH`].
+    LqBaseTime(u32),
+    /// The time from which on bindings are asked for, likewise.
+    LqStartTime(u32),
+    /// The time up to which bindings are asked for, likewise.
+    LqEndTime(u32),
     /// Most seconds between two Solicits.
     SolMaxRt(u32),
     /// Most seconds between two Information-requests.
@@ -305,6 +324,17 @@ impl<'a> DhcpOption<'a> {
             OptionCode::CLIENT_LINKLAYER_ADDR if data.len() > 2 => {
                 Self::ClientLinkLayer { hardware: u16_at(data, 0), address: data.get(2..)? }
             }
+            OptionCode::LQ_QUERY => Self::LeaseQuery(LeaseQuery::decode(data)?),
+            OptionCode::CLIENT_DATA => Self::ClientData(Options::parse(data).ok()?),
+            OptionCode::CLT_TIME => Self::CltTime(u32::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::LQ_RELAY_DATA => Self::LqRelayData(RelayData::decode(data)?),
+            OptionCode::LQ_CLIENT_LINK if data.len().is_multiple_of(16) => {
+                Self::LqClientLink(Addresses { bytes: data })
+            }
+            OptionCode::RELAY_ID => Self::RelayId(data),
+            OptionCode::LQ_BASE_TIME => Self::LqBaseTime(u32::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::LQ_START_TIME => Self::LqStartTime(u32::from_be_bytes(data.try_into().ok()?)),
+            OptionCode::LQ_END_TIME => Self::LqEndTime(u32::from_be_bytes(data.try_into().ok()?)),
             OptionCode::SOL_MAX_RT => Self::SolMaxRt(u32::from_be_bytes(data.try_into().ok()?)),
             OptionCode::INF_MAX_RT => Self::InfMaxRt(u32::from_be_bytes(data.try_into().ok()?)),
             OptionCode::CAPTIVE_PORTAL => Self::CaptivePortal(data),
@@ -314,6 +344,7 @@ impl<'a> DhcpOption<'a> {
             | OptionCode::RAPID_COMMIT
             | OptionCode::RECONF_ACCEPT
             | OptionCode::DNS_SERVERS
+            | OptionCode::LQ_CLIENT_LINK
             | OptionCode::CLIENT_LINKLAYER_ADDR => return None,
             OptionCode::S46_RULE => Self::S46Rule(S46Rule::decode(data)?),
             OptionCode::S46_BR => Self::S46BorderRelay(softwire::border_relay(data)?),

@@ -1,0 +1,239 @@
+//! `sixgate who`: who had an address at a time, out of the history on disk.
+
+mod row;
+
+use crate::{Outcome, cli, fail, places, print, say, up, when};
+use ipnet::IpNet;
+use row::Row;
+use sixgate_dhcp::identity::{Mac, Name};
+use sixgate_endpoint::Endpoint;
+use sixgate_store::{Question, Reader, Store, StoreError, Subject};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+/// Most answers of one kind that are shown; an export has no limit.
+const MOST: u32 = 1_000;
+
+/// An address or a prefix, as the command line has it.
+pub(crate) fn net(text: &str) -> Result<IpNet, String> {
+    // Addresses are read by the kit, so that [2001:db8::7]:443 from a log does too.
+    let net = if text.contains('/') {
+        text.parse().map(|net: IpNet| net.trunc()).ok()
+    } else {
+        text.parse().map(|endpoint: Endpoint| IpNet::from(endpoint.address())).ok()
+    };
+    net.ok_or_else(|| {
+        "write an address, such as 2001:db8::7 or 192.0.2.7, or a prefix, such as 2001:db8:0:100::/56"
+            .to_owned()
+    })
+}
+
+/// A hardware address.
+pub(crate) fn mac(text: &str) -> Result<Mac, String> {
+    let octets: Option<Vec<u8>> = text
+        .split([':', '-'])
+        .map(|two| if two.len() == 2 { u8::from_str_radix(two, 16).ok() } else { None })
+        .collect();
+    octets
+        .and_then(|octets| Mac::new(&octets))
+        .ok_or_else(|| "write a hardware address, such as 02:00:5e:10:00:01".to_owned())
+}
+
+/// One name of a line. (clap takes a `Vec` for an argument that comes more than once.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LineName(Vec<u8>);
+
+/// One name of a line, as `who` prints it: text, or 0x and hexadecimal digits.
+pub(crate) fn line(text: &str) -> Result<LineName, String> {
+    // As a whole column is copied: interface=port7, remote=4491:port7, subscriber=0x00ff.
+    let text = ["interface=", "subscriber="].iter().find_map(|word| text.strip_prefix(word)).unwrap_or(text);
+    let enterprise = |digit: char| digit.is_ascii_digit();
+    let remote = text.strip_prefix("remote=").map(|remote| remote.trim_start_matches(enterprise));
+    let text = remote.and_then(|remote| remote.strip_prefix(':')).unwrap_or(text);
+    let Some(digits) = text.strip_prefix("0x") else { return Ok(LineName(text.as_bytes().to_vec())) };
+    let wrong = || format!("`{text}` is no line: after 0x, write pairs of hexadecimal digits");
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    (0..digits.len() / 2)
+        .map(|at| digits.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()))
+        .collect::<Option<_>>()
+        .map(LineName)
+        .ok_or_else(wrong)
+}
+
+pub(crate) fn command(arguments: &cli::Who) -> Outcome {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let question = match question(arguments, now) {
+        Ok(question) => question,
+        Err(words) => {
+            say(&format!("sixgate: {words}\n"));
+            return Outcome::Usage;
+        }
+    };
+    let places = match places(arguments.config.as_deref()) {
+        Ok(places) => places,
+        Err(outcome) => return outcome,
+    };
+    let path = places.state.join(up::DATABASE);
+    let reader = match Store::read_only(&path) {
+        Ok(reader) => reader,
+        Err(error @ StoreError::Unreadable { .. }) => {
+            say(&format!("sixgate: {error}\n"));
+            return Outcome::Refused;
+        }
+        Err(error) => return fail(&error.to_string()),
+    };
+    match arguments.export {
+        Some(format) => export(&reader, &question, format),
+        None => answer(&reader, &question, arguments),
+    }
+}
+
+/// What is asked.
+fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
+    let subject = match (arguments.address, arguments.mac, &arguments.duid, &arguments.line) {
+        (Some(net), ..) => Subject::Net(net),
+        (_, Some(mac), ..) => Subject::Mac(mac),
+        (_, _, Some(duid), _) => Subject::Duid(duid.clone()),
+        (.., Some(line)) => Subject::Line(line.0.clone()),
+        _ if arguments.export.is_some() => Subject::All,
+        _ => return Err("say whom: an ADDRESS, --mac, --duid or --line; see `sixgate who --help`".to_owned()),
+    };
+    let at = arguments.time.as_ref().map(|text| when::parse(text, now)).transpose()?;
+    let bound = |text: &Option<String>| text.as_ref().map(|text| when::parse(text, now)).transpose();
+    let since = bound(&arguments.since)?.map(|(from, _)| from);
+    let before = bound(&arguments.until)?.map(|(_, until)| until);
+    let (from, until) = match at {
+        Some(at) => at,
+        None => (since.unwrap_or_default(), before.unwrap_or(Duration::MAX)),
+    };
+    if from > until {
+        return Err("--since lies after --until: nothing can be in between".to_owned());
+    }
+    let limit = if arguments.export.is_some() { u32::MAX } else { MOST };
+    Ok(Question { subject, from, until, limit })
+}
+
+fn answer(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
+    let mut rows = Vec::new();
+    let asked = reader.who(question, &mut |trace| {
+        rows.push(Row::new(&trace));
+        true
+    });
+    if let Err(error) = asked {
+        return fail(&error.to_string());
+    }
+    rows.sort_by(|a, b| b.from.cmp(&a.from));
+    if rows.is_empty() {
+        if arguments.json {
+            let _ = print("[]\n");
+        }
+        return nobody(reader, question, arguments);
+    }
+    if arguments.json {
+        return match serde_json::to_string(&rows) {
+            Ok(json) => print(&(json + "\n")),
+            Err(error) => fail(&error.to_string()),
+        };
+    }
+    let mut out = row::table(&rows);
+    if let Some(time) = &arguments.time
+        && !rows.iter().any(|row| row.covers(question))
+    {
+        // Only what was seen a little before or after: what that is worth is for who asks to say.
+        let _ =
+            writeln!(out, "nobody is known to have had it at {time}: these were seen within an hour of that");
+    }
+    if rows.len() >= MOST as usize {
+        let remedy = "narrow it with --since and --until, or take all with --export csv";
+        let _ = writeln!(out, "more than {MOST}: {remedy}");
+    }
+    print(&out)
+}
+
+/// Says that nobody had it, and how far the history goes.
+fn nobody(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
+    let whom = match &question.subject {
+        Subject::All => "anything".to_owned(),
+        Subject::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+        Subject::Net(net) => net.to_string(),
+        Subject::Mac(mac) => format!("anything as {mac}"),
+        Subject::Duid(duid) => format!("anything as {duid}"),
+        Subject::Line(name) => format!("anything on line {}", Name(name)),
+    };
+    let time = match &arguments.time {
+        Some(_) => format!(" at {}", when::rfc3339(question.from)),
+        None => String::new(),
+    };
+    let how_far = match reader.begins() {
+        Ok(Some(begins)) if question.until < begins => {
+            format!("the history begins only at {}", when::rfc3339(begins))
+        }
+        Ok(Some(begins)) => format!("the history begins at {}", when::rfc3339(begins)),
+        Ok(None) => "the history is empty".to_owned(),
+        Err(error) => return fail(&error.to_string()),
+    };
+    fail(&format!("nobody had {whom}{time}; {how_far}"))
+}
+
+/// Writes everything that answers, one row at a time.
+fn export(reader: &Reader, question: &Question, format: cli::Export) -> Outcome {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut written = match format {
+        cli::Export::Csv => out.write_all(row::CSV_HEADER.as_bytes()),
+        cli::Export::Json => Ok(()),
+    };
+    let asked = reader.who(question, &mut |trace| {
+        // Every row says of itself whether its lease stands: there is no "now" in a file.
+        let row = Row::new(&trace);
+        if written.is_ok() {
+            written = match format {
+                cli::Export::Csv => out.write_all(row.csv().as_bytes()),
+                cli::Export::Json => match serde_json::to_string(&row) {
+                    Ok(json) => writeln!(out, "{json}"),
+                    Err(error) => Err(error.into()),
+                },
+            };
+        }
+        written.is_ok()
+    });
+    match (asked, written.and_then(|()| out.flush())) {
+        (Err(error), _) => fail(&error.to_string()),
+        (_, Err(error)) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write to standard output: {error}"))
+        }
+        _ => Outcome::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_logs_have_them() {
+        for (text, read) in [
+            ("2001:db8::7", "2001:db8::7/128"),
+            ("[2001:db8::7]:443", "2001:db8::7/128"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("2001:db8:0:1ff::/56", "2001:db8:0:100::/56"),
+        ] {
+            assert_eq!(net(text).map(|net| net.to_string()), Ok(read.to_owned()));
+        }
+        assert!(
+            net("laptop").is_err_and(|words| words.contains("write an address")) && net("::/129").is_err()
+        );
+    }
+
+    #[test]
+    fn machines_and_lines_are_read_as_they_are_printed() {
+        assert_eq!(mac("02-00-5E-10-00-01").unwrap().to_string(), "02:00:5e:10:00:01");
+        assert!(mac("02:00:5e:10:00:1").is_err() && mac("").is_err() && mac("00:00:00:00:00:00").is_err());
+        for text in ["port7", "interface=port7", "remote=4491:port7", "subscriber=port7", "0x706f727437"] {
+            assert_eq!(line(text), Ok(LineName(b"port7".to_vec())), "{text}");
+        }
+        assert!(line("0x7").is_err() && line("0xzz").is_err());
+    }
+}

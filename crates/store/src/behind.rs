@@ -6,7 +6,7 @@
 
 use crate::error::RowError;
 use crate::log::{self, Position};
-use crate::{Change, Config, StoreError, Tally, database, history, rows};
+use crate::{Change, Config, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
 use std::fs::File;
@@ -125,6 +125,8 @@ pub(crate) struct Behind {
     open: Option<(u64, File)>,
     added: u64,
     latest: Duration,
+    /// The database may name a copy, or have named one.
+    copied: bool,
 }
 
 /// Says that the thread ended, however it did.
@@ -147,6 +149,8 @@ impl Behind {
         tally: Arc<Tally>,
     ) -> Self {
         Self {
+            // Somebody else may have changed rows since: then a trigger is left of it.
+            copied: true,
             connection,
             path: path.to_owned(),
             config,
@@ -185,6 +189,10 @@ impl Behind {
                 let done = self.scrub(state.taken).unwrap_or(false);
                 self.scrubbed(done);
             } else if state.stopping {
+                // The next start is quicker with it, and as right without.
+                if copy::write(&self.connection, &self.path).is_err() {
+                    copy::remove(&self.path);
+                }
                 if self.settle(state.taken).is_ok() {
                     // All is in the database.
                     let _ = log::remove_before(&self.path, u64::MAX);
@@ -276,6 +284,9 @@ impl Behind {
     fn write(&mut self, contents: &[Vec<u8>], to: Position) -> Result<(), RowError> {
         let unknown = || RowError::Content("a frame of its log holds what this sixgate does not know".into());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if self.copied {
+            copy::forget(&transaction)?;
+        }
         let mut added = self.added;
         // Taken apart twice, since the octets of that many take less room than they do.
         let mut leases = Vec::new();
@@ -318,6 +329,9 @@ impl Behind {
         }
         set(&transaction, to)?;
         transaction.commit()?;
+        if std::mem::take(&mut self.copied) {
+            copy::remove(&self.path);
+        }
         self.added = added;
         Ok(())
     }

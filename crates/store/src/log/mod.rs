@@ -9,9 +9,9 @@ mod record;
 mod replay;
 mod segment;
 
-pub(crate) use record::{Item, change, each, write, write_leases};
+pub(crate) use record::{Item, change, each, put_lease as write_lease, write, write_leases};
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, SegmentError, read_from};
+pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, SegmentError, read_from};
 
 use crate::StoreError;
 use crate::database::beside;

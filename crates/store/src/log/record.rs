@@ -44,7 +44,8 @@ fn put_time(now: Duration, out: &mut Vec<u8>) {
     octets::put_time(now, out);
 }
 
-fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
+/// One of them, without a time.
+pub(crate) fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
     match change {
         LeaseChange::Put(lease) => {
             out.push(LEASE);

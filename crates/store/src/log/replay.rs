@@ -15,7 +15,7 @@ use std::path::Path;
 /// All that is kept, and where the log ends.
 pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapshot, Position), StoreError> {
     let read = || {
-        let mut snapshot = rows::snapshot(connection)?;
+        let mut snapshot = rows::snapshot(connection, database)?;
         let taken = behind::taken_up(connection)?;
         let end = replay(database, taken, &mut snapshot)?;
         Ok((snapshot, end))

@@ -129,28 +129,31 @@ pub fn table(protocol: Protocol) -> Result<Vec<Entry>, Error> {
     if protocol == Protocol::Packet {
         return Ok(lines.filter_map(parse_packet).collect());
     }
-    let entry = |line: Line| match line.address {
-        IpAddr::V6(address) if protocol != Protocol::Tcp || line.state == LISTEN => {
-            Some(Entry { protocol, address, port: line.port, uid: line.uid, inode: line.inode })
-        }
-        _ => None,
+    let wanted = |line: &Line| protocol != Protocol::Tcp || line.state == LISTEN;
+    let entry = |line: Line| {
+        let Line { octets, port, uid, inode, .. } = line;
+        Entry { protocol, address: octets.into(), port, uid, inode }
     };
-    Ok(lines.filter_map(Line::parse).filter_map(entry).collect())
+    Ok(lines.filter_map(Line::parse).filter(wanted).map(entry).collect())
 }
 
 /// The sockets of both families that take what comes, in the calling thread's network namespace. A family that the kernel
 /// lacks has none.
 pub fn bound(protocol: Protocol) -> Vec<Bound> {
-    let state = if protocol == Protocol::Tcp { LISTEN } else { UNCONNECTED };
-    let texts = [Some(protocol.path()), protocol.path().strip_suffix('6')].into_iter().flatten();
-    let mut all: Vec<Bound> = texts
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|text| text.lines().skip(1).filter_map(Line::parse).collect::<Vec<_>>())
-        .filter(|line| line.state == state)
-        .map(|line| Bound { address: line.address, port: line.port, inode: line.inode })
+    let mut all: Vec<Bound> = lines(protocol)
+        .map(|line| Bound { address: line.address(), port: line.port, inode: line.inode })
         .collect();
     all.sort_unstable();
     all
+}
+
+fn lines(protocol: Protocol) -> impl Iterator<Item = Line> {
+    let state = if protocol == Protocol::Tcp { LISTEN } else { UNCONNECTED };
+    let paths = [Some(protocol.path()), protocol.path().strip_suffix('6')].into_iter().flatten();
+    paths
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().skip(1).filter_map(Line::parse).collect::<Vec<_>>())
+        .filter(move |line| line.state == state)
 }
 
 /// `TCP_LISTEN` and `TCP_CLOSE` of the kernel's `tcp_states.h`; of UDP and raw sockets the latter is one without a peer.
@@ -160,7 +163,10 @@ const UNCONNECTED: u8 = 0x07;
 /// A line of the tables of TCP, UDP and raw sockets, of either family.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    address: IpAddr,
+    /// Of an IPv4 address, the first four.
+    octets: [u8; 16],
+    /// Its table is IPv4's.
+    short: bool,
     port: u16,
     state: u8,
     uid: u32,
@@ -182,12 +188,17 @@ impl Line {
             let word = u32::from_str_radix(address.get(index * 8..index * 8 + 8)?, 16).ok()?;
             chunk.copy_from_slice(&word.to_ne_bytes());
         }
-        let address = match (address.len(), octets) {
-            (32, _) => octets.into(),
-            (8, [a, b, c, d, ..]) => [a, b, c, d].into(),
+        let short = match address.len() {
+            32 => false,
+            8 => true,
             _ => return None,
         };
-        Some(Self { address, port: u16::from_str_radix(port, 16).ok()?, state, uid, inode })
+        Some(Self { octets, short, port: u16::from_str_radix(port, 16).ok()?, state, uid, inode })
+    }
+
+    fn address(&self) -> IpAddr {
+        let [a, b, c, d, ..] = self.octets;
+        if self.short { [a, b, c, d].into() } else { self.octets.into() }
     }
 }
 
@@ -267,8 +278,9 @@ pub(crate) fn occupant(protocol: Protocol, address: Ipv6Addr, port: u16) -> Opti
         })
         .find_map(|entry| owner(entry.inode));
     // A socket of IPv4 alone is in the way of one that takes IPv4 too.
-    let ipv4 = |bound: &Bound| bound.port == port && bound.address.is_ipv4();
-    found.or_else(|| bound(protocol).into_iter().filter(ipv4).find_map(|bound| owner(bound.inode)))
+    found.or_else(|| {
+        lines(protocol).filter(|line| line.short && line.port == port).find_map(|line| owner(line.inode))
+    })
 }
 
 #[cfg(test)]
@@ -282,14 +294,14 @@ mod tests {
                     00:00000000 00000000     0        0 4242 2 0000000000000000 0";
         let entry = Line::parse(line).unwrap();
         if cfg!(target_endian = "little") {
-            assert_eq!(entry.address, "fe80::5054:ff:fffe:5ee".parse::<IpAddr>().unwrap());
+            assert_eq!(entry.address(), "fe80::5054:ff:fffe:5ee".parse::<IpAddr>().unwrap());
         }
         assert_eq!((entry.port, entry.inode, entry.state), (546, 4242, UNCONNECTED));
         assert!(Line::parse(&line[..60]).is_none());
         let ipv4 = "0: 0100007F:0035 00000000:0000 0A 0:0 0:0 0 0 0 78 1";
         let entry = Line::parse(ipv4).unwrap();
         if cfg!(target_endian = "little") {
-            assert_eq!(entry.address, "127.0.0.1".parse::<IpAddr>().unwrap());
+            assert_eq!(entry.address(), "127.0.0.1".parse::<IpAddr>().unwrap());
         }
         assert_eq!((entry.port, entry.inode, entry.state), (53, 78, LISTEN));
         assert!(Line::parse(&ipv4.replace("0100007F", "0100007")).is_none());

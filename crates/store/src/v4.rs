@@ -6,6 +6,11 @@ use rusqlite::{Connection, Row, params};
 use sixgate_dhcp::lease::LeaseState;
 use sixgate_dhcp::v4::{Lease, LeaseChange, Place, RosterChange};
 use sixgate_wire::dhcpv4::{ClientId, Hardware};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+/// What the log has of each lease: the latest, or that it is gone.
+pub(crate) type Overlay = HashMap<Ipv4Addr, Option<Lease>>;
 
 /// Since layout 2. Times as in the tables of layout 1; `hardware` has its type in front; `place` is a hash, as a signed number.
 pub(crate) const SCHEMA: &str = "

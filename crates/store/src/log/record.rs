@@ -6,7 +6,6 @@ use sixgate_dhcp::lease::{LeaseChange, LeaseState};
 use sixgate_dhcp::octets::{self, Reader};
 use sixgate_dhcp::v4::{self, Place, RosterChange};
 use sixgate_wire::dhcpv4::{ClientId, Hardware};
-use std::net::IpAddr;
 use std::time::Duration;
 
 const TIME: u8 = 0;
@@ -97,10 +96,7 @@ fn put(change: &Change, out: &mut Vec<u8>) {
         }
         Change::Seen(Sighting { address, mac, link, first, last }) => {
             out.push(SEEN);
-            match address {
-                IpAddr::V6(address) => octets::put_bytes(&address.octets(), out),
-                IpAddr::V4(address) => octets::put_bytes(&address.octets(), out),
-            }
+            octets::put_bytes(address.to_string().as_bytes(), out);
             octets::put_bytes(mac.as_bytes(), out);
             octets::put_bytes(link.as_bytes(), out);
             for time in [*first, *last] {
@@ -164,14 +160,7 @@ fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {
         }),
         ROSTER_GONE => Change::Roster(RosterChange::Remove(Place(u64::from_le_bytes(reader.array()?)))),
         SEEN => Change::Seen(Sighting {
-            address: {
-                let octets = reader.bytes()?;
-                match (<[u8; 16]>::try_from(octets), <[u8; 4]>::try_from(octets)) {
-                    (Ok(long), _) => long.into(),
-                    (_, Ok(short)) => short.into(),
-                    _ => return None,
-                }
-            },
+            address: reader.text()?.parse().ok()?,
             mac: Mac::new(reader.bytes()?)?,
             link: reader.text()?.into(),
             first: reader.time()?,

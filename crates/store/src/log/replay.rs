@@ -9,7 +9,6 @@ use sixgate_dhcp::v4::{self, RosterChange};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// All that is kept, and where the log ends.
@@ -93,7 +92,7 @@ fn read(
 #[derive(Default)]
 struct Overlay {
     leases: HashMap<Resource, Option<Lease>>,
-    leases_v4: HashMap<Ipv4Addr, Option<v4::Lease>>,
+    leases_v4: crate::v4::Overlay,
     settings: BTreeMap<String, Option<Vec<u8>>>,
     roster: BTreeMap<v4::Place, Option<bool>>,
 }

@@ -85,7 +85,7 @@ fn t1_and_t2_are_the_same_in_all_associations() {
     let bound = desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]).na(2, &[]).pd(3, &[]));
     let mut replies = vec![bound.clone()];
     for kind in [MessageType::RENEW, MessageType::REBIND] {
-        let ask = bound.ias.iter().fold(Ask::new(kind, 1), |ask, ia| ask.ia(ia));
+        let ask = bound.ias.iter().fold(Ask::new(kind, 1), super::asking::Ask::ia);
         replies.push(desk.ask(&ask).unwrap());
     }
     for reply in replies {

@@ -42,7 +42,7 @@ impl Probe {
         let all = SocketAddrV6::new(ALL_RELAY_AGENTS_AND_SERVERS, SERVER_PORT, 0, 0);
         self.socket.send(b.finish().unwrap(), all, None).unwrap();
         let until = Instant::now() + patience;
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         while Instant::now() < until {
             let received = match self.socket.recv(&mut buffer) {
                 Ok(received) => received,

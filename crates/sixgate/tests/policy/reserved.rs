@@ -53,7 +53,7 @@ fn a_machine_gets_what_a_file_and_a_command_reserve() {
         let leases = sixgate.leases();
         let bound =
             |text: &&str| leases.iter().any(|lease| lease["resource"] == **text && lease["state"] == "bound");
-        wanted.iter().all(|text| bound(text))
+        wanted.iter().all(bound)
     };
     let wait = |sixgate: &Sixgate, wanted: &[&str]| {
         let what = wanted.join(" and ");

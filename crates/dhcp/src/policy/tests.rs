@@ -287,7 +287,10 @@ fn a_client_is_not_looked_for_on_every_link() {
             assert_eq!(policy.denied_by(link, ClassSet::default()), None);
             assert!(policy.may_have(link, net, "2001:db8:9::7".parse().unwrap(), ClassSet::default()));
             assert_eq!(policy.exclude(link), None);
-            assert_eq!(policy.options_for(link, std::iter::empty(), ClassSet::default(), |_| true).count(), 1);
+            assert_eq!(
+                policy.options_for(link, std::iter::empty(), ClassSet::default(), |_| true).count(),
+                1
+            );
         }
         began.elapsed()
     };

@@ -76,7 +76,37 @@ pub fn put_lease(lease: &Lease, out: &mut Vec<u8>) {
 }
 
 /// Appends all of a lease but its link and its relay agent, which many leases share.
-pub(crate) fn put_most(lease: &Lease, out: &mut Vec<u8>) {
+fn put_most(lease: &Lease, out: &mut Vec<u8>) {
+    put_around(lease, out, |out| {
+        for time in [lease.preferred_until, lease.valid_until, lease.granted_at, lease.renewed_at] {
+            put_time(time, out);
+        }
+    });
+}
+
+/// The same without the end either, and shorter: for the table, which has the end at hand.
+pub(crate) fn put_kept(lease: &Lease, out: &mut Vec<u8>) {
+    put_around(lease, out, |out| {
+        put_time(lease.renewed_at, out);
+        for time in [lease.granted_at, lease.preferred_until] {
+            put_distance(nanos(lease.renewed_at), nanos(time), out);
+        }
+    });
+}
+
+/// Appends how far one number is from another: few octets if it is near, seven bits in each, the lowest first.
+fn put_distance(from: u64, to: u64, out: &mut Vec<u8>) {
+    let distance = to.wrapping_sub(from).cast_signed();
+    // Small numbers for small distances either way.
+    let mut rest = (distance << 1 ^ distance >> 63).cast_unsigned();
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+fn put_around(lease: &Lease, out: &mut Vec<u8>, put_times: impl FnOnce(&mut Vec<u8>)) {
     let place = |all: &[LeaseState]| all.iter().position(|state| *state == lease.state).unwrap_or(0) as u8;
     let key = KEYS.iter().position(|key| *key == lease.key).unwrap_or(0) as u8;
     let peer = lease.peer.octets();
@@ -92,9 +122,7 @@ pub(crate) fn put_most(lease: &Lease, out: &mut Vec<u8>) {
     );
     put_resource(lease.resource, out);
     out.extend_from_slice(&lease.iaid.to_le_bytes());
-    for time in [lease.preferred_until, lease.valid_until, lease.granted_at, lease.renewed_at] {
-        put_time(time, out);
-    }
+    put_times(out);
     out.extend_from_slice(peer.get(if local { 8 } else { 0 }..).unwrap_or_default());
     put_bytes(lease.duid.as_bytes(), out);
     if let Some(LinkLayer { mac, learnt }) = &lease.link_layer {
@@ -120,6 +148,11 @@ impl<'a> Reader<'a> {
     /// Reads from the first octet on.
     pub fn new(octets: &'a [u8]) -> Self {
         Self(octets)
+    }
+
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     /// Whether all was read.
@@ -187,12 +220,39 @@ impl<'a> Reader<'a> {
     }
 
     /// What [`put_most`] wrote, with an empty link and no relay agent.
-    pub(crate) fn most(&mut self) -> Option<Lease> {
+    fn most(&mut self) -> Option<Lease> {
+        self.around(|reader| Some([reader.time()?, reader.time()?, reader.time()?, reader.time()?]))
+    }
+
+    /// What [`put_kept`] wrote of a lease that ends then, likewise.
+    pub(crate) fn kept(&mut self, end: u64) -> Option<Lease> {
+        self.around(|reader| {
+            let renewed_at = u64::from_le_bytes(reader.array()?);
+            let (granted_at, preferred_until) = (reader.distance(renewed_at)?, reader.distance(renewed_at)?);
+            Some([preferred_until, end, granted_at, renewed_at].map(time))
+        })
+    }
+
+    /// The number that [`put_distance`] told.
+    fn distance(&mut self, from: u64) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let octet = self.byte()?;
+            number |= u64::from(octet & 0x7f) << shift;
+            if octet & 0x80 == 0 {
+                let distance = number >> 1 ^ 0_u64.wrapping_sub(number & 1);
+                return Some(from.wrapping_add(distance));
+            }
+        }
+        None
+    }
+
+    /// A lease around its times: until when it is preferred and valid, since when granted and renewed.
+    fn around(&mut self, times: impl FnOnce(&mut Self) -> Option<[Duration; 4]>) -> Option<Lease> {
         let flags = self.byte()?;
         let resource = self.resource()?;
         let iaid = u32::from_le_bytes(self.array()?);
-        let (preferred_until, valid_until) = (self.time()?, self.time()?);
-        let (granted_at, renewed_at) = (self.time()?, self.time()?);
+        let [preferred_until, valid_until, granted_at, renewed_at] = times(self)?;
         let peer = if flags & LINK_LOCAL == 0 {
             self.array()?.into()
         } else {
@@ -290,6 +350,31 @@ mod tests {
         let back: Vec<_> = std::iter::from_fn(|| reader.lease()).collect();
         assert_eq!(back, leases());
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn the_table_s_octets_hold_the_same() {
+        let times = [0, 1, 63, 64, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX].map(time);
+        for lease in leases() {
+            for renewed_at in times {
+                for other in times {
+                    let lease = Lease {
+                        link: LinkId::default(),
+                        relay: None,
+                        renewed_at,
+                        granted_at: other,
+                        preferred_until: other,
+                        ..lease.clone()
+                    };
+                    let mut octets = Vec::new();
+                    put_kept(&lease, &mut octets);
+                    let mut reader = Reader::new(&octets);
+                    assert_eq!(reader.kept(nanos(lease.valid_until)), Some(lease));
+                    assert!(reader.is_empty());
+                }
+            }
+        }
+        assert_eq!(Reader::new(&[0xff; 20]).distance(0), None, "a number without an end");
     }
 
     #[test]

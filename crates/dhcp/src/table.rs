@@ -11,7 +11,7 @@
 
 use crate::identity::{Identity, Key, Relay};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LinkId, Resource};
-use crate::octets::{Reader, nanos, put_most};
+use crate::octets::{Reader, nanos, put_kept};
 use hashbrown::HashTable;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
@@ -29,7 +29,7 @@ const BRANCHES: usize = 4;
 /// One lease.
 #[derive(Debug, Clone)]
 struct Entry {
-    /// All but its link and its relay agent.
+    /// All but its end, its link and its relay agent.
     octets: Box<[u8]>,
     /// When it ends, in nanoseconds.
     end: u64,
@@ -290,7 +290,7 @@ impl LeaseTable {
 
     fn octets(&mut self, lease: &Lease) -> Box<[u8]> {
         self.scratch.clear();
-        put_most(lease, &mut self.scratch);
+        put_kept(lease, &mut self.scratch);
         self.scratch.as_slice().into()
     }
 
@@ -463,7 +463,7 @@ impl LeaseTable {
     /// The lease in a place.
     fn read(&self, place: u32) -> Option<Lease> {
         let entry = self.entry(place)?;
-        let mut lease = Reader::new(&entry.octets).most()?;
+        let mut lease = Reader::new(&entry.octets).kept(entry.end)?;
         lease.link = self.links.get(entry.link)?.clone();
         lease.relay = self.relays.get(entry.relay).cloned();
         Some(lease)

@@ -289,6 +289,16 @@ impl Host {
         )
     }
 
+    /// From now on its TCP sends as most machines do, and fills buffers until a packet is lost, whatever this kernel's default is (BBR does
+    /// neither fill them nor heed losses): CUBIC, or Reno where a namespace may not have that. Says which.
+    ///
+    /// # Errors
+    /// When the kernel has neither.
+    pub fn heed_losses(&self) -> Result<&'static str, Error> {
+        let choose = |name| self.sysctl("net/ipv4/tcp_congestion_control", name).map(|()| name);
+        choose("cubic").or_else(|_| choose("reno"))
+    }
+
     /// Forwards between interfaces, or not.
     ///
     /// # Errors

@@ -140,16 +140,20 @@ pub fn table(protocol: Protocol) -> Result<Vec<Entry>, Error> {
 /// The sockets of both families that take what comes, in the calling thread's network namespace. A family that the kernel
 /// lacks has none.
 pub fn bound(protocol: Protocol) -> Vec<Bound> {
-    let state = if protocol == Protocol::Tcp { LISTEN } else { UNCONNECTED };
-    let texts = [Some(protocol.path()), protocol.path().strip_suffix('6')].into_iter().flatten();
-    let mut all: Vec<Bound> = texts
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|text| text.lines().skip(1).filter_map(Line::parse).collect::<Vec<_>>())
-        .filter(|line| line.state == state)
+    let mut all: Vec<Bound> = lines(protocol)
         .map(|line| Bound { address: line.address(), port: line.port, inode: line.inode })
         .collect();
     all.sort_unstable();
     all
+}
+
+fn lines(protocol: Protocol) -> impl Iterator<Item = Line> {
+    let state = if protocol == Protocol::Tcp { LISTEN } else { UNCONNECTED };
+    let paths = [Some(protocol.path()), protocol.path().strip_suffix('6')].into_iter().flatten();
+    paths
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .flat_map(|text| text.lines().skip(1).filter_map(Line::parse).collect::<Vec<_>>())
+        .filter(move |line| line.state == state)
 }
 
 /// `TCP_LISTEN` and `TCP_CLOSE` of the kernel's `tcp_states.h`; of UDP and raw sockets the latter is one without a peer.
@@ -274,8 +278,9 @@ pub(crate) fn occupant(protocol: Protocol, address: Ipv6Addr, port: u16) -> Opti
         })
         .find_map(|entry| owner(entry.inode));
     // A socket of IPv4 alone is in the way of one that takes IPv4 too.
-    let ipv4 = |bound: &Bound| bound.port == port && !bound.address.is_ipv6();
-    found.or_else(|| bound(protocol).into_iter().filter(ipv4).find_map(|bound| owner(bound.inode)))
+    found.or_else(|| {
+        lines(protocol).filter(|line| line.short && line.port == port).find_map(|line| owner(line.inode))
+    })
 }
 
 #[cfg(test)]

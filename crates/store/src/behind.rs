@@ -1,14 +1,14 @@
 //! The thread that takes what is in the log up into the database, so that it can be asked about and the log can go.
 //!
-//! It is never waited for by a client. While clients come in quick succession it takes little, and catches up when they
-//! pause, or when the log has become long. Each transaction says how far in the log it goes, so that whatever happens
+//! It is never waited for by a client. While clients come in quick succession it takes little, while they come in a rush
+//! nothing, and it catches up when they pause, or when the log has become long. Each transaction says how far in the log it goes, so that whatever happens
 //! nothing is taken up twice: the history is no place for that.
 
-use crate::log::{self, Item, Position};
-use crate::{Change, Config, StoreError, Tally, database, history, rows};
+use crate::error::RowError;
+use crate::log::{self, Position};
+use crate::{Change, Config, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -26,14 +26,16 @@ INSERT INTO taken_up VALUES (0, 0);
 
 /// With nothing new for this long, clients pause.
 const QUIET: Duration = Duration::from_millis(50);
-/// While they do not, one transaction is made this often.
+/// While they do not, one transaction is made this often,
 const TURN: Duration = Duration::from_secs(1);
+/// unless there are more octets of log than this: then what it would cost is theirs.
+const RUSH: u64 = 1 << 20;
 /// Octets of log beyond which clients are not waited for.
 const LONG: u64 = 64 << 20;
 /// Octets of log beyond which the writer waits: a disk that holds so much is bounded too.
 pub(crate) const LONGEST: u64 = 1 << 30;
-/// Octets of log in one transaction.
-const AT_ONCE: usize = 1 << 20;
+/// Octets of log in one transaction, in memory meanwhile. The more, the more often rows share a page that is written.
+const AT_ONCE: usize = 8 << 20;
 /// How long a stop goes on with what is left; the next start takes up the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows of history that may be added before the oldest are looked for.
@@ -64,7 +66,8 @@ struct State {
 impl State {
     fn backlog(&self) -> u64 {
         // A segment is a little longer than its limit; this needs no better.
-        (self.written.segment.saturating_sub(self.taken.segment) << 24) + self.written.offset
+        ((self.written.segment.saturating_sub(self.taken.segment) << 24) + self.written.offset)
+            .saturating_sub(self.taken.offset)
     }
 }
 
@@ -130,6 +133,8 @@ pub(crate) struct Behind {
     open: Option<(u64, File)>,
     added: u64,
     latest: Duration,
+    /// The database may name a copy, or have named one.
+    copied: bool,
 }
 
 /// Says that the thread ended, however it did.
@@ -152,6 +157,8 @@ impl Behind {
         tally: Arc<Tally>,
     ) -> Self {
         Self {
+            // Somebody else may have changed rows since: then a trigger is left of it.
+            copied: true,
             connection,
             path: path.to_owned(),
             config,
@@ -190,6 +197,10 @@ impl Behind {
                 let done = self.scrub(state.taken).unwrap_or(false);
                 self.scrubbed(done);
             } else if state.stopping {
+                // The next start is quicker with it, and as right without.
+                if copy::write(&self.connection, &self.path).is_err() {
+                    copy::remove(&self.path);
+                }
                 if self.settle(state.taken).is_ok() {
                     // All is in the database.
                     let _ = log::remove_before(&self.path, u64::MAX);
@@ -219,7 +230,7 @@ impl Behind {
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if last.elapsed() >= TURN {
+            if last.elapsed() >= TURN && state.backlog() <= RUSH {
                 return *state;
             }
             let before = state.written;
@@ -235,8 +246,8 @@ impl Behind {
 
     /// Takes up one transaction's worth; how far it went.
     fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
-        let (items, to) = self.read(state.taken, state.written)?;
-        self.write(&items, to).map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        let (contents, to) = self.read(state.taken, state.written)?;
+        self.write(&contents, to).map_err(|error| error.at(&self.path))?;
         if to.segment > state.taken.segment {
             // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
             match self.settle(to) {
@@ -258,8 +269,8 @@ impl Behind {
         durable().map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
-    /// The changes from one place on, and where they end.
-    fn read(&mut self, from: Position, to: Position) -> Result<(Vec<Item>, Position), StoreError> {
+    /// The frames from one place on, and where they end.
+    fn read(&mut self, from: Position, to: Position) -> Result<(Vec<Vec<u8>>, Position), StoreError> {
         let mut at = from;
         loop {
             let file = match self.open.take() {
@@ -270,7 +281,7 @@ impl Behind {
             let read = log::read_from(&file, at, end, AT_ONCE);
             self.open = Some((at.segment, file));
             match read.map_err(|error| self.lost(&error))? {
-                Some((items, offset)) => return Ok((items, Position { offset, ..at })),
+                Some((contents, offset)) => return Ok((contents, Position { offset, ..at })),
                 None if at.segment < to.segment => at = Position { segment: at.segment + 1, offset: 0 },
                 None => return Ok((Vec::new(), to)),
             }
@@ -281,39 +292,57 @@ impl Behind {
         StoreError::Other { path: self.path.clone(), detail: format!("its log cannot be read: {error}") }
     }
 
-    fn write(&mut self, items: &[Item], to: Position) -> rusqlite::Result<()> {
+    fn write(&mut self, contents: &[Vec<u8>], to: Position) -> Result<(), RowError> {
+        let unknown = || RowError::Content("a frame of its log holds what this sixgate does not know".into());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if self.copied {
+            copy::forget(&transaction)?;
+        }
         let mut added = self.added;
-        // Each resource's own changes stay in their order; side by side, resources that are near each other share pages.
-        let mut leases: BTreeMap<_, Vec<(Duration, &Change)>> = BTreeMap::new();
-        for (now, change) in items {
-            self.latest = self.latest.max(*now);
-            if let Change::Lease(lease) = change {
-                leases.entry(lease.resource()).or_default().push((*now, change));
-            } else {
+        // Taken apart twice, since the octets of that many take less room than they do.
+        let mut leases = Vec::new();
+        for content in contents {
+            let (mut others, latest) = (Vec::new(), &mut self.latest);
+            log::each(content, |(now, change), octets| {
+                *latest = (*latest).max(now);
+                match change {
+                    Change::Lease(change) => leases.push((change.resource(), now, octets)),
+                    other => others.push((now, other)),
+                }
+            })
+            .ok_or_else(unknown)?;
+            for (now, change) in &others {
                 added += u64::from(history::record(&transaction, *now, change)?);
                 rows::apply(&transaction, change)?;
             }
         }
-        for changes in leases.into_values() {
-            let mut later = changes.iter().skip(1);
-            for (now, change) in &changes {
+        // Each resource's own changes stay in their order; side by side, resources that are near each other share pages.
+        leases.sort_by_key(|(resource, ..)| *resource);
+        for of_one in leases.chunk_by(|(resource, ..), (other, ..)| resource == other) {
+            let mut changes = of_one.iter().map(|(_, now, octets)| Some((*now, log::change(octets)?)));
+            let mut next = changes.next();
+            while let Some(change) = next {
+                let (now, change) = change.ok_or_else(unknown)?;
+                next = changes.next();
                 // What the next change says of the same holder is said once.
-                let next = later.next().map(|(_, change)| *change);
-                if !is_repeated(change, next) {
-                    added += u64::from(history::record(&transaction, *now, change)?);
+                let later = next.as_ref().and_then(|next| next.as_ref().map(|(_, change)| change));
+                if !is_repeated(&change, later) {
+                    added += u64::from(history::record(&transaction, now, &change)?);
+                }
+                if next.is_none() {
+                    rows::apply(&transaction, &change)?;
                 }
             }
-            if let Some((_, change)) = changes.last() {
-                rows::apply(&transaction, change)?;
-            }
         }
-        if added >= PRUNE_EVERY && !items.is_empty() {
+        if added >= PRUNE_EVERY && !contents.is_empty() {
             history::prune(&transaction, self.latest, &self.config)?;
             added = 0;
         }
         set(&transaction, to)?;
         transaction.commit()?;
+        if std::mem::take(&mut self.copied) {
+            copy::remove(&self.path);
+        }
         self.added = added;
         Ok(())
     }

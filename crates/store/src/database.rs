@@ -14,8 +14,8 @@ const LAYOUTS: [&str; 5] =
 /// The latest: the number of the above.
 const LAYOUT: i64 = 5;
 /// A database of up to so many octets is checked as a whole before it is used. To do that with a long one takes longer than
-/// clients wait: there the small tables are, leases are read through at a start anyway, and damage of the history is found by who
-/// asks about it.
+/// clients wait: there the small tables are, leases are read through at a start where no copy has them ([`crate::copy`]), and
+/// other damage is found by who asks about it or writes it.
 const CHECKED: u64 = 64 << 20;
 /// How long a writer waits for others.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);

@@ -22,6 +22,7 @@
 //! is about the same resources.
 
 mod behind;
+mod copy;
 mod database;
 mod error;
 mod history;
@@ -180,7 +181,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the database at `path`, which is made where there is none, in a directory that must be there. Beside it
-    /// lie `-wal` and `-shm`, `-log` with a number, which all belong to it, and `-lock`.
+    /// lie `-wal` and `-shm`, `-log` with a number, `-copy`, which all belong to it, and `-lock`.
     ///
     /// # Errors
     /// [`StoreError`], which names the file and says what to do. A damaged database is left as it is.
@@ -189,6 +190,10 @@ impl Store {
         let connection = database::open(path)?;
         let taken = behind::taken_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
         let (snapshot, end) = log::whole(&connection, path)?;
+        if !copy::is_named(&connection) {
+            // One of before, whose writer was killed: what was removed since is not to be found in it.
+            copy::remove(path);
+        }
         let (log, taken) = log::Log::follow(path, taken, end)?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);

@@ -2,12 +2,13 @@
 
 use crate::error::RowError;
 use crate::identity::{self, Columns};
-use crate::{Change, Snapshot, database, v4};
+use crate::{Change, Snapshot, copy, database, v4};
 use rusqlite::{Connection, Row, params};
 use sixgate_dhcp::identity::Relay;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, LinkId, Resource};
 use sixgate_wire::dhcpv6::Duid;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +87,8 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
     Ok(())
 }
 
-/// All that is kept.
-pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
-    let mut snapshot = Snapshot::default();
+/// Each lease.
+pub(crate) fn each_lease(connection: &Connection, mut see: impl FnMut(Lease)) -> Result<(), RowError> {
     // A reader may find what an older version left.
     let layout = database::layout(connection)?;
     let mut statement = connection.prepare(&format!(
@@ -99,7 +99,18 @@ pub(crate) fn snapshot(connection: &Connection) -> Result<Snapshot, RowError> {
     let mut rows = statement.query([])?;
     let (mut links, mut relays) = (HashSet::new(), HashSet::new());
     while let Some(row) = rows.next()? {
-        snapshot.leases.push(lease(row, &mut links, &mut relays)?);
+        see(lease(row, &mut links, &mut relays)?);
+    }
+    Ok(())
+}
+
+/// All that is kept.
+pub(crate) fn snapshot(connection: &Connection, path: &Path) -> Result<Snapshot, RowError> {
+    let mut snapshot = Snapshot::default();
+    let layout = database::layout(connection)?;
+    match copy::read(connection, path) {
+        Some(leases) => snapshot.leases = leases,
+        None => each_lease(connection, |lease| snapshot.leases.push(lease))?,
     }
     let mut statement = connection.prepare("SELECT key, value FROM setting")?;
     let mut rows = statement.query([])?;

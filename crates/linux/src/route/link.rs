@@ -108,6 +108,24 @@ impl Netlink {
         link.map(|link| link.index).ok_or_else(|| Error::NoInterface(name.to_owned()))
     }
 
+    /// Packets that were to leave by a link and were dropped by it or its queue, since it was made; 0 where it is gone.
+    pub fn dropped_leaving(&mut self, index: u32) -> Result<u64, Error> {
+        let request = RouteNetlinkMessage::GetLink(message(index, Vec::new()));
+        let answers = match self.get(request, &|| format!("look up interface {index}")) {
+            Err(Error::Refused { source: Errno::ENODEV, .. }) => return Ok(0),
+            answers => answers?,
+        };
+        let attributes = answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(&message.attributes),
+            _ => None,
+        });
+        let dropped = attributes.flatten().find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => Some(stats.tx_dropped),
+            _ => None,
+        });
+        Ok(dropped.unwrap_or_default())
+    }
+
     fn link(&mut self, message: LinkMessage, what: &dyn Fn() -> String) -> Result<Option<Link>, Error> {
         match self.get(RouteNetlinkMessage::GetLink(message), what) {
             Ok(answers) => Ok(links(&answers).next()),

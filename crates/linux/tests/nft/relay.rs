@@ -38,7 +38,7 @@ fn what_comes_back_from_where_it_would_be_sent_stops() {
     network.firewall.apply(&rules).unwrap();
     network.firewall.verify().unwrap();
     network.gateway.ip(&["-6 route add 2001:db8:1000:8::/61 via 2001:db8:1000::10 dev lan0"]);
-    network.lan.ip(&["addr add 2001:db8:1000:a::1/128 dev lo"]);
+    network.lan.ip(&["addr add 2001:db8:1000:a::1/128 dev lo nodad"]);
     let ear = network.lan.udp("[2001:db8:1000:a::1]:9000");
     let first_hop = "2001:db8:1000::1".parse().unwrap();
     let looping = Packet::udp("2001:db8:1000:9::9", "2001:db8:1000:a::1", 1, 9000, b"around");

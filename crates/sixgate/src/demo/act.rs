@@ -115,9 +115,7 @@ impl Stage {
         ] {
             host.add_address_nodad(interface, address.parse::<IpNet>()?)?;
         }
-        // What fills buffers: CUBIC is what Linux does unless it is told otherwise; where a namespace may not have it, Reno.
-        let choose = |name: &&str| server.sysctl("net/ipv4/tcp_congestion_control", name).is_ok();
-        let tcp = ["cubic", "reno"].into_iter().find(choose).unwrap_or("as the system has it");
+        let tcp = server.heed_losses().unwrap_or("as the system has it");
         let everywhere = "::/0".parse::<IpNet>()?;
         laptop.add_route(everywhere, Some("2001:db8:1::1".parse::<IpAddr>()?), "eth0")?;
         server.add_route(everywhere, Some("2001:db8:f::1".parse::<IpAddr>()?), "eth0")?;

@@ -59,7 +59,9 @@ pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
         Ok(true) if arguments.once => second_act(&mut picture, &stopped),
         Ok(true) => {
             let played = second_act(&mut picture, &stopped);
-            picture.poke(&world.names());
+            if !stopped.load(Ordering::Relaxed) {
+                picture.poke(&world.names());
+            }
             while !stopped.load(Ordering::Relaxed) {
                 // Little happens now, and whoever measures the gateway should not measure us.
                 std::thread::sleep(GLANCE * 5);

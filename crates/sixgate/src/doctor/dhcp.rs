@@ -60,7 +60,9 @@ fn receive(socket: &UdpSocket6, transaction: TransactionId, until: Instant) -> O
     while Instant::now() < until {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(50_u8));
-        while let Ok(received) = socket.recv(&mut buffer) {
+        while Instant::now() < until
+            && let Ok(received) = socket.recv(&mut buffer)
+        {
             let bytes = buffer.get(..received.len).unwrap_or_default();
             if let Some(resolvers) = read(bytes, transaction) {
                 return Some(Dhcp6 { server: Endpoint::new(*received.source.ip()).to_string(), resolvers });

@@ -17,6 +17,8 @@ const LISTEN: Duration = Duration::from_millis(4500);
 const AGAIN: Duration = Duration::from_millis(1500);
 /// Routers that are taken down, and prefixes and resolvers of each.
 const MOST: usize = 32;
+/// Messages read in one go: whoever sends more does not keep us from looking at the time.
+const BURST: usize = 256;
 
 /// Asks, and listens. Takes four and a half seconds.
 pub(super) fn hear(device: &str, interface: u32) -> Result<Vec<Router>, Error> {
@@ -41,7 +43,8 @@ pub(super) fn hear(device: &str, interface: u32) -> Result<Vec<Router>, Error> {
         }
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(100_u8));
-        while let Ok(received) = socket.recv(&mut buffer) {
+        for _ in 0..BURST {
+            let Ok(received) = socket.recv(&mut buffer) else { break };
             let bytes = buffer.get(..received.len).unwrap_or_default();
             take_down(&mut routers, *received.source.ip(), received.hop_limit, bytes);
         }
@@ -49,7 +52,8 @@ pub(super) fn hear(device: &str, interface: u32) -> Result<Vec<Router>, Error> {
     Ok(routers)
 }
 
-/// The latest of each router stands.
+/// The latest of each router stands. What hosts ignore is kept beside it: else whoever sends in a router's name from beyond the link would
+/// hide it from us.
 fn take_down(routers: &mut Vec<Router>, source: Ipv6Addr, hop_limit: Option<u8>, bytes: &[u8]) {
     let address = Endpoint::new(source).to_string();
     let router = match Message::parse(bytes) {
@@ -65,7 +69,9 @@ fn take_down(routers: &mut Vec<Router>, source: Ipv6Addr, hop_limit: Option<u8>,
             Router { address: address.clone(), invalid: Some(error.to_string()), ..Router::default() }
         }
     };
-    if let Some(known) = routers.iter_mut().find(|known| known.address == address) {
+    let same =
+        |known: &&mut Router| known.address == address && known.invalid.is_some() == router.invalid.is_some();
+    if let Some(known) = routers.iter_mut().find(same) {
         *known = router;
     } else if routers.len() < MOST {
         routers.push(router);
@@ -131,6 +137,11 @@ mod tests {
         take_down(&mut routers, "fe80::3".parse().unwrap(), Some(255), &bytes[..10]);
         assert_eq!((routers[0].mtu, routers[0].lifetime), (Some(1400), 1800));
         assert_eq!(routers.iter().filter(|router| router.invalid.is_some()).count(), 3);
+        // In the name of the real one.
+        take_down(&mut routers, "fe80::1".parse().unwrap(), Some(64), &bytes);
+        take_down(&mut routers, "fe80::1".parse().unwrap(), Some(255), &bytes[..10]);
+        assert_eq!((routers[0].mtu, routers[0].lifetime), (Some(1400), 1800));
+        assert_eq!(routers.iter().filter(|router| router.invalid.is_some()).count(), 4);
         for number in 0..100 {
             let source = Ipv6Addr::from((0xfe80_u128 << 112) + 0x1000 + number);
             take_down(&mut routers, source, Some(255), &bytes);

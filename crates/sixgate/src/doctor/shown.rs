@@ -58,7 +58,7 @@ fn clean(text: &str) -> String {
 fn rows(seen: &Seen) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut row = |what: &str, told: String| rows.push(vec![format!("{what:<9} {}", clean(&told))]);
-    for router in &seen.routers {
+    for router in seen.routers.iter().filter(|router| router.invalid.is_none()) {
         let prefixes: Vec<&str> = router.prefixes.iter().map(|prefix| prefix.prefix.as_str()).collect();
         let mut told =
             format!("{}, way out for {} s, {}", router.address, router.lifetime, prefixes.join(" "));

@@ -62,7 +62,9 @@ fn receive(socket: &UdpSocket6, asked: &Header, until: Instant) -> Option<Dhcp4>
     while Instant::now() < until {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(50_u8));
-        while let Ok(received) = socket.recv(&mut buffer) {
+        while Instant::now() < until
+            && let Ok(received) = socket.recv(&mut buffer)
+        {
             let bytes = buffer.get(..received.len).unwrap_or_default();
             if let Some(answer) = read(bytes, asked) {
                 return Some(Dhcp4 { server: received.source.ip().to_canonical().to_string(), ..answer });

@@ -11,12 +11,14 @@ use sixgate_measure::rrul::Mark;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long connecting, and each answer, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Octets that are read of an answer that should be short.
-const SHORT: u64 = 64 * 1024;
+const SHORT: usize = 64 * 1024;
+/// The longest stream that is asked for, whatever the far end says, in seconds.
+const LONGEST: u64 = 3600;
 
 /// What the far end agrees to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,15 @@ pub(crate) struct Consent {
     pub(crate) streams: usize,
     /// Octets of a stream.
     pub(crate) octets: u64,
+}
+
+impl Consent {
+    /// Reads it. A far end that agrees to nothing does not agree; one that agrees to more than there is time for is not taken at its word.
+    fn read(text: &[u8]) -> Option<Self> {
+        let consent: Self = serde_json::from_slice(text).ok()?;
+        let consent = Self { seconds: consent.seconds.min(LONGEST), ..consent };
+        (consent.seconds > 0 && consent.octets > 0).then_some(consent)
+    }
 }
 
 /// A far end that agreed.
@@ -97,7 +108,7 @@ impl Far {
         if status != 200 {
             return Err(refused());
         }
-        let consent: Consent = serde_json::from_slice(&body).map_err(|_| refused())?;
+        let consent = Consent::read(&body).ok_or_else(refused)?;
         let key = read_key(&consent.key).ok_or_else(refused)?;
         Ok(Self { address, endpoint, consent, key, token: token.to_owned() })
     }
@@ -131,14 +142,78 @@ pub(crate) fn set_mark(socket: &Socket, mark: Mark) -> io::Result<()> {
 
 /// Asks on a fresh connection, and closes it: status and body, which is short.
 pub(crate) fn get(mut stream: TcpStream, target: &str) -> io::Result<(u16, Vec<u8>)> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let host = Endpoint::from(stream.peer_addr()?);
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", host.authority())?;
-    let mut answer = Vec::new();
-    stream.take(SHORT).read_to_end(&mut answer)?;
+    let answer = read_short(&mut stream, SHORT, PATIENCE)?;
     let split = answer.windows(4).position(|window| window == b"\r\n\r\n");
     let head = split.and_then(|at| answer.get(..at)).unwrap_or_default();
     let status = status(head).ok_or_else(|| io::Error::other("what answers is no HTTP server"))?;
     Ok((status, split.and_then(|at| answer.get(at + 4..)).unwrap_or_default().to_vec()))
+}
+
+/// Reads an answer until the far end closes, of so many octets at most, and for so long in all: a timeout of each read would let a far end
+/// that sends an octet now and then go on for hours.
+pub(crate) fn read_short(stream: &mut TcpStream, most: usize, patience: Duration) -> io::Result<Vec<u8>> {
+    let deadline = Instant::now() + patience;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while answer.len() < most {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    answer.truncate(most);
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv6Addr, TcpListener};
+    use std::thread;
+
+    /// A peer that does this with the connection that it gets.
+    fn peer(act: impl FnOnce(TcpStream) + Send + 'static) -> TcpStream {
+        let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || act(listener.accept().unwrap().0));
+        TcpStream::connect(address).unwrap()
+    }
+
+    #[test]
+    fn a_far_end_that_drips_does_not_hold_us() {
+        let mut stream = peer(|mut stream| {
+            while stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let error = read_short(&mut stream, SHORT, Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+    }
+
+    #[test]
+    fn a_far_end_that_never_ends_is_cut_short() {
+        let mut stream = peer(|mut stream| while stream.write_all(&[b'x'; 1000]).is_ok() {});
+        assert_eq!(read_short(&mut stream, 5000, PATIENCE).unwrap().len(), 5000);
+    }
+
+    #[test]
+    fn what_a_far_end_agrees_to_is_bounded() {
+        let consent = |seconds: u64, octets: u64| {
+            let text = format!(r#"{{"key":"","seconds":{seconds},"streams":1,"octets":{octets}}}"#);
+            Consent::read(text.as_bytes())
+        };
+        assert_eq!(consent(u64::MAX, 1).unwrap().seconds, LONGEST);
+        assert_eq!(consent(30, 1).unwrap().seconds, 30);
+        assert!(consent(0, 1).is_none() && consent(1, 0).is_none() && Consent::read(b"{}").is_none());
+    }
 }

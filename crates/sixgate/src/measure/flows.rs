@@ -3,7 +3,7 @@
 use super::far::Far;
 use sixgate_measure::rrul::{Direction, Flow, Mark};
 use socket2::SockRef;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Octets written or read at once.
 const PIECE: usize = 64 * 1024;
+/// Octets of an answer's head.
+const LONGEST_HEAD: usize = 4096;
 /// Octets that a sender keeps in the kernel and has not sent: more would be a queue of our own making.
 const UNSENT: u32 = 128 * 1024;
 /// A flow that moves nothing for so long is looked at again: has it been stopped?
@@ -133,12 +135,15 @@ fn download(mut stream: TcpStream, watch: &Watch) -> io::Result<()> {
     while !watch.is_over() {
         match stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) if head.len() < 4096 && !head.windows(4).any(|window| window == b"\r\n\r\n") => {
-                head.extend_from_slice(buffer.get(..read.min(4096)).unwrap_or_default());
-                if head.windows(4).any(|window| window == b"\r\n\r\n")
-                    && sixgate_measure::page::status(&head) != Some(200)
-                {
+            Ok(read) if !head.windows(4).any(|window| window == b"\r\n\r\n") => {
+                head.extend_from_slice(buffer.get(..read.min(LONGEST_HEAD)).unwrap_or_default());
+                let over = head.windows(4).any(|window| window == b"\r\n\r\n");
+                if over && sixgate_measure::page::status(&head) != Some(200) {
                     return Err(io::Error::other("refused"));
+                }
+                // Octets that belong to no load.
+                if !over && head.len() >= LONGEST_HEAD {
+                    return Err(io::Error::other("what answers is no HTTP server"));
                 }
             }
             Ok(read) => drop(watch.carried.fetch_add(read as u64, Ordering::Relaxed)),
@@ -153,13 +158,17 @@ fn upload(stream: TcpStream, watch: &Watch) -> io::Result<()> {
     let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     let reports = stream.try_clone()?;
     let (carried, stop) = (Arc::clone(&watch.carried), Arc::clone(&watch.stop));
+    let given = Arc::new(AtomicU64::new(0));
+    let most = Arc::clone(&given);
     // What counts is what arrived there: the far end tells.
-    thread::Builder::new().name("reports".to_owned()).spawn(move || listen(reports, &carried, &stop))?;
+    thread::Builder::new()
+        .name("reports".to_owned())
+        .spawn(move || listen(reports, &carried, &most, &stop))?;
     let mut stream = stream;
     let piece = vec![0x55; PIECE];
     while !watch.is_over() {
         match stream.write(&piece) {
-            Ok(_) => {}
+            Ok(written) => drop(given.fetch_add(written as u64, Ordering::Relaxed)),
             Err(error) if waited(&error) => {}
             Err(error) => return Err(error),
         }
@@ -167,16 +176,16 @@ fn upload(stream: TcpStream, watch: &Watch) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the far end's reports, one number of octets a line.
-fn listen(stream: TcpStream, carried: &AtomicU64, stop: &AtomicBool) {
+/// Reads the far end's reports, one number of octets a line. More than it was given cannot have arrived, and what has arrived stays so.
+fn listen(stream: impl Read, carried: &AtomicU64, given: &AtomicU64, stop: &AtomicBool) {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while !stop.load(Ordering::Relaxed) {
         match reader.by_ref().take(1024).read_line(&mut line) {
             Ok(0) => return,
             Ok(_) if line.ends_with('\n') => {
-                if let Ok(octets) = line.trim().parse() {
-                    carried.store(octets, Ordering::Relaxed);
+                if let Ok(octets) = line.trim().parse::<u64>() {
+                    carried.fetch_max(octets.min(given.load(Ordering::Relaxed)), Ordering::Relaxed);
                 }
                 line.clear();
             }
@@ -184,5 +193,23 @@ fn listen(stream: TcpStream, carried: &AtomicU64, stop: &AtomicBool) {
             Err(error) if waited(&error) && line.len() < 1024 => {}
             Ok(_) | Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_believed_as_far_as_they_can_be_true() {
+        let heard = |reports: &str, given: u64| {
+            let carried = AtomicU64::new(0);
+            listen(reports.as_bytes(), &carried, &AtomicU64::new(given), &AtomicBool::new(false));
+            carried.into_inner()
+        };
+        assert_eq!(heard("HTTP/1.1 200 OK\r\n\r\n0\n5\n8\n", 10), 8);
+        assert_eq!(heard("18446744073709551615\n", 10), 10, "no more than was given");
+        assert_eq!(heard("8\n3\n-1\nnothing\n", 10), 8, "what arrived does not go back");
+        assert_eq!(heard(&"9".repeat(100_000), 10), 0, "a line without an end");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calibrate;
 use super::cli::Load;
-use super::far::Far;
+use super::far::{Far, PATIENCE, read_short};
 use super::flows::Running;
 use super::shown::{Progress, ms, table};
 use crate::{Outcome, print};
@@ -12,7 +12,7 @@ use sixgate_measure::rpm::{Next, Parameters, Probed, Responsiveness, Run};
 use sixgate_measure::rrul::{Direction, Flow, Mark};
 use sixgate_measure::stats::{Summary, ms as millis, summary};
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -61,8 +61,19 @@ pub(super) fn command(arguments: &Load) -> Outcome {
         Err(error) => return crate::fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
     let mut progress = Progress::new(arguments.json);
-    let idle: Vec<f64> =
-        (0..IDLE).filter_map(|_| foreign(&far).ok()).map(|(tcp, http)| f64::midpoint(tcp, http)).collect();
+    let mut idle = Vec::new();
+    for _ in 0..IDLE {
+        if stopped.load(Ordering::Relaxed) {
+            return crate::fail("stopped before it was over: nothing is told of half a measurement");
+        }
+        match foreign(&far) {
+            Ok((tcp, http)) => idle.push(f64::midpoint(tcp, http)),
+            // One that agreed and then is silent would be waited for ten times.
+            Err(error) => {
+                return crate::fail(&format!("cannot measure against {}: {error}", far.endpoint));
+            }
+        }
+    }
     let directions: &[(&str, &[Direction])] = if arguments.both {
         &[("both", &[Direction::Download, Direction::Upload])]
     } else {
@@ -232,11 +243,9 @@ fn foreign(far: &Far) -> io::Result<(f64, f64)> {
     let begun = Instant::now();
     let mut stream = far.connect(Mark::Be)?;
     let connected = begun.elapsed();
-    stream.set_read_timeout(Some(super::far::PATIENCE))?;
     let asked = Instant::now();
     stream.write_all(far.request("GET", "/small", "Connection: close\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(4096).read_to_end(&mut answer)?;
+    let answer = read_short(&mut stream, 4096, PATIENCE)?;
     match sixgate_measure::page::status(&answer) {
         Some(200) => Ok((millis(connected), millis(asked.elapsed()))),
         _ => Err(io::Error::other("refused")),

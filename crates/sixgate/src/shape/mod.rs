@@ -31,6 +31,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use steer::Steering;
 
+/// How often `sixgate shape` looks whether it was told to stop, and every how many of these whether it still shapes.
+const GLANCE: Duration = Duration::from_millis(20);
+const CHECKED: u32 = 10;
+
 /// What is to be shaped, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Setup {
@@ -166,11 +170,17 @@ impl Shaping {
         Ok(())
     }
 
+    /// Whether the interface is there no more, or is another of its name.
+    fn is_gone(&self, netlink: &mut Netlink) -> bool {
+        netlink
+            .link_by_name(&self.setup.interface)
+            .is_ok_and(|link| link.is_none_or(|link| link.index != self.index))
+    }
+
     /// What is wrong, as a sentence.
     pub(crate) fn problem(&self, netlink: &mut Netlink) -> Option<String> {
         let name = &self.setup.interface;
-        let there = netlink.link_by_name(name).ok().flatten();
-        if there.is_none_or(|link| link.index != self.index) {
+        if self.is_gone(netlink) {
             return Some(format!("{name} went away, and its queue with it: restart sixgate once it is back"));
         }
         let refused = self.steering.as_ref().and_then(|steering| held(&steering.steered).refused.clone());
@@ -224,7 +234,7 @@ pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
         let shaping = Shaping::start(&mut netlink, setup)?;
         Ok((netlink, shaping))
     });
-    let (_netlink, shaping) = match started {
+    let (mut netlink, shaping) = match started {
         Ok(started) => started,
         Err(error) => {
             say(&format!("sixgate: {error}\n"));
@@ -250,11 +260,20 @@ pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
     if told != Outcome::Done {
         return told;
     }
-    while !stopped.load(Ordering::Relaxed) {
-        if let Some(why) = shaping.failed() {
-            return fail(&format!("shaping has ended: {why}"));
+    for glance in 0_u32.. {
+        if stopped.load(Ordering::Relaxed) {
+            break;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        // The kernel is asked less often.
+        if glance.is_multiple_of(CHECKED) {
+            let name = &shaping.setup.interface;
+            let gone = || format!("{name} went away, and its queue with it; start again once it is back");
+            let why = shaping.is_gone(&mut netlink).then(gone).or_else(|| shaping.failed());
+            if let Some(why) = why {
+                return fail(&format!("shaping has ended: {why}"));
+            }
+        }
+        std::thread::sleep(GLANCE);
     }
     show(&shaping)
 }

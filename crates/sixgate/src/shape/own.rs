@@ -35,12 +35,23 @@ const WHOLE: Rate = Rate::mbit(1000);
 /// this many octets (with what the kernel needs beside them), which is a few frames.
 const BEHIND: Duration = Duration::from_millis(4);
 const LEAST_BEHIND: u32 = 32 * 1024;
+/// The longest packet that a TAP device can be told to carry: the interface's own MTU may grow while it is shaped.
+const MOST_MTU: u32 = 65_535 - 14;
 
 /// What thread and owner have of one direction.
 pub(super) struct Shared {
     /// Locked for each packet, and nothing that blocks happens meanwhile.
     shaper: Mutex<Shaper<Waiting>>,
     pub(super) counts: Counts,
+    /// The number of the device that packets are led into.
+    device: u32,
+}
+
+impl Shared {
+    /// Packets that were led to our queue and lost before it: the device's buffer was full, for our thread did not run.
+    pub(super) fn missed(&self) -> u64 {
+        Netlink::new().and_then(|mut netlink| netlink.dropped_leaving(self.device)).unwrap_or_default()
+    }
 }
 
 impl Shared {
@@ -82,6 +93,7 @@ impl Own {
             let one = Arc::new(Shared {
                 shaper: Mutex::new(Shaper::new(config, Secret::random())),
                 counts: Counts::default(),
+                device: index,
             });
             shared.push((direction, Arc::clone(&one)));
             lanes.push(Lane { device, outlet, _back: back, shared: one, held: None, due: None });
@@ -154,7 +166,7 @@ fn device(
     let index = netlink.index_of(&name)?;
     // A kernel that does not know the setting has no IPv6 there.
     let _ = sysctl::set(&name, Key::DisableIpv6, 1);
-    netlink.set_mtu(index, link.mtu)?;
+    netlink.set_mtu(index, MOST_MTU)?;
     netlink.set_queue_length(index, QUEUE)?;
     netlink.set_up(index, true)?;
     Ok((index, queue))

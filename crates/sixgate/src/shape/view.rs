@@ -47,6 +47,9 @@ pub(crate) struct DirectionView {
     pub(crate) bounds: Option<(u64, u64)>,
     /// Packets that the kernel did not take back.
     pub(crate) not_sent: u64,
+    /// Packets that were lost on the way to our queue: its thread did not run for too long.
+    #[serde(default)]
+    pub(crate) missed: u64,
     pub(crate) tins: Vec<TinCounts>,
 }
 
@@ -135,10 +138,10 @@ impl Shaping {
         let (queue, directions) = match &self.active {
             Active::Own(own) => {
                 let directions = own.lanes().map(|(direction, shared)| {
+                    let lost = (shared.counts.not_sent.load(Ordering::Relaxed), shared.missed());
                     let shaper = shared.shaper();
                     let tins = shaper.tins().map(|tin| TinCounts::own(&tin)).collect();
-                    let not_sent = shared.counts.not_sent.load(Ordering::Relaxed);
-                    self.direction(direction, shaper.config().rate.as_bits(), not_sent, tins)
+                    self.direction(direction, shaper.config().rate.as_bits(), lost, tins)
                 });
                 ("own", directions.collect())
             }
@@ -152,7 +155,7 @@ impl Shaping {
                     let tins = tins.iter().enumerate();
                     let tins =
                         tins.map(|(number, tin)| TinCounts::kernel(number, several, rate, tin)).collect();
-                    self.direction(direction, rate, 0, tins)
+                    self.direction(direction, rate, (0, 0), tins)
                 });
                 let directions = directions.collect();
                 (kernel.kind.name(), directions)
@@ -181,14 +184,14 @@ impl Shaping {
         &self,
         direction: Direction,
         rate: u64,
-        not_sent: u64,
+        (not_sent, missed): (u64, u64),
         tins: Vec<TinCounts>,
     ) -> DirectionView {
         let bounds = match self.setup.plan.speed(direction) {
             Some(Speed::Between(least, most)) => Some((least.as_bits(), most.as_bits())),
             _ => None,
         };
-        DirectionView { direction, rate, bounds, not_sent, tins }
+        DirectionView { direction, rate, bounds, not_sent, missed, tins }
     }
 }
 
@@ -267,12 +270,12 @@ impl ShapeView {
                 }
                 text.push('\n');
             }
-            if direction.not_sent > 0 {
-                let _ = writeln!(
-                    text,
-                    "  {}: {} packets not taken back",
-                    direction.direction, direction.not_sent
-                );
+            for (count, what) in
+                [(direction.not_sent, "not taken back"), (direction.missed, "lost before the queue")]
+            {
+                if count > 0 {
+                    let _ = writeln!(text, "  {}: {count} packets {what}", direction.direction);
+                }
             }
         }
         text

@@ -79,7 +79,11 @@ impl World {
             buffer: sixgate_lab::Buffer::Time(ms(300)),
             ..Impairment::default()
         };
-        Self::new(name, way(20_000_000), way(5_000_000))
+        let world = Self::new(name, way(20_000_000), way(5_000_000));
+        for host in [&world.here, &world.far] {
+            host.heed_losses().unwrap();
+        }
+        world
     }
 
     /// One that only delays.

@@ -114,8 +114,14 @@ fn compare(world: &World, seconds: u32, queue: &str) -> (Seen, Seen) {
     for direction in view["directions"].as_array().unwrap() {
         let tin = &direction["tins"][0];
         println!(
-            "{}: {} packets, {} dropped, {} without room; waited {} us",
-            direction["direction"], tin["packets"], tin["dropped"], tin["overflowed"], tin["delay-us"]
+            "{}: {} packets, {} dropped, {} without room, {} not taken back, {} lost before it; waited {} us",
+            direction["direction"],
+            tin["packets"],
+            tin["dropped"],
+            tin["overflowed"],
+            direction["not-sent"],
+            direction["missed"],
+            tin["delay-us"]
         );
     }
     let each = cpu * 1e6 / packets as f64;
@@ -137,18 +143,18 @@ fn compare(world: &World, seconds: u32, queue: &str) -> (Seen, Seen) {
     (fifo, shaped)
 }
 
-/// Four connections each way: the delay is milliseconds, and the link is used. Loose: others use the machine, too.
+/// Four connections each way: the delay is milliseconds, and the link is used. Looser than `figures`: others use the machine, too.
 #[test]
 fn the_delay_of_a_busy_link_is_low() {
     let world = World::new("shape-load");
     let (fifo, shaped) = compare(&world, 8, "");
-    assert!(fifo.added[0] > 100.0, "{fifo:?}");
-    assert!(shaped.added[0] < fifo.added[0] / 3.0, "{shaped:?}");
+    assert!(fifo.added[0] > 300.0, "{fifo:?}");
+    assert!(shaped.added[0] < fifo.added[0] / 10.0, "{shaped:?}");
     let (down, up) = shaped.used;
-    assert!(down > 0.6 && up > 0.6, "{shaped:?}");
+    assert!(down > 0.7 && up > 0.7, "{shaped:?}");
     // The queue is ours, and the modem's is empty: never more than what was asked for.
     assert!(down < 1.03 && up < 1.03, "{shaped:?}");
-    assert!(jain(&shaped.down) > 0.8, "{shaped:?}");
+    assert!(jain(&shaped.down) > 0.95 && jain(&shaped.up) > 0.95, "{shaped:?}");
 }
 
 /// A link that becomes slower and faster again, while four connections fill it: what ping sees, phase by phase.
@@ -211,14 +217,15 @@ fn stamped(line: &str) -> Option<(f64, f64)> {
     Some((at, *round_trips(line).first()?))
 }
 
-/// The rate follows the link down and up again. Without it a second of packets would wait before the modem. Loose, for where others
-/// use the machine, what they do is delay too.
+/// The rate follows the link down and up again. Without it a second of packets would wait before the modem. Looser than `figures`: where
+/// others use the machine, what they do is delay too.
 #[test]
 fn the_rate_follows_its_link() {
     let world = World::new("shape-follow");
     let phases = follow(&world, 8);
-    assert!(phases.iter().all(|phase| phase.added[0] < 100.0 && phase.added[1] < 400.0), "{phases:?}");
-    assert!(phases.iter().all(|phase| phase.used > 0.1), "{phases:?}");
+    assert!(phases.iter().all(|phase| phase.added[0] < 30.0 && phase.added[1] < 200.0), "{phases:?}");
+    // What the machine does is taken for a queue of the link's, and the rate cut: of use only this much is sure.
+    assert!(phases.iter().all(|phase| phase.used > 0.05), "{phases:?}");
 }
 
 /// For `tests/bench-shape`: the figures, each against its target.
@@ -317,4 +324,31 @@ fn mistakes_are_explained() {
         |text: &str| text.lines().filter_map(|l| l.split(':').next()).map(str::to_owned).collect::<Vec<_>>();
     let after = world.gw.run(|| std::fs::read_to_string("/proc/net/dev")).unwrap();
     assert_eq!(names(&after), names(&nobody));
+}
+
+/// An interface that goes away ends it, and says so; its successor of the same name would not be shaped.
+#[test]
+fn an_interface_that_goes_away_is_told() {
+    let world = World::new("shape-gone");
+    let process = shape(&world, "--down 19M --up 4750k --queue own");
+    run(&world.gw, "ip link del wan0");
+    assert_eq!(process.wait(PATIENCE).unwrap().code(), Some(1), "{}", process.output());
+    assert!(process.output().contains("wan0 went away"), "{}", process.output());
+    let links = run(&world.gw, "ip -o link");
+    assert!(!links.contains("six") && run(&world.gw, "nft list ruleset").trim().is_empty(), "{links}");
+}
+
+/// Packets as long as the interface takes, also where it took less when the queue came.
+#[test]
+fn an_mtu_that_grows_meanwhile_loses_nothing() {
+    let world = World::new("shape-jumbo");
+    let process = shape(&world, "--down 19M --up 4750k --queue own --json");
+    for (host, device) in [(&world.gw, "wan0"), (&world.modem, "cpe0")] {
+        run(host, &format!("ip link set {device} mtu 9000"));
+    }
+    let ping = run(&world.modem, "ping -n -c 3 -i 0.2 -M do -s 8000 2001:db8:2::2");
+    assert!(ping.contains("3 received"), "{ping}");
+    for direction in stopped(&process)["directions"].as_array().unwrap() {
+        assert_eq!((&direction["not-sent"], &direction["missed"]), (&0.into(), &0.into()), "{direction}");
+    }
 }

@@ -75,6 +75,9 @@ impl World {
         ] {
             host.add_route(net(to), via(by), device).unwrap();
         }
+        for host in [&alice, &server] {
+            host.heed_losses().unwrap();
+        }
         let world = Self { alice, gw, modem, isp, server, _lab: lab };
         world.set_link(20, 5);
         world

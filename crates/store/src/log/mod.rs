@@ -9,9 +9,9 @@ mod record;
 mod replay;
 mod segment;
 
-pub(crate) use record::{Item, read as items, write, write_leases};
+pub(crate) use record::{Item, change, each, put_lease as write_lease, write, write_leases};
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, SegmentError};
+pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, SegmentError, read_from};
 
 use crate::StoreError;
 use crate::database::beside;
@@ -70,23 +70,6 @@ pub(crate) fn remove_before(database: &Path, segment: u64) -> io::Result<()> {
         fs::remove_file(path_of(database, number))?;
     }
     Ok(())
-}
-
-/// The changes in a segment from a place on, up to `end` and about `most` octets of them, and where they end. None where there
-/// is no more.
-pub(crate) fn read_from(
-    file: &File,
-    at: Position,
-    end: u64,
-    most: usize,
-) -> io::Result<Option<(Vec<Item>, u64)>> {
-    let Some((contents, offset)) = segment::read_from(file, at, end, most)? else { return Ok(None) };
-    let mut all = Vec::new();
-    for content in contents {
-        let changes = items(&content);
-        all.extend(changes.ok_or_else(|| io::Error::other("a frame holds what this sixgate does not know"))?);
-    }
-    Ok(Some((all, offset)))
 }
 
 /// The log, open for writing.

@@ -43,7 +43,8 @@ fn put_time(now: Duration, out: &mut Vec<u8>) {
     octets::put_time(now, out);
 }
 
-fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
+/// One of them, without a time.
+pub(crate) fn put_lease(change: &LeaseChange, out: &mut Vec<u8>) {
     match change {
         LeaseChange::Put(lease) => {
             out.push(LEASE);
@@ -105,18 +106,28 @@ fn put(change: &Change, out: &mut Vec<u8>) {
     }
 }
 
-/// The changes of one frame; `None` where it holds something else.
-pub(crate) fn read(content: &[u8]) -> Option<Vec<Item>> {
-    let mut items = Vec::new();
+/// Shows each change of one frame, and its octets, for [`change`]; `None` where it holds something else.
+pub(crate) fn each<'a>(content: &'a [u8], mut see: impl FnMut(Item, &'a [u8])) -> Option<()> {
     let mut reader = Reader::new(content);
     let mut now = Duration::ZERO;
     while !reader.is_empty() {
+        let from = reader.rest();
         match reader.byte()? {
             TIME => now = reader.time()?,
-            tag => items.push((now, take(tag, &mut reader)?)),
+            tag => {
+                let change = take(tag, &mut reader)?;
+                see((now, change), from.get(..from.len() - reader.rest().len())?);
+            }
         }
     }
-    Some(items)
+    Some(())
+}
+
+/// One change by its octets.
+pub(crate) fn change(octets: &[u8]) -> Option<Change> {
+    let mut reader = Reader::new(octets);
+    let tag = reader.byte()?;
+    take(tag, &mut reader)
 }
 
 fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {

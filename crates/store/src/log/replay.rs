@@ -1,6 +1,6 @@
 //! What is kept: the database, with what the log has beyond it on top.
 
-use super::{Frames, Item, Position, SegmentError, items, path_of, segments};
+use super::{Frames, Item, Position, SegmentError, each, path_of, segments};
 use crate::error::RowError;
 use crate::{Change, Snapshot, StoreError, behind, rows};
 use rusqlite::Connection;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// All that is kept, and where the log ends.
 pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapshot, Position), StoreError> {
     let read = || {
-        let mut snapshot = rows::snapshot(connection)?;
+        let mut snapshot = rows::snapshot(connection, database)?;
         let taken = behind::taken_up(connection)?;
         let end = replay(database, taken, &mut snapshot)?;
         Ok((snapshot, end))
@@ -80,10 +80,9 @@ fn read(
     };
     frames.skip_to(start);
     while let Some(content) = frames.read() {
-        let all = items(content).ok_or_else(|| {
+        each(content, |item, _| take(item)).ok_or_else(|| {
             RowError::Content(format!("its -log{number} file holds what this sixgate does not know"))
         })?;
-        all.into_iter().for_each(&mut take);
     }
     frames.finish(last).map_err(wrong)?;
     Ok(frames.offset())

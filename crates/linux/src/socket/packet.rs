@@ -115,12 +115,7 @@ pub(super) fn recv_batch(fd: BorrowedFd<'_>, slots: &mut [Slot]) -> io::Result<u
     Ok(read)
 }
 
-fn prepare(
-    message: &mut libc::msghdr,
-    name: &mut Name,
-    data: &mut libc::iovec,
-    control: &mut Control,
-) {
+fn prepare(message: &mut libc::msghdr, name: &mut Name, data: &mut libc::iovec, control: &mut Control) {
     message.msg_name = ptr::from_mut(name).cast();
     message.msg_namelen = SOCKADDR_LEN;
     message.msg_iov = data;

@@ -6,8 +6,10 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
 
-/// Length of `sockaddr_in6`, 28.
-pub(super) const SOCKADDR_LEN: libc::socklen_t = mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+/// An address as the kernel takes it.
+pub(super) type Name = libc::sockaddr_in6;
+/// Its length, 28.
+pub(super) const SOCKADDR_LEN: libc::socklen_t = mem::size_of::<Name>() as libc::socklen_t;
 /// How many datagrams one call reads or sends at most.
 const BATCH: usize = 32;
 
@@ -55,8 +57,8 @@ impl Slot {
 #[derive(Clone, Copy)]
 struct Control([u8; 128]);
 
-pub(super) fn sockaddr(address: SocketAddrV6) -> libc::sockaddr_in6 {
-    libc::sockaddr_in6 {
+pub(super) fn sockaddr(address: SocketAddrV6) -> Name {
+    Name {
         sin6_family: libc::AF_INET6 as libc::sa_family_t,
         sin6_port: address.port().to_be(),
         sin6_flowinfo: address.flowinfo().to_be(),
@@ -71,7 +73,7 @@ fn empty() -> libc::msghdr {
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
-fn no_name() -> libc::sockaddr_in6 {
+fn no_name() -> Name {
     sockaddr(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0))
 }
 
@@ -113,12 +115,7 @@ pub(super) fn recv_batch(fd: BorrowedFd<'_>, slots: &mut [Slot]) -> io::Result<u
     Ok(read)
 }
 
-fn prepare(
-    message: &mut libc::msghdr,
-    name: &mut libc::sockaddr_in6,
-    data: &mut libc::iovec,
-    control: &mut Control,
-) {
+fn prepare(message: &mut libc::msghdr, name: &mut Name, data: &mut libc::iovec, control: &mut Control) {
     message.msg_name = ptr::from_mut(name).cast();
     message.msg_namelen = SOCKADDR_LEN;
     message.msg_iov = data;
@@ -128,7 +125,7 @@ fn prepare(
     message.msg_controllen = mem::size_of::<Control>() as _;
 }
 
-fn received(message: &libc::msghdr, name: &libc::sockaddr_in6, control: &Control, length: usize) -> Received {
+fn received(message: &libc::msghdr, name: &Name, control: &Control, length: usize) -> Received {
     let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
     let mut received = Received {
         len: length,

@@ -8,13 +8,16 @@ use sixgate_wire::dhcpv6::{
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Messages sent before all answers to them are awaited. Every server gets every message, and a socket's buffer holds no
 /// more than some 250 of them.
 const BATCH: usize = 100;
+/// How long a client waits before it asks again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Transactions of messages sent to know that all before them were seen.
 const LAST: u32 = 0x00ff_0000;
 
@@ -82,21 +85,30 @@ pub fn solicit(
 ) -> Answers {
     host.run(|| {
         let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, CLIENT_PORT)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(AGAIN)).unwrap();
         let index = std::fs::read_to_string("/sys/class/net/eth0/ifindex");
         let scope = index.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(2);
         let to = SocketAddrV6::new(ALL_RELAY_AGENTS_AND_SERVERS, SERVER_PORT, 0, scope);
         let mut answers = Answers::new();
-        let (mut expected, mut heard) = (0, 0);
+        // Hears one answer; whether there was one.
         let hear = |answers: &mut Answers| {
             let mut room = [0; 4096];
-            let (length, _) = socket.recv_from(&mut room).expect("an answer");
+            let length = match socket.recv_from(&mut room) {
+                Ok((length, _)) => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) => panic!("{error}"),
+            };
             let message = Message::parse(&room[..length]).unwrap();
             assert_eq!(message.kind(), MessageType::ADVERTISE);
             let [a, b, c] = message.transaction().0;
             let client = u32::from_be_bytes([0, a, b, c]) as usize;
             let server = message.options().get(OptionCode::SERVER_ID).unwrap().to_vec();
-            answers.entry(client).or_default().push(server);
+            let by = answers.entry(client).or_default();
+            // Who asks twice may be answered twice.
+            if !by.contains(&server) {
+                by.push(server);
+            }
+            true
         };
         let send = |transaction: u32, duid: &Duid| {
             let [_, a, b, c] = transaction.to_be_bytes();
@@ -105,24 +117,32 @@ pub fn solicit(
             message.client_id(duid).elapsed_time(elapsed).ia_na(1, 0, 0, |_| {});
             socket.send_to(message.finish().unwrap(), to).unwrap();
         };
-        for (client, duid) in duids.iter().enumerate() {
-            send(client as u32, duid);
-            expected += answered(client);
-            while client % BATCH == BATCH - 1 && heard < expected {
-                hear(&mut answers);
-                heard += 1;
+        // A busy server drops what has waited too long: its client asks again.
+        let await_all = |answers: &mut Answers, asked: &[(u32, &Duid, usize)]| {
+            let until = Instant::now() + PATIENCE;
+            loop {
+                let heard = |number: u32| answers.get(&(number as usize)).map_or(0, Vec::len);
+                let lacking: Vec<_> =
+                    asked.iter().filter(|(number, _, most)| heard(*number) < *most).collect();
+                if lacking.is_empty() {
+                    return;
+                }
+                assert!(Instant::now() < until, "{} clients had no answer", lacking.len());
+                if !hear(answers) {
+                    lacking.into_iter().for_each(|(number, duid, _)| send(*number, duid));
+                }
             }
-        }
-        for (number, duid) in last.iter().enumerate() {
-            send(LAST + number as u32, duid);
-        }
-        let ends = |answers: &Answers| {
-            let one = |number: usize| answers.get(&(LAST as usize + number)).map_or(0, Vec::len);
-            (0..last.len()).all(|number| one(number) > 0)
         };
-        while !ends(&answers) {
-            hear(&mut answers);
+        for (batch, duids) in duids.chunks(BATCH).enumerate() {
+            let numbers = (batch * BATCH) as u32..;
+            let asked: Vec<_> =
+                numbers.zip(duids).map(|(number, duid)| (number, duid, answered(number as usize))).collect();
+            asked.iter().for_each(|(number, duid, _)| send(*number, duid));
+            await_all(&mut answers, &asked);
         }
+        let last: Vec<_> = (LAST..).zip(last).map(|(number, duid)| (number, *duid, 1)).collect();
+        last.iter().for_each(|(number, duid, _)| send(*number, duid));
+        await_all(&mut answers, &last);
         answers.retain(|client, _| *client < duids.len());
         answers
     })

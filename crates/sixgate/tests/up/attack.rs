@@ -70,7 +70,7 @@ fn a_neighbour_that_takes_all_connections_keeps_nobody_out() {
 fn a_neighbour_that_takes_all_leases_leaves_the_other_lan_its_own() {
     let home = home("attack-leases");
     let isp = Sixgate::start(&home.isp, &isp_config());
-    let gateway = Sixgate::start(&home.gw, GATEWAY);
+    let gateway = Sixgate::start(&home.gw, &format!("{GATEWAY}[dhcp]\nleases = 4000\n"));
     gateway.wait_lan_prefix(0);
     let link_local = home.alice.wait_link_local("eth0", PATIENCE).unwrap();
     let _flood = python(&home.alice, SOLICITS, &link_local.to_string());

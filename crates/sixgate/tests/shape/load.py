@@ -78,10 +78,20 @@ def run(address, seconds, down, up):
                 pass
 
     def hear(connection, index):
-        stream = connection.makefile("rb")
-        while len(word := stream.read(4)) == 4:
+        left = b""
+        while True:
+            try:
+                heard = connection.recv(1 << 16)
+            except TimeoutError:
+                # Of sending: what is said back may take longer on a busy line.
+                continue
+            if not heard:
+                return
+            left += heard
+            words = [left[at : at + 4] for at in range(0, len(left) - 3, 4)]
+            left = left[4 * len(words) :]
             if begin <= time.monotonic() < end:
-                counts[index] += int.from_bytes(word, "big")
+                counts[index] += sum(int.from_bytes(word, "big") for word in words)
 
     threads = [threading.Thread(target=take, args=(n,), daemon=True) for n in range(down)]
     threads += [threading.Thread(target=give, args=(down + n,), daemon=True) for n in range(up)]

@@ -26,6 +26,7 @@ mod calls;
 mod capability;
 mod filter;
 
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 pub use capability::{Capabilities, Capability, keep};
@@ -74,12 +75,29 @@ pub fn confined<T: Send>(kept: Capabilities, f: impl FnOnce() -> T + Send) -> Re
     })
 }
 
+/// How long a thread that ends may be seen without a filter.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// Asks the kernel about every thread of this process: none may have capabilities beyond `kept`, gain new ones, or be
 /// without a filter.
 ///
 /// # Errors
 /// [`Error::Unconfined`] names the first thread of which that is not true.
 pub fn verify(kept: Capabilities) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        match unconfined(kept) {
+            // A thread that has been joined may still be on its way out of the kernel, which gives it no filter any more.
+            Err(Error::Unconfined { .. }) if began.elapsed() < LEAVING => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The first thread that may do too much.
+fn unconfined(kept: Capabilities) -> Result<(), Error> {
     let read = |source| Error::Capabilities { action: "read /proc/self/task", source };
     for entry in fs::read_dir("/proc/self/task").map_err(read)? {
         let entry = entry.map_err(read)?;

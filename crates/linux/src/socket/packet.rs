@@ -217,6 +217,11 @@ pub(super) fn send_batch(fd: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io::
     }
 }
 
+/// The same, each by itself: a capture on this machine shows every one of them.
+pub(super) fn send_apart(fd: BorrowedFd<'_>, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+    send_runs(fd, datagrams, 1)
+}
+
 /// How many datagrams from the first on can pass as one: all of one length, but for the last, which may be shorter.
 fn run(datagrams: &[Outgoing<'_>], most: usize) -> usize {
     let Some((first, rest)) = datagrams.split_first() else { return 0 };

@@ -141,6 +141,11 @@ impl UdpSocket6 {
         packet::send_batch(self.fd.as_fd(), datagrams)
     }
 
+    /// The same, but none passes the kernel together with another: a capture on this machine shows each.
+    pub fn send_apart(&self, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+        packet::send_apart(self.fd.as_fd(), datagrams)
+    }
+
     /// Listens to a group on the interface of this number.
     pub fn join(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
         join(&self.fd, group, interface)

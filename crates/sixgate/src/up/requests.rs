@@ -216,7 +216,11 @@ impl Engine {
                 of_one.iter().map(|(_, to, bytes)| Outgoing { bytes, to: *to, from: None }).collect();
             let mut datagrams = all.as_slice();
             while let Some(first) = datagrams.first() {
-                let sent = socket.send_batch(datagrams);
+                // Whoever looks at a LAN from this machine sees each reply; relay agents get many at a time.
+                let sent = match at {
+                    At::Lan(_) => socket.send_apart(datagrams),
+                    At::Edge(_) => socket.send_batch(datagrams),
+                };
                 // Without room for one more, or a way to the first, that one is lost: its client asks again.
                 let count = *sent.as_ref().unwrap_or(&1);
                 tell(sent.map(|_| ()), "DHCPv6", *first.to.ip());

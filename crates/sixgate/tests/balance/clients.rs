@@ -129,7 +129,9 @@ pub fn solicit(
                 }
                 assert!(Instant::now() < until, "{} clients had no answer", lacking.len());
                 if !hear(answers) {
-                    lacking.into_iter().for_each(|(number, duid, _)| send(*number, duid));
+                    for (number, duid, _) in lacking {
+                        send(*number, duid);
+                    }
                 }
             }
         };
@@ -137,11 +139,15 @@ pub fn solicit(
             let numbers = (batch * BATCH) as u32..;
             let asked: Vec<_> =
                 numbers.zip(duids).map(|(number, duid)| (number, duid, answered(number as usize))).collect();
-            asked.iter().for_each(|(number, duid, _)| send(*number, duid));
+            for (number, duid, _) in &asked {
+                send(*number, duid);
+            }
             await_all(&mut answers, &asked);
         }
         let last: Vec<_> = (LAST..).zip(last).map(|(number, duid)| (number, *duid, 1)).collect();
-        last.iter().for_each(|(number, duid, _)| send(*number, duid));
+        for (number, duid, _) in &last {
+            send(*number, duid);
+        }
         await_all(&mut answers, &last);
         answers.retain(|client, _| *client < duids.len());
         answers

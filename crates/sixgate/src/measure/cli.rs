@@ -147,7 +147,7 @@ pub(crate) struct Load {
 
 #[derive(Debug, Args)]
 pub(crate) struct Page {
-    /// The page: http://HOST[:PORT]/PATH.
+    /// The page: `http://HOST[:PORT]/PATH`.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// Load the line to this far end meanwhile.

@@ -134,7 +134,7 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 4648 section 4.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let (mut bits, mut count) = (0_u32, 0);
     let mut octets = Vec::with_capacity(text.len() * 3 / 4);
     for digit in text.trim_end_matches('=').bytes() {

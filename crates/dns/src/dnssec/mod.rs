@@ -5,7 +5,7 @@
 //! questions. Everything that a response can make grow is bounded: signatures and keys tried (CVE-2023-50387),
 //! hashes of NSEC3 (CVE-2023-50868), steps of the chain, zones kept.
 
-mod anchor;
+pub(crate) mod anchor;
 mod crypto;
 mod denial;
 mod judge;

@@ -2,6 +2,7 @@
 
 use super::message::{ANY, HEADER, TSIG, push_record};
 use super::name::Name;
+use crate::dnssec::anchor;
 use ring::hmac;
 use std::fmt;
 
@@ -270,32 +271,11 @@ fn add_to_arcount(message: &mut [u8], more: u16) {
     }
 }
 
-/// Standard base64 with its padding (RFC 4648 section 4).
+/// Standard base64 with its padding (RFC 4648 section 4), white space between.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect();
-    let mut octets = Vec::new();
-    let (mut bits, mut held) = (0_u32, 0);
-    let padding = digits.iter().rev().take_while(|digit| **digit == b'=').count();
-    if !digits.len().is_multiple_of(4) || padding > 2 {
-        return None;
-    }
-    for digit in digits.get(..digits.len() - padding)? {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            octets.push((bits >> held) as u8);
-        }
-    }
-    Some(octets)
+    let text: String = text.split_ascii_whitespace().collect();
+    let padding = text.len() - text.trim_end_matches('=').len();
+    (text.len().is_multiple_of(4) && padding <= 2).then(|| anchor::base64(&text))?
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! command: a name, a space and what is to be done. Who may write to the socket may change what a command changes. The answer is one
 //! JSON document; an object with `error` where the request was none.
 
+use crate::Outcome;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -172,6 +173,24 @@ where
             };
             let _ = tokio::time::timeout(PATIENCE, request).await;
         });
+    }
+}
+
+/// Gives a command, a word and what it takes, to the running sixgate: the socket, and the answer. What was refused is told.
+///
+/// # Errors
+/// How the program that asked should end; the reason is on standard error.
+pub(crate) fn give(
+    view: &crate::cli::View,
+    word: &str,
+    command: &impl Serialize,
+) -> Result<(PathBuf, String), Outcome> {
+    let path = crate::control_socket(view)?;
+    let command = serde_json::to_string(command).map_err(|error| crate::fail(&error.to_string()))?;
+    let json = ask(&path, &format!("{word} {command}")).map_err(|error| crate::not_running(&path, &error))?;
+    match serde_json::from_str::<Refused>(&json) {
+        Ok(refused) => Err(crate::fail(&refused.error)),
+        Err(_) => Ok((path, json)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `sixgate lease`.
 
 use crate::control::{self, LeaseCommand};
-use crate::{Outcome, cli, control_socket, fail, not_running, print, view};
+use crate::{Outcome, cli, fail, print, view};
 
 /// Moves or ends leases of a running sixgate.
 pub(crate) fn command(arguments: &cli::Lease) -> Outcome {
@@ -13,21 +13,10 @@ pub(crate) fn command(arguments: &cli::Lease) -> Outcome {
             (LeaseCommand::Release { what: what.clone() }, view, "released")
         }
     };
-    let path = match control_socket(view) {
-        Ok(path) => path,
+    let (path, json) = match control::give(view, "lease", &command) {
+        Ok(answer) => answer,
         Err(outcome) => return outcome,
     };
-    let request = match serde_json::to_string(&command) {
-        Ok(command) => format!("lease {command}"),
-        Err(error) => return fail(&error.to_string()),
-    };
-    let json = match control::ask(&path, &request) {
-        Ok(json) => json,
-        Err(error) => return not_running(&path, &error),
-    };
-    if let Ok(refused) = serde_json::from_str::<control::Refused>(&json) {
-        return fail(&refused.error);
-    }
     match serde_json::from_str::<view::Changed>(&json) {
         Ok(_) if view.json => print(&json),
         Ok(changed) => {

@@ -10,6 +10,7 @@ mod dns;
 mod dnssec;
 mod engine;
 mod event;
+mod guard;
 mod health;
 mod hosts;
 mod island;
@@ -19,6 +20,7 @@ mod lease;
 mod leasequery;
 mod links;
 mod neighbours;
+mod open;
 mod permission;
 mod persist;
 mod plan;
@@ -150,7 +152,7 @@ struct Signals {
 
 async fn run(
     mut engine: Engine,
-    guard: start::Guard,
+    guard: guard::Guard,
     mut incoming: mpsc::Receiver<Event>,
     mut signals: Signals,
 ) -> Outcome {

@@ -257,3 +257,8 @@ pub(crate) fn advertise(sent: &Sent, server: u8, preference: u8, offer: &Offer) 
 pub(crate) fn reply(sent: &Sent, server: u8, offer: &Offer) -> Vec<u8> {
     answer(sent, MessageType::REPLY, server, |out| offer.write(out))
 }
+
+/// The codes of a message's options, in order.
+pub fn codes(sent: &Sent) -> Vec<OptionCode> {
+    sent.message().options().raw().map(|(code, _)| code).collect()
+}

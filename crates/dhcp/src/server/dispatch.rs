@@ -72,7 +72,7 @@ impl Server {
         let (kind, reply) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
-                self.flight.settle(ticket, false, &mut self.table);
+                self.flight.forget(ticket, &mut self.table);
                 return Err(reason);
             }
         };

@@ -20,12 +20,7 @@ impl Server {
     ) -> Result<Answer, Discard> {
         let reply = || Answer { configuration: true, ..Answer::new(MessageType::REPLY) };
         if asked.kind != MessageType::CONFIRM {
-            if !self.suspect.is_empty() {
-                return Err(Discard::Store);
-            }
-            if self.flight.len() >= self.limits.commits {
-                return Err(Discard::Busy);
-            }
+            self.flight.held_up()?;
         }
         // The table shows changes that may yet fail. What is told from it must not outlive them; an Advertise binds nobody,
         // and a Confirm is about the link alone.

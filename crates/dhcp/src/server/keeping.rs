@@ -1,31 +1,54 @@
 //! Keeping leases: on the disk before anybody is told of them, the disk the same as the table, and none beyond its end.
 
-use super::{Action, Actions, Server};
-use crate::lease::{LeaseChange, LeaseState};
+use super::{Action, Actions, Discard, Server, add};
+use crate::flight::{AT_ONCE, HeldUp, Table};
+use crate::identity::Identity;
+use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use std::time::Duration;
 
-/// A lease is kept from others for this long after its end: its client counts from when the Reply reached it, which is
-/// later than when it was written.
-const GRACE: Duration = Duration::from_secs(10);
-/// How long the server waits after a failed commit before it tries the disk again.
-const RETRY: Duration = Duration::from_secs(1);
-/// Most changes in a commit that no message asked for.
-const AT_ONCE: usize = 256;
+impl Table for LeaseTable {
+    type Key = Resource;
+    type Lease = Lease;
+    /// An association, by its holder, its number and its kind.
+    type Holder = (Identity, u32, Kind);
+
+    fn lease(&self, resource: Resource) -> Option<Lease> {
+        self.get(resource)
+    }
+
+    fn change(&mut self, change: LeaseChange) {
+        self.apply(change);
+    }
+
+    fn key(lease: &Lease) -> Resource {
+        lease.resource
+    }
+
+    fn holder(lease: &Lease) -> Option<Self::Holder> {
+        let bound = lease.state == LeaseState::Bound;
+        bound.then(|| (lease.identity(), lease.iaid, lease.resource.kind()))
+    }
+}
+
+impl From<HeldUp> for Discard {
+    fn from(held_up: HeldUp) -> Self {
+        match held_up {
+            HeldUp::Store => Self::Store,
+            HeldUp::Busy => Self::Busy,
+        }
+    }
+}
 
 impl Server {
     /// The commit with this ticket is durable: lets out the routes and the Reply that waited for it. Call it in the order
     /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
-        let Some((resources, reply)) = self.flight.settle(ticket, true, &mut self.table) else { return };
-        if self.mending == Some(ticket) {
-            self.mending = None;
-            self.suspect.retain(|resource| !resources.contains(resource));
-        }
+        let Some((resources, reply)) = self.flight.committed(ticket, &mut self.table) else { return };
         for resource in resources {
             self.sync_route(resource, actions);
         }
         if let Some(reply) = reply {
-            self.counters.reply = self.counters.reply.saturating_add(1);
+            add(&mut self.counters.reply);
             actions.push(Action::Reply(reply));
         }
     }
@@ -33,50 +56,33 @@ impl Server {
     /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is told. The
     /// store may do it later nevertheless, before what later tickets ask for: the server overwrites it as soon as it can.
     pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
-        if let Some((resources, _)) = self.flight.settle(ticket, false, &mut self.table) {
-            self.suspect.extend(resources);
-            self.mending = self.mending.filter(|mending| *mending != ticket);
-            self.counters.commits_failed = self.counters.commits_failed.saturating_add(1);
-            self.retry_at = now.saturating_add(RETRY);
+        if self.flight.failed(now, ticket, &mut self.table) {
+            add(&mut self.counters.commits_failed);
         }
-    }
-
-    pub(super) fn lease_timeout(&self) -> Option<Duration> {
-        if !self.suspect.is_empty() {
-            return (self.flight.len() == 0).then_some(self.retry_at);
-        }
-        if self.flight.len() >= self.limits.commits {
-            return None;
-        }
-        let end = self.table.first_end()?;
-        (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
     }
 
     pub(super) fn stage(&mut self, ticket: u64, change: LeaseChange) {
         self.flight.stage(ticket, change, &mut self.table);
     }
 
-    /// Commits what the server holds in place of what failed. It waits until every other commit has come back: one more
-    /// may fail, and none is begun meanwhile.
-    pub(super) fn mend(&mut self, now: Duration, actions: &mut Actions) {
-        if self.suspect.is_empty() || now < self.retry_at || self.flight.len() > 0 {
-            return;
-        }
-        let ticket = self.flight.ticket();
-        for resource in self.suspect.iter().copied().take(AT_ONCE).collect::<Vec<_>>() {
-            let lease = self.table.get(resource);
-            self.stage(ticket, lease.map_or(LeaseChange::Remove(resource), LeaseChange::Put));
-        }
-        self.mending = Some(ticket);
+    /// Asks for what was staged to be made durable.
+    pub(super) fn commit(&self, ticket: u64, actions: &mut Actions) {
         actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
+    }
+
+    pub(super) fn mend(&mut self, now: Duration, actions: &mut Actions) {
+        if let Some(ticket) = self.flight.mend(now, &mut self.table) {
+            self.commit(ticket, actions);
+        }
+    }
+
+    pub(super) fn lease_timeout(&self) -> Option<Duration> {
+        self.flight.due(|| self.table.first_end())
     }
 
     /// Removes leases whose time is over.
     pub(super) fn expire(&mut self, now: Duration, actions: &mut Actions) {
-        if now < self.retry_at || !self.suspect.is_empty() || self.flight.len() >= self.limits.commits {
-            return;
-        }
-        let Some(over) = now.checked_sub(GRACE) else { return };
+        let Some(over) = self.flight.over(now) else { return };
         if self.table.first_end().is_none_or(|end| end > over) {
             return;
         }
@@ -88,10 +94,10 @@ impl Server {
         let ticket = self.flight.ticket();
         for lease in ended {
             if lease.state == LeaseState::Bound {
-                self.counters.expired = self.counters.expired.saturating_add(1);
+                add(&mut self.counters.expired);
             }
             self.stage(ticket, LeaseChange::Remove(lease.resource));
         }
-        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
+        self.commit(ticket, actions);
     }
 }

@@ -22,7 +22,6 @@ mod config;
 mod counters;
 mod dispatch;
 mod exchanges;
-mod flight;
 mod keeping;
 pub mod leasequery;
 mod links;
@@ -44,10 +43,10 @@ pub use counters::{Counters, Discard};
 pub use operate::Refusal;
 
 use crate::balance::Balance;
-use crate::lease::{Lease, LeaseState, LeaseTable, LinkId, Resource};
+use crate::flight::Flight;
+use crate::lease::{Lease, LeaseState, LeaseTable, LinkId};
 use crate::policy::Policy;
 use clones::Clones;
-use flight::Flight;
 use ipnet::Ipv6Net;
 use nets::Nets;
 use reconfigure::Reconfigure;
@@ -77,19 +76,13 @@ pub struct Server {
     table: LeaseTable,
     /// What was advertised and not yet asked for, as leases that end with the offer.
     offers: LeaseTable,
-    flight: Flight,
+    flight: Flight<LeaseTable, Reply>,
     routes: BTreeMap<Ipv6Net, Route>,
     counters: Counters,
     policy: Arc<Policy>,
     /// What each rule of the policy kept from being answered.
     denied: Vec<u64>,
     clones: Clones,
-    /// What failed commits were about: of these the disk may come to hold something else than the table.
-    suspect: BTreeSet<Resource>,
-    /// The commit under way that brings the disk back to the table.
-    mending: Option<u64>,
-    /// No commit that no message asked for before this time.
-    retry_at: Duration,
     /// None where no client is asked to come back.
     reconfigure: Option<Reconfigure>,
 }
@@ -111,15 +104,12 @@ impl Server {
             balance: None,
             table: LeaseTable::new(),
             offers: LeaseTable::new(),
-            flight: Flight::default(),
+            flight: Flight::new(config.limits.commits),
             routes: BTreeMap::new(),
             counters: Counters::default(),
             policy: Arc::default(),
             denied: Vec::new(),
             clones: Clones::default(),
-            suspect: BTreeSet::new(),
-            mending: None,
-            retry_at: Duration::ZERO,
             reconfigure: None,
         };
         server.directory.set_relays(&config.relays);

@@ -1,7 +1,7 @@
 //! `sixgate lease`.
 
 use crate::control::{self, LeaseCommand};
-use crate::{Outcome, cli, fail, print, view};
+use crate::{Outcome, cli, view};
 use clap::{Args, Subcommand};
 
 /// Give a lease to another client, or end it.
@@ -58,16 +58,8 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         }
         Verb::Release { what, view } => (LeaseCommand::Release { what: what.clone() }, view, "released"),
     };
-    let (path, json) = match control::give(view, "lease", &command) {
-        Ok(answer) => answer,
-        Err(outcome) => return outcome,
-    };
-    match serde_json::from_str::<view::Changed>(&json) {
-        Ok(_) if view.json => print(&json),
-        Ok(changed) => {
-            let lines = changed.changed.iter().map(|resource| format!("{done} {resource}\n"));
-            print(&lines.collect::<String>())
-        }
-        Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
-    }
+    control::show(control::give(view, "lease", &command), view.json, |changed: &view::Changed| {
+        let lines = changed.changed.iter().map(|resource| format!("{done} {resource}\n"));
+        lines.collect::<String>()
+    })
 }

@@ -104,18 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn status(arguments: &cli::View) -> Outcome {
-    let path = match control_socket(arguments) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
-    };
-    match control::ask(&path, "status") {
-        Ok(json) if arguments.json => print(&json),
-        Ok(json) => match serde_json::from_str::<view::Status>(&json) {
-            Ok(status) => print(&status.table()),
-            Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
-        },
-        Err(error) => not_running(&path, &error),
-    }
+    control::show(control::look(arguments, "status"), arguments.json, view::Status::table)
 }
 
 /// The socket named by the arguments, by the configuration, or by default.

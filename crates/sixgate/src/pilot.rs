@@ -1,7 +1,7 @@
 //! `sixgate pilot`.
 
 use crate::control::{self, PilotCommand};
-use crate::{Outcome, cli, control_socket, fail, not_running, print, view};
+use crate::{Outcome, cli, view};
 use clap::Args;
 use sixgate_dhcp::v4::Selector;
 
@@ -84,27 +84,11 @@ fn wanted(arguments: &Arguments) -> Option<PilotCommand> {
 
 /// Shows the pilot, after having changed it where the arguments say so.
 pub(crate) fn command(arguments: &Arguments) -> Outcome {
-    let path = match control_socket(&arguments.view) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
+    let asked = match wanted(arguments) {
+        None => control::look(&arguments.view, "pilot"),
+        Some(command) => control::give(&arguments.view, "pilot", &command),
     };
-    let request = match wanted(arguments).map(|command| serde_json::to_string(&command)) {
-        None => "pilot".to_owned(),
-        Some(Ok(command)) => format!("pilot {command}"),
-        Some(Err(error)) => return fail(&error.to_string()),
-    };
-    let json = match control::ask(&path, &request) {
-        Ok(json) => json,
-        Err(error) => return not_running(&path, &error),
-    };
-    if let Ok(refused) = serde_json::from_str::<control::Refused>(&json) {
-        return fail(&refused.error);
-    }
-    match serde_json::from_str::<view::Pilot>(&json) {
-        Ok(_) if arguments.view.json => print(&json),
-        Ok(pilot) => print(&pilot.table()),
-        Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
-    }
+    control::show(asked, arguments.view.json, view::Pilot::table)
 }
 
 #[cfg(test)]

@@ -69,16 +69,14 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         lan: arguments.link.clone(),
         ask: arguments.ask,
     };
-    let (path, json) = match control::give(&arguments.view, "reconfigure", &command) {
+    let answer = control::give(&arguments.view, "reconfigure", &command);
+    let answer = answer.and_then(|answer| Ok((answer.read::<view::Reconfigured>()?, answer)));
+    let (done, answer) = match answer {
         Ok(answer) => answer,
         Err(outcome) => return outcome,
     };
-    let done = match serde_json::from_str::<view::Reconfigured>(&json) {
-        Ok(done) => done,
-        Err(error) => return fail(&format!("{} answered something else: {error}", path.display())),
-    };
     let outcome = if arguments.view.json {
-        print(&json)
+        print(answer.json())
     } else {
         let never = match done.never_agreed {
             0 => String::new(),

@@ -4,10 +4,9 @@ mod page;
 mod table;
 pub(crate) mod view;
 
-use crate::{Outcome, cli, control, control_socket, fail, not_running, print, say};
+use crate::{Outcome, cli, control, fail, print, say};
 use clap::Args;
-use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Show who on the LANs could live without IPv4 today, how sure that is, and what still needs it.
 #[derive(Debug, Args)]
@@ -49,14 +48,11 @@ pub(crate) struct Arguments {
 
 /// Shows the census of a running sixgate, writes it as a page, or has it forget somebody.
 pub(crate) fn command(arguments: &Arguments) -> Outcome {
-    let path = match control_socket(&arguments.view) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
-    };
     if let Some(who) = &arguments.forget {
-        return forget(&path, who, arguments.view.json);
+        return forget(&arguments.view, who);
     }
-    let census = match ask::<view::Census>(&path, "census") {
+    let census = control::look(&arguments.view, "census").and_then(|answer| answer.read::<view::Census>());
+    let census = match census {
         Ok(census) => census,
         Err(outcome) => return outcome,
     };
@@ -75,14 +71,15 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     }
 }
 
-fn forget(path: &Path, who: &str, json: bool) -> Outcome {
+fn forget(view: &cli::View, who: &str) -> Outcome {
     // It travels as one line.
     if who.is_empty() || who.chars().any(char::is_control) || who.len() > 200 {
         say("sixgate: name a client as `sixgate census` shows it, by its hardware address, or write `all`\n");
         return Outcome::Usage;
     }
-    match ask::<view::Forgotten>(path, &format!("census forget {who}")) {
-        Ok(view::Forgotten { forgotten }) if json => print(&format!("{{\"forgotten\":{forgotten}}}\n")),
+    let answer = control::look(view, &format!("census forget {who}"));
+    match answer.and_then(|answer| answer.read()) {
+        Ok(view::Forgotten { forgotten }) if view.json => print(&format!("{{\"forgotten\":{forgotten}}}\n")),
         Ok(view::Forgotten { forgotten: 0 }) if who == "all" => print("there was nobody to forget\n"),
         Ok(view::Forgotten { forgotten: 0 }) => fail(&format!(
             "the census knows no client `{who}`; name it as `sixgate census` shows it, or by its hardware address"
@@ -91,20 +88,6 @@ fn forget(path: &Path, who: &str, json: bool) -> Outcome {
         Ok(view::Forgotten { forgotten }) => print(&format!("forgotten: {forgotten} clients\n")),
         Err(outcome) => outcome,
     }
-}
-
-/// Asks for a view; what it answers instead is told.
-fn ask<T: DeserializeOwned>(path: &Path, view: &str) -> Result<T, Outcome> {
-    let json = control::ask(path, view).map_err(|error| not_running(path, &error))?;
-    serde_json::from_str::<T>(&json).map_err(|error| {
-        let refused: Option<String> = serde_json::from_str::<serde_json::Value>(&json)
-            .ok()
-            .and_then(|answer| Some(answer.get("error")?.as_str()?.to_owned()));
-        match refused {
-            Some(sentence) => fail(&sentence),
-            None => fail(&format!("{} answered something else: {error}", path.display())),
-        }
-    })
 }
 
 /// A share of 0 to 1 in percent; what is not quite all or nothing does not look as if it were.

@@ -1,7 +1,7 @@
 //! `sixgate reservation`.
 
 use super::Draft;
-use crate::{Outcome, cli, control, control_socket, fail, not_running, print, view};
+use crate::{Outcome, cli, control, fail, print, view};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -134,19 +134,7 @@ fn remove(arguments: &Remove) -> Outcome {
 
 /// Shows all reservations.
 fn list(arguments: &cli::View) -> Outcome {
-    let path = match control_socket(arguments) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
-    };
-    let json = match control::ask(&path, "reservations") {
-        Ok(json) => json,
-        Err(error) => return not_running(&path, &error),
-    };
-    match serde_json::from_str::<view::Reservations>(&json) {
-        Ok(_) if arguments.json => print(&json),
-        Ok(all) => print(&all.table()),
-        Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
-    }
+    control::show(control::look(arguments, "reservations"), arguments.json, view::Reservations::table)
 }
 
 fn usage(message: &str) -> Outcome {
@@ -179,17 +167,9 @@ fn options(written: &[String]) -> Result<std::collections::BTreeMap<String, serd
 }
 
 fn send(view: &cli::View, verb: &str, draft: &impl Serialize) -> Outcome {
-    let path = match control_socket(view) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
-    };
-    let request = serde_json::json!({ verb: draft });
-    match control::ask(&path, &format!("reservation {request}")) {
-        Ok(json) => match serde_json::from_str::<control::Refused>(&json) {
-            Ok(refused) => fail(&refused.error),
-            Err(_) if view.json => print(&json),
-            Err(_) => Outcome::Done,
-        },
-        Err(error) => not_running(&path, &error),
+    match control::give(view, "reservation", &serde_json::json!({ verb: draft })) {
+        Ok(answer) if view.json => print(answer.json()),
+        Ok(_) => Outcome::Done,
+        Err(outcome) => outcome,
     }
 }

@@ -1,7 +1,7 @@
 //! `sixgate web`: where the dashboard is, and the token.
 
 use super::auth;
-use crate::{Outcome, cli, control, control_socket, fail, not_running, places, print, view};
+use crate::{Outcome, cli, control, fail, places, print, view};
 use clap::Args;
 
 /// Say where the dashboard is, and with --token the token that it asks for.
@@ -24,19 +24,14 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if arguments.token {
         return show_token(arguments);
     }
-    let path = match control_socket(&arguments.view) {
-        Ok(path) => path,
+    let answer = control::look(&arguments.view, "web");
+    let answer = answer.and_then(|answer| Ok((answer.read::<view::Web>()?, answer)));
+    let (web, answer) = match answer {
+        Ok(answer) => answer,
         Err(outcome) => return outcome,
     };
-    let json = match control::ask(&path, "web") {
-        Ok(json) => json,
-        Err(error) => return not_running(&path, &error),
-    };
-    let Ok(web) = serde_json::from_str::<view::Web>(&json) else {
-        return fail(&format!("{} answered something else", path.display()));
-    };
     if arguments.view.json {
-        return print(&json);
+        return print(answer.json());
     }
     if !web.enabled {
         return fail(

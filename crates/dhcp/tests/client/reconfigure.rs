@@ -15,11 +15,8 @@ fn auth(kind: u8, replay: u64, content: &[u8; 16]) -> Vec<u8> {
 }
 
 fn bound(accept: bool) -> Bench {
-    let mut bench = Bench::new(Config { reconfigure_accept: accept, ..gateway() });
-    bench.start();
-    let solicit = bench.sent();
-    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
-    let request = bench.sent();
+    let (mut bench, request) =
+        Bench::requesting(Config { reconfigure_accept: accept, ..gateway() }, &Offer::both(1));
     bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
         Offer::both(1).write(out);
         out.reconfigure_accept().option(OptionCode::AUTH, &auth(1, 10, &KEY));

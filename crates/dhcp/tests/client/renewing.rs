@@ -175,9 +175,7 @@ fn a_server_cannot_fill_the_memory() {
 
 #[test]
 fn infinite_leases_need_no_timer() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     let offer = Offer {
         addresses: vec![(address(1), INFINITY, INFINITY)],
         prefixes: vec![(prefix(1), INFINITY, INFINITY)],

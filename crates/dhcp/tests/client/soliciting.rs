@@ -45,9 +45,7 @@ fn solicit_is_delayed_and_carries_what_is_asked_for() {
 
 #[test]
 fn four_messages_bind_and_times_are_absolute() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     bench.receive(&advertise(&solicit, 1, 0, &Offer::both(1)));
     assert!(bench.nothing_sent(), "others may be better");
     let request = bench.sent();
@@ -87,9 +85,7 @@ fn the_best_advertise_wins() {
         (&[(1, 0, Offer::both(1)), (2, 255, Offer::address(2))], 2),
     ];
     for (offers, expected) in cases {
-        let mut bench = Bench::new(gateway());
-        bench.start();
-        let solicit = bench.sent();
+        let (mut bench, solicit) = Bench::soliciting(gateway());
         for (server, preference, offer) in *offers {
             bench.receive(&advertise(&solicit, *server, *preference, offer));
         }
@@ -101,9 +97,7 @@ fn the_best_advertise_wins() {
 
 #[test]
 fn preference_255_and_late_advertises_are_taken_at_once() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
     assert_eq!(bench.sent().at, solicit.at);
 
@@ -118,9 +112,7 @@ fn preference_255_and_late_advertises_are_taken_at_once() {
 
 #[test]
 fn one_of_two_is_taken_and_the_other_asked_for_in_renew() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     bench.receive(&advertise(&solicit, 1, 0, &Offer::prefix(1)));
     let request = bench.sent();
     assert_eq!(request.ia_na(), Some((NA, vec![])), "still asked for");
@@ -165,9 +157,7 @@ fn with_both_required_half_an_offer_is_no_offer() {
 #[test]
 fn sol_max_rt_holds_even_from_an_advertise_without_leases() {
     for (value, longest) in [(60, 66), (59, 3960), (86_400, 95_040), (86_401, 3960)] {
-        let mut bench = Bench::new(gateway());
-        bench.start();
-        let solicit = bench.sent();
+        let (mut bench, solicit) = Bench::soliciting(gateway());
         bench.receive(&answer(&solicit, MessageType::ADVERTISE, 1, |out| {
             out.status(StatusCode::NO_ADDRS_AVAIL, "").number(OptionCode::SOL_MAX_RT, value);
         }));
@@ -187,9 +177,7 @@ fn sol_max_rt_holds_even_from_an_advertise_without_leases() {
 
 #[test]
 fn rapid_commit_needs_two_messages_and_its_option_on_both_sides() {
-    let mut bench = Bench::new(Config { rapid_commit: true, ..gateway() });
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(Config { rapid_commit: true, ..gateway() });
     bench.receive(&reply(&solicit, 1, &Offer::both(1)));
     assert_eq!(bench.client.state(), State::Soliciting, "a Reply without the option");
     bench.receive(&answer(&solicit, MessageType::REPLY, 1, |out| {
@@ -199,9 +187,7 @@ fn rapid_commit_needs_two_messages_and_its_option_on_both_sides() {
     assert_eq!(bench.client.state(), State::Bound);
     assert_eq!(bench.changed().prefixes[0].prefix, prefix(1));
 
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     bench.receive(&answer(&solicit, MessageType::REPLY, 1, |out| {
         out.rapid_commit();
         Offer::both(1).write(out);
@@ -211,9 +197,7 @@ fn rapid_commit_needs_two_messages_and_its_option_on_both_sides() {
 
 #[test]
 fn ten_requests_without_an_answer_lead_back_to_solicit() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
+    let (mut bench, solicit) = Bench::soliciting(gateway());
     bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
     for _ in 0..10 {
         assert_eq!(bench.sent().kind(), MessageType::REQUEST);
@@ -242,11 +226,7 @@ fn refusals_lead_back_to_solicit_ever_slower() {
 
 #[test]
 fn unspecified_failure_leaves_the_request_to_be_sent_again() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
-    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
-    let request = bench.sent();
+    let (mut bench, request) = Bench::requesting(gateway(), &Offer::both(1));
     bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
         out.status(StatusCode::UNSPEC_FAIL, "disk full");
     }));
@@ -259,11 +239,7 @@ fn unspecified_failure_leaves_the_request_to_be_sent_again() {
 
 #[test]
 fn contradictory_leases_are_left_out() {
-    let mut bench = Bench::new(gateway());
-    bench.start();
-    let solicit = bench.sent();
-    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
-    let request = bench.sent();
+    let (mut bench, request) = Bench::requesting(gateway(), &Offer::both(1));
     bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
         out.ia_na(NA, 1600, 1000, |out| {
             out.ia_address(address(1), 2000, 4000, |_| {});

@@ -278,6 +278,6 @@ pub(crate) fn reply(sent: &Sent, server: u8, offer: &Offer) -> Vec<u8> {
 }
 
 /// The codes of a message's options, in order.
-pub fn codes(sent: &Sent) -> Vec<OptionCode> {
+pub(crate) fn codes(sent: &Sent) -> Vec<OptionCode> {
     sent.message().options().raw().map(|(code, _)| code).collect()
 }

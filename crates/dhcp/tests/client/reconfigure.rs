@@ -1,8 +1,6 @@
 //! Reconfigure and its authentication (RFC 9915 section 20.4).
 
-use super::bench::{
-    Bench, Offer, Sent, advertise, answer, client_duid, gateway, reply, seconds, server_duid,
-};
+use super::bench::{Bench, Offer, Sent, answer, client_duid, gateway, reply, seconds, server_duid};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sixgate_dhcp::client::{Config, State};

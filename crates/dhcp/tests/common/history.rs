@@ -5,34 +5,34 @@ use sixgate_dhcp::lease::Change;
 use std::time::Duration;
 
 /// Longest time from a message to its answer.
-pub const LATENCY: Duration = Duration::from_secs(8);
+pub(crate) const LATENCY: Duration = Duration::from_secs(8);
 
 /// A commit that the disk has not taken yet. Its answer was written when `links` stood.
-pub struct Waiting<L, K, Link> {
-    pub ticket: u64,
-    pub changes: Vec<Change<L, K>>,
+pub(crate) struct Waiting<L, K, Link> {
+    pub(crate) ticket: u64,
+    pub(crate) changes: Vec<Change<L, K>>,
     asked_at: Duration,
-    pub links: Vec<Link>,
+    pub(crate) links: Vec<Link>,
 }
 
 /// What is on its way to the disk, which is a table of its own.
-pub struct Store<L, K, Link> {
-    pub waiting: Vec<Waiting<L, K, Link>>,
+pub(crate) struct Store<L, K, Link> {
+    pub(crate) waiting: Vec<Waiting<L, K, Link>>,
     /// What failed and was kept: it is written before anything else is.
     unwritten: Vec<Change<L, K>>,
     /// A failed commit may be on the disk, or come there.
-    pub differs: bool,
+    pub(crate) differs: bool,
     /// The store refuses nothing.
-    pub good: bool,
+    pub(crate) good: bool,
 }
 
 impl<L: Clone, K: Clone, Link: Clone> Store<L, K, Link> {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { waiting: Vec::new(), unwritten: Vec::new(), differs: false, good: false }
     }
 
     /// Takes a commit in; not where the queue is full.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         rng: &mut fastrand::Rng,
         now: Duration,
@@ -47,7 +47,7 @@ impl<L: Clone, K: Clone, Link: Clone> Store<L, K, Link> {
     }
 
     /// The first commits fail together; their tickets.
-    pub fn fail(&mut self, rng: &mut fastrand::Rng, count: usize) -> Vec<u64> {
+    pub(crate) fn fail(&mut self, rng: &mut fastrand::Rng, count: usize) -> Vec<u64> {
         let keeps = rng.bool();
         let failed: Vec<_> = self.waiting.drain(..count).collect();
         let tickets = failed.iter().map(|commit| commit.ticket).collect();
@@ -59,23 +59,23 @@ impl<L: Clone, K: Clone, Link: Clone> Store<L, K, Link> {
     }
 
     /// One transaction: what was left, and the first commits that wait.
-    pub fn write(&mut self, count: usize, mut apply: impl FnMut(Change<L, K>)) {
+    pub(crate) fn write(&mut self, count: usize, mut apply: impl FnMut(Change<L, K>)) {
         let commits = self.waiting.iter().take(count).flat_map(|commit| &commit.changes).cloned();
         self.unwritten.drain(..).chain(commits).for_each(&mut apply);
     }
 
     /// The first commits, which are written.
-    pub fn written(&mut self, count: usize) -> Vec<Waiting<L, K, Link>> {
+    pub(crate) fn written(&mut self, count: usize) -> Vec<Waiting<L, K, Link>> {
         self.waiting.drain(..count).collect()
     }
 
     /// Whether a client would have given up on the first before then.
-    pub fn is_late(&self, then: Duration) -> bool {
+    pub(crate) fn is_late(&self, then: Duration) -> bool {
         self.waiting.first().is_some_and(|commit| then > commit.asked_at + LATENCY)
     }
 
     /// Nothing of it is known any more.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.waiting.clear();
         self.unwritten.clear();
         self.differs = false;
@@ -94,7 +94,7 @@ impl Drop for Seed {
 }
 
 /// Runs so many histories, on four threads; the sums of what each says has happened.
-pub fn histories<const N: usize>(count: u64, history: impl Fn(u64) -> [u64; N] + Sync) -> [u64; N] {
+pub(crate) fn histories<const N: usize>(count: u64, history: impl Fn(u64) -> [u64; N] + Sync) -> [u64; N] {
     let run = |start| {
         let mut sums = [0; N];
         for seed in (start..count).step_by(4) {

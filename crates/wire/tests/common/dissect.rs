@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A capture file of IP packets of either family (version 2.4, LINKTYPE_RAW).
-pub fn capture(packets: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn capture(packets: &[Vec<u8>]) -> Vec<u8> {
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 101_u32] {
         file.extend(word.to_le_bytes());
@@ -21,7 +21,7 @@ pub fn capture(packets: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A UDP datagram over IPv6, with the checksum that the kernel would make.
-pub fn udp6(ends: (Ipv6Addr, Ipv6Addr), ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp6(ends: (Ipv6Addr, Ipv6Addr), ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len() + 8).unwrap();
     let mut datagram: Vec<u8> =
         [ports.0, ports.1, length, 0].into_iter().flat_map(u16::to_be_bytes).collect();
@@ -36,7 +36,7 @@ pub fn udp6(ends: (Ipv6Addr, Ipv6Addr), ports: (u16, u16), payload: &[u8]) -> Ve
 }
 
 /// An ICMPv6 message that must not have been routed (hop limit 255), likewise.
-pub fn icmpv6(ends: (Ipv6Addr, Ipv6Addr), message: &[u8]) -> Vec<u8> {
+pub(crate) fn icmpv6(ends: (Ipv6Addr, Ipv6Addr), message: &[u8]) -> Vec<u8> {
     let mut message = message.to_vec();
     let sum = checksum(ends, 58, &message);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
@@ -44,7 +44,7 @@ pub fn icmpv6(ends: (Ipv6Addr, Ipv6Addr), message: &[u8]) -> Vec<u8> {
 }
 
 /// A UDP datagram over IPv4 without a checksum (RFC 768).
-pub fn udp4(ends: (Ipv4Addr, Ipv4Addr), ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp4(ends: (Ipv4Addr, Ipv4Addr), ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len() + 28).unwrap();
     let mut packet = vec![0x45, 0];
     packet.extend(length.to_be_bytes());
@@ -79,7 +79,7 @@ fn checksum(ends: (Ipv6Addr, Ipv6Addr), protocol: u8, payload: &[u8]) -> u16 {
 }
 
 /// What it prints of a file.
-pub fn tshark(file: &Path, arguments: &[&str]) -> String {
+pub(crate) fn tshark(file: &Path, arguments: &[&str]) -> String {
     let output = Command::new("tshark")
         .arg("-r")
         .arg(file)

@@ -5,10 +5,7 @@ mod bench;
 mod blob;
 mod changing;
 mod conformance;
-#[allow(dead_code, reason = "this test needs a part of it")]
-#[path = "../../../wire/tests/common/dissect.rs"]
 mod dissect;
-mod dissected;
 mod histories;
 mod kea;
 mod reconfigure;

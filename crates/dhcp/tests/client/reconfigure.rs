@@ -1,6 +1,8 @@
 //! Reconfigure and its authentication (RFC 9915 section 20.4).
 
-use super::bench::{Bench, Offer, Sent, answer, client_duid, gateway, reply, seconds, server_duid};
+use super::bench::{
+    Bench, Offer, Sent, advertise, answer, client_duid, gateway, reply, seconds, server_duid,
+};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sixgate_dhcp::client::{Config, State};
@@ -13,8 +15,11 @@ fn auth(kind: u8, replay: u64, content: &[u8; 16]) -> Vec<u8> {
 }
 
 fn bound(accept: bool) -> Bench {
-    let (mut bench, request) =
-        Bench::requesting(Config { reconfigure_accept: accept, ..gateway() }, &Offer::both(1));
+    let mut bench = Bench::new(Config { reconfigure_accept: accept, ..gateway() });
+    bench.start();
+    let solicit = bench.sent();
+    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
+    let request = bench.sent();
     bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
         Offer::both(1).write(out);
         out.reconfigure_accept().option(OptionCode::AUTH, &auth(1, 10, &KEY));

@@ -4,9 +4,6 @@
 mod asking;
 mod balance;
 mod conformance;
-#[allow(dead_code, reason = "this test needs a part of it")]
-#[path = "../../../wire/tests/common/dissect.rs"]
-mod dissect;
 mod dissector;
 mod histories;
 #[path = "../common/history.rs"]

@@ -3,10 +3,58 @@
 use super::bench::{
     Bench, Offer, Sent, address, advertise, answer, client_duid, gateway, prefix, reply, seconds,
 };
-use crate::dissect;
 use sixgate_dhcp::client::{Client, Config, PdRequest};
 use sixgate_wire::dhcpv6::{Builder, DhcpOption, MessageType, OptionCode, Options, StatusCode};
 use std::io::Write as _;
+use std::process::Command;
+
+/// A pcap file of raw IPv6 packets, each a UDP datagram to servers.
+fn pcap(messages: &[Sent]) -> Vec<u8> {
+    const LINKTYPE_RAW: u32 = 101;
+    let mut out = Vec::new();
+    out.extend(0xa1b2_c3d4_u32.to_le_bytes());
+    out.extend([2, 0, 4, 0]);
+    out.extend([0; 8]);
+    out.extend(65_535_u32.to_le_bytes());
+    out.extend(LINKTYPE_RAW.to_le_bytes());
+    for message in messages {
+        let source = "fe80::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        let target = "ff02::1:2".parse::<std::net::Ipv6Addr>().unwrap().octets();
+        let length = u16::try_from(message.bytes.len() + 8).unwrap();
+        let mut udp =
+            [&546_u16.to_be_bytes()[..], &547_u16.to_be_bytes(), &length.to_be_bytes(), &[0, 0]].concat();
+        udp.extend(&message.bytes);
+        let sum = checksum(
+            &[&source[..], &target, &u32::from(length).to_be_bytes(), &17_u32.to_be_bytes(), &udp].concat(),
+        );
+        udp[6..8].copy_from_slice(&sum.to_be_bytes());
+        let mut packet = vec![0x60, 0, 0, 0];
+        packet.extend(length.to_be_bytes());
+        packet.extend([17, 1]);
+        packet.extend(source);
+        packet.extend(target);
+        packet.extend(udp);
+        let size = u32::try_from(packet.len()).unwrap().to_le_bytes();
+        out.extend(u32::try_from(message.at.as_secs()).unwrap().to_le_bytes());
+        out.extend(message.at.subsec_micros().to_le_bytes());
+        out.extend(size);
+        out.extend(size);
+        out.extend(packet);
+    }
+    out
+}
+
+fn checksum(octets: &[u8]) -> u16 {
+    let mut sum: u32 =
+        octets.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |&b| u32::from(b))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    match !(sum as u16) {
+        0 => 0xffff,
+        sum => sum,
+    }
+}
 
 /// One message of each kind that a client sends.
 fn session() -> Vec<Sent> {
@@ -66,14 +114,19 @@ fn session() -> Vec<Sent> {
 }
 
 /// What tshark makes of the messages: for each packet a value for each field.
-fn fields_of(messages: &[Sent], fields: &[&str]) -> Vec<Vec<String>> {
-    let ends = ("fe80::1".parse().unwrap(), "ff02::1:2".parse().unwrap());
-    let packets = messages.iter().map(|message| dissect::udp6(ends, (546, 547), &message.bytes));
+fn dissect(messages: &[Sent], fields: &[&str]) -> Vec<Vec<String>> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(&dissect::capture(&packets.collect::<Vec<_>>())).unwrap();
-    let asked = ["-o", "udp.check_checksum:TRUE", "-T", "fields", "-E", "separator=|"].into_iter();
-    let asked: Vec<&str> = asked.chain(fields.iter().flat_map(|field| ["-e", *field])).collect();
-    let text = dissect::tshark(file.path(), &asked);
+    file.write_all(&pcap(messages)).unwrap();
+    let mut command = Command::new("tshark");
+    command
+        .args(["-n", "-o", "udp.check_checksum:TRUE", "-T", "fields", "-E", "separator=|", "-r"])
+        .arg(file.path());
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let output = command.output().expect("this test needs tshark: install the package of that name");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect()
 }
 
@@ -101,7 +154,7 @@ fn tshark_reads_every_kind_of_message_without_complaint() {
         "dhcpv6.iaprefix.pref_addr",
         "udp.checksum.status",
     ];
-    let lines = fields_of(&messages, &fields);
+    let lines = dissect(&messages, &fields);
     assert_eq!(lines.len(), messages.len());
     for (line, message) in lines.iter().zip(&messages) {
         assert_eq!((&*line[0], &*line[1]), ("", ""), "{}: {line:?}", message.kind());
@@ -125,6 +178,6 @@ fn tshark_complains_about_a_broken_message() {
     let elapsed = octets.windows(4).position(|w| w == [0, 8, 0, 2]).unwrap();
     octets[elapsed + 3] = 1;
     octets.remove(elapsed + 4);
-    let lines = fields_of(&messages, &["_ws.malformed", "_ws.expert"]);
+    let lines = dissect(&messages, &["_ws.malformed", "_ws.expert"]);
     assert!(!lines[0].concat().is_empty());
 }

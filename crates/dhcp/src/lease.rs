@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::flight::Change;
 pub use crate::table::LeaseTable;
 
 /// A link (one LAN), by the name that the configuration gives it: that stays the same over restarts.
@@ -173,14 +174,8 @@ impl Lease {
     }
 }
 
-/// A change to make durable. Each stands alone: applying one twice does no harm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseChange {
-    /// Keep this lease in place of what was kept for its resource.
-    Put(Lease),
-    /// Keep nothing for this resource.
-    Remove(Resource),
-}
+/// A change of a lease, to make durable.
+pub type LeaseChange = Change<Lease, Resource>;
 
 impl LeaseChange {
     /// What it is about.

@@ -4,6 +4,7 @@
 pub mod allocate;
 pub mod balance;
 pub mod client;
+mod flight;
 pub mod hex;
 pub mod identity;
 pub mod lease;

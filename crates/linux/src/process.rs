@@ -2,23 +2,30 @@
 
 #![allow(unsafe_code, reason = "pidfds and what happens between fork and exec")]
 
-use std::collections::VecDeque;
+mod log;
+mod pidfd;
+mod pipes;
+
+pub use log::{Log, Stream};
+pub use pidfd::{pidfd_kill, pidfd_open};
+pub(crate) use pipes::read_pipes;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use pipes::follow;
 
 /// What can go wrong with a program.
 #[derive(Debug, thiserror::Error)]
@@ -146,131 +153,6 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.program.to_string_lossy())?;
         self.arguments.iter().try_for_each(|a| write!(f, " {}", a.to_string_lossy()))
-    }
-}
-
-/// Where a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Output,
-    /// Standard error.
-    Error,
-}
-
-/// Lines a [`Log`] keeps in memory.
-const MAX_LINES: usize = 20_000;
-/// Bytes a [`Log`] keeps in memory.
-const MAX_BYTES: usize = 4 << 20;
-/// Longer lines are cut into several.
-const MAX_LINE: usize = 16 << 10;
-/// Bytes written to a log's file; what comes later is only in memory.
-const MAX_FILE: usize = 64 << 20;
-
-#[derive(Debug, Default)]
-struct Lines {
-    kept: VecDeque<(Stream, String)>,
-    bytes: usize,
-    evicted: u64,
-    file: Option<File>,
-    file_bytes: usize,
-    status: Option<ExitStatus>,
-    // All ends of the pipes are closed, or the process has ended and they were empty.
-    drained: bool,
-}
-
-/// What one program said, line by line: in memory (bounded, the oldest lines go first) and in a file if wished.
-#[derive(Debug, Clone, Default)]
-pub struct Log {
-    shared: Arc<(Mutex<Lines>, Condvar)>,
-}
-
-impl Log {
-    /// A log in memory.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A log in memory and in the file `path`, which is replaced.
-    ///
-    /// # Errors
-    /// When the file cannot be created.
-    pub fn to_file(path: &Path) -> Result<Self, Error> {
-        let file = File::create(path).map_err(|source| Error::Log { path: path.to_owned(), source })?;
-        let log = Self::default();
-        log.lines().file = Some(file);
-        Ok(log)
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, stream: Stream, line: &[u8]) {
-        let line = String::from_utf8_lossy(line).into_owned();
-        let mut lines = self.lines();
-        if lines.file_bytes + line.len() < MAX_FILE {
-            lines.file_bytes += line.len() + 1;
-            if let Some(file) = &mut lines.file {
-                // A full disk must not end the program that is being watched.
-                let _ = file.write_all(format!("{line}\n").as_bytes());
-            }
-        }
-        lines.bytes += line.len();
-        lines.kept.push_back((stream, line));
-        while lines.kept.len() > MAX_LINES || lines.bytes > MAX_BYTES {
-            let Some((_, line)) = lines.kept.pop_front() else { break };
-            lines.bytes -= line.len();
-            lines.evicted += 1;
-        }
-        drop(lines);
-        self.shared.1.notify_all();
-    }
-
-    /// How many lines no longer fit into memory.
-    pub fn evicted(&self) -> u64 {
-        self.lines().evicted
-    }
-
-    /// All lines in memory, one below the other; only those of one stream if told.
-    pub fn text(&self, only: Option<Stream>) -> String {
-        let lines = self.lines();
-        lines
-            .kept
-            .iter()
-            .filter(|(stream, _)| only.is_none_or(|only| only == *stream))
-            .flat_map(|(_, line)| [line.as_str(), "\n"])
-            .collect()
-    }
-
-    /// The first line in memory that contains `pattern`.
-    pub fn find(&self, pattern: &str) -> Option<String> {
-        self.lines().kept.iter().find(|(_, line)| line.contains(pattern)).map(|(_, line)| line.clone())
-    }
-
-    /// The last `count` lines.
-    pub fn tail(&self, count: usize) -> String {
-        let lines = self.lines();
-        let skip = lines.kept.len().saturating_sub(count);
-        lines.kept.iter().skip(skip).flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
-    }
-
-    /// Waits until all that was said is here: who writes has ended or closed its output. Whether that was within `timeout`.
-    pub fn wait_all(&self, timeout: Duration) -> bool {
-        self.wait(timeout, |lines| lines.drained.then_some(())).is_some()
-    }
-
-    /// Waits until `look` finds something, or time is up.
-    fn wait<T>(&self, timeout: Duration, mut look: impl FnMut(&Lines) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + timeout;
-        let mut lines = self.lines();
-        loop {
-            if let Some(found) = look(&lines) {
-                return Some(found);
-            }
-            let left = deadline.checked_duration_since(Instant::now())?;
-            lines = self.shared.1.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
     }
 }
 
@@ -462,168 +344,4 @@ impl Process {
     fn running(&self, waited: Duration) -> Error {
         Error::Running { program: self.name.clone(), waited, tail: self.log.tail(20) }
     }
-}
-
-/// A pipe that is cut into lines.
-struct Reader {
-    stream: Stream,
-    pipe: Option<File>,
-    rest: Vec<u8>,
-}
-
-impl Reader {
-    fn new(stream: Stream, pipe: File) -> Self {
-        Self { stream, pipe: Some(pipe), rest: Vec::new() }
-    }
-
-    /// Reads once; to be called when there is something to read.
-    fn read(&mut self, log: &Log) {
-        let mut buffer = [0; 8192];
-        let Some(pipe) = &mut self.pipe else { return };
-        match pipe.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => {
-                self.pipe = None;
-                self.flush(log);
-            }
-            Ok(length) => {
-                for &byte in buffer.iter().take(length) {
-                    if byte == b'\n' {
-                        log.push(self.stream, &self.rest);
-                        self.rest.clear();
-                    } else {
-                        self.rest.push(byte);
-                        if self.rest.len() >= MAX_LINE {
-                            self.flush(log);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self, log: &Log) {
-        if !self.rest.is_empty() {
-            log.push(self.stream, &self.rest);
-            self.rest.clear();
-        }
-    }
-}
-
-/// Life of a program's thread: reads what it says, reaps it, and stays for what its own children say.
-fn follow(pid: Pid, pidfd: BorrowedFd<'_>, log: &Log, output: File, errors: File) {
-    let mut readers = [Reader::new(Stream::Output, output), Reader::new(Stream::Error, errors)];
-    let mut ended = false;
-    while !ended || readers.iter().any(|reader| reader.pipe.is_some()) {
-        // Once it has ended, what is left in the pipes is read without waiting; then it counts as said.
-        let drained = log.lines().drained;
-        let patience = if ended && !drained { PollTimeout::ZERO } else { PollTimeout::NONE };
-        let Some(ready) = read_ready(&mut readers, log, (!ended).then_some(pidfd), patience) else {
-            continue;
-        };
-        if ready.ended {
-            ended = true;
-            let status = reap(pid);
-            log.lines().status = Some(status);
-            log.shared.1.notify_all();
-        } else if ended && !ready.said && !drained {
-            for reader in &mut readers {
-                reader.flush(log);
-            }
-            log.lines().drained = true;
-            log.shared.1.notify_all();
-        }
-    }
-    log.lines().drained = true;
-    log.shared.1.notify_all();
-}
-
-/// Reads what a program says that somebody else waits for, until nobody is left who could say more.
-pub(crate) fn read_pipes(log: &Log, output: File, errors: File) {
-    let mut readers = [Reader::new(Stream::Output, output), Reader::new(Stream::Error, errors)];
-    while readers.iter().any(|reader| reader.pipe.is_some()) {
-        let _ = read_ready(&mut readers, log, None, PollTimeout::NONE);
-    }
-    log.lines().drained = true;
-    log.shared.1.notify_all();
-}
-
-/// What happened while waiting for a program.
-struct Ready {
-    /// Something was read, or a pipe was closed.
-    said: bool,
-    /// The program has ended.
-    ended: bool,
-}
-
-/// Waits for something to read, or for the end of the program behind `pidfd`, and reads. `None` when interrupted.
-fn read_ready(
-    readers: &mut [Reader; 2],
-    log: &Log,
-    pidfd: Option<BorrowedFd<'_>>,
-    patience: PollTimeout,
-) -> Option<Ready> {
-    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3);
-    let mut which = Vec::with_capacity(2);
-    for (index, reader) in readers.iter().enumerate() {
-        if let Some(pipe) = &reader.pipe {
-            fds.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));
-            which.push(index);
-        }
-    }
-    fds.extend(pidfd.map(|pidfd| PollFd::new(pidfd, PollFlags::POLLIN)));
-    poll(&mut fds, patience).ok()?;
-    let ready: Vec<bool> =
-        fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
-    let mut said = false;
-    for (index, _) in which.iter().zip(&ready).filter(|(_, ready)| **ready) {
-        said = true;
-        if let Some(reader) = readers.get_mut(*index) {
-            reader.read(log);
-        }
-    }
-    Some(Ready { said, ended: pidfd.is_some() && ready.last() == Some(&true) })
-}
-
-fn reap(pid: Pid) -> ExitStatus {
-    let mut status = 0;
-    // SAFETY: `status` lives until the call returns; `pid` is our child, which only this thread waits for.
-    while unsafe { libc::waitpid(pid.as_raw(), &raw mut status, 0) } < 0 {
-        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            break;
-        }
-    }
-    ExitStatus::from_raw(status)
-}
-
-/// A file that stands for a process, and never for a later one of the same id (`pidfd_open(2)`).
-///
-/// # Errors
-/// When there is no such process.
-pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: a plain system call on integers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel just gave us this fd (always close-on-exec), nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
-}
-
-/// Sends a signal to the process behind a [`pidfd_open`] file.
-///
-/// # Errors
-/// When it has ended, or we may not.
-pub fn pidfd_kill(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
-    // SAFETY: the fd is open; a null `siginfo` means the one that kill(2) would send.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal as libc::c_int,
-            std::ptr::null::<libc::siginfo_t>(),
-            0,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -2,7 +2,8 @@
 //! command: a name, a space and what is to be done. Who may write to the socket may change what a command changes. The answer is one
 //! JSON document; an object with `error` where the request was none.
 
-use crate::Outcome;
+use crate::{Outcome, cli};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -54,7 +55,7 @@ pub(crate) struct ReconfigureCommand {
     pub(crate) client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lan: Option<String>,
-    pub(crate) ask: crate::cli::ComeBack,
+    pub(crate) ask: crate::reconfigure::ComeBack,
 }
 
 /// An answer that says what is wrong.
@@ -176,22 +177,63 @@ where
     }
 }
 
-/// Gives a command, a word and what it takes, to the running sixgate: the socket, and the answer. What was refused is told.
+/// What a running sixgate answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    path: PathBuf,
+    json: String,
+}
+
+impl Answer {
+    /// As it came: one line.
+    pub(crate) fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// How the program that asked should end where it says something else; that is on standard error.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Outcome> {
+        serde_json::from_str(&self.json).map_err(|error| {
+            crate::fail(&format!("{} answered something else: {error}", self.path.display()))
+        })
+    }
+}
+
+/// Asks the running sixgate for a view, or gives it a command as one line. What was refused is told.
 ///
 /// # Errors
 /// How the program that asked should end; the reason is on standard error.
-pub(crate) fn give(
-    view: &crate::cli::View,
-    word: &str,
-    command: &impl Serialize,
-) -> Result<(PathBuf, String), Outcome> {
+pub(crate) fn look(view: &cli::View, request: &str) -> Result<Answer, Outcome> {
     let path = crate::control_socket(view)?;
-    let command = serde_json::to_string(command).map_err(|error| crate::fail(&error.to_string()))?;
-    let json = ask(&path, &format!("{word} {command}")).map_err(|error| crate::not_running(&path, &error))?;
+    let json = ask(&path, request).map_err(|error| crate::not_running(&path, &error))?;
     match serde_json::from_str::<Refused>(&json) {
         Ok(refused) => Err(crate::fail(&refused.error)),
-        Err(_) => Ok((path, json)),
+        Err(_) => Ok(Answer { path, json }),
     }
+}
+
+/// Gives the running sixgate a command: a word and what it takes.
+///
+/// # Errors
+/// As [`look`].
+pub(crate) fn give(view: &cli::View, word: &str, command: &impl Serialize) -> Result<Answer, Outcome> {
+    let command = serde_json::to_string(command).map_err(|error| crate::fail(&error.to_string()))?;
+    look(view, &format!("{word} {command}"))
+}
+
+/// Prints an answer: as it came, or as `text` makes it.
+pub(crate) fn show<T: DeserializeOwned>(
+    asked: Result<Answer, Outcome>,
+    json: bool,
+    text: impl FnOnce(&T) -> String,
+) -> Outcome {
+    let shown = asked.and_then(|answer| {
+        let view = answer.read()?;
+        Ok(crate::print(&if json { answer.json } else { text(&view) }))
+    });
+    shown.unwrap_or_else(|outcome| outcome)
 }
 
 /// Asks the sixgate that listens at `path` for `view`; its JSON.

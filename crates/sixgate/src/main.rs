@@ -35,7 +35,7 @@ mod who;
 mod wrap;
 
 use clap::Parser as _;
-use cli::{Cli, Command, LabCommand, ReservationCommand};
+use cli::{Cli, Command, LabCommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,11 +76,7 @@ fn main() -> ExitCode {
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Options(arguments) => options::command(&arguments),
-        Command::Reservation(reservation) => match reservation.command {
-            ReservationCommand::Add(arguments) => reservation::add(&arguments),
-            ReservationCommand::Remove(arguments) => reservation::remove(&arguments),
-            ReservationCommand::List(arguments) => reservation::list(&arguments),
-        },
+        Command::Reservation(arguments) => reservation::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         #[cfg(feature = "audit")]
@@ -108,18 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn status(arguments: &cli::View) -> Outcome {
-    let path = match control_socket(arguments) {
-        Ok(path) => path,
-        Err(outcome) => return outcome,
-    };
-    match control::ask(&path, "status") {
-        Ok(json) if arguments.json => print(&json),
-        Ok(json) => match serde_json::from_str::<view::Status>(&json) {
-            Ok(status) => print(&status.table()),
-            Err(error) => fail(&format!("{} answered something else: {error}", path.display())),
-        },
-        Err(error) => not_running(&path, &error),
-    }
+    control::show(control::look(arguments, "status"), arguments.json, view::Status::table)
 }
 
 /// The socket named by the arguments, by the configuration, or by default.

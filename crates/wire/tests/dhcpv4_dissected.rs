@@ -1,57 +1,29 @@
 //! An independent dissector reads what the DHCPv4 builder writes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test needs a part of it")]
+#[path = "common/dissect.rs"]
+mod dissect;
+
+use dissect::tshark;
 use sixgate_wire::dhcpv4::{
     BOOTREPLY, BOOTREQUEST, BROADCAST, Builder, ClientId, Hardware, Header, MessageType, OptionCode,
 };
 use sixgate_wire::dhcpv6::Duid;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Command;
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const YOURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
-/// A capture file of IPv4 packets (version 2.4, LINKTYPE_IPV4), each with one of the messages.
+/// Each of the messages as a packet.
 fn capture(messages: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 228u32] {
-        file.extend(word.to_le_bytes());
-    }
-    for message in messages {
+    let packet = |message: &Vec<u8>| {
         let from_client = message[0] == BOOTREQUEST;
-        let length = u16::try_from(message.len() + 28).unwrap();
-        let mut packet = vec![0x45, 0];
-        packet.extend(length.to_be_bytes());
-        packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-        let (from, to) = if from_client { ([0; 4], [255; 4]) } else { (SERVER.octets(), [255; 4]) };
-        packet.extend(from);
-        packet.extend(to);
-        let (source, destination) = if from_client { (68, 67) } else { (67, 68u16) };
-        // A UDP checksum of zero: none was made (RFC 768).
-        for field in [source, destination, length - 20, 0u16] {
-            packet.extend(field.to_be_bytes());
-        }
-        packet.extend(message);
-        for word in [0, 0, u32::from(length), u32::from(length)] {
-            file.extend(word.to_le_bytes());
-        }
-        file.extend(packet);
-    }
-    file
-}
-
-fn tshark(file: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("tshark")
-        .arg("-r")
-        .arg(file)
-        .arg("-n")
-        .args(arguments)
-        .output()
-        .expect("tshark is needed for this test: install the package of that name");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+        let (from, ports) = if from_client { (Ipv4Addr::UNSPECIFIED, (68, 67)) } else { (SERVER, (67, 68)) };
+        dissect::udp4((from, Ipv4Addr::BROADCAST), ports, message)
+    };
+    dissect::capture(&messages.iter().map(packet).collect::<Vec<_>>())
 }
 
 /// A Discover, the Offer that asks for life without IPv4, and an Ack with everything.

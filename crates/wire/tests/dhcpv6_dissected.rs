@@ -1,13 +1,16 @@
 //! An independent dissector reads what the DHCPv6 builder writes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test needs a part of it")]
+#[path = "common/dissect.rs"]
+mod dissect;
+
+use dissect::tshark;
 use sixgate_wire::dhcpv6::leasequery::{BASE_EPOCH, QueryType, without_relayed};
 use sixgate_wire::dhcpv6::{
     Builder, Duid, Fqdn, INFINITY, MessageType, OptionCode, StatusCode, TransactionId,
 };
 use std::net::Ipv6Addr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
@@ -18,63 +21,10 @@ fn addr(text: &str) -> Ipv6Addr {
     text.parse().unwrap()
 }
 
-/// The Internet checksum of a UDP datagram over IPv6 (RFC 8200 section 8.1): the kernel's part, done here.
-fn checksum(datagram: &[u8]) -> u16 {
-    let mut octets = [CLIENT.octets(), SERVER.octets()].concat();
-    octets.extend(u32::try_from(datagram.len()).unwrap().to_be_bytes());
-    octets.extend([0, 0, 0, 17]);
-    octets.extend(datagram);
-    let mut sum: u32 =
-        octets.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(*c.get(1).unwrap_or(&0))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    match !u16::try_from(sum).unwrap() {
-        0 => 0xffff,
-        sum => sum,
-    }
-}
-
-/// A capture file of IPv6 packets (version 2.4, LINKTYPE_IPV6), each with one of the messages.
+/// Each of the messages as a packet.
 fn capture(messages: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 229u32] {
-        file.extend(word.to_le_bytes());
-    }
-    for message in messages {
-        let length = u16::try_from(message.len() + 8).unwrap();
-        let mut datagram = Vec::new();
-        for field in [546, 547, length, 0u16] {
-            datagram.extend(field.to_be_bytes());
-        }
-        datagram.extend(message);
-        let sum = checksum(&datagram);
-        datagram[6..8].copy_from_slice(&sum.to_be_bytes());
-        let mut packet = vec![0x60, 0, 0, 0];
-        packet.extend(length.to_be_bytes());
-        packet.extend([17, 64]);
-        packet.extend(CLIENT.octets());
-        packet.extend(SERVER.octets());
-        packet.extend(datagram);
-        let length = u32::try_from(packet.len()).unwrap();
-        for word in [0, 0, length, length] {
-            file.extend(word.to_le_bytes());
-        }
-        file.extend(packet);
-    }
-    file
-}
-
-fn tshark(file: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("tshark")
-        .arg("-r")
-        .arg(file)
-        .arg("-n")
-        .args(arguments)
-        .output()
-        .expect("tshark is needed for this test: install the package of that name");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let packets = messages.iter().map(|message| dissect::udp6((CLIENT, SERVER), (546, 547), message));
+    dissect::capture(&packets.collect::<Vec<_>>())
 }
 
 /// One of each message of RFC 9915, as its sender would write it, and what a relay agent makes of them.

@@ -3,11 +3,14 @@
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[allow(dead_code, reason = "each test needs a part of it")]
+#[path = "common/dissect.rs"]
+mod dissect;
+
+use dissect::tshark;
 use ipnet::Ipv6Net;
 use sixgate_wire::ndp::{Builder, INFINITY, Preference, PrefixInformation, RouterAdvertisementHeader};
 use std::net::Ipv6Addr;
-use std::path::Path;
-use std::process::Command;
 
 const SOURCE: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 const DESTINATION: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -16,55 +19,10 @@ fn net(text: &str) -> Ipv6Net {
     text.parse().unwrap()
 }
 
-/// The Internet checksum over pseudo-header and message (RFC 4443 section 2.3): the kernel's part, done here.
-fn checksum(message: &[u8]) -> u16 {
-    let mut octets = [SOURCE.octets(), DESTINATION.octets()].concat();
-    octets.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-    octets.extend([0, 0, 0, 58]);
-    octets.extend(message);
-    let mut sum: u32 =
-        octets.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(*c.get(1).unwrap_or(&0))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap()
-}
-
-/// A capture file of IPv6 packets (version 2.4, LINKTYPE_IPV6), each with one of the messages.
+/// Each of the messages as a packet.
 fn capture(messages: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 229u32] {
-        file.extend(word.to_le_bytes());
-    }
-    for message in messages {
-        let mut message = message.clone();
-        let sum = checksum(&message);
-        message[2..4].copy_from_slice(&sum.to_be_bytes());
-        let mut packet = vec![0x60, 0, 0, 0];
-        packet.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
-        packet.extend([58, 255]);
-        packet.extend(SOURCE.octets());
-        packet.extend(DESTINATION.octets());
-        packet.extend(message);
-        let length = u32::try_from(packet.len()).unwrap();
-        for word in [0, 0, length, length] {
-            file.extend(word.to_le_bytes());
-        }
-        file.extend(packet);
-    }
-    file
-}
-
-fn tshark(file: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("tshark")
-        .arg("-r")
-        .arg(file)
-        .arg("-n")
-        .args(arguments)
-        .output()
-        .expect("tshark is needed for this test: install the package of that name");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let packets = messages.iter().map(|message| dissect::icmpv6((SOURCE, DESTINATION), message));
+    dissect::capture(&packets.collect::<Vec<_>>())
 }
 
 fn messages() -> Vec<Vec<u8>> {

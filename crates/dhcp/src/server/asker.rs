@@ -230,7 +230,7 @@ impl Server {
 
     /// Whether something of the association, or something that it is about to inherit, is on its way to the disk.
     pub(super) fn is_committing(&self, claim: &Claim<'_>, ia: &Association) -> bool {
-        self.flight.concerns(&claim.identity, ia.iaid, ia.kind)
+        self.flight.concerns(&(claim.identity.clone(), ia.iaid, ia.kind))
             || (self.table.held(&claim.identity, ia.iaid, ia.kind).next().is_none()
                 && self.inherited(claim, ia).iter().any(|lease| self.flight.is_about(lease.resource)))
     }

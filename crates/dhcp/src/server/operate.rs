@@ -1,6 +1,6 @@
 //! What an operator does to a lease: ends it, or gives it to somebody else. It is durable before it is told.
 
-use super::action::{Action, Actions};
+use super::action::Actions;
 use super::{Server, add};
 use crate::identity::{Identity, Key, Learnt, LinkLayer, Relay};
 use crate::lease::{Lease, LeaseChange, LeaseState, Resource};
@@ -128,9 +128,7 @@ impl Server {
     }
 
     fn may_change(&self, resource: Resource) -> Result<(), Refusal> {
-        let busy = !self.suspect.is_empty()
-            || self.flight.len() >= self.limits.commits
-            || self.flight.is_about(resource);
+        let busy = self.flight.held_up().is_err() || self.flight.is_about(resource);
         if busy { Err(Refusal::Busy(resource)) } else { Ok(()) }
     }
 
@@ -139,7 +137,7 @@ impl Server {
         self.may_change(resource)?;
         let ticket = self.flight.ticket();
         self.stage(ticket, change);
-        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
+        self.commit(ticket, actions);
         Ok(ticket)
     }
 }

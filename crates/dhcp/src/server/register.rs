@@ -83,12 +83,7 @@ impl Server {
         if held.as_ref().is_some_and(|lease| matches!(lease.state, LeaseState::Bound | LeaseState::Retired)) {
             return Err(Discard::Leased);
         }
-        if !self.suspect.is_empty() {
-            return Err(Discard::Store);
-        }
-        if self.flight.len() >= self.limits.commits {
-            return Err(Discard::Busy);
-        }
+        self.flight.held_up()?;
         if self.flight.is_about(resource) {
             return Err(Discard::Committing);
         }

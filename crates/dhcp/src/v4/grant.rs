@@ -125,7 +125,7 @@ impl Server {
         heed_offers: bool,
     ) -> bool {
         let own = |lease: &Lease| lease.link == link.name && lease.client == *client;
-        !self.flight.is_busy(address)
+        !self.flight.is_about(address)
             && self.table.get(address).is_none_or(|lease| own(lease) && lease.state != LeaseState::Declined)
             && (!heed_offers
                 || self.offers.get(address).is_none_or(|offer| own(offer) || offer.valid_until <= now))
@@ -246,7 +246,7 @@ impl Server {
         let here = |declined: &&Lease| declined.link == link.name;
         let count_here = self.table.declined().filter(here).count();
         let oldest = self.table.declined().find(here).map(|declined| declined.address);
-        if let Some(oldest) = oldest.filter(|oldest| count_here >= most && !self.flight.is_busy(*oldest)) {
+        if let Some(oldest) = oldest.filter(|oldest| count_here >= most && !self.flight.is_about(*oldest)) {
             count(&mut self.counters.declined_evicted);
             self.stage(ticket, LeaseChange::Remove(oldest));
         }

@@ -1,6 +1,6 @@
 //! IPv4 leases: who holds which address until when, and the table of all of them.
 
-use crate::lease::{LeaseState, LinkId};
+use crate::lease::{Change, LeaseState, LinkId};
 use sixgate_wire::dhcpv4::{ClientId, Hardware};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -31,14 +31,8 @@ pub struct Lease {
     pub hostname: Option<String>,
 }
 
-/// A change to make durable. Each stands alone: applying one twice does no harm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseChange {
-    /// Keep this lease in place of what was kept for its address.
-    Put(Lease),
-    /// Keep nothing for this address.
-    Remove(Ipv4Addr),
-}
+/// A change of a lease, to make durable.
+pub type LeaseChange = Change<Lease, Ipv4Addr>;
 
 impl LeaseChange {
     /// What it is about.

@@ -3,25 +3,18 @@
 use super::action::{Action, Actions, Datagram, Reply};
 use super::config::{Limits, Link, ServerConfig};
 use super::counters::{Counters, Discard};
-use super::flight::Flight;
 use super::lease::{Lease, LeaseChange, LeaseTable};
 use super::message::Asked;
 use super::pilot::{Pilot, Place, Roster, Selector};
 use super::reply::Answer;
 use crate::balance::{Balance, Verdict};
+use crate::flight::Flight;
 use crate::lease::{LeaseState, LinkId};
 use sixgate_wire::dhcpv4::{ClientId, Hardware, INFINITY, Message, MessageType, OptionCode};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A lease is kept from others for this long after its end: its client counts from when the Ack reached it.
-const GRACE: Duration = Duration::from_secs(10);
-/// How long the server waits after a failed commit before it tries the disk again.
-const RETRY: Duration = Duration::from_secs(1);
-/// Most changes in a commit that no message asked for.
-const AT_ONCE: usize = 256;
 
 /// A DHCPv4 server for any number of links.
 #[derive(Debug)]
@@ -38,14 +31,8 @@ pub struct Server {
     pub(super) table: LeaseTable,
     /// What was offered and not yet asked for, as leases that end with the offer.
     pub(super) offers: LeaseTable,
-    pub(super) flight: Flight,
+    pub(super) flight: Flight<LeaseTable, Reply>,
     pub(super) counters: Counters,
-    /// What failed commits were about: of these the disk may come to hold something else than the table.
-    suspect: BTreeSet<Ipv4Addr>,
-    /// The commit under way that brings the disk back to the table.
-    mending: Option<u64>,
-    /// No commit that no message asked for before this time.
-    retry_at: Duration,
 }
 
 impl Server {
@@ -63,11 +50,8 @@ impl Server {
             roster,
             table: LeaseTable::new(),
             offers: LeaseTable::new(),
-            flight: Flight::default(),
+            flight: Flight::new(config.limits.commits),
             counters: Counters::default(),
-            suspect: BTreeSet::new(),
-            mending: None,
-            retry_at: Duration::ZERO,
         };
         for lease in snapshot {
             let held =
@@ -75,7 +59,7 @@ impl Server {
             if held || server.table.get(lease.address).is_some() {
                 server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
                 // The disk has it still.
-                server.suspect.insert(lease.address);
+                server.flight.suspect(lease.address);
             } else {
                 server.table.put(lease);
             }
@@ -125,7 +109,10 @@ impl Server {
     /// while. An address that is leased is left to its holder, who finds out by itself (RFC 5227).
     pub fn conflict(&mut self, now: Duration, address: Ipv4Addr, hardware: Hardware, actions: &mut Actions) {
         let Some(link) = self.links.values().find(|link| link.gives(address)).cloned() else { return };
-        if self.table.get(address).is_some() || self.flight.is_busy(address) || self.is_held_up().is_err() {
+        if self.table.get(address).is_some()
+            || self.flight.is_about(address)
+            || self.flight.held_up().is_err()
+        {
             return;
         }
         let lease = Lease {
@@ -141,46 +128,7 @@ impl Server {
         };
         let ticket = self.flight.ticket();
         self.quarantine(now, &link, lease, ticket);
-        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
-    }
-
-    /// The commit with this ticket is durable: lets out the answer that waited for it. Call it in the order
-    /// of the tickets; a ticket that is not known does nothing.
-    pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
-        let Some((addresses, reply)) = self.flight.settle(ticket, true, &mut self.table) else { return };
-        if self.mending == Some(ticket) {
-            self.mending = None;
-            self.suspect.retain(|address| !addresses.contains(address));
-        }
-        if let Some(reply) = reply {
-            count(&mut self.counters.ack);
-            actions.push(Action::Reply(reply));
-        }
-    }
-
-    /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is
-    /// told. The store may do it later nevertheless, before what later tickets ask for: the server overwrites
-    /// it as soon as it can.
-    pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
-        if let Some((addresses, _)) = self.flight.settle(ticket, false, &mut self.table) {
-            self.suspect.extend(addresses);
-            self.mending = self.mending.filter(|mending| *mending != ticket);
-            count(&mut self.counters.commits_failed);
-            self.retry_at = now.saturating_add(RETRY);
-        }
-    }
-
-    /// The time at which to call [`Server::handle_timeout`]; `None` where there is nothing to wait for. Each
-    /// call of another verb may change it.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        if !self.suspect.is_empty() {
-            return (self.flight.len() == 0).then_some(self.retry_at);
-        }
-        if self.flight.len() >= self.limits.commits {
-            return None;
-        }
-        let end = self.table.by_end().find(|lease| !self.flight.is_busy(lease.address))?.valid_until;
-        (end != Duration::MAX).then(|| end.saturating_add(GRACE).max(self.retry_at))
+        self.commit(ticket, actions);
     }
 
     /// Removes what has ended, and brings the disk back to what the server holds where a commit failed.
@@ -270,7 +218,7 @@ impl Server {
             Ok(answered) => answered,
             Err(reason) => {
                 // Nothing of it was given to anybody yet.
-                self.flight.settle(ticket, false, &mut self.table);
+                self.flight.forget(ticket, &mut self.table);
                 return Err(reason);
             }
         };
@@ -306,17 +254,6 @@ impl Server {
         self.links.values().find(|link| link.relays.contains(&giaddr)).cloned().ok_or(Discard::Relayed)
     }
 
-    /// Whether nothing can be given, extended or ended now.
-    fn is_held_up(&self) -> Result<(), Discard> {
-        if !self.suspect.is_empty() {
-            Err(Discard::Store)
-        } else if self.flight.len() >= self.limits.commits {
-            Err(Discard::Busy)
-        } else {
-            Ok(())
-        }
-    }
-
     fn decide(
         &mut self,
         now: Duration,
@@ -341,8 +278,8 @@ impl Server {
             // Nothing is promised: it needs no disk.
             return self.discover(now, link, asked, v6only, ticket).map(Some);
         }
-        self.is_held_up()?;
-        if self.flight.concerns(&link.name, &asked.client) {
+        self.flight.held_up()?;
+        if self.flight.concerns(&(link.name.clone(), asked.client.clone())) {
             return Err(Discard::Committing);
         }
         match asked.kind {
@@ -389,52 +326,6 @@ impl Server {
             actions.push(Action::Roster(changes));
         }
         admitted.then(|| mostly.wait())
-    }
-
-    pub(super) fn stage(&mut self, ticket: u64, change: LeaseChange) {
-        self.flight.stage(ticket, change, &mut self.table);
-    }
-
-    /// Commits what the server holds in place of what failed. It waits until every other commit has come
-    /// back: one more may fail, and none is begun meanwhile.
-    fn mend(&mut self, now: Duration, actions: &mut Actions) {
-        if self.suspect.is_empty() || now < self.retry_at || self.flight.len() > 0 {
-            return;
-        }
-        let ticket = self.flight.ticket();
-        for address in self.suspect.iter().copied().take(AT_ONCE).collect::<Vec<_>>() {
-            let lease = self.table.get(address).cloned();
-            self.stage(ticket, lease.map_or(LeaseChange::Remove(address), LeaseChange::Put));
-        }
-        self.mending = Some(ticket);
-        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
-    }
-
-    /// Removes leases whose time is over.
-    fn expire(&mut self, now: Duration, actions: &mut Actions) {
-        if now < self.retry_at || self.is_held_up().is_err() {
-            return;
-        }
-        let over = |lease: &&Lease| lease.valid_until.saturating_add(GRACE) <= now;
-        let ended: Vec<_> = self
-            .table
-            .by_end()
-            .take_while(over)
-            .filter(|lease| !self.flight.is_busy(lease.address))
-            .take(AT_ONCE)
-            .map(|lease| (lease.address, lease.state))
-            .collect();
-        if ended.is_empty() {
-            return;
-        }
-        let ticket = self.flight.ticket();
-        for (address, state) in ended {
-            if state == LeaseState::Bound {
-                count(&mut self.counters.expired);
-            }
-            self.stage(ticket, LeaseChange::Remove(address));
-        }
-        actions.push(Action::Commit { ticket, changes: self.flight.changes(ticket) });
     }
 }
 

@@ -127,12 +127,31 @@ impl Bench {
         !self.done.iter().any(|action| matches!(action, Action::Send { .. }))
     }
 
-    /// Solicit, Advertise, Request, Reply: bound to address 1 and prefix 1 by server 1, T1 1000, T2 1600.
-    pub(crate) fn bind(&mut self) -> Binding {
+    /// One that has sent its first Solicit.
+    pub(crate) fn soliciting(config: Config) -> (Self, Sent) {
+        let mut bench = Self::new(config);
+        bench.start();
+        let solicit = bench.sent();
+        (bench, solicit)
+    }
+
+    /// One that was offered something by server 1, and asks for it.
+    pub(crate) fn requesting(config: Config, offer: &Offer) -> (Self, Sent) {
+        let mut bench = Self::new(config);
+        let request = bench.request(offer);
+        (bench, request)
+    }
+
+    fn request(&mut self, offer: &Offer) -> Sent {
         self.start();
         let solicit = self.sent();
-        self.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
-        let request = self.sent();
+        self.receive(&advertise(&solicit, 1, 255, offer));
+        self.sent()
+    }
+
+    /// Solicit, Advertise, Request, Reply: bound to address 1 and prefix 1 by server 1, T1 1000, T2 1600.
+    pub(crate) fn bind(&mut self) -> Binding {
+        let request = self.request(&Offer::both(1));
         self.receive(&reply(&request, 1, &Offer::both(1)));
         assert_eq!(self.client.state(), State::Bound);
         self.changed()
@@ -256,4 +275,9 @@ pub(crate) fn advertise(sent: &Sent, server: u8, preference: u8, offer: &Offer) 
 
 pub(crate) fn reply(sent: &Sent, server: u8, offer: &Offer) -> Vec<u8> {
     answer(sent, MessageType::REPLY, server, |out| offer.write(out))
+}
+
+/// The codes of a message's options, in order.
+pub(crate) fn codes(sent: &Sent) -> Vec<OptionCode> {
+    sent.message().options().raw().map(|(code, _)| code).collect()
 }

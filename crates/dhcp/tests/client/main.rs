@@ -3,10 +3,12 @@
 
 mod bench;
 mod blob;
+mod changing;
 mod conformance;
 mod dissect;
 mod histories;
 mod kea;
 mod reconfigure;
-mod states;
+mod renewing;
+mod soliciting;
 mod with_server;

@@ -5,6 +5,7 @@ use crate::asking::{
     Ask, Heard, START, address_pool, assert_disjoint, client_address, client_duid, config, delegation_pool,
     lifetimes, secs,
 };
+use crate::history::{LATENCY, Store, histories};
 use sixgate_dhcp::identity::Identity;
 use sixgate_dhcp::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, Resource};
 use sixgate_dhcp::server::{Action, Actions, Datagram, Limits, Link, Route, Server, ServerConfig};
@@ -14,8 +15,6 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 const CLIENTS: u8 = 5;
-/// Longest time from a message to its answer.
-const LATENCY: Duration = Duration::from_secs(8);
 const GATEWAY: &str = "2001:db8:0:1::6";
 
 /// The prefixes that the ISP might give.
@@ -80,26 +79,13 @@ struct Client {
     offered: Vec<(Kind, u32, Vec<Resource>)>,
 }
 
-struct Waiting {
-    ticket: u64,
-    changes: Vec<LeaseChange>,
-    asked_at: Duration,
-    links: Vec<Link>,
-}
-
 struct World {
     rng: fastrand::Rng,
     now: Duration,
     links: Vec<Link>,
     server: Server,
     disk: LeaseTable,
-    /// What failed and was kept: it is written before anything else is.
-    unwritten: Vec<LeaseChange>,
-    /// A failed commit may be on the disk, or come there.
-    differs: bool,
-    /// The store refuses nothing.
-    good: bool,
-    waiting: Vec<Waiting>,
+    store: Store<Lease, Resource, Link>,
     routes: BTreeMap<ipnet::Ipv6Net, (Ipv6Addr, String)>,
     clients: Vec<Client>,
     told: u64,
@@ -120,10 +106,7 @@ impl World {
             server: Server::new(settings(links.clone()), Vec::new()),
             links,
             disk: LeaseTable::new(),
-            unwritten: Vec::new(),
-            differs: false,
-            good: false,
-            waiting: Vec::new(),
+            store: Store::new(),
             routes: BTreeMap::new(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             told: 0,
@@ -170,7 +153,7 @@ impl World {
         if self.rng.u8(0..4) == 0 {
             self.double(client);
             if self.rng.bool() {
-                self.settle_first(self.waiting.len(), true);
+                self.settle_first(self.store.waiting.len(), true);
             }
         }
     }
@@ -205,12 +188,9 @@ impl World {
                     assert!(!changes.is_empty());
                     let resources: BTreeSet<_> = changes.iter().map(LeaseChange::resource).collect();
                     assert_eq!(resources.len(), changes.len(), "one change for each resource");
-                    if !self.good && self.rng.u8(0..20) == 0 {
-                        // The queue of the store is full.
+                    if !self.store.accept(&mut self.rng, self.now, (ticket, changes), links) {
                         self.server.commit_failed(self.now, ticket);
-                        continue;
                     }
-                    self.waiting.push(Waiting { ticket, changes, asked_at: self.now, links: links.to_vec() });
                 }
                 Action::RouteAdd(Route { prefix, via, link }) => {
                     self.routes.insert(prefix, (via, link.to_string()));
@@ -345,55 +325,48 @@ impl World {
 
     /// The disk takes the next commits together, or fails them together.
     fn settle(&mut self) {
-        let count = self.rng.usize(0..=self.waiting.len());
+        let count = self.rng.usize(0..=self.store.waiting.len());
         let fails = self.rng.u8(0..6) == 0;
         self.settle_first(count, fails);
     }
 
     fn settle_first(&mut self, count: usize, fails: bool) {
         if fails {
-            let keeps = self.rng.bool();
-            for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
-                if keeps {
-                    self.differs = true;
-                    self.unwritten.extend(commit.changes);
-                }
-                self.server.commit_failed(self.now, commit.ticket);
+            for ticket in self.store.fail(&mut self.rng, count) {
+                self.server.commit_failed(self.now, ticket);
             }
             return;
         }
         self.write(count);
-        for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
+        for commit in self.store.written(count) {
             let mut actions = Actions::new();
             self.server.committed(commit.ticket, &mut actions);
             self.act(actions, &commit.links);
         }
     }
 
-    /// One transaction: what was left, and the first commits that wait.
     fn write(&mut self, count: usize) {
-        let commits = self.waiting.iter().take(count).flat_map(|commit| &commit.changes).cloned();
-        for change in self.unwritten.drain(..).chain(commits) {
+        self.store.write(count, |change| {
             self.disk.apply(change);
-        }
+        });
     }
 
     /// The disk takes everything for a while, and then has what the server has.
     fn recover(&mut self) {
-        self.good = true;
+        self.store.good = true;
         for _ in 0..4 {
-            self.settle_first(self.waiting.len(), false);
+            self.settle_first(self.store.waiting.len(), false);
             self.now += secs(1);
             let mut actions = Actions::new();
             self.server.handle_timeout(self.now, &mut actions);
             let links = self.links.clone();
             self.act(actions, &links);
         }
-        self.settle_first(self.waiting.len(), false);
+        self.settle_first(self.store.waiting.len(), false);
         for client in &mut self.clients {
             client.holds.retain(|_, belief| belief.until > self.now);
         }
-        (self.good, self.differs) = (false, false);
+        (self.store.good, self.store.differs) = (false, false);
     }
 
     fn pass(&mut self) {
@@ -406,9 +379,9 @@ impl World {
             3 => (first_end.unwrap_or_default() + secs(self.rng.u64(0..12))).saturating_sub(self.now),
             _ => secs(self.rng.u64(0..6_000)),
         };
-        if self.waiting.first().is_some_and(|commit| self.now + time > commit.asked_at + LATENCY) {
+        if self.store.is_late(self.now + time) {
             let fails = self.rng.u8(0..4) == 0;
-            self.settle_first(self.waiting.len(), fails);
+            self.settle_first(self.store.waiting.len(), fails);
         }
         self.now += time;
         for client in &mut self.clients {
@@ -422,13 +395,11 @@ impl World {
 
     /// Some of the commits under way reached the disk, and nobody was told.
     fn crash(&mut self) {
-        let count = self.rng.usize(0..=self.waiting.len());
+        let count = self.rng.usize(0..=self.store.waiting.len());
         if count > 0 || self.rng.bool() {
             self.write(count);
         }
-        self.waiting.clear();
-        self.unwritten.clear();
-        self.differs = false;
+        self.store.crash();
         let mut snapshot: Vec<_> = self.disk.iter().collect();
         self.rng.shuffle(&mut snapshot);
         self.server = Server::new(settings(self.links.clone()), snapshot);
@@ -472,10 +443,10 @@ impl World {
             assert!(!pair[0].0.contains(&pair[1].0), "two hold one: {pair:?}");
         }
         self.check_greed();
-        if self.differs {
+        if self.store.differs {
             return;
         }
-        if self.waiting.is_empty() {
+        if self.store.waiting.is_empty() {
             let memory: Vec<Lease> = self.server.leases().iter().collect();
             assert_eq!(memory, self.disk.iter().collect::<Vec<_>>(), "memory and disk differ");
         }
@@ -510,43 +481,21 @@ impl World {
     }
 }
 
-/// Names the seed if its history panics.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the history with seed {} broke", self.0);
-        }
+/// What happened in one history: leases told, crashes, leases expired.
+fn history(seed: u64) -> [u64; 3] {
+    let mut world = World::new(seed);
+    for _ in 0..world.rng.usize(20..60) {
+        world.step();
     }
-}
-
-/// What happened in some histories: leases told, crashes, leases expired.
-fn run(seeds: impl Iterator<Item = u64>) -> [u64; 3] {
-    let mut sums = [0; 3];
-    for seed in seeds {
-        let _seed = Seed(seed);
-        let mut world = World::new(seed);
-        for _ in 0..world.rng.usize(20..60) {
-            world.step();
-        }
-        world.recover();
-        world.check();
-        let happened = [world.told, world.crashes, world.server.counters().expired];
-        sums.iter_mut().zip(happened).for_each(|(sum, count)| *sum += count);
-    }
-    sums
+    world.recover();
+    world.check();
+    [world.told, world.crashes, world.server.counters().expired]
 }
 
 #[test]
 fn ten_thousand_histories_keep_the_invariants() {
-    let sums = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..4).map(|start| scope.spawn(move || run((start..10_000).step_by(4)))).collect();
-        runs.into_iter().map(|run| run.join().expect("a history broke")).collect::<Vec<_>>()
-    });
-    let sum = |what: usize| sums.iter().map(|sums| sums[what]).sum::<u64>();
+    let [told, crashes, expired] = histories(10_000, history);
     // The histories are worth something only if much happens in them.
-    let (told, crashes, expired) = (sum(0), sum(1), sum(2));
     assert!(
         told > 20_000 && crashes > 5_000 && expired > 1_000,
         "told {told}, crashes {crashes}, expired {expired}"

@@ -6,6 +6,8 @@ mod balance;
 mod conformance;
 mod dissector;
 mod histories;
+#[path = "../common/history.rs"]
+mod history;
 mod hostile;
 mod leasequery;
 mod messages;

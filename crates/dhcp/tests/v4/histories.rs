@@ -2,6 +2,7 @@
 //! answers, doubled messages, renumbering, and a pilot that goes up and down.
 
 use crate::asking::{Ask, GATEWAY, Heard, KEY, START, config, hardware, keep, mostly, secs};
+use crate::history::{LATENCY, Store, histories};
 use sixgate_dhcp::lease::LeaseState;
 use sixgate_dhcp::v4::{
     Action, Actions, Datagram, Lease, LeaseChange, LeaseTable, Limits, Link, Pilot, Place, Roster, Server,
@@ -13,8 +14,6 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const CLIENTS: u16 = 6;
-/// Longest time from a message to its answer.
-const LATENCY: Duration = Duration::from_secs(8);
 
 fn address(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, last)
@@ -50,13 +49,6 @@ struct Client {
     offered: Option<Ipv4Addr>,
 }
 
-struct Waiting {
-    ticket: u64,
-    changes: Vec<LeaseChange>,
-    asked_at: Duration,
-    links: Vec<Link>,
-}
-
 struct World {
     rng: fastrand::Rng,
     now: Duration,
@@ -65,13 +57,7 @@ struct World {
     server: Server,
     disk: LeaseTable,
     roster: BTreeMap<Place, bool>,
-    /// What failed and was kept: it is written before anything else is.
-    unwritten: Vec<LeaseChange>,
-    /// A failed commit may be on the disk, or come there.
-    differs: bool,
-    /// The store refuses nothing.
-    good: bool,
-    waiting: Vec<Waiting>,
+    store: Store<Lease, Ipv4Addr, Link>,
     clients: Vec<Client>,
     told: u64,
     without: u64,
@@ -94,10 +80,7 @@ impl World {
             pilot,
             disk: LeaseTable::new(),
             roster: BTreeMap::new(),
-            unwritten: Vec::new(),
-            differs: false,
-            good: false,
-            waiting: Vec::new(),
+            store: Store::new(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             told: 0,
             without: 0,
@@ -155,7 +138,7 @@ impl World {
         if self.rng.u8(0..4) == 0 {
             self.double(client);
             if self.rng.bool() {
-                self.settle_first(self.waiting.len(), true);
+                self.settle_first(self.store.waiting.len(), true);
             }
         }
     }
@@ -188,16 +171,17 @@ impl World {
                     assert!(!changes.is_empty());
                     let addresses: BTreeSet<_> = changes.iter().map(LeaseChange::address).collect();
                     assert_eq!(addresses.len(), changes.len(), "one change for each address");
-                    let busy =
-                        self.waiting.iter().flat_map(|commit| &commit.changes).map(LeaseChange::address);
+                    let busy = self
+                        .store
+                        .waiting
+                        .iter()
+                        .flat_map(|commit| &commit.changes)
+                        .map(LeaseChange::address);
                     let again: Vec<_> = busy.filter(|address| addresses.contains(address)).collect();
                     assert!(again.is_empty(), "two changes on their way: {again:?}");
-                    if !self.good && self.rng.u8(0..20) == 0 {
-                        // The queue of the store is full.
+                    if !self.store.accept(&mut self.rng, self.now, (ticket, changes), links) {
                         self.server.commit_failed(self.now, ticket);
-                        continue;
                     }
-                    self.waiting.push(Waiting { ticket, changes, asked_at: self.now, links: links.to_vec() });
                 }
                 Action::Roster(changes) => keep(&mut self.roster, changes),
             }
@@ -276,49 +260,41 @@ impl World {
     }
 
     fn settle(&mut self) {
-        let count = self.rng.usize(0..=self.waiting.len());
+        let count = self.rng.usize(0..=self.store.waiting.len());
         let fails = self.rng.u8(0..6) == 0;
         self.settle_first(count, fails);
     }
 
-    /// The disk takes the first commits together, or fails them together.
     fn settle_first(&mut self, count: usize, fails: bool) {
         if fails {
-            let keeps = self.rng.bool();
-            for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
-                if keeps {
-                    self.differs = true;
-                    self.unwritten.extend(commit.changes);
-                }
-                self.server.commit_failed(self.now, commit.ticket);
+            for ticket in self.store.fail(&mut self.rng, count) {
+                self.server.commit_failed(self.now, ticket);
             }
             return;
         }
         self.write(count);
-        for commit in self.waiting.drain(..count).collect::<Vec<_>>() {
+        for commit in self.store.written(count) {
             let mut actions = Actions::new();
             self.server.committed(commit.ticket, &mut actions);
             self.act(actions, &commit.links);
         }
     }
 
-    /// One transaction: what was left, and the first commits that wait.
     fn write(&mut self, count: usize) {
-        let commits = self.waiting.iter().take(count).flat_map(|commit| &commit.changes).cloned();
-        for change in self.unwritten.drain(..).chain(commits) {
+        self.store.write(count, |change| {
             self.disk.apply(change);
-        }
+        });
     }
 
     /// The disk takes everything for a while, and then has what the server has.
     fn recover(&mut self) {
-        self.good = true;
+        self.store.good = true;
         for _ in 0..4 {
-            self.settle_first(self.waiting.len(), false);
+            self.settle_first(self.store.waiting.len(), false);
             self.tick(secs(1));
         }
-        self.settle_first(self.waiting.len(), false);
-        (self.good, self.differs) = (false, false);
+        self.settle_first(self.store.waiting.len(), false);
+        (self.store.good, self.store.differs) = (false, false);
     }
 
     fn tick(&mut self, time: Duration) {
@@ -342,22 +318,20 @@ impl World {
             3 => (first_end.unwrap_or_default() + secs(self.rng.u64(0..12))).saturating_sub(self.now),
             _ => secs(self.rng.u64(0..600)),
         };
-        if self.waiting.first().is_some_and(|commit| self.now + time > commit.asked_at + LATENCY) {
+        if self.store.is_late(self.now + time) {
             let fails = self.rng.u8(0..4) == 0;
-            self.settle_first(self.waiting.len(), fails);
+            self.settle_first(self.store.waiting.len(), fails);
         }
         self.tick(time);
     }
 
     /// Some of the commits under way reached the disk, and nobody was told.
     fn crash(&mut self) {
-        let count = self.rng.usize(0..=self.waiting.len());
+        let count = self.rng.usize(0..=self.store.waiting.len());
         if count > 0 || self.rng.bool() {
             self.write(count);
         }
-        self.waiting.clear();
-        self.unwritten.clear();
-        self.differs = false;
+        self.store.crash();
         let mut snapshot: Vec<_> = self.disk.iter().cloned().collect();
         self.rng.shuffle(&mut snapshot);
         let roster = Roster::restored(self.roster.iter().map(|(place, member)| (*place, *member)));
@@ -405,53 +379,31 @@ impl World {
         bound(self.server.leases());
         assert_eq!(self.server.roster().iter().collect::<BTreeMap<_, _>>(), self.roster);
         assert!(self.roster.len() <= 4);
-        if self.differs {
+        if self.store.differs {
             return;
         }
         bound(&self.disk);
-        if self.waiting.is_empty() {
+        if self.store.waiting.is_empty() {
             let memory: Vec<&Lease> = self.server.leases().iter().collect();
             assert_eq!(memory, self.disk.iter().collect::<Vec<_>>(), "memory and disk differ");
         }
     }
 }
 
-/// Names the seed if its history panics.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the history with seed {} broke", self.0);
-        }
+/// What happened in one history: leases told, crashes, leases expired, clients told to do without.
+fn history(seed: u64) -> [u64; 4] {
+    let mut world = World::new(seed);
+    for _ in 0..world.rng.usize(20..80) {
+        world.step();
     }
-}
-
-/// What happened in some histories: leases told, crashes, leases expired, clients told to do without.
-fn run(seeds: impl Iterator<Item = u64>) -> [u64; 4] {
-    let mut sums = [0; 4];
-    for seed in seeds {
-        let _seed = Seed(seed);
-        let mut world = World::new(seed);
-        for _ in 0..world.rng.usize(20..80) {
-            world.step();
-        }
-        world.recover();
-        world.check();
-        let happened = [world.told, world.crashes, world.server.counters().expired, world.without];
-        sums.iter_mut().zip(happened).for_each(|(sum, count)| *sum += count);
-    }
-    sums
+    world.recover();
+    world.check();
+    [world.told, world.crashes, world.server.counters().expired, world.without]
 }
 
 #[test]
 fn ten_thousand_histories_keep_the_invariants() {
-    let sums = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..4).map(|start| scope.spawn(move || run((start..10_000).step_by(4)))).collect();
-        runs.into_iter().map(|run| run.join().expect("a history broke")).collect::<Vec<_>>()
-    });
-    let [told, crashes, expired, without] =
-        [0, 1, 2, 3].map(|what| sums.iter().map(|sums| sums[what]).sum::<u64>());
+    let [told, crashes, expired, without] = histories(10_000, history);
     // The histories are worth something only if much happens in them.
     assert!(
         told > 12_000 && crashes > 5_000 && expired > 1_000 && without > 5_000,

@@ -5,6 +5,8 @@ mod asking;
 mod balance;
 mod census;
 mod histories;
+#[path = "../common/history.rs"]
+mod history;
 mod kea;
 mod kept;
 mod messages;

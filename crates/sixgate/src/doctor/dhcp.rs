@@ -1,21 +1,19 @@
 //! What DHCPv6 says to who wants no lease: an Information-request (RFC 9915 section 18.2.6).
 
+use super::exchange::exchange;
 use super::seen::{Asked, Dhcp6};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sixgate_endpoint::Endpoint;
 use sixgate_linux::socket::{Error, Udp6Options, UdpSocket6, udp6};
 use sixgate_wire::dhcpv6::{
     Builder, CLIENT_PORT, DhcpOption, Duid, Message, MessageType, OptionCode, SERVER_PORT, TransactionId,
 };
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 section 7.1).
 const ALL: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
-/// When it is asked, from the beginning on; and how long is waited.
+/// When it is asked, from the beginning on.
 const ASK: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
-const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// Asks. Takes four and a half seconds where nobody answers.
 pub(super) fn ask(device: &str, interface: u32, mac: Option<[u8; 6]>) -> Result<Asked<Dhcp6>, Error> {
@@ -25,15 +23,11 @@ pub(super) fn ask(device: &str, interface: u32, mac: Option<[u8; 6]>) -> Result<
     // Where a client of this machine has the port, it is not shared: its answers would come to us.
     let socket = udp6(&options)?;
     let transaction = TransactionId([fastrand::u8(..), fastrand::u8(..), fastrand::u8(..)]);
-    let begun = Instant::now();
-    for (number, due) in ASK.iter().enumerate() {
-        send(&socket, interface, mac, transaction, begun.elapsed());
-        let until = ASK.get(number + 1).copied().unwrap_or(PATIENCE).saturating_sub(*due);
-        if let Some(answer) = receive(&socket, transaction, Instant::now() + until) {
-            return Ok(Asked::Answer(answer));
-        }
-    }
-    Ok(Asked::Silence)
+    let ask = |elapsed| send(&socket, interface, mac, transaction, elapsed);
+    Ok(exchange(&socket, &ASK, ask, |bytes, from| {
+        let resolvers = read(bytes, transaction)?;
+        Some(Dhcp6 { server: Endpoint::new(from).to_string(), resolvers })
+    }))
 }
 
 fn send(
@@ -53,23 +47,6 @@ fn send(
     if let Ok(bytes) = builder.finish() {
         let _ = socket.send(bytes, SocketAddrV6::new(ALL, SERVER_PORT, 0, interface), None);
     }
-}
-
-fn receive(socket: &UdpSocket6, transaction: TransactionId, until: Instant) -> Option<Dhcp6> {
-    let mut buffer = [0; 4096];
-    while Instant::now() < until {
-        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, PollTimeout::from(50_u8));
-        while Instant::now() < until
-            && let Ok(received) = socket.recv(&mut buffer)
-        {
-            let bytes = buffer.get(..received.len).unwrap_or_default();
-            if let Some(resolvers) = read(bytes, transaction) {
-                return Some(Dhcp6 { server: Endpoint::new(*received.source.ip()).to_string(), resolvers });
-            }
-        }
-    }
-    None
 }
 
 /// The resolvers of a Reply to this transaction.

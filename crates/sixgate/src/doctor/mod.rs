@@ -5,6 +5,7 @@
 
 pub(crate) mod cli;
 mod dhcp;
+mod exchange;
 mod judge;
 mod observe;
 mod resolver;

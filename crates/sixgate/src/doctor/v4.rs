@@ -1,19 +1,17 @@
 //! What DHCPv4 offers, and whether with option 108 (RFC 8925): a Discover, whose Offer is not taken.
 
+use super::exchange::exchange;
 use super::seen::{Asked, Dhcp4};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sixgate_linux::socket::{Error, Udp6Options, UdpSocket6, udp6};
 use sixgate_wire::dhcpv4::{
     BOOTREPLY, BOOTREQUEST, BROADCAST, Builder, CLIENT_PORT, Hardware, Header, Message, MessageType,
     OptionCode, SERVER_PORT, Value,
 };
 use std::net::{Ipv4Addr, SocketAddrV6};
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// When it is asked, from the beginning on; and how long is waited.
+/// When it is asked, from the beginning on.
 const ASK: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
-const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// Asks. Takes four and a half seconds where nobody answers.
 pub(super) fn ask(device: &str, interface: u32, mac: [u8; 6]) -> Result<Asked<Dhcp4>, Error> {
@@ -32,14 +30,11 @@ pub(super) fn ask(device: &str, interface: u32, mac: [u8; 6]) -> Result<Asked<Dh
         siaddr: Ipv4Addr::UNSPECIFIED,
         giaddr: Ipv4Addr::UNSPECIFIED,
     };
-    for (number, due) in ASK.iter().enumerate() {
-        send(&socket, interface, &header);
-        let until = ASK.get(number + 1).copied().unwrap_or(PATIENCE).saturating_sub(*due);
-        if let Some(answer) = receive(&socket, &header, Instant::now() + until) {
-            return Ok(Asked::Answer(answer));
-        }
-    }
-    Ok(Asked::Silence)
+    let ask = |_elapsed| send(&socket, interface, &header);
+    Ok(exchange(&socket, &ASK, ask, |bytes, from| {
+        let answer = read(bytes, &header)?;
+        Some(Dhcp4 { server: from.to_canonical().to_string(), ..answer })
+    }))
 }
 
 fn send(socket: &UdpSocket6, interface: u32, header: &Header) {
@@ -55,23 +50,6 @@ fn send(socket: &UdpSocket6, interface: u32, header: &Header) {
         let to = SocketAddrV6::new(Ipv4Addr::BROADCAST.to_ipv6_mapped(), SERVER_PORT, 0, interface);
         let _ = socket.send(bytes, to, None);
     }
-}
-
-fn receive(socket: &UdpSocket6, asked: &Header, until: Instant) -> Option<Dhcp4> {
-    let mut buffer = [0; 2048];
-    while Instant::now() < until {
-        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        let _ = poll(&mut fds, PollTimeout::from(50_u8));
-        while Instant::now() < until
-            && let Ok(received) = socket.recv(&mut buffer)
-        {
-            let bytes = buffer.get(..received.len).unwrap_or_default();
-            if let Some(answer) = read(bytes, asked) {
-                return Some(Dhcp4 { server: received.source.ip().to_canonical().to_string(), ..answer });
-            }
-        }
-    }
-    None
 }
 
 /// An Offer to what was asked.

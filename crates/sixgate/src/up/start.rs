@@ -1,5 +1,5 @@
 //! Starting: everything is opened, set and verified, or the start fails with one sentence that says what to do. What was set
-//! before it failed is taken back by [`Guard`].
+//! before it failed is taken back by [`Guard`]; what is opened on the network is in `open`.
 
 use super::before::{self, Before};
 use super::ddns::Ddns;
@@ -7,46 +7,41 @@ use super::dns::Upstreams;
 use super::dnssec;
 use super::engine::Engine;
 use super::event::{Event, Sender};
+use super::guard::{Guard, resolv_conf_before};
 use super::health::Probing;
 use super::hosts::Hosts;
-use super::island::{self, Island};
 use super::kernel::Kernel;
 use super::lan::Lan;
 use super::neighbours::Neighbours;
+use super::open::{Opened, open};
 use super::plan::{Plan, Share};
 use super::problems::Problems;
 use super::queries::Queries;
-use super::relay::{self, Agent, Frames, FramesError};
+use super::relay::{Agent, FramesError};
 use super::requests::Waiting;
 use super::reservations::Kept;
-use super::sockets::{Interface, Sockets, SocketsError, watched};
+use super::sockets::{Sockets, SocketsError};
 use super::told::Told;
 use super::uplink::Uplink;
 use super::v4::V4;
-use super::{DATABASE, census, permission, persist, remote, resolv, sandbox};
-use crate::config::{self, Config, Diagnostic};
+use super::{DATABASE, census, permission, persist, remote, sandbox};
+use crate::config::{Config, Diagnostic};
 use crate::control::{self, Control, ControlError};
-use crate::nat64::{self, Translator};
-use crate::shape::{self, Shaping};
-use crate::web::Site;
-use crate::{Outcome, say, show};
+use crate::{Outcome, nat64, say, shape, show};
 use sixgate_dhcp::client::{self, Binding, Client, PdRequest};
 use sixgate_dhcp::server::{Limits, Server, ServerConfig};
 use sixgate_dns::{Forwarder, Names};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::lock::{self, StateDirectory};
-use sixgate_linux::monitor::Monitor;
-use sixgate_linux::nft;
-use sixgate_linux::nft::Firewall;
+use sixgate_linux::nft::{self, Firewall};
 use sixgate_linux::route::{self, Link, Netlink};
-use sixgate_linux::sysctl::{self, Key, Saved};
+use sixgate_linux::sysctl::{self, Saved};
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
 use tokio::task::spawn_local;
 
 /// Setting that holds the key of the address allocation.
@@ -113,58 +108,6 @@ impl StartError {
 fn limits(leases: usize, lans: usize) -> Limits {
     let each = (leases / lans.max(1)).max(1_000).min(leases);
     Limits { leases, leases_per_link: each, ..Limits::default() }
-}
-
-/// What was set outside the engine, to be put back. Dropping it puts back what can be put back without netlink.
-#[derive(Debug)]
-pub(crate) struct Guard {
-    sysctls: Option<Saved>,
-    /// Links that were down before, by number and name.
-    raised: Vec<(u32, String)>,
-    /// resolv.conf as it was.
-    resolv_conf: Option<(PathBuf, Option<Vec<u8>>)>,
-    /// Held so that no second sixgate uses the folder.
-    _state: StateDirectory,
-    /// Held so that its file goes with us.
-    _control: Control,
-}
-
-impl Guard {
-    /// What has to outlive a `kill -9`.
-    fn before(&self) -> Before {
-        Before {
-            sysctls: self.sysctls.as_ref().map_or_else(Vec::new, |saved| saved.remembered().to_vec()),
-            raised: self.raised.clone(),
-        }
-    }
-
-    /// Puts everything back; what cannot be is told as sentences.
-    pub(crate) fn restore(mut self, netlink: &mut Netlink) -> Vec<String> {
-        let mut problems = Vec::new();
-        if let Some((path, before)) = self.resolv_conf.take()
-            // What somebody else has written since is theirs.
-            && std::fs::read(&path).is_ok_and(|text| resolv::is_ours(&text))
-        {
-            let restored = match before {
-                Some(text) => std::fs::write(&path, text),
-                None => std::fs::remove_file(&path),
-            };
-            if let Err(error) = restored
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                problems.push(format!("cannot put back {}: {error}", path.display()));
-            }
-        }
-        for (index, _) in self.raised.drain(..) {
-            if let Err(error) = netlink.set_up(index, false) {
-                problems.push(error.to_string());
-            }
-        }
-        if let Some(Err(error)) = self.sysctls.take().map(Saved::restore) {
-            problems.push(error.to_string());
-        }
-        problems
-    }
 }
 
 /// The interfaces of this machine.
@@ -240,7 +183,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, shaping, sockets, frames, web, listeners) = match opened {
+    let Opened { firewall, nat64, island, shaping, sockets, frames, web, listeners } = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -393,126 +336,6 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     Ok((engine, guard))
 }
 
-type Opened = (
-    Option<Firewall>,
-    Option<Translator>,
-    Option<Island>,
-    Option<Shaping>,
-    Sockets,
-    Vec<Option<Frames>>,
-    Option<Rc<Site>>,
-    Vec<String>,
-);
-
-/// Everything that touches the system's network: settings, rules, links, sockets.
-fn open(
-    config: &Config,
-    netlink: &mut Netlink,
-    guard: &mut Guard,
-    links: &[Link],
-    events: &Sender,
-) -> Result<Opened, StartError> {
-    let sysctls = guard.sysctls.get_or_insert_default();
-    let interface = |name: &str| {
-        links
-            .iter()
-            .find(|link| link.name == name)
-            .map(|link| Interface { name: name.to_owned(), index: link.index })
-    };
-    // Rules first: nothing of ours is reachable from outside even for a moment.
-    let firewall = if config.firewall {
-        let mut firewall = Firewall::open()?;
-        firewall.apply(&nft::FirewallConfig {
-            masquerade: config.nat64.as_ref().and_then(config::Nat64::masquerade),
-            uplink: config.uplink.as_ref().map(|uplink| uplink.interface.value.clone()),
-            delegated: Vec::new(),
-            lans: (config.lans.iter())
-                .map(|lan| nft::LanRules {
-                    interface: lan.interface.value.clone(),
-                    prefixes: Vec::new(),
-                    delegated: Vec::new(),
-                    prefixes_v4: Vec::new(),
-                })
-                .collect(),
-            relay: relay::rules(config),
-            lan_ipv4: island::rules(config),
-            island: None,
-        })?;
-        firewall.verify()?;
-        Some(firewall)
-    } else {
-        // An earlier run, with another configuration, may have been killed.
-        Firewall::open()?.remove()?;
-        None
-    };
-    let nat64 = config.nat64.as_ref().map(|nat64| Translator::start(nat64::Setup::of(nat64))).transpose()?;
-    if nat64.is_some() {
-        // The kernel asks the interface that a packet came in on: LANs go on forwarding no IPv4 to each other.
-        let outside = config.uplink.as_ref().map_or("all", |uplink| uplink.interface.value.as_str());
-        sysctls.set(outside, Key::ForwardingV4, 1)?;
-        // It goes with the device.
-        sysctl::set(nat64::DEVICE, Key::ForwardingV4, 1)?;
-    }
-    let island = island::open(config, netlink, sysctls)?;
-    let ours: Vec<&str> = config.interfaces().collect();
-    for name in &ours {
-        // We are the ones who listen to routers on these.
-        sysctls.set(name, Key::AcceptRa, 0)?;
-        sysctls.set(name, Key::DisableIpv6, 0)?;
-    }
-    if !config.lans.is_empty() {
-        // A forwarding host stops listening to routers; the interfaces that are not ours shall go on as before.
-        for link in links.iter().filter(|link| !link.loopback && !ours.contains(&link.name.as_str())) {
-            match (sysctl::get(&link.name, Key::AcceptRa), sysctl::get(&link.name, Key::Forwarding)) {
-                (Ok(1), Ok(0)) => sysctls.set(&link.name, Key::AcceptRa, 2)?,
-                // Missing: IPv6 does not run on the link, whose MTU is too small.
-                (Err(sysctl::Error::Missing { .. }), _)
-                | (_, Err(sysctl::Error::Missing { .. }))
-                | (Ok(_), Ok(_)) => {}
-                (Err(error), _) | (_, Err(error)) => return Err(error.into()),
-            }
-        }
-        sysctls.set("all", Key::Forwarding, 1)?;
-    }
-    // Subscribed before the links come up, so that no news of them is lost.
-    let monitor = Monitor::new().map_err(StartError::Monitor)?;
-    for link in links.iter().filter(|link| ours.contains(&link.name.as_str()) && !link.up) {
-        netlink.set_up(link.index, true)?;
-        guard.raised.push((link.index, link.name.clone()));
-    }
-    let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
-    let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
-    let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
-    let frames = relay::open_frames(config, links)?;
-    let edges: Vec<Interface> = remote::edges(config).filter_map(interface).collect();
-    let sockets = Sockets::open(config, uplink, lans, &edges, events)?;
-    let mut listeners = sockets.verify()?;
-    listeners.extend(super::leasequery::open(config, events)?);
-    let web = super::web::open(config, events)?.map(|web| {
-        listeners.extend(web.listeners);
-        web.site
-    });
-    watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, shaping, sockets, frames, web, listeners))
-}
-
-/// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one
-/// which that run found.
-fn resolv_conf_before(
-    path: PathBuf,
-    record: Option<&Vec<u8>>,
-) -> Result<(PathBuf, Option<Vec<u8>>), StartError> {
-    match std::fs::read(&path) {
-        Ok(text) if resolv::is_ours(&text) => {
-            let earlier = record.and_then(|record| before::decode_resolv_conf(record));
-            Ok(earlier.filter(|(of, _)| *of == path).unwrap_or((path, None)))
-        }
-        Ok(text) => Ok((path, Some(text))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, None)),
-        Err(source) => Err(StartError::Read { path, source }),
-    }
-}
-
 fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Option<&Vec<u8>>) -> Uplink {
     let client = (config.address || config.prefix).then(|| {
         let mut asked = client::Config::new(duid.clone());
@@ -550,23 +373,6 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
         told: Vec::new(),
         config,
     }
-}
-
-/// Feeds the kernel's news to the engine.
-fn watch(monitor: Monitor, events: Sender) -> Result<(), StartError> {
-    let mut monitor = watched(monitor).map_err(StartError::Monitor)?;
-    spawn_local(async move {
-        while let Ok(mut ready) = monitor.readable_mut().await {
-            match ready.try_io(|monitor| monitor.get_mut().read()) {
-                Ok(Ok(news)) => {
-                    let _ = events.send(Event::Kernel(news)).await;
-                }
-                Ok(Err(error)) => tracing::error!(%error, "the kernel's news cannot be read"),
-                Err(_would_block) => {}
-            }
-        }
-    });
-    Ok(())
 }
 
 /// Sixteen octets that nobody can guess.

@@ -13,11 +13,11 @@ use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Messages sent before all answers to them are awaited. Every server gets every message, and a socket's buffer holds no
-/// more than some 250 of them.
-const BATCH: usize = 100;
+/// Messages sent before all answers to them are awaited. Every server gets every message; of more at one time a busy one lets
+/// some go (its queue may stand for a tenth of a second), and their clients wait to ask again.
+const BATCH: usize = 25;
 /// How long a client waits before it asks again.
-const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(500);
 /// Transactions of messages sent to know that all before them were seen.
 const LAST: u32 = 0x00ff_0000;
 

@@ -178,12 +178,12 @@ fn curl_carries_as_much_over_both_families() {
         let authority = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let ours = json(
             &world.here,
-            &format!("measure responsiveness {host} --token {TOKEN} --anyway --seconds 12 --json"),
+            &format!("measure responsiveness {host} --token {TOKEN} --anyway --seconds 8 --json"),
         );
         let curl = run(
             &world.here,
             &format!(
-                "curl -sS -o /dev/null -w %{{speed_download}} http://{authority}:6465/down?seconds=20&token={TOKEN}"
+                "curl -sS -o /dev/null -w %{{speed_download}} http://{authority}:6465/down?seconds=8&token={TOKEN}"
             ),
         );
         let speed: f64 = curl.split_ascii_whitespace().last().unwrap().parse().unwrap();

@@ -1,5 +1,6 @@
 //! `sixgate who`: leased, delegated, made up; while it runs and after.
 
+use crate::dibbler::{self, text};
 use crate::network::*;
 use serde_json::Value;
 use sixgate_lab::{Command, Host, wait_some};
@@ -35,22 +36,8 @@ fn leased_delegated_and_made_up() {
     let home = home("who");
     let gateway = Sixgate::start(&home.gw, CONFIG);
     let made_up = wait_in(&home.alice, "eth0", "2001:db8:1::/64".parse().unwrap()).to_string();
-    let dibbler = "log-mode short\nlog-level 7\niface \"eth0\" {\n ia\n pd\n}\n";
-    home.bob.write_file("/run/dibbler/client.conf", dibbler).unwrap();
-    home.bob.wait_link_local("eth0", PATIENCE).unwrap();
-    let client = home.bob.spawn(&Command::new("dibbler-client").args(["run", "-w", "/run/dibbler"])).unwrap();
-    let leases = wait_some(
-        "an address and a prefix",
-        PATIENCE,
-        || Some(gateway.leases()).filter(|leases| leases.len() == 2),
-        || format!("{}\n{}", gateway.log(), client.output()),
-    )
-    .unwrap_or_else(|error| panic!("{error}"));
-    let resource = |prefix: bool| {
-        let text = |lease: &Value| lease["resource"].as_str().unwrap().to_owned();
-        leases.iter().map(text).find(|text| text.contains('/') == prefix).unwrap()
-    };
-    let (leased, delegated) = (resource(false), resource(true));
+    let (client, [leased, delegated]) = dibbler::bind(&home, &gateway);
+    let (leased, delegated) = (text(&leased, "resource"), text(&delegated, "resource"));
     let inside = delegated.replace("::/56", ":1:2:3:4");
 
     // The gateway hears of the host when they talk.

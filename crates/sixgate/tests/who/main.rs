@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod answers;
+mod dibbler;
 #[path = "../up/network.rs"]
 #[allow(dead_code, reason = "the tests of `up` use all of it")]
 mod network;

@@ -1,14 +1,14 @@
 //! Leasequery: a requestor that was written from the RFCs asks, and tshark reads along.
 
+use crate::dibbler::{self, text};
 use crate::network::*;
-use sixgate_lab::{Command, Process, Signal, wait_some};
+use sixgate_lab::{Command, Process, Signal};
 
 const CONFIG: &str = "[[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:1::/64\"]\n\
     [[lan]]\ninterface = \"lan1\"\nslaac = false\nprefixes = [\"2001:db8:2::/64\"]\ndelegate-from = [\"2001:db8:100::/40\"]\n\
     delegate-length = 56\n[leasequery]\nfrom = [\"2001:db8:1::/64\"]\n";
 /// The gateway on alice's LAN.
 const SERVER: &str = "2001:db8:1::1";
-const CLIENT: &str = "log-mode short\nlog-level 7\niface \"eth0\" {\n ia\n pd\n}\n";
 
 fn requestor(home: &Home, arguments: &[&str]) -> Process {
     home.alice.write_file("/run/requestor.py", include_str!("requestor.py")).unwrap();
@@ -25,19 +25,9 @@ fn ask(home: &Home, arguments: &[&str]) -> String {
 
 /// Address, prefix and DUID of dibbler on bob, once it has them.
 fn bind(home: &Home, gateway: &Sixgate) -> (Process, String, String, String) {
-    home.bob.write_file("/run/dibbler/client.conf", CLIENT).unwrap();
-    home.bob.wait_link_local("eth0", PATIENCE).unwrap();
-    let client = home.bob.spawn(&Command::new("dibbler-client").args(["run", "-w", "/run/dibbler"])).unwrap();
-    let leases = wait_some(
-        "an address and a prefix",
-        PATIENCE,
-        || Some(gateway.leases()).filter(|leases| leases.len() == 2),
-        || format!("{}\n{}", gateway.log(), client.output()),
-    )
-    .unwrap_or_else(|error| panic!("{error}"));
-    let text = |at: usize, key: &str| leases[at][key].as_str().unwrap().to_owned();
-    assert!(text(1, "resource").ends_with("::/56"));
-    (client, text(0, "resource"), text(1, "resource"), text(0, "duid").replace(':', ""))
+    let (client, [address, prefix]) = dibbler::bind(home, gateway);
+    let duid = text(&address, "duid").replace(':', "");
+    (client, text(&address, "resource"), text(&prefix, "resource"), duid)
 }
 
 #[test]

@@ -10,17 +10,18 @@ mod shape;
 mod softwire;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use build::Builder;
 pub use duid::{Duid, DuidError, DuidKind};
-pub use option::{
-    Addresses, Authentication, DhcpOption, Fqdn, IaAddress, IaNa, IaPd, IaPrefix, OptionCodes, Options,
-    Status, VendorData,
-};
+pub use option::{DhcpOption, Options};
 pub use registry::{MessageType, OptionCode, StatusCode};
 pub use service::{Counted, EncryptedDns, NtpServer, alpn, excluded_from, numbers, pd_exclude, short_prefix};
 pub use shape::{DEFINITIONS, Definition, Shape};
 pub use softwire::{S46Bind, S46PortParameters, S46Rule};
+pub use value::{
+    Addresses, Authentication, Fqdn, IaAddress, IaNa, IaPd, IaPrefix, OptionCodes, Status, VendorData,
+};
 
 use crate::WireError;
 use crate::bytes::{addr_at, take};

@@ -272,11 +272,12 @@ rate, two with a hyphen between are a link that changes: the rate then follows i
 
 Where the kernel has CAKE, or FQ-CoDel and HTB, that is configured; else the packets pass through this process. Addresses,
 routes, firewalls and connections stay as they are. All of it goes when this ends; our own queue also by kill -9. Needs
-root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink].
+root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink] and [[lan]].
 
   sixgate shape --interface eth0 --down 95M --up 19M
   sixgate shape --interface wwan0 --down 5M-60M --up 1M-20M
   sixgate shape --interface eth0 --up 800k --link adsl --ack-filter
+  sixgate shape --interface wlan0 --lan --down 40M
 
 It has begun to work with the line `on: ...`. When it ends it prints what the queue has done.")]
     Shape(Shape),
@@ -382,6 +383,9 @@ pub(crate) struct Shape {
     /// The interface to the link.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) interface: String,
+    /// The link is that to hosts of ours (a wireless network, a VLAN): down is towards them. Where a rate changes, name --probe.
+    #[arg(long)]
+    pub(crate) lan: bool,
     /// The rate towards us, such as 95M, or two (5M-60M).
     #[arg(long, value_name = "RATE", value_parser = crate::shape::speed, required_unless_present = "up")]
     pub(crate) down: Option<crate::shape::Speed>,
@@ -422,6 +426,7 @@ impl Shape {
     /// What is asked for.
     pub(crate) fn plan(&self) -> crate::shape::Plan {
         crate::shape::Plan {
+            facing: if self.lan { crate::shape::Facing::Hosts } else { crate::shape::Facing::Internet },
             down: self.down,
             up: self.up,
             link: self.link,

@@ -135,6 +135,9 @@ pub(crate) struct Lan {
     pub(crate) leases: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ipv4: Option<ServedIpv4>,
+    /// None where the LAN is not shaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shape: Option<crate::shape::ShapeView>,
     /// Routers other than this one that advertise here.
     pub(crate) other_routers: Vec<String>,
 }
@@ -231,6 +234,9 @@ impl Status {
             timed(&mut out, "prefix", &lan.prefixes);
             if let Some(ipv4) = &lan.ipv4 {
                 let _ = writeln!(out, "  ipv4 {} leases {} {}", ipv4.address, ipv4.leases, ipv4.told());
+            }
+            if let Some(shape) = &lan.shape {
+                let _ = write!(out, "  shaped {}", shape.table().replace("\n  ", "\n    "));
             }
             for router in &lan.other_routers {
                 let _ = writeln!(out, "  other router {router}");

@@ -247,6 +247,7 @@ pub(super) struct Lan {
     pub(super) subscriber_id: Option<Spanned<String>>,
     pub(super) key: Option<Spanned<String>>,
     pub(super) trust: Option<Vec<Spanned<String>>>,
+    pub(super) shape: Option<Spanned<Shape>>,
 }
 
 #[derive(Debug, Deserialize)]

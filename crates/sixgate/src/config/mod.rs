@@ -38,6 +38,7 @@ pub(crate) use remote::{Relays, Subnet};
 pub(crate) use shape::Shape;
 pub(crate) use v4::{LanIpv4, MOST_LEASES, Pilot};
 
+use crate::shape::Facing;
 use file::File;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::balance::Balance;
@@ -213,6 +214,8 @@ pub(crate) struct Lan {
     pub(crate) key: Key,
     /// How a hardware address must be known to decide anything.
     pub(crate) trust: Vec<Learnt>,
+    /// None: packets wait where the link has its queue.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// RFC 4191 section 2.1.
@@ -425,6 +428,11 @@ impl Config {
         if relays(self) != relays(new) {
             keys.push("lan.relay");
         }
+        let shapes =
+            self.lans.iter().zip(&new.lans).map(|(old, new)| (old.shape.as_ref(), new.shape.as_ref()));
+        if shapes.into_iter().any(|(old, new)| !shape::only_rates_differ(old, new)) {
+            keys.push("lan.shape");
+        }
         if self.relay.port != new.relay.port {
             keys.push("relay-agent.port");
         }
@@ -594,7 +602,7 @@ impl Reader<'_> {
             }
             Some(value)
         });
-        let shape = uplink.shape.and_then(|shape| self.shape(shape));
+        let shape = uplink.shape.and_then(|shape| self.shape(shape, "uplink.shape", Facing::Internet));
         Uplink {
             interface,
             shape,
@@ -725,6 +733,7 @@ impl Reader<'_> {
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
         });
+        let shape = lan.shape.and_then(|shape| self.shape(shape, "lan.shape", Facing::Hosts));
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
@@ -751,6 +760,7 @@ impl Reader<'_> {
             relay,
             key,
             trust,
+            shape,
         }
     }
 

@@ -49,7 +49,7 @@ fn send(
         builder.client_id(&Duid::link_layer(mac));
     }
     builder.elapsed_time(u16::try_from(elapsed.as_millis() / 10).unwrap_or(u16::MAX));
-    builder.oro(&[OptionCode::DNS_SERVERS]);
+    builder.oro(&[OptionCode::DNS_SERVERS, OptionCode::CAPTIVE_PORTAL]);
     if let Ok(bytes) = builder.finish() {
         let _ = socket.send(bytes, SocketAddrV6::new(ALL, SERVER_PORT, 0, interface), None);
     }
@@ -64,24 +64,29 @@ fn receive(socket: &UdpSocket6, transaction: TransactionId, until: Instant) -> O
             && let Ok(received) = socket.recv(&mut buffer)
         {
             let bytes = buffer.get(..received.len).unwrap_or_default();
-            if let Some(resolvers) = read(bytes, transaction) {
-                return Some(Dhcp6 { server: Endpoint::new(*received.source.ip()).to_string(), resolvers });
+            if let Some(answer) = read(bytes, transaction) {
+                return Some(Dhcp6 { server: Endpoint::new(*received.source.ip()).to_string(), ..answer });
             }
         }
     }
     None
 }
 
-/// The resolvers of a Reply to this transaction.
-fn read(bytes: &[u8], transaction: TransactionId) -> Option<Vec<String>> {
+/// What a Reply to this transaction says.
+fn read(bytes: &[u8], transaction: TransactionId) -> Option<Dhcp6> {
     let message = Message::parse(bytes).ok()?;
     if message.kind() != MessageType::REPLY || message.transaction() != transaction {
         return None;
     }
-    Some(match message.options().find(OptionCode::DNS_SERVERS) {
+    let resolvers = match message.options().find(OptionCode::DNS_SERVERS) {
         Some(DhcpOption::DnsServers(addresses)) => {
             addresses.iter().take(16).map(|address| Endpoint::new(address).to_string()).collect()
         }
         _ => Vec::new(),
-    })
+    };
+    let captive_portal = match message.options().find(OptionCode::CAPTIVE_PORTAL) {
+        Some(DhcpOption::CaptivePortal(uri)) => Some(super::portal::text(uri)),
+        _ => None,
+    };
+    Some(Dhcp6 { server: String::new(), resolvers, captive_portal })
 }

@@ -10,6 +10,7 @@ pub(crate) mod flows;
 pub(crate) mod icmp;
 mod page;
 pub(crate) mod path;
+pub(crate) mod plain;
 mod probes;
 mod responsiveness;
 mod rrul;

@@ -12,7 +12,7 @@ mod plan;
 mod steer;
 mod view;
 
-pub(crate) use plan::{Direction, LinkKind, Plan, Shares, Speed, Which, speed};
+pub(crate) use plan::{Direction, Facing, LinkKind, Plan, Shares, Speed, Which, speed};
 pub(crate) use view::ShapeView;
 
 use crate::{Outcome, cli, fail, print, say};
@@ -156,6 +156,11 @@ impl Shaping {
         Ok(Self { setup, index: link.index, reason, steering, active })
     }
 
+    /// The name of the interface.
+    pub(crate) fn interface(&self) -> &str {
+        &self.setup.interface
+    }
+
     /// Goes over to a plan that differs in rates alone; what waits stays.
     ///
     /// # Errors
@@ -197,12 +202,10 @@ impl Shaping {
     }
 }
 
-/// What the configuration wants before its uplink.
-pub(crate) fn before(config: &crate::config::Config) -> Option<Setup> {
-    let uplink = config.uplink.as_ref()?;
-    let shape = uplink.shape.as_ref()?;
-    Some(Setup {
-        interface: uplink.interface.value.clone(),
+/// What the configuration wants before its uplink and its LANs.
+pub(crate) fn wanted(config: &crate::config::Config) -> impl Iterator<Item = Setup> {
+    config.shaped().map(|(_, interface, shape)| Setup {
+        interface: interface.value.clone(),
         plan: shape.plan,
         targets: shape.targets.clone(),
     })

@@ -80,16 +80,16 @@ impl Own {
         let (mut leaving, mut arriving) = (None, None);
         for (direction, config) in setup.directions() {
             let (index, device) = device(netlink, direction.letter(), link, offloads(config.rate))?;
-            let (outlet, back) = match direction {
-                Direction::Up => (link.index, None),
-                Direction::Down => {
-                    let (index, back) = self::device(netlink, 'r', link, Offloads::None)?;
-                    netlink.redirect(index, Packets::Leaving, link.index, Redirect::Arriving)?;
-                    (index, Some(back))
-                }
+            let leaves = setup.plan.leaves(direction);
+            let (outlet, back) = if leaves {
+                (link.index, None)
+            } else {
+                let (index, back) = self::device(netlink, 'r', link, Offloads::None)?;
+                netlink.redirect(index, Packets::Leaving, link.index, Redirect::Arriving)?;
+                (index, Some(back))
             };
             let outlet = open_outlet(&setup.interface, outlet, DETOUR_MARK, behind(config.rate))?;
-            *if direction == Direction::Up { &mut leaving } else { &mut arriving } = Some(index);
+            *if leaves { &mut leaving } else { &mut arriving } = Some(index);
             let one = Arc::new(Shared {
                 shaper: Mutex::new(Shaper::new(config, Secret::random())),
                 counts: Counts::default(),

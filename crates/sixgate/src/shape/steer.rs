@@ -59,9 +59,10 @@ impl Steering {
         let now = clock.now();
         let ways = Direction::BOTH.into_iter().filter_map(|direction| {
             let speed @ Speed::Between(min, max) = setup.plan.speed(direction)? else { return None };
-            let way = match direction {
-                Direction::Down => autorate::Direction::Down,
-                Direction::Up => autorate::Direction::Up,
+            let way = if setup.plan.leaves(direction) {
+                autorate::Direction::Up
+            } else {
+                autorate::Direction::Down
             };
             let base = speed.first();
             let config = autorate::Config { min, max, ..autorate::Config::new(way, base) };

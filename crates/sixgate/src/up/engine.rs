@@ -61,8 +61,8 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
-    /// The queue before the uplink.
-    pub(crate) shaping: Option<Shaping>,
+    /// Queues before the uplink and before LANs.
+    pub(crate) shaping: Vec<Shaping>,
     pub(crate) health: Option<Probing>,
     pub(crate) web: Option<Rc<Site>>,
     /// IPv4 of the LANs behind the ISP's NAT64.

@@ -25,7 +25,7 @@ pub(crate) enum Matter {
     Ddns,
     /// What the kernel refuses of the island.
     Island,
-    /// What the kernel refuses of the queue before the uplink.
+    /// What the kernel refuses of the queues before the uplink and LANs.
     Shape,
     Interface(String),
     Address(Ipv6Addr),

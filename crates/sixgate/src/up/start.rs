@@ -87,7 +87,7 @@ pub(crate) enum StartError {
     Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
-    #[error("uplink.shape: {0}")]
+    #[error("shape: {0}")]
     Shape(#[from] shape::Error),
     #[error("[ipv4]: {0}")]
     Island(#[from] crate::translator::Error),
@@ -397,7 +397,7 @@ type Opened = (
     Option<Firewall>,
     Option<Translator>,
     Option<Island>,
-    Option<Shaping>,
+    Vec<Shaping>,
     Sockets,
     Vec<Option<Frames>>,
     Option<Rc<Site>>,
@@ -480,7 +480,8 @@ fn open(
         netlink.set_up(link.index, true)?;
         guard.raised.push((link.index, link.name.clone()));
     }
-    let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
+    let shaping =
+        shape::wanted(config).map(|setup| Shaping::start(netlink, setup)).collect::<Result<_, _>>()?;
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let frames = relay::open_frames(config, links)?;

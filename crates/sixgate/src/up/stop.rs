@@ -34,7 +34,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     }
     problems.extend(restored);
     // Their devices go, and the routes into them.
-    drop((engine.shaping.take(), engine.nat64.take(), engine.island.take()));
+    drop((std::mem::take(&mut engine.shaping), engine.nat64.take(), engine.island.take()));
     // The rules stand for as long as anything is forwarded.
     if let Some(firewall) = &mut engine.firewall
         && let Err(error) = firewall.remove()

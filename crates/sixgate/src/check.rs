@@ -2,9 +2,29 @@
 
 use crate::config::{Config, Diagnostic, REFERENCE, Severity};
 use crate::{Outcome, cli, print, show};
+use clap::Args;
+
+/// Check the configuration and say what is wrong, where, and what to do.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Check the configuration: keys, values, overlapping prefixes, and whether this machine has the interfaces.
+Each finding names the line, the key and the remedy. Exit code 2 where `up` would refuse.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) file: cli::ConfigFile,
+    /// Print a commented configuration with every key and its default.
+    #[arg(long)]
+    pub(crate) reference: bool,
+    /// Only what the file says: don't ask whether this machine has the interfaces.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Checks the configuration that the arguments name.
-pub(crate) fn command(arguments: &cli::Check) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if arguments.reference {
         return print(REFERENCE);
     }

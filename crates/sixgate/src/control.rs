@@ -54,7 +54,7 @@ pub(crate) struct ReconfigureCommand {
     pub(crate) client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lan: Option<String>,
-    pub(crate) ask: crate::cli::ComeBack,
+    pub(crate) ask: crate::reconfigure::ComeBack,
 }
 
 /// An answer that says what is wrong.

@@ -1,13 +1,37 @@
 //! `sixgate explain`: how this machine connects, and why so.
 
-use crate::{Outcome, cli, fail, print};
+use crate::{Outcome, fail, print};
+use clap::Args;
 use sixgate_endpoint::Host;
-use sixgate_endpoint::connect::{Connector, Policy, Trace, policy};
+use sixgate_endpoint::connect::{Connector, FamilyArgs, Policy, Trace, policy};
+use std::str::FromStr as _;
+
+/// Say how this machine would connect to a host, in which order and why; without a host, by which policy.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Say how this machine would connect to a host: which addresses its name has, in which order they would be tried, and the
+reason for each place (RFC 6724, RFC 8305). With --connect it connects, and tells what became of each attempt: an IPv6
+that is broken and hidden by IPv4 shows here. Without a host it prints the policy itself.
+
+Exit code 1 where the host has no address to try, or with --connect where none connects.")]
+pub(crate) struct Arguments {
+    /// A name or an address: www.example.com, www.example.com:80, 2001:db8::1, [fe80::1%eth0]:443. Port 443 where none is given.
+    #[arg(value_name = "HOST[:PORT]", value_parser = Host::from_str)]
+    pub(crate) host: Option<Host>,
+    /// Connect by TCP, and close the connection again.
+    #[arg(long, requires = "host")]
+    pub(crate) connect: bool,
+    #[command(flatten)]
+    pub(crate) family: FamilyArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Where no port is given: what is asked of most hosts.
 const PORT: u16 = 443;
 
-pub(crate) fn command(arguments: &cli::Explain) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let policy = policy().with_family(arguments.family.choice().unwrap_or_default());
     let Some(host) = &arguments.host else {
         return print(&if arguments.json { json(&rules(&policy)) } else { policy.to_string() });

@@ -1,11 +1,24 @@
 //! `sixgate leases`.
 
 use crate::{Outcome, cli, control, control_socket, fail, not_running, places, print, say, up, view};
+use clap::Args;
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
+/// Show who holds which address and prefix.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Show who holds which address and prefix. Asks the running sixgate; where none runs, reads the leases on disk.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+    /// Read the leases on disk without asking a running sixgate.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 /// Shows the leases of a running sixgate, or those on disk.
-pub(crate) fn command(arguments: &cli::Leases) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if arguments.offline {
         return offline(arguments);
     }
@@ -30,7 +43,7 @@ pub(crate) fn command(arguments: &cli::Leases) -> Outcome {
     }
 }
 
-fn offline(arguments: &cli::Leases) -> Outcome {
+fn offline(arguments: &Arguments) -> Outcome {
     let places = match places(arguments.view.config.as_deref()) {
         Ok(places) => places,
         Err(outcome) => return outcome,

@@ -36,7 +36,7 @@ mod who;
 mod wrap;
 
 use clap::Parser as _;
-use cli::{Cli, Command, LabCommand, ReservationCommand};
+use cli::{Cli, Command, LabCommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,11 +77,7 @@ fn main() -> ExitCode {
         Command::Census(arguments) => census::command(&arguments),
         Command::Pilot(arguments) => pilot::command(&arguments),
         Command::Options(arguments) => options::command(&arguments),
-        Command::Reservation(reservation) => match reservation.command {
-            ReservationCommand::Add(arguments) => reservation::add(&arguments),
-            ReservationCommand::Remove(arguments) => reservation::remove(&arguments),
-            ReservationCommand::List(arguments) => reservation::list(&arguments),
-        },
+        Command::Reservation(arguments) => reservation::command(&arguments),
         Command::Explain(arguments) => explain::command(&arguments),
         Command::Find(arguments) => find::command(&arguments),
         #[cfg(feature = "audit")]

@@ -1,9 +1,28 @@
 //! `sixgate options`: what a server can be told to give.
 
-use crate::{Outcome, cli, fail, print, view};
+use crate::{Outcome, fail, print, view};
+use clap::Args;
 use sixgate_wire::dhcpv6::{DEFINITIONS, Definition, Shape};
 
-pub(crate) fn command(arguments: &cli::Options) -> Outcome {
+/// Show which DHCPv6 options a server can be told to give, by name, code and type.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Show which DHCPv6 options can be written into the configuration by name, and how a value of each is written:
+
+  [dhcp]
+  options = { ntp-server = [\"2001:db8::123\"], 9999 = { type = \"text\", value = \"x\" } }
+
+An option that is not in the table is written by its code and a type: flag, u8, u16, u32, list of u8, list of u16, list of u32,
+address, addresses, prefix, name, names, text, texts, hex, options, or a list of types for a record. Clients get what they ask
+for; always = true beside value sends it to those too that do not ask. Options stand in [dhcp], [[lan]], [[lan.pool]], [[dhcp.class]]
+and with reservations: of several, the client gets that of its reservation, else of its class, pool, LAN, server, in this order.")]
+pub(crate) struct Arguments {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if !arguments.json {
         return print(&table());
     }

@@ -2,9 +2,68 @@
 
 use crate::control::{self, ReconfigureCommand};
 use crate::{Outcome, cli, fail, print, view};
+use clap::{Args, ValueEnum};
+
+/// Ask DHCPv6 clients to come back now, instead of when they would anyway.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Ask DHCPv6 clients of the running sixgate to come back now (Reconfigure, RFC 9915 section 18.3.11): after a change of prefixes,
+resolvers or whatever else they are told. It takes a [reconfigure] section in the configuration, and clients that agreed to be
+asked when they were bound; stock clients do so only where they are told to. Each message is authenticated by a key that its
+client was given; it is repeated until the client comes, eight times at most. A hundred clients are asked within a second.
+
+  sixgate reconfigure --all                       everybody who agreed
+  sixgate reconfigure --link lan0                 those on one LAN or subnet
+  sixgate reconfigure 2001:db8::7                 whoever holds that address or prefix; a DUID does too
+  sixgate reconfigure --all --ask information-request     for configuration alone
+
+Behind relay agents, clients are reached through the agent by which they were last heard, if it is the only one in the row.
+
+Exit code 1 where the client that was named cannot be asked.")]
+#[command(group = clap::ArgGroup::new("whom").args(["client", "all", "link"]).required(true))]
+pub(crate) struct Arguments {
+    /// An address or a prefix that the client holds, or its DUID.
+    #[arg(value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// Everybody who agreed.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Those on this LAN or subnet.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) link: Option<String>,
+    /// With which message they should come back.
+    #[arg(long, value_enum, default_value_t = ComeBack::Renew)]
+    pub(crate) ask: ComeBack,
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+}
+
+/// The messages that a Reconfigure can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ComeBack {
+    /// Extend what is held, at this server.
+    Renew,
+    /// Extend what is held, at any server.
+    Rebind,
+    /// Ask for configuration alone.
+    InformationRequest,
+}
+
+impl ComeBack {
+    /// On the wire.
+    pub(crate) fn message(self) -> sixgate_wire::dhcpv6::MessageType {
+        use sixgate_wire::dhcpv6::MessageType;
+        match self {
+            Self::Renew => MessageType::RENEW,
+            Self::Rebind => MessageType::REBIND,
+            Self::InformationRequest => MessageType::INFORMATION_REQUEST,
+        }
+    }
+}
 
 /// Asks clients of a running sixgate to come back.
-pub(crate) fn command(arguments: &cli::Reconfigure) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let command = ReconfigureCommand {
         client: arguments.client.clone(),
         lan: arguments.link.clone(),

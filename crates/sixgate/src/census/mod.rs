@@ -5,11 +5,50 @@ mod table;
 pub(crate) mod view;
 
 use crate::{Outcome, cli, control, control_socket, fail, not_running, print, say};
+use clap::Args;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Show who on the LANs could live without IPv4 today, how sure that is, and what still needs it.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Show who on the LANs could live without IPv4 today: for each client its stage, its score, and what it needed IPv4 for;
+for the network, whether 1, 2, 5 and 10 % of its clients could. Asks a running sixgate whose configuration has a [census]
+section; the census survives restarts.
+
+SCORE is the chance that an hour goes well without IPv4, and beside it the interval in which that chance lies with 95 %
+confidence (Wilson's, over the hours in which the client was seen). An hour speaks against a client when it used IPv4 for
+something that it could not have had otherwise: an address that no name was asked for here, a name without IPv6 where nothing
+translates, a name that it asked for by IPv4 alone, a neighbour on its own LAN. READY is who reaches 80 % with the lower end.
+
+What it cannot show:
+- Watching is not trying. However long nothing but IPv6 was needed, no more than 90 % is said of it; only a client that was told
+  to do without IPv4 (option 108) and did is believed more, and one that failed is believed less.
+- Hours of one client are not independent of each other: what it did not do so far, it may do on Monday. The interval is narrower
+  than the truth. It takes 16 hours without a need to be ready.
+- Names that are asked of another resolver, encrypted or not, are not seen: what is then reached over IPv4 counts as an
+  address by number. Traffic that does not pass this gateway is seen by its ARP alone: where another machine routes IPv4, whoever
+  asks for that machine counts as needing a neighbour.
+- Of UDP over IPv4 one packet in 16 is looked at, of TCP the first of each connection.
+- FAMILY is a guess from how a client asks (DHCP options, vendor class, connectivity checks). It is not proof.
+- A hardware address that is made up (*) may be another tomorrow, and its client counted twice: the line for those whose address is
+  not made up gives the other count. Anybody on a LAN can pretend to be anybody.
+
+A client is shown by a keyed hash; with privacy = \"named\" by its name or hardware address, and with what it needed. Of names
+that were needed, hashed clients show only those that three of them have in common.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+    /// Write one page that needs nothing else, with the curve of readiness over time.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) html: Option<PathBuf>,
+    /// Forget a client, on disk too: by its id, its name or its hardware address; or all.
+    #[arg(long, value_name = "CLIENT|all", conflicts_with = "html")]
+    pub(crate) forget: Option<String>,
+}
 
 /// Shows the census of a running sixgate, writes it as a page, or has it forget somebody.
-pub(crate) fn command(arguments: &cli::Census) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let path = match control_socket(&arguments.view) {
         Ok(path) => path,
         Err(outcome) => return outcome,

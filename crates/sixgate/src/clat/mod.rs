@@ -17,7 +17,8 @@ mod link;
 mod report;
 
 use crate::translator::{self, Running, seed};
-use crate::{Outcome, cli, fail, say};
+use crate::{Outcome, fail, say};
+use clap::Args;
 use discovery::Discovery;
 use ends::HostEnds;
 use ipnet::Ipv4Net;
@@ -40,6 +41,38 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Give the programs of this host IPv4 on a network that has none (464XLAT), until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Give the programs of this host IPv4 on a network that has none, until SIGTERM or Ctrl-C: the customer side of 464XLAT
+(RFC 6877). Where the network has a NAT64, names of IPv4-only servers work already, through DNS64; what does not is a
+program that opens IPv4 sockets or is given 198.51.100.10. For those this makes a device `clat` with an IPv4 address and
+a default route, and translates.
+
+The prefix of the NAT64 is what the router tells (PREF64, RFC 8781), else what DNS tells of ipv4only.arpa (RFC 7050),
+else --prefix. The translator has an IPv6 address of its own beside the host's. While the machine has an IPv4 default
+route of its own, the CLAT is off; it comes back when that goes. It follows a router that changes its prefix.
+
+The host stays a host: nothing is forwarded, no setting is changed. What it made goes with it, even after kill -9 (its
+address on the interface within half a minute). Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.
+
+  sixgate clat                         on the interface with the IPv6 default route
+  sixgate clat --interface wlan0       on this one
+  sixgate clat --json                  one JSON object a line whenever the state changes
+
+It has begun to work with the line `on: ...`. Exit code 3 where the system refuses what it needs.")]
+pub(crate) struct Arguments {
+    /// The interface to the network. Without it, the one with the best IPv6 default route, as that moves.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+    /// The prefix of the network's NAT64, such as 64:ff9b::/96, instead of what router and DNS tell.
+    #[arg(short, long, value_name = "PREFIX", value_parser = crate::nat64::prefix)]
+    pub(crate) prefix: Option<sixgate_endpoint::nat64::Prefix>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// Name of the TUN device, and of the island's in `up`.
 pub(crate) const DEVICE: &str = "clat";
@@ -158,7 +191,7 @@ pub(crate) fn config(address: Ipv6Addr, mtu: u32) -> Config {
 
 /// Everything that runs.
 struct Clat<'a> {
-    arguments: &'a cli::Clat,
+    arguments: &'a Arguments,
     clock: Clock,
     netlink: Netlink,
     monitor: Monitor,
@@ -176,7 +209,7 @@ struct Clat<'a> {
 }
 
 /// Runs until told to stop.
-pub(crate) fn command(arguments: &cli::Clat) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let needed = Capabilities::from([Capability::NetAdmin, Capability::NetRaw]);
     let opened = sandbox::keep(needed).map_err(Error::from).and_then(|kept| {
         let lacking = Capabilities::from_bits(needed.bits() & !kept.bits());

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 pub(super) fn parse(text: &str) -> Result<Checked, Vec<Diagnostic>> {
     Config::parse(Path::new("t.toml"), text)

@@ -8,7 +8,8 @@ mod page;
 mod picture;
 mod world;
 
-use crate::{Outcome, cli, fail};
+use crate::{Outcome, fail};
+use clap::Args;
 use picture::Picture;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -19,13 +20,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use world::World;
 
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End as soon as both clients have fetched their page, instead of staying until Ctrl-C.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print one JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enter {
+    /// The host: isp, gateway, server, alice, bob.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    /// The program and its arguments; a shell where none is given.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// The page, as http://HOST/.
+    pub(crate) url: String,
+}
+
 /// How long the clients may take to fetch their page before the demonstration counts as failed.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How often everybody is asked what is new.
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs the demonstration.
-pub(crate) fn command(arguments: &cli::Demo) -> Outcome {
+pub(crate) fn command(arguments: &Demo) -> Outcome {
     let folder = folder();
     // Before any thread: only a single-threaded process may enter a user namespace.
     if !nix::unistd::geteuid().is_root()
@@ -140,7 +167,7 @@ pub(crate) fn stop_on_signal() -> io::Result<Arc<AtomicBool>> {
 }
 
 /// `sixgate lab fetch`.
-pub(crate) fn fetch(arguments: &cli::Fetch) -> Outcome {
+pub(crate) fn fetch(arguments: &Fetch) -> Outcome {
     match page::fetch_here(&arguments.url) {
         Ok(line) => crate::print(&line),
         Err(error) => fail(&format!("cannot fetch {}: {error}", arguments.url)),
@@ -177,7 +204,7 @@ fn owned(folder: &Path) -> io::Result<()> {
 }
 
 /// Runs a program inside a host of the running demonstration.
-pub(crate) fn enter(arguments: &cli::Enter) -> Outcome {
+pub(crate) fn enter(arguments: &Enter) -> Outcome {
     let pid = match find(&arguments.host) {
         Ok(pid) => pid,
         Err(message) => {

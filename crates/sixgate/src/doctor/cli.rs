@@ -5,7 +5,22 @@ use clap::{Args, ValueEnum};
 use sixgate_endpoint::Host;
 use std::str::FromStr as _;
 
+/// Say what is missing or wrong on the network that this machine is on, and where its delay stands.
 #[derive(Debug, Args)]
+#[command(long_about = "\
+Say what is missing or wrong on a network that is somebody else's, in the order in which it is to be mended, each with what was seen, why it matters
+and how to mend it; and at which hop its delay stands. Takes about ten seconds, a minute where little answers.
+
+Nothing is changed: router advertisements are asked for and heard, DHCPv6 is asked for information and no lease, an Offer of DHCPv4 is not taken,
+resolvers are asked for ipv4only.arpa, hops are pinged. No address, route or setting of this machine is touched. Where a DHCP client of this machine
+has its port, that protocol is left out, and said so.
+
+Without --target nobody beyond the network's own resolver is asked. Exit code 1 where a finding is as bad as --fail-on. Needs root, or CAP_NET_RAW
+and CAP_NET_BIND_SERVICE.
+
+  sixgate doctor
+  sixgate doctor --interface wlan0 --target www.example.com
+  sixgate doctor --load gw.example --token TOKEN       with our own load, to see the queues (sixgate measure serve)")]
 pub(crate) struct Arguments {
     /// The interface to look at. Without it, that of the IPv6 default route, else the first that carries packets.
     #[arg(short, long, value_name = "NAME")]

@@ -11,7 +11,8 @@
 )]
 
 use super::{receive, send, slots};
-use crate::{Outcome, cli, fail, print};
+use crate::{Outcome, fail, print};
+use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sixgate_linux::socket::{Outgoing, Slot, Udp6Options, UdpSocket6, udp6};
 use sixgate_wire::dhcpv6::{
@@ -22,7 +23,54 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The interface that clients are on.
+    #[arg(long)]
+    pub(crate) interface: String,
+    /// Addresses, prefixes, or both for each client.
+    #[arg(long, value_enum, default_value = "address")]
+    pub(crate) kind: Wanted,
+    /// Behind a relay agent on this server's address, in place of multicast on the link.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) relay: Option<std::net::SocketAddrV6>,
+    /// The link-address of relayed messages.
+    #[arg(long, default_value = "::")]
+    pub(crate) link_address: std::net::Ipv6Addr,
+    /// The first of the addresses to send from; the following ones must be there too, if more are wanted.
+    #[arg(long, default_value = "::")]
+    pub(crate) source: std::net::Ipv6Addr,
+    /// Addresses to send from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sources: u16,
+    /// Number of the first client.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Exchanges to begin, one for each client.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) clients: u64,
+    /// Seconds after which no more are begun.
+    #[arg(long, default_value_t = 3_600.0)]
+    pub(crate) seconds: f64,
+    /// Exchanges begun in a second, whether or not others are answered; as many as are answered where it is not given.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+    /// Exchanges under way at one time, where there is no rate.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) window: usize,
+    /// Measure renewals: each client first gets its leases in four messages, as fast as can be.
+    #[arg(long)]
+    pub(crate) renew: bool,
+    /// Milliseconds after which an exchange without its last answer is lost.
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    pub(crate) patience: u64,
+    /// Write down what each Reply gave: a line with the client's number and the address or prefix.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) told: Option<PathBuf>,
+}
 
 /// Exchanges that are remembered, a power of two: more than can be under way.
 const RING: usize = 1 << 20;
@@ -87,7 +135,7 @@ impl Spread {
 }
 
 /// `sixgate lab dhcp-load`.
-pub(crate) fn command(arguments: &cli::DhcpLoad) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let run = || {
         let mut load = Load::new(arguments)?;
         if arguments.renew {
@@ -105,7 +153,7 @@ pub(crate) fn command(arguments: &cli::DhcpLoad) -> Outcome {
 }
 
 struct Load<'a> {
-    arguments: &'a cli::DhcpLoad,
+    arguments: &'a Arguments,
     sockets: Vec<UdpSocket6>,
     to: SocketAddrV6,
     slots: Vec<Slot>,
@@ -123,7 +171,7 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn new(arguments: &'a cli::DhcpLoad) -> io::Result<Self> {
+    fn new(arguments: &'a Arguments) -> io::Result<Self> {
         let port = if arguments.relay.is_some() { SERVER_PORT } else { CLIENT_PORT };
         let interface = nix::net::if_::if_nametoindex(arguments.interface.as_str())?;
         let open = |number: u16| {

@@ -4,7 +4,8 @@
 
 pub(crate) mod dhcp;
 
-use crate::{Outcome, cli, fail, print};
+use crate::{Outcome, fail, print};
+use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sixgate_linux::socket::{Outgoing, Slot, Udp6Options, UdpSocket6, udp6};
 use std::collections::VecDeque;
@@ -12,6 +13,38 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsLoad {
+    /// The resolver.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) server: std::net::SocketAddrV6,
+    /// Questions to ask.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) queries: u64,
+    /// Names to ask for, in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) names: u64,
+    /// Number of the first name.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Questions under way at one time, at most 60,000.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) window: usize,
+    /// Sockets to ask from, in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) sockets: u16,
+    /// Ask with EDNS.
+    #[arg(long)]
+    pub(crate) edns: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsUpstream {
+    /// Where to listen.
+    #[arg(long, value_name = "[ADDRESS]:PORT")]
+    pub(crate) listen: std::net::SocketAddrV6,
+}
 
 /// Datagrams in one call.
 const BATCH: usize = 32;
@@ -38,7 +71,7 @@ struct Counts {
 }
 
 /// `sixgate lab dns-load`.
-pub(crate) fn ask(arguments: &cli::DnsLoad) -> Outcome {
+pub(crate) fn ask(arguments: &DnsLoad) -> Outcome {
     match run(arguments) {
         Ok(counts) => match serde_json::to_string(&counts) {
             Ok(json) => print(&(json + "\n")),
@@ -49,7 +82,7 @@ pub(crate) fn ask(arguments: &cli::DnsLoad) -> Outcome {
 }
 
 /// `sixgate lab dns-upstream`: until it is killed.
-pub(crate) fn answer(arguments: &cli::DnsUpstream) -> Outcome {
+pub(crate) fn answer(arguments: &DnsUpstream) -> Outcome {
     let error = match serve(arguments.listen) {
         Ok(never) => match never {},
         Err(error) => error,
@@ -94,7 +127,7 @@ fn send(socket: &UdpSocket6, mut datagrams: &[Outgoing<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-fn run(arguments: &cli::DnsLoad) -> io::Result<Counts> {
+fn run(arguments: &DnsLoad) -> io::Result<Counts> {
     let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0);
     let sockets = (0..arguments.sockets).map(|_| open(any)).collect::<io::Result<Vec<_>>>()?;
     let mut slots = slots();

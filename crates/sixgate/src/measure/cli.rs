@@ -9,7 +9,13 @@ use std::str::FromStr as _;
 /// The port of our own far end.
 pub(crate) const PORT: u16 = 6465;
 
+/// Measure latency under load (RRUL, RPM), page time, IPv4 against IPv6, the path; or be the far end of it.
 #[derive(Debug, Args)]
+#[command(long_about = "\
+Measure what a line does to latency under load, how IPv4 and IPv6 compare, and the path; each is a command of its own, with --help.
+
+Load is generated only to a far end that agrees: our own (`sixgate measure serve`), by its token. Page, families and path ask no more of a host than
+a browser or ping does. Every measurement is bounded, says its error bar where the machine's own delay matters, and prints JSON with --json.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) measurement: Measurement,

@@ -3,7 +3,8 @@
 //! The kernel routes the prefix and the pool's addresses into the device; [`crate::translator`] is its other end.
 
 use crate::translator::{self, Running, seed};
-use crate::{Outcome, cli, fail, print, say, view};
+use crate::{Outcome, fail, print, say, view};
+use clap::Args;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use sixgate_endpoint::nat64::Prefix;
@@ -13,6 +14,28 @@ use sixgate_xlat::{Config, Nat64, SessionConfig, SessionConfigError};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::thread;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Name of the TUN device.
+    #[arg(long, default_value = DEVICE)]
+    pub(crate) device: String,
+    /// The prefix behind which IPv6 hosts see IPv4.
+    #[arg(long, default_value = "64:ff9b::/96", value_parser = prefix)]
+    pub(crate) prefix: sixgate_endpoint::nat64::Prefix,
+    /// The IPv4 addresses that the inside shares; ICMP errors come from the first.
+    #[arg(long)]
+    pub(crate) pool: ipnet::Ipv4Net,
+    /// From where ICMPv6 errors come.
+    #[arg(long)]
+    pub(crate) address: std::net::Ipv6Addr,
+    /// Most sessions at one time.
+    #[arg(long, default_value_t = 131_072)]
+    pub(crate) sessions: u32,
+    /// Queues, and threads that serve them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) queues: usize,
+}
 
 /// Name of the TUN device.
 pub(crate) const DEVICE: &str = "nat64";
@@ -165,7 +188,7 @@ pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
 
 /// `sixgate lab nat64`: says `ready`, translates until SIGTERM, SIGINT or the end of standard input, and prints what
 /// it did.
-pub(crate) fn command(arguments: &cli::Nat64) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let stopped = match crate::demo::stop_on_signal() {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),

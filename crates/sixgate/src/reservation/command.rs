@@ -2,10 +2,110 @@
 
 use super::Draft;
 use crate::{Outcome, cli, control, control_socket, fail, not_running, print, view};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
+/// Reserve addresses, prefixes, a name or options for one client, machine or line; or show what is reserved.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Reserve addresses and prefixes for one client, machine or line, in the running sixgate and over restarts; or show what is reserved.
+
+Tens of thousands are better kept in a file: [dhcp] reservations = \"FILE\". It has comma-separated values with a line of names on
+top (duid, iaid, mac, interface-id, remote-id, subscriber-id, lan, address, prefix, hostname, options), or one JSON object a line with
+the same names; several addresses stand in one field with spaces between. SIGHUP reads it again.
+
+  sixgate reservation add --mac 02:00:5e:10:00:01 --address 2001:db8:1::7 --hostname printer
+  sixgate reservation add --remote-id 4491:line-7 --prefix 2001:db8:100::/56 --option tzdb-timezone=Europe/Zurich
+  sixgate reservation remove --mac 02:00:5e:10:00:01
+  sixgate reservation list --json
+
+What is reserved is never given to anybody else. Two owners of one address: the first keeps it, and what was added while running is
+there before what a file says. What somebody else has at that moment stays his until his next message; then he is told to stop, and
+the owner gets it when the time that was promised is over, in place of what it has from the pool. Of several owners that a client is,
+the first in this order counts: duid with iaid, duid, mac, subscriber-id, remote-id, interface-id.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Reserve something.
+    Add(Add),
+    /// Take back what was added while running.
+    Remove(Remove),
+    /// Show what is reserved, for whom, since when, and what of it somebody else still has.
+    List(cli::View),
+}
+
+/// Whose it is: exactly one of these, an IAID only with a DUID.
+#[derive(Debug, Args)]
+pub(crate) struct Owner {
+    /// A client, by its DUID as `sixgate leases` shows it.
+    #[arg(long, value_name = "DUID")]
+    pub(crate) duid: Option<String>,
+    /// Of that client one association alone.
+    #[arg(long, value_name = "NUMBER", requires = "duid")]
+    pub(crate) iaid: Option<u32>,
+    /// A machine, by its hardware address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mac: Option<String>,
+    /// A line, by what its relay agent calls it: text, or 0x and digits. Say --lan too.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) interface_id: Option<String>,
+    /// A line, by enterprise number and name.
+    #[arg(long, value_name = "NUMBER:NAME")]
+    pub(crate) remote_id: Option<String>,
+    /// A subscriber.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subscriber_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+    /// On this LAN alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lan: Option<String>,
+    /// Addresses, separated by commas or the option repeated.
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) address: Vec<String>,
+    /// Prefixes, likewise.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    pub(crate) prefix: Vec<String>,
+    /// The name by which it is known, whatever it calls itself.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// An option that it alone is told; the value as text or JSON. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) option: Vec<String>,
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+    /// The reservation for this LAN alone.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lan: Option<String>,
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+}
+
+/// Does what was asked.
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        Verb::Add(arguments) => add(arguments),
+        Verb::Remove(arguments) => remove(arguments),
+        Verb::List(arguments) => list(arguments),
+    }
+}
+
 /// Reserves something in the running sixgate.
-pub(crate) fn add(arguments: &cli::ReservationAdd) -> Outcome {
+fn add(arguments: &Add) -> Outcome {
     let draft = Draft {
         lan: arguments.lan.clone(),
         address: arguments.address.clone(),
@@ -24,7 +124,7 @@ pub(crate) fn add(arguments: &cli::ReservationAdd) -> Outcome {
 }
 
 /// Takes a reservation away that was made by [`add`].
-pub(crate) fn remove(arguments: &cli::ReservationRemove) -> Outcome {
+fn remove(arguments: &Remove) -> Outcome {
     let draft = Draft { lan: arguments.lan.clone(), ..owner(&arguments.owner) };
     if let Err(wrong) = draft.owner() {
         return usage(&wrong.sentence());
@@ -33,7 +133,7 @@ pub(crate) fn remove(arguments: &cli::ReservationRemove) -> Outcome {
 }
 
 /// Shows all reservations.
-pub(crate) fn list(arguments: &cli::View) -> Outcome {
+fn list(arguments: &cli::View) -> Outcome {
     let path = match control_socket(arguments) {
         Ok(path) => path,
         Err(outcome) => return outcome,
@@ -54,7 +154,7 @@ fn usage(message: &str) -> Outcome {
     Outcome::Usage
 }
 
-fn owner(owner: &cli::ReservationOwner) -> Draft {
+fn owner(owner: &Owner) -> Draft {
     Draft {
         duid: owner.duid.clone(),
         iaid: owner.iaid,

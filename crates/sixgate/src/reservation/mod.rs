@@ -5,6 +5,6 @@ mod csv;
 mod draft;
 mod file;
 
-pub(crate) use command::{add, list, remove};
+pub(crate) use command::{Arguments, command};
 pub(crate) use draft::Draft;
 pub(crate) use file::load;

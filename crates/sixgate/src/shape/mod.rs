@@ -15,7 +15,8 @@ mod view;
 pub(crate) use plan::{Direction, Facing, LinkKind, Plan, Shares, Speed, Which, speed};
 pub(crate) use view::ShapeView;
 
-use crate::{Outcome, cli, fail, print, say};
+use crate::{Outcome, fail, print, say};
+use clap::Args;
 use kernel::Kernel;
 use own::Own;
 use sixgate_aqm::Rate;
@@ -30,6 +31,84 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use steer::Steering;
+
+/// Keep the delay of one link low while it is busy, until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Keep the delay of a link low while it is busy, until SIGTERM or Ctrl-C: a queue in front of the link, slower than it by a
+little, in which flows take turns (FQ-CoDel, RFC 8290). Give the rates that the link really has, less 5 %. In place of a
+rate, two with a hyphen between are a link that changes: the rate then follows it by the delay measured on it.
+
+Where the kernel has CAKE, or FQ-CoDel and HTB, that is configured; else the packets pass through this process. Addresses,
+routes, firewalls and connections stay as they are. All of it goes when this ends; our own queue also by kill -9. Needs
+root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink] and [[lan]].
+
+  sixgate shape --interface eth0 --down 95M --up 19M
+  sixgate shape --interface wwan0 --down 5M-60M --up 1M-20M
+  sixgate shape --interface eth0 --up 800k --link adsl --ack-filter
+  sixgate shape --interface wlan0 --lan --down 40M
+
+It has begun to work with the line `on: ...`. When it ends it prints what the queue has done.")]
+pub(crate) struct Arguments {
+    /// The interface to the link.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: String,
+    /// The link is that to hosts of ours (a wireless network, a VLAN): down is towards them. Where a rate changes, name --probe.
+    #[arg(long)]
+    pub(crate) lan: bool,
+    /// The rate towards us, such as 95M, or two (5M-60M).
+    #[arg(long, value_name = "RATE", value_parser = speed, required_unless_present = "up")]
+    pub(crate) down: Option<Speed>,
+    /// The rate from us.
+    #[arg(long, value_name = "RATE", value_parser = speed)]
+    pub(crate) up: Option<Speed>,
+    /// What the link adds to each packet.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) link: LinkKind,
+    /// Who gets an equal share.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) fairness: Shares,
+    /// Four classes by DSCP, as CAKE's diffserv4.
+    #[arg(long)]
+    pub(crate) diffserv: bool,
+    /// On the way up leave out acknowledgements that later ones make superfluous.
+    #[arg(long)]
+    pub(crate) ack_filter: bool,
+    /// Drop packets, also where their senders understand marks (ECN).
+    #[arg(long)]
+    pub(crate) no_ecn: bool,
+    /// A usual round trip, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) rtt: u64,
+    /// Whose queue.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) queue: Which,
+    /// Whom to ask how long the way takes, where a rate changes: an IPv6 address beyond the bottleneck; several by repeating it.
+    /// Without it, the router.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) probe: Vec<std::net::Ipv6Addr>,
+    /// Print JSON: one object at the start, one at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Arguments {
+    /// What is asked for.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan {
+            facing: if self.lan { Facing::Hosts } else { Facing::Internet },
+            down: self.down,
+            up: self.up,
+            link: self.link,
+            shares: self.fairness,
+            diffserv: self.diffserv,
+            ack_filter: self.ack_filter,
+            ecn: !self.no_ecn,
+            round_trip: std::time::Duration::from_millis(self.rtt),
+            which: self.queue,
+        }
+    }
+}
 
 /// How often `sixgate shape` looks whether it was told to stop, and every how many of these whether it still shapes.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -219,7 +298,7 @@ pub(crate) fn interface_speed(name: &str) -> Option<Rate> {
 }
 
 /// `sixgate shape`: shapes one interface until told to stop.
-pub(crate) fn command(arguments: &cli::Shape) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let stopped = match crate::demo::stop_on_signal() {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),

@@ -50,11 +50,39 @@ pub(crate) use v4::lease_view as lease_view_v4;
 
 use crate::config::Config;
 use crate::{Outcome, cli, log, show};
+use clap::Args;
 use engine::Engine;
 use event::Event;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+/// Serve the network that the configuration names, until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Serve the network that the configuration names.
+
+On the uplink: learns routers by ND, asks for an address and a prefix by DHCPv6. On each LAN: takes a /64 of the
+prefix, advertises it, gives addresses and prefixes by DHCPv6, answers DNS. Between them: routes, and a firewall that
+denies what nobody inside asked for. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE.
+
+SIGHUP reads the configuration again; leases are not touched. SIGTERM and Ctrl-C stop: hosts are told, and routes,
+addresses, settings and firewall rules that `up` made are taken away again.
+
+Without a configuration yet, one command makes an IPv6-only segment for people to try:
+  sixgate up --profile event --uplink eth0 --lan eth1.64")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) file: cli::ConfigFile,
+    #[command(flatten)]
+    pub(crate) profile: crate::config::ProfileArgs,
+    /// How each event is logged, one a line, on standard error.
+    #[arg(long, value_enum, default_value_t = cli::LogFormat::Text)]
+    pub(crate) log: cli::LogFormat,
+    /// Say more; twice says each packet.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
 
 /// Name of the database in the state folder.
 pub(crate) const DATABASE: &str = "leases.db";
@@ -63,7 +91,7 @@ pub(crate) const DATABASE: &str = "leases.db";
 const BURST: usize = 256;
 
 /// Runs until told to stop.
-pub(crate) fn command(arguments: &cli::Up) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let path = &arguments.file.config;
     if arguments.profile.profile.is_some() {
         let links = match start::links() {

@@ -2,8 +2,25 @@
 
 use super::auth;
 use crate::{Outcome, cli, control, control_socket, fail, not_running, places, print, view};
+use clap::Args;
 
-pub(crate) fn command(arguments: &cli::Web) -> Outcome {
+/// Say where the dashboard is, and with --token the token that it asks for.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Say where the dashboard is: one address for each LAN. Everybody there sees whether all is well; who is connected, and every
+change, takes the token, which --token prints. It is off until the configuration says [web] enabled = true.
+
+The page is served by plain HTTP: on a LAN where others can listen, reach it through ssh -L 6464:[::1]:6464 GATEWAY, and
+open http://localhost:6464/.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) view: cli::View,
+    /// Print the token, and nothing else; reads it from the state folder.
+    #[arg(long, conflicts_with_all = ["json", "control"])]
+    pub(crate) token: bool,
+}
+
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if arguments.token {
         return show_token(arguments);
     }
@@ -29,7 +46,7 @@ pub(crate) fn command(arguments: &cli::Web) -> Outcome {
     print(&web.table())
 }
 
-fn show_token(arguments: &cli::Web) -> Outcome {
+fn show_token(arguments: &Arguments) -> Outcome {
     let folder = match places(arguments.view.config.as_deref()) {
         Ok(places) => places.state,
         Err(outcome) => return outcome,

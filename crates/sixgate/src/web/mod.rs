@@ -9,7 +9,7 @@ mod serve;
 mod site;
 
 pub(crate) use auth::{TOKEN, TokenError, token};
-pub(crate) use command::command;
+pub(crate) use command::{Arguments, command};
 pub(crate) use serve::{On, Site, serve};
 pub(crate) use site::NAMES;
 

@@ -2,7 +2,8 @@
 
 mod row;
 
-use crate::{Outcome, cli, fail, places, print, say, up, when};
+use crate::{Outcome, fail, places, print, say, up, when};
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use row::Row;
 use sixgate_dhcp::identity::{Mac, Name};
@@ -10,7 +11,69 @@ use sixgate_endpoint::Endpoint;
 use sixgate_store::{Question, Reader, Store, StoreError, Subject};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+
+/// Say who had an address at a time: hardware address, DUID, line, relay agent, name, from when to when.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Say who had an address at a time. Reads the history on disk, whether sixgate runs or not.
+
+  sixgate who 2001:db8::7 2026-11-24T14:03      at that minute, UTC
+  sixgate who 2001:db8::7 '2h ago'              also 2026-11-24T14:03:20+01:00, 2026-11-24 (that whole day), now
+  sixgate who 2001:db8:0:1ff::5                 all who ever had it: also by the prefix delegated to somebody in which it is
+  sixgate who --mac 02:00:5e:10:00:01           what a machine had; --duid, --line for clients and lines
+  sixgate who --export csv --since 30d > all    everything, as CSV or as JSON lines
+
+HOW it is known: leased and delegated are DHCPv6 or DHCPv4; registered is an address that a host made up and told of (RFC 9686);
+seen is one that a host made up and was seen with, which takes a [history] section in the configuration. BY says what the hardware
+address is worth: link (seen on the LAN), relay (the relay agent told it), eui-64 and duid (the client's own word). A lease says who
+was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to.
+
+How long it is kept, what the law may want of you, and how to ask more in SQL: docs/history.md.
+
+Exit code 1 where nobody had it.")]
+#[command(group = clap::ArgGroup::new("subject").args(["address", "mac", "duid", "line"]))]
+pub(crate) struct Arguments {
+    /// The address, of either family, or a prefix.
+    #[arg(value_name = "ADDRESS", value_parser = net)]
+    pub(crate) address: Option<ipnet::IpNet>,
+    /// When: 2026-11-24T14:03, "2h ago", a day; left out: ever.
+    #[arg(value_name = "TIME", conflicts_with_all = ["since", "until"])]
+    pub(crate) time: Option<String>,
+    /// What this hardware address had.
+    #[arg(long, value_name = "MAC", value_parser = mac)]
+    pub(crate) mac: Option<sixgate_dhcp::identity::Mac>,
+    /// What the client with this DUID had.
+    #[arg(long, value_name = "DUID")]
+    pub(crate) duid: Option<sixgate_wire::dhcpv6::Duid>,
+    /// What was had on the line with this Interface-Id, Remote-ID or Subscriber-ID.
+    #[arg(long, value_name = "LINE", value_parser = line)]
+    pub(crate) line: Option<LineName>,
+    /// Only what was had at this time or later.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only what was had at this time or before.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Write every row; without ADDRESS and the like, of everybody.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) export: Option<Export>,
+    /// The configuration file, which names the state folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    /// Comma-separated values, with a line of names.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Most answers of one kind that are shown; an export has no limit.
 const MOST: u32 = 1_000;
@@ -63,7 +126,7 @@ pub(crate) fn line(text: &str) -> Result<LineName, String> {
         .ok_or_else(wrong)
 }
 
-pub(crate) fn command(arguments: &cli::Who) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let question = match question(arguments, now) {
         Ok(question) => question,
@@ -92,7 +155,7 @@ pub(crate) fn command(arguments: &cli::Who) -> Outcome {
 }
 
 /// What is asked.
-fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
+fn question(arguments: &Arguments, now: Duration) -> Result<Question, String> {
     let subject = match (arguments.address, arguments.mac, &arguments.duid, &arguments.line) {
         (Some(net), ..) => Subject::Net(net),
         (_, Some(mac), ..) => Subject::Mac(mac),
@@ -116,7 +179,7 @@ fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
     Ok(Question { subject, from, until, limit })
 }
 
-fn answer(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
+fn answer(reader: &Reader, question: &Question, arguments: &Arguments) -> Outcome {
     let mut rows = Vec::new();
     let asked = reader.who(question, &mut |trace| {
         rows.push(Row::new(&trace));
@@ -154,7 +217,7 @@ fn answer(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome
 }
 
 /// Says that nobody had it, and how far the history goes.
-fn nobody(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
+fn nobody(reader: &Reader, question: &Question, arguments: &Arguments) -> Outcome {
     let whom = match &question.subject {
         Subject::All => "anything".to_owned(),
         Subject::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
@@ -179,19 +242,19 @@ fn nobody(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome
 }
 
 /// Writes everything that answers, one row at a time.
-fn export(reader: &Reader, question: &Question, format: cli::Export) -> Outcome {
+fn export(reader: &Reader, question: &Question, format: Export) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut written = match format {
-        cli::Export::Csv => out.write_all(row::CSV_HEADER.as_bytes()),
-        cli::Export::Json => Ok(()),
+        Export::Csv => out.write_all(row::CSV_HEADER.as_bytes()),
+        Export::Json => Ok(()),
     };
     let asked = reader.who(question, &mut |trace| {
         // Every row says of itself whether its lease stands: there is no "now" in a file.
         let row = Row::new(&trace);
         if written.is_ok() {
             written = match format {
-                cli::Export::Csv => out.write_all(row.csv().as_bytes()),
-                cli::Export::Json => match serde_json::to_string(&row) {
+                Export::Csv => out.write_all(row.csv().as_bytes()),
+                Export::Json => match serde_json::to_string(&row) {
                     Ok(json) => writeln!(out, "{json}"),
                     Err(error) => Err(error.into()),
                 },

@@ -14,22 +14,97 @@ mod run;
 mod source;
 mod world;
 
-use crate::{Outcome, cli, fail, print, say};
+use crate::{Outcome, fail, print, say};
+use clap::Args;
 use ipnet::IpNet;
 use run::Plan;
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use world::World;
 
 pub(crate) use findings::Severity;
 pub(crate) use probe::{Port, Probe};
 
+/// Run a program in networks without IPv4, without IPv6, and with a broken one, and say whether it is IPv6 ready.
+#[derive(Debug, Args)]
+#[command(long_about = "\
+Run a program in several worlds, each a network inside namespaces of its own (this machine's is not touched), and say
+whether it is IPv6 ready or only seems so. The program's system calls for the network are traced, those of its children
+and of static programs too; what it listens on is visited as a client would; the resolver of the worlds knows every name.
+
+Far away, every name has the same two servers: 2001:db8:f::10 and 198.51.100.10, with web pages and the like at the usual
+ports. Names that begin with `v4only.` have IPv4 alone, `v6only.` IPv6 alone, `nowhere.` nothing, and of `eight.` seven
+addresses of eight are dead. `--list` tells the worlds.
+
+A world of your own is a file: name = \"mine\", and ipv4 and ipv6 each \"works\", \"absent\", \"refused\", \"lost\",
+\"link-local\" or \"slow\" (those three for IPv6) or \"translated\" (IPv4, by a CLAT), nat64 = true, bindv6only = true. Name it in --worlds as ./mine.toml.
+
+Does the program's own access list hold? Tell it to refuse 192.0.2.0/24, 2001:db8::/32 and fe80::/10, which is where visitors come
+from, and name the port with --denied: a list that 192.0.2.1 passes as ::ffff:192.0.2.1 is found.
+
+Exit code 0 where every surface works and no finding is as bad as --fail-on; 1 where not, or where nothing could be tested.
+Needs root, or a kernel that allows user namespaces.
+
+Examples:
+  sixgate wrap -- curl -sS http://www.example.com/
+  sixgate wrap --worlds v6only,no4 --html card.html -- ./server --port 8080
+  sixgate wrap --probe 8443=tls,9000=http:/health --denied 8080 -- ./server -c deny.conf
+  sixgate wrap --json -- ./server > known.json; sixgate wrap --baseline known.json -- ./server")]
+pub(crate) struct Arguments {
+    /// The worlds to try, by name or file, in this order; seven unless told.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) worlds: Vec<String>,
+    /// Tell the worlds, and do nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// How long the program may take to listen, or to end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub(crate) patience: u64,
+    /// How a listener is visited, instead of what is guessed: PORT[/udp]=KIND, with accept, banner, http, http:/PATH, dns or tls.
+    #[arg(long, value_name = "PORT=KIND", value_delimiter = ',')]
+    pub(crate) probe: Vec<Probe>,
+    /// A listener that the program was told to refuse all visitors at; who is served got past its filter.
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) denied: Vec<Port>,
+    /// Exit with 1 for findings as bad as this.
+    #[arg(long, value_enum, default_value_t = Severity::Error)]
+    pub(crate) fail_on: Severity,
+    /// Show all findings, not only the first.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print JSON, with every call of the program.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the report as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the surfaces as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write the findings as SARIF.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Fail only for what is worse than in this report, which an earlier --json wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Compare two reports, and run nothing; exit code 1 where the second is worse.
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    pub(crate) diff: Vec<PathBuf>,
+    /// The program and its arguments.
+    #[arg(last = true, required_unless_present_any = ["list", "diff"], value_name = "PROGRAM")]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
 fn net(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
     text.parse()
 }
 
 /// `sixgate wrap`.
-pub(crate) fn command(arguments: &cli::Wrap) -> Outcome {
+pub(crate) fn command(arguments: &Arguments) -> Outcome {
     if arguments.list {
         return print(&report::worlds(&World::all().collect::<Vec<_>>(), arguments.json));
     }

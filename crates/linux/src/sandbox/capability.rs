@@ -21,6 +21,8 @@ pub enum Capability {
     NetRaw = 13,
     /// Look into processes that have more capabilities, such as for whose a socket is.
     SysPtrace = 19,
+    /// Run threads before those of others.
+    SysNice = 23,
 }
 
 /// Names of all capabilities of linux/capability.h, by number.

@@ -2,6 +2,7 @@
 //!
 //! What is counted and what it means is in `crates/measure`, without sockets. Here are the sockets, one thread for each thing that waits.
 
+mod aqm;
 mod calibrate;
 pub(crate) mod cli;
 mod families;
@@ -28,5 +29,6 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         Measurement::Page(arguments) => page::command(arguments),
         Measurement::Families(arguments) => families::command(arguments),
         Measurement::Path(arguments) => path::command(arguments),
+        Measurement::Aqm(arguments) => aqm::command(arguments),
     }
 }

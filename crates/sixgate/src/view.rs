@@ -58,6 +58,9 @@ pub(crate) struct Status {
     /// None where names stay here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ddns: Option<Ddns>,
+    /// The last run of each plug-in that measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) measured: Vec<crate::measure::plugins::Measured>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -253,6 +256,9 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        for measured in &self.measured {
+            let _ = writeln!(out, "\nmeasured {}", measured.line());
         }
         if let Some(policy) = &self.policy {
             policy.table(&mut out);

@@ -34,6 +34,26 @@ pub(super) struct File {
     pub(super) history: Option<History>,
     pub(super) leasequery: Option<Leasequery>,
     pub(super) reconfigure: Option<Reconfigure>,
+    pub(super) measure: Option<Measure>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Measure {
+    #[serde(default)]
+    pub(super) plugin: Vec<Spanned<Plugin>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Plugin {
+    pub(super) name: Spanned<String>,
+    pub(super) command: Spanned<Vec<String>>,
+    pub(super) every: Option<Spanned<Seconds>>,
+    pub(super) time: Option<Spanned<Seconds>>,
+    pub(super) octets: Option<Spanned<u32>>,
+    pub(super) octets_a_day: Option<Spanned<u64>>,
+    pub(super) user: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,6 +18,7 @@ mod history;
 mod ipv4;
 mod lan;
 mod leasequery;
+mod measure;
 mod nat64;
 mod places;
 mod policy;
@@ -39,6 +40,7 @@ pub(crate) use health::Health;
 pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use lan::{Lan, RouterPreference};
+pub(crate) use measure::Plugin;
 pub(crate) use nat64::Nat64;
 pub(crate) use places::Places;
 pub(crate) use policy::Served;
@@ -118,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) leasequery: Vec<Ipv6Net>,
     /// None: no client is asked to come back.
     pub(crate) reconfigure: Option<Reconfigure>,
+    /// Programs that measure.
+    pub(crate) plugins: Vec<Plugin>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.

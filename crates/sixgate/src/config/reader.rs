@@ -119,6 +119,7 @@ impl Reader<'_> {
             ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
             relay,
             history: self.history(file.history),
+            plugins: self.measure(file.measure.unwrap_or_default()),
             leasequery: self.leasequery(file.leasequery),
             reconfigure: (file.reconfigure)
                 .map(|section| Reconfigure { on_renumbering: section.on_renumbering.unwrap_or(true) }),

@@ -43,6 +43,10 @@ impl Config {
         if self.reconfigure.is_some() != new.reconfigure.is_some() {
             keys.push("reconfigure");
         }
+        // What runs them was started before anything was given up.
+        if self.plugins != new.plugins {
+            keys.push("measure.plugin");
+        }
         if self.history != new.history {
             keys.push("history");
         }
@@ -77,7 +81,8 @@ impl Config {
         if relays(self) != relays(new) {
             keys.push("lan.relay");
         }
-        let shapes = self.lans.iter().zip(&new.lans).map(|(old, new)| (old.shape.as_ref(), new.shape.as_ref()));
+        let shapes =
+            self.lans.iter().zip(&new.lans).map(|(old, new)| (old.shape.as_ref(), new.shape.as_ref()));
         if shapes.into_iter().any(|(old, new)| !shape::only_rates_differ(old, new)) {
             keys.push("lan.shape");
         }

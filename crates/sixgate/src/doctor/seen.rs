@@ -131,7 +131,7 @@ pub(crate) struct Resolver {
     pub(crate) dns64: Vec<String>,
 }
 
-/// The queue of the interface itself, in the middle of many looks.
+/// The queue of the interface itself: what three of four looks did not exceed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Local {
     /// Its kind, as `tc qdisc` shows it.

@@ -1,6 +1,7 @@
 //! `sixgate measure page`: a page and its objects, as a browser fetches them, alone and under load.
 
 use super::cli::Page;
+use super::entry::Entry;
 use super::far::{Far, PATIENCE};
 use super::flows::{self, start_all};
 use super::plain::{Url, head};
@@ -38,6 +39,8 @@ struct Report {
     loaded_ms: Option<Summary>,
     /// Median under load, as a multiple of the median alone.
     ratio: Option<f64>,
+    /// The same with its time, method and family.
+    entries: Vec<Entry>,
 }
 
 pub(super) fn command(arguments: &Page) -> Outcome {
@@ -64,11 +67,15 @@ pub(super) fn command(arguments: &Page) -> Outcome {
     match measure(arguments, &url, far.as_ref(), &connector, &mut progress) {
         Ok(report) => {
             drop(progress);
-            print(&if arguments.json {
+            let shown = if arguments.json {
                 format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default())
             } else {
                 told(&report)
-            })
+            };
+            match arguments.export.export(&report.entries, shown) {
+                Ok(shown) => print(&shown),
+                Err(outcome) => outcome,
+            }
         }
         Err(why) => {
             drop(progress);
@@ -109,7 +116,13 @@ fn measure(
         .zip(loaded_ms)
         .filter(|(idle, _)| idle.median > 0.0)
         .map(|(idle, loaded)| loaded.median / idle.median);
+    let entry =
+        Entry::now("a page and its objects, by six connections", &arguments.url, last.family.as_deref())
+            .with("idle_ms", idle_ms.map(|found| found.median))
+            .with("loaded_ms", loaded_ms.map(|found| found.median))
+            .with("objects", u32::try_from(last.objects).ok().map(f64::from));
     Ok(Report {
+        entries: vec![entry],
         url: arguments.url.clone(),
         objects: last.objects,
         octets: last.octets,
@@ -156,12 +169,15 @@ struct Fetched {
     took: Duration,
     objects: usize,
     octets: u64,
+    /// That of its first connection.
+    family: Option<String>,
 }
 
 /// The page, then what is on it, by several connections.
 fn fetch(url: &Url, connector: &Connector) -> Result<Fetched, Failure> {
     let begun = Instant::now();
     let mut first = Connection::open(url, connector)?;
+    let family = Some(first.family.clone());
     let page = first.get(&url.path)?;
     let mut paths = objects(&String::from_utf8_lossy(&page), &url.path);
     paths.truncate(MOST_OBJECTS);
@@ -192,26 +208,28 @@ fn fetch(url: &Url, connector: &Connector) -> Result<Fetched, Failure> {
             .map(|worker| worker.join().unwrap_or_else(|_| Err("a thread ended".to_owned())))
             .sum()
     });
-    Ok(Fetched { took: begun.elapsed(), objects: count, octets: others? + page.len() as u64 })
+    Ok(Fetched { took: begun.elapsed(), objects: count, octets: others? + page.len() as u64, family })
 }
 
 /// A connection for several requests, one after the other.
 struct Connection {
     reader: BufReader<TcpStream>,
     authority: String,
+    family: String,
     usable: bool,
 }
 
 impl Connection {
     fn open(url: &Url, connector: &Connector) -> Result<Self, Failure> {
         let connection = connector.connect(&url.host, 80).map_err(|error| error.to_string())?;
+        let family = connection.peer.family().to_string();
         let stream = connection.stream;
         let ready = stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
             .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
         ready.map_err(|error| error.to_string())?;
-        Ok(Self { reader: BufReader::new(stream), authority: url.host.authority(), usable: true })
+        Ok(Self { reader: BufReader::new(stream), authority: url.host.authority(), family, usable: true })
     }
 
     fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {

@@ -12,13 +12,14 @@ mod plan;
 mod steer;
 mod view;
 
-pub(crate) use plan::{Direction, Facing, LinkKind, Plan, Shares, Speed, Which, speed};
+pub(crate) use plan::{Direction, Facing, LinkKind, Plan, Shares, Speed, Which, rate, speed};
 pub(crate) use view::ShapeView;
 
 use crate::{Outcome, fail, print, say};
 use clap::Args;
 use kernel::Kernel;
 use own::Own;
+use path::Stood;
 use sixgate_aqm::Rate;
 use sixgate_aqm::shape::Config;
 use sixgate_linux::nft;
@@ -183,6 +184,14 @@ impl Active {
         Ok(())
     }
 
+    /// When its thread last ran late, and by how much; the kernel's does not.
+    fn stood(&self) -> Option<Stood> {
+        match self {
+            Self::Own(own) => own.lateness().stood(),
+            Self::Kernel(_) => None,
+        }
+    }
+
     /// Octets that were sent so far, as the link counts them.
     fn carried(&self, direction: Direction) -> u64 {
         match self {
@@ -303,8 +312,9 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
-    // It needs no more than this, whoever began it.
-    if let Err(error) = sandbox::keep(Capabilities::from([Capability::NetAdmin, Capability::NetRaw])) {
+    // It needs no more than this, whoever began it; and to begin, a thread that others do not keep waiting.
+    let kept = Capabilities::from([Capability::NetAdmin, Capability::NetRaw]);
+    if let Err(error) = sandbox::keep(kept.with(Capability::SysNice)) {
         return fail(&error.to_string());
     }
     let setup = Setup {
@@ -314,6 +324,7 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     };
     let started = Netlink::new().map_err(Error::from).and_then(|mut netlink| {
         let shaping = Shaping::start(&mut netlink, setup)?;
+        sandbox::keep(kept)?;
         Ok((netlink, shaping))
     });
     let (mut netlink, shaping) = match started {

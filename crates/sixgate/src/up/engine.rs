@@ -108,6 +108,9 @@ pub(crate) struct Engine {
     pub(crate) census: Option<Box<Observer>>,
     /// Names in another server's zones, where that is asked.
     pub(crate) ddns: Option<Ddns>,
+    /// What runs plug-ins, and what came of them.
+    pub(crate) feed: Option<super::plugins::Hold>,
+    pub(crate) measured: BTreeMap<String, crate::measure::plugins::Measured>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -272,6 +275,7 @@ impl Engine {
                 self.send_dhcp();
             }
             Event::Leasequery(talk) => self.leasequery(talk),
+            Event::Measured(run) => self.measured(run),
             Event::Control(request) => self.control(request),
         }
     }

@@ -27,6 +27,8 @@ pub(crate) enum Matter {
     Island,
     /// What the kernel refuses of the queues before the uplink and LANs.
     Shape,
+    /// What runs plug-ins.
+    Plugins,
     Interface(String),
     Address(Ipv6Addr),
 }

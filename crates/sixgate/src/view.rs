@@ -58,6 +58,9 @@ pub(crate) struct Status {
     /// None where names stay here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ddns: Option<Ddns>,
+    /// None where there is no proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<crate::up::ProxyView>,
     /// The last run of each plug-in that measures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) measured: Vec<crate::measure::plugins::Measured>,
@@ -256,6 +259,9 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        if let Some(proxy) = &self.proxy {
+            let _ = writeln!(out, "\n{}", proxy.line());
         }
         for measured in &self.measured {
             let _ = writeln!(out, "\nmeasured {}", measured.line());

@@ -35,6 +35,15 @@ pub(super) struct File {
     pub(super) leasequery: Option<Leasequery>,
     pub(super) reconfigure: Option<Reconfigure>,
     pub(super) measure: Option<Measure>,
+    pub(super) proxy: Option<Proxy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Proxy {
+    pub(super) enabled: Option<bool>,
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) to_ports: Option<Spanned<Vec<u16>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

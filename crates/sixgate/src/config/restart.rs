@@ -43,6 +43,9 @@ impl Config {
         if self.reconfigure.is_some() != new.reconfigure.is_some() {
             keys.push("reconfigure");
         }
+        if self.proxy != new.proxy {
+            keys.push("proxy");
+        }
         // What runs them was started before anything was given up.
         if self.plugins != new.plugins {
             keys.push("measure.plugin");

@@ -65,6 +65,7 @@ pub(crate) struct Engine {
     pub(crate) shaping: Vec<Shaping>,
     pub(crate) health: Option<Probing>,
     pub(crate) web: Option<Rc<Site>>,
+    pub(crate) proxy: Option<super::proxy::Proxy>,
     /// IPv4 of the LANs behind the ISP's NAT64.
     pub(crate) island: Option<Island>,
     /// What the firewall was last told.

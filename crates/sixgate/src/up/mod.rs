@@ -24,6 +24,7 @@ mod persist;
 mod plan;
 mod plugins;
 mod problems;
+mod proxy;
 mod queries;
 mod reconfigure;
 mod relay;
@@ -44,6 +45,7 @@ mod uplink;
 mod v4;
 mod web;
 
+pub(crate) use proxy::ProxyView;
 pub(crate) use queries::is_inside;
 pub(crate) use start::links;
 pub(crate) use status::lease_view;

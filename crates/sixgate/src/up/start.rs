@@ -227,6 +227,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     super::web::require_ports(&config)?;
+    super::proxy::require_ports(&config)?;
     let listener = control.take();
     let epoch = before::epoch();
     let mut earlier =
@@ -240,7 +241,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let (firewall, nat64, island, shaping, sockets, frames, web, listeners) = match opened {
+    let (firewall, nat64, island, shaping, sockets, frames, web, proxy, listeners) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -346,6 +347,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         names: Names::new(&[]),
         health: Probing::new(now, &config, events.clone()),
         web,
+        proxy,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         given: BTreeMap::new(),
@@ -403,6 +405,7 @@ type Opened = (
     Sockets,
     Vec<Option<Frames>>,
     Option<Rc<Site>>,
+    Option<super::proxy::Proxy>,
     Vec<String>,
 );
 
@@ -495,8 +498,10 @@ fn open(
         listeners.extend(web.listeners);
         web.site
     });
+    let proxy = super::proxy::open(config, events)?;
+    listeners.extend(proxy.iter().flat_map(|proxy| proxy.listeners.clone()));
     watch(monitor, events.clone())?;
-    Ok((firewall, nat64, island, shaping, sockets, frames, web, listeners))
+    Ok((firewall, nat64, island, shaping, sockets, frames, web, proxy, listeners))
 }
 
 /// The resolv.conf to put back at the end. Where it is one of ours, the run that wrote it was killed: then it is the one

@@ -123,6 +123,7 @@ impl Engine {
             ipv4: self.ipv4_view(),
             policy: self.policy_view(),
             ddns: self.ddns.as_ref().map(|ddns| ddns.view(&self.config)),
+            proxy: self.proxy.as_ref().map(super::proxy::Proxy::view),
             measured: self.measured.values().cloned().collect(),
             firewall: counted,
             listeners: self.listeners.clone(),

@@ -11,9 +11,9 @@ fn far(world: &World) -> Process {
     far
 }
 
-/// 5 Mbit/s and 400 ms of buffer, where packets leave by this interface.
-fn narrow(host: &Host, interface: &str) {
-    run(host, &format!("tc qdisc add dev {interface} root tbf rate 5mbit burst 5000 limit 250000"));
+/// A buffer of 250,000 octets before so many Mbit/s, where packets leave by this interface.
+fn narrow(host: &Host, interface: &str, mbit: u32) {
+    run(host, &format!("tc qdisc add dev {interface} root tbf rate {mbit}mbit burst 5000 limit 250000"));
 }
 
 /// What doctor finds under load: all is well but for one queue.
@@ -34,11 +34,12 @@ fn usual(world: &World) -> [Process; 3] {
 fn a_queue_of_this_machine_itself() {
     let world = World::paced("own-queue");
     let _services = usual(&world);
-    narrow(&world.laptop, "eth0");
+    // A sender keeps few octets of each flow in a queue of its own machine (TCP small queues).
+    narrow(&world.laptop, "eth0", 1);
     let finding = loaded(&world);
     assert_eq!(finding["place"], "client", "{finding:#}");
     let local = &finding["seen"]["local"];
-    assert!(local["kind"] == "tbf" && local["octets"].as_f64().unwrap() > 20_000.0, "{local}");
+    assert!(local["kind"] == "tbf" && local["octets"].as_f64().unwrap() > 10_000.0, "{local}");
     assert!(local["wait_ms"].as_f64().unwrap() > 50.0, "{local}");
     assert!(
         finding["what"].as_str().unwrap().contains("in this machine's own queue, on eth0"),
@@ -50,7 +51,7 @@ fn a_queue_of_this_machine_itself() {
 fn a_queue_before_the_gateway() {
     let world = World::paced("lan-queue");
     let _services = usual(&world);
-    narrow(&world.gw, "lan0");
+    narrow(&world.gw, "lan0", 5);
     let finding = loaded(&world);
     assert_eq!(finding["place"], "lan", "{finding:#}");
     assert!(finding["what"].as_str().unwrap().contains("on this link"), "{finding:#}");
@@ -60,7 +61,7 @@ fn a_queue_before_the_gateway() {
 fn a_queue_beyond_the_isps_first_router() {
     let world = World::paced("isp-queue");
     let _services = usual(&world);
-    narrow(&world.isp, "core0");
+    narrow(&world.isp, "core0", 5);
     assert_eq!(loaded(&world)["place"], "isp");
 }
 

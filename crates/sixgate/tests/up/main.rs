@@ -17,6 +17,7 @@ mod mistakes;
 mod network;
 mod plugins;
 mod profile;
+mod proxy;
 mod queries;
 mod served;
 mod shape;

@@ -13,7 +13,9 @@ const BAD_PERCENT: f64 = 25.0;
 /// Where packets are lost that a standing queue does not explain.
 pub(super) fn losing(seen: &Seen) -> Option<Losing> {
     let path = seen.path.as_ref()?;
-    let losing = sixgate_measure::path::losing(&path.hops, LOSS_PERCENT)?;
+    // A short buffer drops much of what our own load brings: that is how flows learn their rate.
+    let least = if seen.loaded { BAD_PERCENT } else { LOSS_PERCENT };
+    let losing = sixgate_measure::path::losing(&path.hops, least)?;
     let queue = path.standing.as_ref().is_some_and(|standing| standing.before == losing.before);
     (!queue).then_some(losing)
 }

@@ -137,13 +137,13 @@ async fn serve(config: Config, feed: Option<plugins::Feed>) -> Outcome {
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (mut engine, guard) = match start::start(config, &events) {
-        Ok(started) => started,
-        Err(error) => return error.tell(),
-    };
     let feed = match feed.map(|feed| feed.read(&events)).transpose() {
         Ok(feed) => feed,
         Err(error) => return crate::fail(&format!("cannot hear what runs plug-ins: {error}")),
+    };
+    let (mut engine, guard) = match start::start(config, &events) {
+        Ok(started) => started,
+        Err(error) => return error.tell(),
     };
     engine.feed = feed;
     if let Err(error) = sandbox::when_serving(&engine.config) {

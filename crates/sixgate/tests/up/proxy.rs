@@ -36,7 +36,7 @@ fn the_proxy_joins_what_has_one_family_to_what_has_the_other() {
         (&home.gw, "wan0", "203.0.113.2/24"),
         (&home.alice, "eth0", "192.168.7.9/24"),
     ] {
-        host.add_address_nodad(interface, address.parse().unwrap()).unwrap();
+        host.add_address_nodad(interface, address.parse::<ipnet::IpNet>().unwrap()).unwrap();
     }
     run(&home.gw, "ip", &["route", "add", "default", "via", "203.0.113.1"]).expect(0, &[]);
     // Alice has IPv4 alone, and no way but the LAN.

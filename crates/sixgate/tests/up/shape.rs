@@ -95,6 +95,8 @@ fn a_slow_lan_is_shaped_and_a_ping_does_not_wait_for_a_download() {
     let shaped =
         |down: &str| lan(&format!("shape = {{ down = \"{down}\", up = \"5M\", queue = \"own\" }}\n"));
     let home = home("up-shape-lan");
+    // One that fills the buffer, as most do.
+    home.isp.heed_losses().unwrap();
     // What a driver of such a network does: 10 Mbit/s, and a buffer of 400 ms.
     let slow =
         ["qdisc", "add", "dev", "lan0", "root", "tbf", "rate", "10mbit", "burst", "5000", "limit", "500000"];

@@ -1,6 +1,6 @@
-//! HTTP: what strangers on a LAN send to the dashboard.
+//! HTTP: what strangers on a LAN send to the dashboard and to the proxy.
 
-use sixgate_http::{MAX_BODY, MAX_FIELDS, MAX_HEAD, Request, Response};
+use sixgate_http::{Ask, MAX_BODY, MAX_FIELDS, MAX_HEAD, Request, Response};
 
 /// Octets of a connection. A request is the same however it is cut into segments: none of its beginnings is one, and what is
 /// refused early is refused in the end.
@@ -35,5 +35,30 @@ pub fn http(bytes: &[u8]) {
             Ok(None) => {}
             Err(refusal) => assert_eq!(read, Err(refusal), "more octets do not make it right"),
         }
+    }
+}
+
+/// Octets of a connection to the proxy. What is sent on is one head, of one request, to the host of its target; and read again it says the
+/// same, but for having passed us.
+pub fn proxy(bytes: &[u8]) {
+    match Ask::parse(bytes, "sixgate") {
+        Ok(Some((ask, used))) => {
+            assert!(
+                used <= bytes.len()
+                    && used <= MAX_HEAD
+                    && !ask.authority().contains(['@', '/', ' ', '\r', '\n'])
+            );
+            assert_eq!(Ask::parse(&bytes[..used], "sixgate"), Ok(Some((ask.clone(), used))));
+            if let Ask::Forward { authority, head } = ask {
+                let ends = head.windows(4).filter(|four| four == b"\r\n\r\n").count();
+                assert!(ends == 1 && head.ends_with(b"\r\n\r\n"), "one head only");
+                let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+                assert_eq!(text.matches("\r\nhost: ").count(), 1);
+                assert!(text.contains(&format!("\r\nhost: {}\r\n", authority.to_ascii_lowercase())));
+                assert_eq!(text.matches("\r\nconnection:").count(), 1);
+            }
+        }
+        Ok(None) => assert!(bytes.len() <= MAX_HEAD, "what is waited for is bounded"),
+        Err(refusal) => assert!((400..=505).contains(&refusal.status())),
     }
 }

@@ -25,7 +25,7 @@ pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
 pub use dnssec::dnssec;
-pub use http::http;
+pub use http::{http, proxy};
 pub use kit::endpoint;
 pub use leasequery::leasequery;
 pub use measured::measured;

@@ -91,6 +91,11 @@ fn http() {
 }
 
 #[test]
+fn proxy() {
+    replay("proxy");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }

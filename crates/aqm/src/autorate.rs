@@ -14,7 +14,13 @@
 //!   before. And only while enough is carried to be to blame: half the least rate. (Not half of the present
 //!   one: TCP sends no faster than its packets arrive, so where a link has become slow little is carried.)
 //!   Without load the rate goes back to the configured one, never to the least (cake-autorate issue 326).
-//! - *One reflector is not believed alone*: three of the last six probes must be late.
+//! - *One late probe proves nothing*: the last three must be, and the rate grows while two of them are not.
+//! - *A stop is no queue.* Where something stood still for a while (a radio, a busy machine), what was sent meanwhile comes back all at
+//!   once; what passes a queue comes back as far apart as the link lets it. So a probe counts as late as the latest of those that
+//!   came back with it, and a cut that turns out to have been for a stop is taken back. What the caller knows to have been a stop of its
+//!   own it can say ([`Autorate::stood`]).
+//!
+//! Nothing is decided but in [`Autorate::handle_timeout`]: tell first all that has happened.
 
 use crate::Rate;
 use std::collections::VecDeque;
@@ -81,9 +87,12 @@ impl Config {
 const PROBES: usize = 64;
 /// Reflectors that are known.
 const REFLECTORS: usize = 16;
-/// Late probes among as many of the last that make a queue.
+/// The last so many probes, all late, make a queue.
 const LATE: usize = 3;
-const OF: usize = 6;
+/// Probes that are looked at behind one, for whether they came back with it.
+const BEHIND: usize = 20;
+/// Of the time between the sending of two, between their returns there is less than this where something had stood still.
+const TOGETHER: f64 = 0.25;
 /// What is carried now is what was carried in this time.
 const RECENT: Duration = Duration::from_millis(150);
 /// Over which time the delay's growth is looked at.
@@ -96,6 +105,8 @@ const SILENCE: Duration = Duration::from_secs(2);
 const STILL: f64 = 0.97;
 const EASED: Duration = Duration::from_millis(200);
 const EASY: f64 = 0.6;
+/// A cut that was for a stop is taken back within this time.
+const STOP: Duration = Duration::from_secs(1);
 /// In which time a queue shall be gone.
 const DRAINED: f64 = 0.5;
 
@@ -120,8 +131,8 @@ struct Reflector {
 enum State {
     /// Following, since this time; `known` is the link's rate as measured last.
     Follow { since: Duration },
-    /// Sending less since this time, until the queue has gone.
-    Drain { since: Duration },
+    /// Sending less since this time, until the queue has gone; `again` where the first cut was not enough.
+    Drain { since: Duration, again: bool },
 }
 
 /// What a controller has done so far.
@@ -147,8 +158,9 @@ pub struct Autorate {
     cut: Duration,
     /// The delay that stood then.
     stood: Duration,
-    /// The rate before, and what was known.
+    /// The rate before, what was known, and since when that was followed.
     before: (Rate, Option<Rate>),
+    followed: Duration,
     probes: VecDeque<Probe>,
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
@@ -171,6 +183,7 @@ impl Autorate {
             cut: Duration::ZERO,
             stood: Duration::ZERO,
             before: (config.base, None),
+            followed: now,
             probes: VecDeque::with_capacity(PROBES),
             reflectors: Vec::with_capacity(REFLECTORS),
             carried: VecDeque::with_capacity(128),
@@ -198,10 +211,9 @@ impl Autorate {
         }
         self.counters.sent += 1;
         self.probes.push_back(Probe { reflector, number, sent: now, took: None });
-        self.decide(now);
     }
 
-    /// A probe was answered. Where the reflector tells how long the way in our direction took (ICMP time
+    /// A probe was answered; `now` is when the answer arrived, as well as the caller knows. Where the reflector tells how long the way in our direction took (ICMP time
     /// stamps, or a far end of our own), give that as `one_way`, by whatever two clocks: only its changes
     /// count. Without it, a queue on the way back counts as ours.
     pub fn answered(&mut self, now: Duration, reflector: u32, number: u64, one_way: Option<Duration>) {
@@ -213,7 +225,14 @@ impl Autorate {
         probe.took = Some(took);
         self.counters.answered += 1;
         self.learn(now, reflector, took);
-        self.decide(now);
+    }
+
+    /// What runs the shaper stood still from the one time to the other: probes that were under way then say nothing.
+    pub fn stood(&mut self, from: Duration, until: Duration) {
+        self.probes.retain(|probe| {
+            let back = probe.took.map(|took| probe.sent.saturating_add(took));
+            probe.sent > until || back.is_some_and(|back| back < from)
+        });
     }
 
     /// The shaper has carried so many octets since it was last said; to be told ten to fifty times a second.
@@ -224,7 +243,6 @@ impl Autorate {
         {
             self.carried.pop_front();
         }
-        self.decide(now);
     }
 
     /// When an unanswered probe becomes late, and [`Autorate::handle_timeout`] has something to do.
@@ -235,7 +253,7 @@ impl Autorate {
         self.probes.iter().filter(|probe| probe.took.is_none()).filter_map(due).filter(|due| *due > now).min()
     }
 
-    /// Looks at what has become late.
+    /// Decides by all that it was told; to be called whenever it was told something, and when something has become late.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.decide(now);
     }
@@ -265,14 +283,43 @@ impl Autorate {
         self.reflectors.push(Reflector { name, usual: took, heard: now });
     }
 
-    /// By how much a probe is late, as far as it can be known now; `None` where it cannot.
-    fn excess(&self, now: Duration, probe: &Probe) -> Option<Duration> {
+    /// By how much a probe was later than usual, as far as it can be known now; `None` where it cannot.
+    fn delay(&self, now: Duration, probe: &Probe) -> Option<Duration> {
         let usual = self.usual(probe.reflector)?;
         if let Some(took) = probe.took {
             return Some(took.saturating_sub(usual));
         }
         let so_far = now.saturating_sub(probe.sent).saturating_sub(usual);
         (so_far > self.config.late).then_some(so_far)
+    }
+
+    /// By how much the probe of this place is late for a queue: no more than those are that were sent after it and came back with it.
+    fn excess(&self, now: Duration, index: usize) -> Option<Duration> {
+        let probe = self.probes.get(index)?;
+        let own = self.delay(now, probe)?;
+        if own <= self.config.late / 2 {
+            return Some(own);
+        }
+        let behind = self.probes.iter().skip(index + 1).take(BEHIND).filter(|next| next.took.is_some());
+        let together = behind.filter_map(|next| {
+            let delay = self.delay(now, next)?;
+            let between = next.sent.saturating_sub(probe.sent);
+            (own.saturating_sub(delay) > between.mul_f64(1.0 - TOGETHER)).then_some(delay)
+        });
+        Some(together.fold(own, Duration::min))
+    }
+
+    /// What is known of the probes that were sent within a time, oldest first: when, and how late for a queue.
+    fn known_of(
+        &self,
+        now: Duration,
+        sent: std::ops::Range<Duration>,
+    ) -> impl DoubleEndedIterator<Item = (&Probe, Duration)> {
+        let within = move |(index, probe): (usize, _)| {
+            let probe: &Probe = probe;
+            sent.contains(&probe.sent).then(|| Some((probe, self.excess(now, index)?))).flatten()
+        };
+        self.probes.iter().enumerate().filter_map(within)
     }
 
     /// Whether any reflector still answers: else what is overdue says nothing about the link.
@@ -298,23 +345,27 @@ impl Autorate {
         (time >= Duration::from_millis(20)).then(|| octets as f64 * 8.0 / time.as_secs_f64())
     }
 
+    /// What arrives while it does: the most of each third of the recent time. Where it stood still for a part of it, that part says
+    /// nothing about the link.
+    fn arriving(&self, now: Duration) -> Option<f64> {
+        let third = RECENT / 3;
+        let parts = (0..3).filter_map(|part| {
+            let end = now.saturating_sub(third * part);
+            self.carried_between(end.saturating_sub(third), end)
+        });
+        parts.reduce(f64::max)
+    }
+
     /// The link's rate by how fast the delay grows over what is sent into it (seconds a second, least squares),
     /// of the probes sent within a time.
     fn measured(&self, now: Duration, sent: std::ops::Range<Duration>) -> Option<f64> {
+        let start = sent.start;
         // Of those that are overdue only the oldest: the others' delays so far are less, which says nothing.
-        let overdue =
-            self.probes.iter().find(|probe| probe.took.is_none() && self.excess(now, probe).is_some());
-        let overdue = overdue.map(|probe| probe.sent);
+        let mut overdue = false;
         let points: Vec<(f64, f64)> = self
-            .probes
-            .iter()
-            .filter(|probe| {
-                sent.contains(&probe.sent) && (probe.took.is_some() || Some(probe.sent) == overdue)
-            })
-            .filter_map(|probe| {
-                let excess = self.excess(now, probe)?;
-                Some((probe.sent.saturating_sub(sent.start).as_secs_f64(), excess.as_secs_f64()))
-            })
+            .known_of(now, sent)
+            .filter(|(probe, _)| probe.took.is_some() || !std::mem::replace(&mut overdue, true))
+            .map(|(probe, excess)| (probe.sent.saturating_sub(start).as_secs_f64(), excess.as_secs_f64()))
             .collect();
         if points.len() < 3 {
             return None;
@@ -327,7 +378,7 @@ impl Autorate {
         });
         let slope = if below > 0.0 { (above / below).max(0.0) } else { return None };
         let (first, last) = (points.first()?.0, points.last()?.0);
-        let at = |offset: f64| sent.start + Duration::from_secs_f64(offset.max(0.0));
+        let at = |offset: f64| start + Duration::from_secs_f64(offset.max(0.0));
         Some(self.carried_between(at(first), at(last))? / (1.0 + slope))
     }
 
@@ -336,30 +387,30 @@ impl Autorate {
         #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
         let (load, busy) =
             (carried / self.rate.as_bits() as f64, carried > self.config.min.as_bits() as f64 / 2.0);
-        let recent: Vec<Duration> = self
-            .probes
-            .iter()
-            .rev()
-            .filter(|probe| probe.sent >= self.cut && now.saturating_sub(probe.sent) < Duration::from_secs(2))
-            .filter_map(|probe| self.excess(now, probe))
-            .take(OF)
-            .collect();
-        let late = recent.iter().filter(|excess| **excess > self.config.late).count();
+        let since = self.cut.max(now.saturating_sub(SILENCE));
+        let recent: Vec<Duration> =
+            self.known_of(now, since..Duration::MAX).rev().take(LATE).map(|(_, excess)| excess).collect();
+        let queue = recent.len() == LATE && recent.iter().all(|excess| *excess > self.config.late);
         match self.state {
             State::Follow { since } => {
-                if late >= LATE && busy && self.hears(now) {
+                if queue && busy && self.hears(now) && !self.stands(now) {
                     self.cut(now, carried);
                 } else {
                     self.follow(now, since, (carried, load), &recent);
                 }
             }
-            State::Drain { since } if !self.hears(now) => {
+            State::Drain { .. } if !self.hears(now) => {
                 // It was no queue, or is one that no rate of ours will mend.
                 (self.rate, self.known) = self.before;
-                self.state = State::Follow { since };
+                self.state = State::Follow { since: self.followed };
                 self.probes.retain(|probe| probe.took.is_some());
             }
-            State::Drain { since } => {
+            State::Drain { since, again: false } if self.was_a_stop(now, since) => {
+                (self.rate, self.known) = self.before;
+                self.state = State::Follow { since: self.followed };
+                self.grown = now;
+            }
+            State::Drain { since, .. } => {
                 // What was sent before the cut and is answered only now tells the slope better than before.
                 self.refine(now);
                 let gone =
@@ -392,17 +443,21 @@ impl Autorate {
     fn cut(&mut self, now: Duration, carried: f64) {
         self.counters.cuts += 1;
         let estimate = match self.config.direction {
-            Direction::Down => carried,
+            Direction::Down => self.arriving(now).unwrap_or(carried),
             Direction::Up => self.measured(now, now.saturating_sub(GROWTH)..now).unwrap_or(carried),
         };
         self.stood = self.standing(now);
-        if matches!(self.state, State::Follow { .. }) {
-            self.before = (self.rate, self.known);
-        }
+        let again = match self.state {
+            State::Follow { since } => {
+                (self.before, self.followed) = ((self.rate, self.known), since);
+                false
+            }
+            State::Drain { .. } => true,
+        };
         self.know(estimate);
         self.calm = self.known.unwrap_or(self.rate);
         self.cut = now;
-        self.state = State::Drain { since: now };
+        self.state = State::Drain { since: now, again };
         self.drain(now);
     }
 
@@ -419,23 +474,44 @@ impl Autorate {
 
     /// The delay that stands now: by the newest answer, or by what is overdue.
     fn standing(&self, now: Duration) -> Duration {
-        let mut answered = self.probes.iter().rev().filter(|probe| probe.took.is_some());
-        let answered = answered.find_map(|probe| self.excess(now, probe));
-        let overdue = self.probes.iter().filter(|probe| probe.took.is_none());
-        let overdue = overdue.filter_map(|probe| self.excess(now, probe)).max();
+        let known = || self.known_of(now, Duration::ZERO..Duration::MAX);
+        let answered = known().rev().find(|(probe, _)| probe.took.is_some()).map(|(_, excess)| excess);
+        let overdue = known().filter(|(probe, _)| probe.took.is_none()).map(|(_, excess)| excess).max();
         answered.max(overdue).unwrap_or_default()
     }
 
+    /// Whether what made the cut has come back since, and all at once.
+    fn was_a_stop(&self, now: Duration, cut: Duration) -> bool {
+        let before = || {
+            self.known_of(now, cut.saturating_sub(GROWTH)..cut).map(|(probe, excess)| (probe.took, excess))
+        };
+        now.saturating_sub(cut) < STOP
+            && before().all(|(took, excess)| took.is_some() && excess <= self.config.late)
+            && before().count() > 0
+    }
+
+    /// Whether nothing arrives at present, as no link is that slow: it stands still, and for how long nobody knows.
+    #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
+    fn stands(&self, now: Duration) -> bool {
+        self.config.direction == Direction::Down
+            && self
+                .carried_between(now.saturating_sub(RECENT / 3), now)
+                .is_some_and(|carried| carried < self.config.min.as_bits() as f64 / 4.0)
+    }
+
+    /// Of a queue behind us: once all that was sent before the cut has come back, it tells more than what was overdue then did.
+    #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
     fn refine(&mut self, now: Duration) {
         if self.config.direction == Direction::Down {
             return;
         }
         let before = self.cut.saturating_sub(GROWTH)..self.cut;
+        let back = self.known_of(now, before.clone()).all(|(probe, _)| probe.took.is_some());
         if let Some(estimate) = self.measured(now, before)
             && let Some(known) = self.known
-            && self.bounded(Rate::bits(bits(estimate))) < known
+            && (back || self.bounded(Rate::bits(bits(estimate))) < known)
         {
-            self.know(estimate);
+            self.know(estimate.min(self.before.0.as_bits() as f64));
         }
     }
 
@@ -450,12 +526,12 @@ impl Autorate {
         let step = step.min(0.2);
         // A probe may find a packet on its way, here and in the modem.
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
-        let calm = !recent.is_empty() && recent.iter().take(3).all(|excess| *excess < calm);
+        let most_below = |limit| 2 * recent.iter().filter(|excess| **excess < limit).count() > recent.len();
+        let calm = most_below(calm);
         if calm {
             self.calm = self.calm.max(self.rate);
         }
-        let uneasy = recent.iter().take(3).filter(|excess| **excess > self.config.late / 2).count() >= 2
-            || recent.first().is_some_and(|excess| *excess > self.config.late);
+        let uneasy = recent.len() == LATE && recent.iter().all(|excess| *excess > self.config.late / 2);
         let factor = if load > 0.75 && calm && self.hears(now) {
             #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
             let part = self.known.map_or(2.0, |known| self.rate.as_bits() as f64 / known.as_bits() as f64);

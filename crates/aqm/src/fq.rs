@@ -1,4 +1,13 @@
 //! FQ-CoDel (RFC 8290): flows take turns, those that send little go first, and each has a CoDel of its own.
+//!
+//! Where Linux's `sch_fq_codel` is otherwise, besides what [`codel`](crate::codel) says:
+//! - *Room.* Both drop from the head of the flow with most octets, up to half of them or 64 packets, and raise its CoDel's pace
+//!   by as many. Linux does so once for a packet that comes, so that one which holds much memory may leave it above its limit
+//!   until others have come; here it is done until there is room.
+//! - *The fattest* is found without looking at every flow; of equals both take the first.
+//! - *Memory* is what [`Packet::memory`] says; Linux counts its buffers (`truesize`).
+//! - *The limit* holds for packets that wait. Where Linux's is changed while it runs, it drops from the flows whose turn it
+//!   is until the rest fits; ours is what it was made with.
 
 use crate::codel::{Limits, Parameters};
 use crate::packet::{Packet, Secret, place};

@@ -10,6 +10,7 @@
 //! - [`autorate`]: the rate to shape at, where the link changes.
 //! - [`request`]: for servers that are asked for more than they can do.
 //! - [`codel`]: CoDel (RFC 8289) alone, for a queue of your own. [`pie`]: PIE (RFC 8033), to compare with.
+//! - [`sim`]: a network in simulated time, to try all these in.
 //! - [`classify`]: flow, ECN and DSCP of IPv4 and IPv6 packets, and marking them. [`IpPacket`] does all of it.
 //!
 //! There is no clock, socket or thread: `now` is the caller's, any clock that does not run backwards. Nothing
@@ -109,6 +110,7 @@ mod queues;
 mod rate;
 pub mod request;
 pub mod shape;
+pub mod sim;
 mod time;
 
 pub use ip::IpPacket;

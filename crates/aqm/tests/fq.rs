@@ -6,10 +6,11 @@ mod common;
 
 use common::codel_oracle::{Constants, OraclePacket};
 use common::fq_oracle::FqOracle;
-use common::{Diary, Event, Fate, Numbered, jain, ms};
+use common::{Diary, Event, Fate, Numbered, ms};
 use proptest::prelude::*;
 use sixgate_aqm::codel::Parameters;
 use sixgate_aqm::fq::{Config, Fq, Turn};
+use sixgate_aqm::sim::compare::jain;
 use sixgate_aqm::{Packet, Secret};
 use std::time::Duration;
 

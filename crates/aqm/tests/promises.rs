@@ -5,34 +5,18 @@
 
 mod common;
 
-use common::sim::{Control, DOWN, Fifo, OneCodel, Sim, UP, Wire, percentile};
-use common::{jain, ms};
-use sixgate_aqm::fq::{self, Fq};
-use sixgate_aqm::pie::{self, Pie};
+use common::ms;
 use sixgate_aqm::shape::{Config, Fairness, Framing, Shaper, Tins};
-use sixgate_aqm::{Rate, Secret, codel};
+use sixgate_aqm::sim::compare::{Load, Outcome, Which, jain, under_load};
+use sixgate_aqm::sim::{Control, DOWN, Fifo, Sim, UP, Wire, percentile};
+use sixgate_aqm::{Rate, Secret};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-const RATES: [Rate; 2] = [Rate::mbit(20), Rate::mbit(5)];
 const SECRET: Secret = Secret([3, 4]);
 /// How long what is measured takes, after as long a time to settle.
 const MEASURED: Duration = Duration::from_secs(30);
-
-struct Outcome {
-    p50: Duration,
-    p95: Duration,
-    p99: Duration,
-    /// Of the link, each way. A fifth of the slower one is acknowledgements, for each packet is acknowledged.
-    used: [f64; 2],
-    fairness: [f64; 2],
-}
-
-fn fq_config(rate: Rate) -> fq::Config {
-    let codel = codel::Parameters { ecn: true, ..codel::Parameters::for_rate(rate) };
-    fq::Config { codel, quantum: 300, ..fq::Config::default() }
-}
 
 /// A shaper before a link that is a little faster and has a deep buffer of its own.
 fn shaped(sim: &mut Sim, path: usize, config: Config) -> Rc<RefCell<(Shaper<Wire>, u64)>> {
@@ -42,97 +26,70 @@ fn shaped(sim: &mut Sim, path: usize, config: Config) -> Rc<RefCell<(Shaper<Wire
     shared
 }
 
-fn add(sim: &mut Sim, path: usize, kind: &str) {
-    let rate = RATES[path];
-    match kind {
-        // A thousand packets: what Linux gave an interface for decades.
-        "fifo" => sim.stage(path, Fifo::new(1_500_000), rate),
-        "codel" => sim.stage(path, OneCodel::default(), rate),
-        "pie" => sim.stage(path, Pie::new(pie::Config::default(), fastrand::Rng::with_seed(1)), rate),
-        "fq_codel" => sim.stage(path, Fq::new(fq_config(rate), SECRET), rate),
-        "shaper" => drop(shaped(sim, path, Config::new(rate))),
-        other => unreachable!("{other}"),
-    }
-}
-
-fn four_and_four(kind: &str, control: Control, ecn: bool) -> Outcome {
-    let mut sim = Sim::new(ms(40));
-    for path in [DOWN, UP] {
-        add(&mut sim, path, kind);
-        for number in 0..4 {
-            sim.sender(path, control, ecn, 1 + number, ms(137 * u64::from(number)));
-        }
-    }
-    sim.probe_every(ms(20), 0);
-    sim.run(MEASURED, |_| {});
-    let (before, carried, samples) = (sim.arrived(), sim.carried, sim.samples.len());
-    sim.run(MEASURED, |_| {});
-    let shares: Vec<u64> = sim.arrived().iter().zip(before).map(|(now, before)| now - before).collect();
-    let added = |percent| percentile(sim.samples[samples..].iter().map(|sample| sample.added), percent);
-    let used = |path: usize| {
-        let octets = sim.carried[path] - carried[path];
-        octets as f64 * 8.0 / MEASURED.as_secs_f64() / RATES[path].as_bits() as f64
-    };
-    let outcome = Outcome {
-        p50: added(50),
-        p95: added(95),
-        p99: added(99),
-        used: [used(DOWN), used(UP)],
-        fairness: [jain(&shares[..4]), jain(&shares[4..])],
-    };
+fn four_and_four(which: Which, control: Control, ecn: bool) -> Outcome {
+    let outcome = under_load(which, &Load { control, ecn, ..Load::default() });
+    let ms = outcome.added.map(|added| added.as_secs_f64() * 1e3);
     println!(
-        "{kind:9} {control:?} ecn {ecn:5}: added latency p50 {:7.1} ms, p95 {:7.1} ms, p99 {:7.1} ms; \
-         down {:.3}, up {:.3} of the rate; Jain {:.4}, {:.4}",
-        outcome.p50.as_secs_f64() * 1e3,
-        outcome.p95.as_secs_f64() * 1e3,
-        outcome.p99.as_secs_f64() * 1e3,
+        "{:9} {control:?} ecn {ecn:5}: added latency p50 {:7.1} ms, p95 {:7.1} ms, p99 {:7.1} ms; \
+         down {:.3}, up {:.3} of the rate; Jain {:.4}, {:.4}; lost {:?}, marked {:?}",
+        which.name(),
+        ms[0],
+        ms[1],
+        ms[2],
         outcome.used[0],
         outcome.used[1],
         outcome.fairness[0],
         outcome.fairness[1],
+        outcome.lost,
+        outcome.marked,
     );
     outcome
 }
 
-fn keeps_its_promises(kind: &str, control: Control, ecn: bool) {
-    let (bad, good) = (four_and_four("fifo", control, false), four_and_four(kind, control, ecn));
-    let ratio = bad.p95.as_secs_f64() / good.p95.as_secs_f64();
-    println!("p95 with FIFO / with {kind}: {ratio:.0}");
+/// What waits below this in 95 cases of a hundred.
+fn p95(outcome: &Outcome) -> Duration {
+    outcome.added[1]
+}
+
+fn keeps_its_promises(which: Which, control: Control, ecn: bool) {
+    let (bad, good) = (four_and_four(Which::Fifo, control, false), four_and_four(which, control, ecn));
+    let ratio = p95(&bad).as_secs_f64() / p95(&good).as_secs_f64();
+    println!("p95 with FIFO / with {}: {ratio:.0}", which.name());
     assert!(ratio >= 30.0, "{ratio}");
-    assert!(good.p95 < ms(10), "{:?}", good.p95);
+    assert!(p95(&good) < ms(10), "{:?}", p95(&good));
     assert!(good.used.iter().all(|&used| used >= 0.9), "{:?}", good.used);
     assert!(good.fairness.iter().all(|&fair| fair > 0.98), "{:?}", good.fairness);
 }
 
 #[test]
 fn fq_codel_against_fifo_with_reno() {
-    keeps_its_promises("fq_codel", Control::Reno, false);
+    keeps_its_promises(Which::FqCodel, Control::Reno, false);
 }
 
 #[test]
 fn fq_codel_against_fifo_with_cubic() {
-    keeps_its_promises("fq_codel", Control::Cubic, false);
+    keeps_its_promises(Which::FqCodel, Control::Cubic, false);
 }
 
 #[test]
 fn fq_codel_with_marks() {
-    keeps_its_promises("fq_codel", Control::Cubic, true);
+    keeps_its_promises(Which::FqCodel, Control::Cubic, true);
 }
 
 #[test]
 fn the_shaper_before_a_deep_buffer() {
-    keeps_its_promises("shaper", Control::Reno, true);
+    keeps_its_promises(Which::Shaper, Control::Reno, true);
 }
 
 /// A queue without flows keeps its delay short; only flows make it vanish for the sparse.
 #[test]
 fn codel_and_pie_are_far_better_than_fifo_and_worse_than_flows() {
-    let of = |kind| four_and_four(kind, Control::Reno, false);
-    let (fifo, flows) = (of("fifo"), of("fq_codel"));
-    for kind in ["codel", "pie"] {
-        let outcome = of(kind);
-        assert!(outcome.p95 * 10 < fifo.p95 && outcome.p95 > flows.p95 * 5, "{kind} {:?}", outcome.p95);
-        assert!(outcome.used.iter().all(|&used| used > 0.8), "{kind} {:?}", outcome.used);
+    let of = |which| four_and_four(which, Control::Reno, false);
+    let (fifo, flows) = (p95(&of(Which::Fifo)), p95(&of(Which::FqCodel)));
+    for which in [Which::Codel, Which::Pie] {
+        let outcome = of(which);
+        assert!(p95(&outcome) * 10 < fifo && p95(&outcome) > flows * 5, "{which:?} {outcome:?}");
+        assert!(outcome.used.iter().all(|&used| used > 0.8), "{which:?} {outcome:?}");
     }
 }
 

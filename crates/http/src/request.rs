@@ -154,7 +154,7 @@ impl Request {
 }
 
 /// How long the head is, its last empty line included; `None` where that has not come yet.
-fn head_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Refusal> {
+pub(crate) fn head_length(bytes: &[u8], most: usize) -> Result<Option<usize>, Refusal> {
     // What speaks another protocol (TLS begins with 0x16) is told so at once.
     if bytes.first().is_some_and(|first| !first.is_ascii_uppercase()) {
         return Err(Refusal::Malformed("it does not begin with a method"));
@@ -259,7 +259,7 @@ fn request_line(line: &str) -> Result<(Method, &str, u8), Refusal> {
 }
 
 /// A field (RFC 9112 section 5). White space before the colon, and before the name, is refused.
-fn field(line: &str) -> Result<(String, String), Refusal> {
+pub(crate) fn field(line: &str) -> Result<(String, String), Refusal> {
     match line.split_once(':') {
         Some((name, value)) if is_token(name) => {
             Ok((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
@@ -269,7 +269,7 @@ fn field(line: &str) -> Result<(String, String), Refusal> {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
     !text.is_empty() && text.bytes().all(allowed)
 }

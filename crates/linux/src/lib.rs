@@ -6,6 +6,7 @@ pub mod lock;
 pub mod monitor;
 pub mod namespace;
 pub mod nft;
+pub mod priority;
 pub mod process;
 pub mod route;
 pub mod sandbox;

@@ -187,6 +187,47 @@ pub fn standing(hops: &[Hop], waits: &[Vec<f64>], least_ms: f64) -> Option<Stand
     worst
 }
 
+/// A part of the way on which packets are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Losing {
+    /// Behind which hop; 0: this machine.
+    pub after: u8,
+    /// Before which hop.
+    pub before: u8,
+    /// How many of a hundred are lost there, there and back.
+    pub percent: f64,
+}
+
+/// Where at least `least_percent` of packets are lost.
+///
+/// As with [`standing`]: what is lost between two hops is missing at all hops behind, while a router that answers only some probes (RFC 4443
+/// section 2.4 (f)) loses its own answers alone. A path whose end does not answer, or whose last hop is silent, tells nothing.
+pub fn losing(hops: &[Hop], least_percent: f64) -> Option<Losing> {
+    let share = |hop: &Hop| {
+        (hop.answered > 0)
+            .then(|| 100.0 * f64::from(hop.sent.saturating_sub(hop.answered)) / f64::from(hop.sent.max(1)))
+    };
+    share(hops.last()?)?;
+    let mut behind = f64::INFINITY;
+    let mut floors: Vec<(u8, f64)> = Vec::new();
+    for hop in hops.iter().rev() {
+        if let Some(lost) = share(hop) {
+            behind = behind.min(lost);
+            floors.push((hop.number, behind));
+        }
+    }
+    let (mut last, mut lost) = (0, 0.0);
+    let mut worst: Option<Losing> = None;
+    for (number, floor) in floors.into_iter().rev() {
+        let percent = floor - lost;
+        if percent >= least_percent && worst.is_none_or(|worst| percent > worst.percent) {
+            worst = Some(Losing { after: last, before: number, percent });
+        }
+        (last, lost) = (number, f64::max(lost, floor));
+    }
+    worst
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,5 +309,29 @@ mod tests {
         let found = standing(&told, &times, 10.0).unwrap();
         assert_eq!((found.after, found.before), (1, 3));
         assert_eq!(standing(&[], &[], 10.0), None);
+    }
+
+    #[test]
+    fn loss_that_stays_is_a_links_and_loss_of_one_hop_is_a_lazy_routers() {
+        let path = |answered: &[u32]| -> Vec<Hop> {
+            let hop = |(number, answered): (u8, &u32)| Hop {
+                number,
+                from: (*answered > 0).then(String::new),
+                rtt_ms: None,
+                sent: 20,
+                answered: *answered,
+            };
+            (1..).zip(answered).map(hop).collect()
+        };
+        let at = |answered: &[u32]| losing(&path(answered), 10.0).map(|losing| (losing.after, losing.before));
+        assert_eq!(at(&[20, 15, 14, 15]), Some((1, 2)));
+        assert_eq!(at(&[20, 3, 20, 20]), None);
+        assert_eq!(at(&[20, 0, 14, 14]), Some((1, 3)));
+        assert_eq!(at(&[14, 14]), Some((0, 1)));
+        assert_eq!(at(&[18, 9]), Some((1, 2)));
+        assert_eq!(at(&[20, 19]), None);
+        // The end is silent: what is lost there, and what is refused, cannot be told apart.
+        assert_eq!((at(&[20, 15, 0]), at(&[])), (None, None));
+        assert_eq!(losing(&path(&[20, 10]), 10.0).unwrap().percent, 50.0);
     }
 }

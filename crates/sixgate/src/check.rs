@@ -85,6 +85,9 @@ fn summary(config: &Config) -> String {
         let ways = [(lan.slaac, "SLAAC"), (lan.addresses, "DHCPv6"), (lan.delegate, "prefix delegation")];
         let ways: Vec<&str> = ways.iter().filter(|(on, _)| *on).map(|(_, way)| *way).collect();
         lines.push(format!("  lan {}: {}; {}", lan.interface.value, gives.join(", "), ways.join(", ")));
+        if let Some(shape) = &lan.shape {
+            lines.push(format!("    shaped: {}", shape.plan.summary()));
+        }
         if let Some(ipv4) = &lan.ipv4 {
             let told = match (lan.pref64, config.pilot.percent) {
                 (None, _) => "nobody is told to do without IPv4: there is no NAT64".to_owned(),

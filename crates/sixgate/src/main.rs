@@ -5,6 +5,7 @@ mod audit;
 mod buckets;
 mod census;
 mod check;
+mod child;
 mod clat;
 mod cli;
 mod config;

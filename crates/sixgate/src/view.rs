@@ -58,6 +58,12 @@ pub(crate) struct Status {
     /// None where names stay here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ddns: Option<Ddns>,
+    /// None where there is no proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<crate::up::ProxyView>,
+    /// The last run of each plug-in that measures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) measured: Vec<crate::measure::plugins::Measured>,
     pub(crate) firewall: BTreeMap<String, Counter>,
     /// The sockets that were found in the kernel's table after the start.
     pub(crate) listeners: Vec<String>,
@@ -135,6 +141,9 @@ pub(crate) struct Lan {
     pub(crate) leases: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ipv4: Option<ServedIpv4>,
+    /// None where the LAN is not shaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shape: Option<crate::shape::ShapeView>,
     /// Routers other than this one that advertise here.
     pub(crate) other_routers: Vec<String>,
 }
@@ -232,6 +241,9 @@ impl Status {
             if let Some(ipv4) = &lan.ipv4 {
                 let _ = writeln!(out, "  ipv4 {} leases {} {}", ipv4.address, ipv4.leases, ipv4.told());
             }
+            if let Some(shape) = &lan.shape {
+                let _ = write!(out, "  shaped {}", shape.table().replace("\n  ", "\n    "));
+            }
             for router in &lan.other_routers {
                 let _ = writeln!(out, "  other router {router}");
             }
@@ -247,6 +259,12 @@ impl Status {
             if !shown.is_empty() {
                 let _ = writeln!(out, "\n{title}: {}", shown.join(", "));
             }
+        }
+        if let Some(proxy) = &self.proxy {
+            let _ = writeln!(out, "\n{}", proxy.line());
+        }
+        for measured in &self.measured {
+            let _ = writeln!(out, "\nmeasured {}", measured.line());
         }
         if let Some(policy) = &self.policy {
             policy.table(&mut out);

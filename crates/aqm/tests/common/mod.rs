@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod codel_line;
+pub(crate) mod codel_linux;
 pub(crate) mod codel_oracle;
 pub(crate) mod fq_oracle;
-pub(crate) mod sim;
+pub(crate) mod pie_oracle;
+pub(crate) mod recorded;
 
 use sixgate_aqm::Packet;
 use std::cell::RefCell;
@@ -80,12 +83,4 @@ pub(crate) enum Event {
     /// A packet comes: its flow, octets, and whether it can be marked.
     Enqueue(u64, u32, bool),
     Dequeue,
-}
-
-/// Raj Jain's index of fairness: 1 where all have the same, 1/n where one has all.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) fn jain(shares: &[u64]) -> f64 {
-    let sum: f64 = shares.iter().map(|&share| share as f64).sum();
-    let squares: f64 = shares.iter().map(|&share| (share as f64).powi(2)).sum();
-    sum * sum / (shares.len() as f64 * squares)
 }

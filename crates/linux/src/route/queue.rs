@@ -217,6 +217,14 @@ impl Qdisc {
         Some(u64::from_ne_bytes(rate.try_into().ok()?) * 8)
     }
 
+    /// Packets that wait in it, and their octets (`struct gnet_stats_queue`).
+    pub fn waiting(&self) -> (u32, u32) {
+        let queue = attribute(&self.statistics, 3).unwrap_or_default();
+        let word =
+            |at: usize| queue.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_ne_bytes);
+        (word(0).unwrap_or_default(), word(4).unwrap_or_default())
+    }
+
     /// What it counted: one for each tin of a `cake`, else one for all.
     pub fn tins(&self) -> Vec<TinStats> {
         let app = attribute(&self.statistics, 4).unwrap_or_default();

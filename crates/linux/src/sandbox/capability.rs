@@ -13,6 +13,12 @@ pub enum Capability {
     DacOverride = 1,
     /// Do to files what only their owners may.
     Fowner = 3,
+    /// Send signals to processes of other users.
+    Kill = 5,
+    /// Take another group, and leave supplementary ones.
+    Setgid = 6,
+    /// Become another user.
+    Setuid = 7,
     /// Bind ports below 1024.
     NetBindService = 10,
     /// Change interfaces, routes, and nftables.
@@ -21,6 +27,8 @@ pub enum Capability {
     NetRaw = 13,
     /// Look into processes that have more capabilities, such as for whose a socket is.
     SysPtrace = 19,
+    /// Run threads before those of others.
+    SysNice = 23,
 }
 
 /// Names of all capabilities of linux/capability.h, by number.

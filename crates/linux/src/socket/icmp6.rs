@@ -57,6 +57,15 @@ pub fn icmp6(options: &Icmp6Options) -> Result<Icmp6Socket, Error> {
 }
 
 impl Icmp6Socket {
+    /// From now on the kernel notes when each message arrives, so that [`Received::waited`] is known: who measures round trips need not
+    /// count how late they were read.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn note_arrivals(&self) -> io::Result<()> {
+        option(&self.fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)
+    }
+
     /// Receives one message, from its ICMPv6 type on; `WouldBlock` when none waits.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<Received> {
         packet::recv(self.fd.as_fd(), buffer)

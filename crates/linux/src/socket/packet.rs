@@ -5,6 +5,9 @@ use std::mem::{self, MaybeUninit};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 /// An address as the kernel takes it.
 pub(super) type Name = libc::sockaddr_in6;
@@ -28,6 +31,8 @@ pub struct Received {
     pub interface: u32,
     /// Its hop limit, where the socket asks for it (ICMPv6): Neighbour Discovery requires 255 (RFC 4861).
     pub hop_limit: Option<u8>,
+    /// How long it has waited here to be read, where the socket asks for it.
+    pub waited: Option<Duration>,
 }
 
 /// Room for one datagram of a batch.
@@ -134,49 +139,57 @@ fn received(message: &libc::msghdr, name: &Name, control: &Control, length: usiz
         destination: Ipv6Addr::UNSPECIFIED,
         interface: 0,
         hop_limit: None,
+        waited: None,
     };
     // `usize` with one C library, `u32` with another.
     #[allow(clippy::unnecessary_cast)]
     let filled = (message.msg_controllen as usize).min(control.0.len());
-    for (kind, value) in ControlMessages(control.0.get(..filled).unwrap_or_default()) {
-        match kind {
+    for (level, kind, value) in ControlMessages(control.0.get(..filled).unwrap_or_default()) {
+        match (level, kind) {
             // `struct in6_pktinfo`: the address, then the interface.
-            libc::IPV6_PKTINFO => {
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 if let Some((octets, index)) = value.split_first_chunk::<16>() {
                     received.destination = Ipv6Addr::from(*octets);
                     received.interface = index.first_chunk().map_or(0, |index| u32::from_ne_bytes(*index));
                 }
             }
-            libc::IPV6_HOPLIMIT => {
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                 let limit = value.first_chunk().map(|limit| i32::from_ne_bytes(*limit));
                 received.hop_limit = limit.and_then(|limit| u8::try_from(limit).ok());
             }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.waited = waited(value),
             _ => {}
         }
     }
     received
 }
 
+/// How long ago a `struct timespec` of the wall clock was; `None` where that was set meanwhile, as far as can be told.
+fn waited(value: &[u8]) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_mins(1);
+    let (seconds, rest) = value.split_first_chunk::<8>()?;
+    let nanoseconds = i64::from_ne_bytes(*rest.first_chunk::<8>()?);
+    let came = Duration::new(u64::from_ne_bytes(*seconds), u32::try_from(nanoseconds).ok()?);
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).map(Duration::from).ok()?;
+    now.checked_sub(came).filter(|waited| *waited < LONGEST)
+}
+
 /// Bytes of `cmsghdr`, already a multiple of its alignment.
 const CMSG_HEADER: usize = mem::size_of::<libc::cmsghdr>();
 
-/// The control messages of level `IPPROTO_IPV6`, read as bytes: length (`size_t`), level, type, value, padding.
+/// The control messages, read as bytes: length (`size_t`), level, type, value, padding.
 struct ControlMessages<'a>(&'a [u8]);
 
 impl<'a> Iterator for ControlMessages<'a> {
-    type Item = (libc::c_int, &'a [u8]);
+    type Item = (libc::c_int, libc::c_int, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let length = usize::from_ne_bytes(*self.0.first_chunk()?);
-            let level = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 8..CMSG_HEADER - 4)?.try_into().ok()?);
-            let kind = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 4..CMSG_HEADER)?.try_into().ok()?);
-            let value = self.0.get(CMSG_HEADER..length)?;
-            self.0 = self.0.get(length.next_multiple_of(mem::size_of::<usize>())..).unwrap_or_default();
-            if level == libc::IPPROTO_IPV6 {
-                return Some((kind, value));
-            }
-        }
+        let length = usize::from_ne_bytes(*self.0.first_chunk()?);
+        let level = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 8..CMSG_HEADER - 4)?.try_into().ok()?);
+        let kind = i32::from_ne_bytes(self.0.get(CMSG_HEADER - 4..CMSG_HEADER)?.try_into().ok()?);
+        let value = self.0.get(CMSG_HEADER..length)?;
+        self.0 = self.0.get(length.next_multiple_of(mem::size_of::<usize>())..).unwrap_or_default();
+        Some((level, kind, value))
     }
 }
 

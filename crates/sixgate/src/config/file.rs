@@ -34,6 +34,35 @@ pub(super) struct File {
     pub(super) history: Option<History>,
     pub(super) leasequery: Option<Leasequery>,
     pub(super) reconfigure: Option<Reconfigure>,
+    pub(super) measure: Option<Measure>,
+    pub(super) proxy: Option<Proxy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Proxy {
+    pub(super) enabled: Option<bool>,
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) to_ports: Option<Spanned<Vec<u16>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Measure {
+    #[serde(default)]
+    pub(super) plugin: Vec<Spanned<Plugin>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Plugin {
+    pub(super) name: Spanned<String>,
+    pub(super) command: Spanned<Vec<String>>,
+    pub(super) every: Option<Spanned<Seconds>>,
+    pub(super) time: Option<Spanned<Seconds>>,
+    pub(super) octets: Option<Spanned<u32>>,
+    pub(super) octets_a_day: Option<Spanned<u64>>,
+    pub(super) user: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -247,6 +276,7 @@ pub(super) struct Lan {
     pub(super) subscriber_id: Option<Spanned<String>>,
     pub(super) key: Option<Spanned<String>>,
     pub(super) trust: Option<Vec<Spanned<String>>>,
+    pub(super) shape: Option<Spanned<Shape>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! `[[lan]]`: one segment each.
 
-use super::{DELEGATED, LanIpv4, LanRelay, Located, Reader, Uplink, file, relay};
+use super::{DELEGATED, LanIpv4, LanRelay, Located, Reader, Shape, Uplink, file, relay};
+use crate::shape::Facing;
 use ipnet::Ipv6Net;
 use sixgate_dhcp::identity::{Key, Learnt};
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(crate) struct Lan {
     pub(crate) key: Key,
     /// How a hardware address must be known to decide anything.
     pub(crate) trust: Vec<Learnt>,
+    /// None: packets wait where the link has its queue.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// RFC 4191 section 2.1.
@@ -176,6 +179,7 @@ impl Reader<'_> {
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
         });
+        let shape = lan.shape.and_then(|shape| self.shape(shape, "lan.shape", Facing::Hosts));
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {
             name: lan.name.unwrap_or_else(|| interface.value.clone()),
@@ -202,6 +206,7 @@ impl Reader<'_> {
             relay,
             key,
             trust,
+            shape,
         }
     }
 

@@ -18,10 +18,12 @@ mod history;
 mod ipv4;
 mod lan;
 mod leasequery;
+mod measure;
 mod nat64;
 mod places;
 mod policy;
 mod profile;
+mod proxy;
 mod reader;
 mod relay;
 mod remote;
@@ -39,10 +41,12 @@ pub(crate) use health::Health;
 pub(crate) use history::History;
 pub(crate) use ipv4::{Internet, Ipv4};
 pub(crate) use lan::{Lan, RouterPreference};
+pub(crate) use measure::Plugin;
 pub(crate) use nat64::Nat64;
 pub(crate) use places::Places;
 pub(crate) use policy::Served;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use proxy::Proxy;
 pub(crate) use relay::{LanRelay, Relay};
 pub(crate) use remote::{Relays, Subnet};
 pub(crate) use shape::Shape;
@@ -118,6 +122,10 @@ pub(crate) struct Config {
     pub(crate) leasequery: Vec<Ipv6Net>,
     /// None: no client is asked to come back.
     pub(crate) reconfigure: Option<Reconfigure>,
+    /// None: clients go where they can go by themselves.
+    pub(crate) proxy: Option<Proxy>,
+    /// Programs that measure.
+    pub(crate) plugins: Vec<Plugin>,
 }
 
 /// What holds for the DHCPv6 server on every LAN.
@@ -238,10 +246,12 @@ impl Config {
         Diagnostic::at(&self.path, &self.text, at.span.clone(), key, message, remedy)
     }
 
-    /// Whether anybody is asked over IPv4, a resolver or a target of `[health]`: what such sockets are opened for.
+    /// Whether anybody is asked over IPv4, a resolver, a target of `[health]` or a server behind the proxy: what such sockets are opened for.
     pub(crate) fn needs_ipv4(&self) -> bool {
         let probed = self.health.as_ref().is_some_and(|health| !health.targets.is_empty());
-        probed || self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
+        probed
+            || self.proxy.is_some()
+            || self.dns.upstreams.iter().any(|upstream| upstream.family() == Family::V4)
     }
 }
 

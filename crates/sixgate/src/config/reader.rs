@@ -84,6 +84,7 @@ impl Reader<'_> {
         let mut dns = self.dns(file.dns.unwrap_or_default(), &lans);
         // Those that hear of nothing get addresses behind it for names (RFC 6147).
         dns.dns64 = dns.dns64.or(nat64.as_ref().map(|nat64| nat64.prefix).filter(|_| dns.enabled));
+        let proxy = self.proxy(file.proxy.unwrap_or_default(), dns.enabled);
         let place = |lan: &Lan| policy::Place {
             name: lan.name.clone(),
             prefixes: lan.prefixes.clone(),
@@ -119,6 +120,8 @@ impl Reader<'_> {
             ddns: file.ddns.and_then(|ddns| self.ddns(ddns)),
             relay,
             history: self.history(file.history),
+            proxy,
+            plugins: self.measure(file.measure.unwrap_or_default()),
             leasequery: self.leasequery(file.leasequery),
             reconfigure: (file.reconfigure)
                 .map(|section| Reconfigure { on_renumbering: section.on_renumbering.unwrap_or(true) }),

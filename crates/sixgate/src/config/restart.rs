@@ -1,6 +1,6 @@
 //! What a running sixgate cannot take over from another configuration.
 
-use super::Config;
+use super::{Config, shape};
 
 impl Config {
     /// What in `new` cannot be taken over while running, as the keys that differ.
@@ -43,6 +43,13 @@ impl Config {
         if self.reconfigure.is_some() != new.reconfigure.is_some() {
             keys.push("reconfigure");
         }
+        if self.proxy != new.proxy {
+            keys.push("proxy");
+        }
+        // What runs them was started before anything was given up.
+        if self.plugins != new.plugins {
+            keys.push("measure.plugin");
+        }
         if self.history != new.history {
             keys.push("history");
         }
@@ -76,6 +83,11 @@ impl Config {
             |config: &Self| -> Vec<bool> { config.lans.iter().map(|lan| lan.relay.is_some()).collect() };
         if relays(self) != relays(new) {
             keys.push("lan.relay");
+        }
+        let shapes =
+            self.lans.iter().zip(&new.lans).map(|(old, new)| (old.shape.as_ref(), new.shape.as_ref()));
+        if shapes.into_iter().any(|(old, new)| !shape::only_rates_differ(old, new)) {
+            keys.push("lan.shape");
         }
         if self.relay.port != new.relay.port {
             keys.push("relay-agent.port");

@@ -1,13 +1,13 @@
-//! `shape`: the queue before the uplink.
+//! `shape`: the queue before the uplink, or before a LAN.
 
 use super::{Config, Diagnostic, Located, Reader, file};
-use crate::shape::{self, Direction, Plan, Speed};
+use crate::shape::{self, Direction, Facing, Plan, Speed};
 use sixgate_aqm::Rate;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 use toml::Spanned;
 
-/// What is wanted of the uplink's queue, and where it is written.
+/// What is wanted of a link's queue, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shape {
     pub(crate) plan: Plan,
@@ -26,13 +26,15 @@ pub(super) fn only_rates_differ(old: Option<&Shape>, new: Option<&Shape>) -> boo
 }
 
 impl Reader<'_> {
-    pub(super) fn shape(&mut self, shape: Spanned<file::Shape>) -> Option<Shape> {
+    /// `key` is that of the table: `uplink.shape`, `lan.shape`.
+    pub(super) fn shape(&mut self, shape: Spanned<file::Shape>, key: &str, facing: Facing) -> Option<Shape> {
         let span = shape.span();
+        let of = |name: &str| format!("{key}.{name}");
         let shape = shape.into_inner();
         if shape.down.is_none() && shape.up.is_none() {
             self.error(
                 span,
-                "uplink.shape",
+                key,
                 "it names no rate",
                 "write down = \"95M\", up = \"19M\", or one of them: what the link really has, less 5 %",
             );
@@ -44,8 +46,9 @@ impl Reader<'_> {
         let (down_at, up_at) = (at(&shape.down), at(&shape.up));
         let usual = Plan::default();
         let plan = Plan {
-            down: shape.down.and_then(|text| self.speed(&text, "uplink.shape.down")),
-            up: shape.up.and_then(|text| self.speed(&text, "uplink.shape.up")),
+            facing,
+            down: shape.down.and_then(|text| self.speed(&text, &of("down"))),
+            up: shape.up.and_then(|text| self.speed(&text, &of("up"))),
             link: shape.link.unwrap_or_default(),
             shares: shape.fairness.unwrap_or_default(),
             diffserv: shape.diffserv.unwrap_or(usual.diffserv),
@@ -55,7 +58,7 @@ impl Reader<'_> {
                 if !(1..=10_000).contains(ms.get_ref()) {
                     self.error(
                         ms.span(),
-                        "uplink.shape.rtt-ms",
+                        &of("rtt-ms"),
                         format!("{} ms is out of range", ms.get_ref()),
                         "choose 1 to 10000; 100 does for the Internet",
                     );
@@ -70,11 +73,21 @@ impl Reader<'_> {
                 Ok(address) => targets.push(address),
                 Err(_) => self.error(
                     text.span(),
-                    "uplink.shape.probe",
+                    &of("probe"),
                     format!("`{}` is no IPv6 address", text.get_ref()),
                     "write addresses beyond the bottleneck that answer echo requests, such as \"2001:db8::53\"",
                 ),
             }
+        }
+        let changes =
+            Direction::BOTH.into_iter().any(|way| matches!(plan.speed(way), Some(Speed::Between(..))));
+        if facing == Facing::Hosts && changes && targets.is_empty() {
+            self.error(
+                span,
+                &of("probe"),
+                "a LAN's rate cannot follow its link: there is no router there to ask how long the way takes",
+                "name one behind the slow link that answers echo requests, such as probe = [\"fe80::2\"], an access point or a host that is always on; or write one rate",
+            );
         }
         Some(Shape { plan, targets, down: down_at, up: up_at })
     }
@@ -95,10 +108,21 @@ impl Config {
     /// Warns of rates that the interface itself does not have: the queue would stand behind it. `speed` tells what an interface of
     /// this name has.
     pub(crate) fn check_speeds(&self, speed: impl Fn(&str) -> Option<Rate>) -> Vec<Diagnostic> {
-        let Some(uplink) = &self.uplink else { return Vec::new() };
-        let (Some(shape), Some(has)) = (&uplink.shape, speed(&uplink.interface.value)) else {
-            return Vec::new();
-        };
+        self.shaped()
+            .flat_map(|(key, interface, shape)| {
+                self.check_speed(key, interface, shape, speed(&interface.value))
+            })
+            .collect()
+    }
+
+    fn check_speed(
+        &self,
+        key: &str,
+        interface: &Located,
+        shape: &Shape,
+        has: Option<Rate>,
+    ) -> Vec<Diagnostic> {
+        let Some(has) = has else { return Vec::new() };
         let above = |direction: Direction| {
             let at = match direction {
                 Direction::Down => &shape.down,
@@ -113,11 +137,19 @@ impl Config {
             .map(|(at, direction, wanted)| {
                 let message = format!(
                     "{wanted} is more than the {has} that {} has: the queue would stand in its driver and not here",
-                    uplink.interface.value
+                    interface.value
                 );
                 let remedy = "write what the line behind it has, less 5 %".to_owned();
-                self.diagnostic(at, &format!("uplink.shape.{direction}"), message, remedy).warning()
+                self.diagnostic(at, &format!("{key}.{direction}"), message, remedy).warning()
             })
             .collect()
+    }
+
+    /// Every link that is to be shaped: the key, its interface, and how.
+    pub(crate) fn shaped(&self) -> impl Iterator<Item = (&'static str, &Located, &Shape)> {
+        let uplink =
+            self.uplink.iter().map(|uplink| ("uplink.shape", &uplink.interface, uplink.shape.as_ref()));
+        let lans = self.lans.iter().map(|lan| ("lan.shape", &lan.interface, lan.shape.as_ref()));
+        uplink.chain(lans).filter_map(|(key, interface, shape)| Some((key, interface, shape?)))
     }
 }

@@ -1,6 +1,7 @@
 //! `[uplink]`: the side that the ISP is on.
 
 use super::{DELEGATED, Located, Reader, Shape, file, shape};
+use crate::shape::Facing;
 use std::path::PathBuf;
 
 /// The side that the ISP is on.
@@ -64,7 +65,7 @@ impl Reader<'_> {
             }
             Some(value)
         });
-        let shape = uplink.shape.and_then(|shape| self.shape(shape));
+        let shape = uplink.shape.and_then(|shape| self.shape(shape, "uplink.shape", Facing::Internet));
         Uplink {
             interface,
             shape,

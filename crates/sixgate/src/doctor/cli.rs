@@ -1,5 +1,6 @@
 //! The command line of `sixgate doctor`.
 
+use crate::measure::plain::Url;
 use clap::{Args, ValueEnum};
 use sixgate_endpoint::Host;
 use std::str::FromStr as _;
@@ -40,6 +41,12 @@ pub(crate) struct Arguments {
         value_parser = crate::measure::cli::token
     )]
     pub(crate) token: Option<String>,
+    /// Ask the captive portal that the network tells of whether this machine may go out (RFC 8908).
+    #[arg(long)]
+    pub(crate) portal: bool,
+    /// Ask for this page by plain HTTP, to see whether a portal answers in its place: `http://HOST/PATH`, of a host of yours.
+    #[arg(long, value_name = "URL", value_parser = Url::parse)]
+    pub(crate) probe: Option<Url>,
     /// Exit code 1 where a finding is as bad as this.
     #[arg(long, value_enum, default_value_t = FailOn::Error)]
     pub(crate) fail_on: FailOn,

@@ -24,10 +24,7 @@ pub(super) fn ask(device: &str, interface: u32, mac: Option<[u8; 6]>) -> Result<
     let socket = udp6(&options)?;
     let transaction = TransactionId([fastrand::u8(..), fastrand::u8(..), fastrand::u8(..)]);
     let ask = |elapsed| send(&socket, interface, mac, transaction, elapsed);
-    Ok(exchange(&socket, &ASK, ask, |bytes, from| {
-        let resolvers = read(bytes, transaction)?;
-        Some(Dhcp6 { server: Endpoint::new(from).to_string(), resolvers })
-    }))
+    Ok(exchange(&socket, &ASK, ask, |bytes, from| read(bytes, from, transaction)))
 }
 
 fn send(
@@ -43,22 +40,27 @@ fn send(
         builder.client_id(&Duid::link_layer(mac));
     }
     builder.elapsed_time(u16::try_from(elapsed.as_millis() / 10).unwrap_or(u16::MAX));
-    builder.oro(&[OptionCode::DNS_SERVERS]);
+    builder.oro(&[OptionCode::DNS_SERVERS, OptionCode::CAPTIVE_PORTAL]);
     if let Ok(bytes) = builder.finish() {
         let _ = socket.send(bytes, SocketAddrV6::new(ALL, SERVER_PORT, 0, interface), None);
     }
 }
 
-/// The resolvers of a Reply to this transaction.
-fn read(bytes: &[u8], transaction: TransactionId) -> Option<Vec<String>> {
+/// What a Reply to this transaction says; `server` is who sent it, `from`.
+fn read(bytes: &[u8], from: Ipv6Addr, transaction: TransactionId) -> Option<Dhcp6> {
     let message = Message::parse(bytes).ok()?;
     if message.kind() != MessageType::REPLY || message.transaction() != transaction {
         return None;
     }
-    Some(match message.options().find(OptionCode::DNS_SERVERS) {
+    let resolvers = match message.options().find(OptionCode::DNS_SERVERS) {
         Some(DhcpOption::DnsServers(addresses)) => {
             addresses.iter().take(16).map(|address| Endpoint::new(address).to_string()).collect()
         }
         _ => Vec::new(),
-    })
+    };
+    let captive_portal = match message.options().find(OptionCode::CAPTIVE_PORTAL) {
+        Some(DhcpOption::CaptivePortal(uri)) => Some(super::portal::text(uri)),
+        _ => None,
+    };
+    Some(Dhcp6 { server: Endpoint::new(from).to_string(), resolvers, captive_portal })
 }

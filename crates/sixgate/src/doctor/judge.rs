@@ -1,11 +1,18 @@
 //! What was seen, judged: findings in the order in which they are to be mended. No socket, no clock.
 
+mod path;
+mod place;
+mod portal;
+mod software;
+
+pub(crate) use place::{Place, responsible};
+
 use super::seen::{Asked, Router, Seen};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sixgate_measure::stats::{percentile, sorted};
 
 /// How bad a finding is. The order is that of the choice by --fail-on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
     /// Good to know.
@@ -55,7 +62,8 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     silent_resolvers(seen).into_iter().for_each(&mut add);
     add(option_108(seen, &good));
     flags(seen, &good).into_iter().for_each(&mut add);
-    add(bloat(seen));
+    add(path::bloat(seen));
+    add(path::loss(seen));
     add(no_rdnss(seen, &good));
     add(no_pref64(seen, &good));
     add(no_ipv4_way(seen, &good));
@@ -63,7 +71,8 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     add(slow_resolver(seen));
     add(lifetimes(&good));
     add(invalid(seen));
-    add(portal(&good));
+    software::old(seen).into_iter().for_each(&mut add);
+    portal::portal(seen).into_iter().for_each(&mut add);
     // Within a severity the order above stays.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -177,6 +186,10 @@ fn hidden(seen: &Seen) -> Option<Finding> {
 }
 
 fn black_hole(seen: &Seen) -> Option<Finding> {
+    // Where packets of all sizes are lost, three that are missing say nothing of their size.
+    if path::losing(seen).is_some() {
+        return None;
+    }
     let target = seen.target.as_ref().and_then(|target| Some((target.name.as_str(), target.pmtu?)));
     let path = seen.path.as_ref().map(|path| (path.to.as_str(), path.pmtu));
     let (to, pmtu) = [target, path]
@@ -304,36 +317,6 @@ fn flags(seen: &Seen, routers: &[&Router]) -> Vec<Option<Finding>> {
         _ => None,
     };
     vec![silent, unannounced]
-}
-
-fn bloat(seen: &Seen) -> Option<Finding> {
-    let path = seen.path.as_ref()?;
-    let standing = path.standing.as_ref()?;
-    let place = match (standing.after, standing.before) {
-        (0, 1) => "on this link, before the first router".to_owned(),
-        (1, 2) => "on the line behind the first router, which is the ISP's or the modem's".to_owned(),
-        (after, before) => format!("between hop {after} and hop {before}"),
-    };
-    let hop = |number: u8| {
-        let found = path.hops.iter().find(|hop| hop.number == number);
-        let from = found.and_then(|hop| hop.from.clone()).unwrap_or_else(|| "this machine".to_owned());
-        let times = found.and_then(|hop| hop.rtt_ms.as_ref());
-        times.map_or(from.clone(), |rtt| format!("{from} ({:.0} to {:.0} ms)", rtt.min, rtt.p95))
-    };
-    Some(Finding {
-        id: "queue",
-        severity: if standing.wait_ms >= BLOAT_MS { Severity::Error } else { Severity::Warning },
-        what: format!("packets wait {:.0} ms {place}", standing.wait_ms),
-        evidence: format!(
-            "round trips on the way to {}: {}, then {}{}",
-            path.to,
-            hop(standing.after),
-            hop(standing.before),
-            if seen.loaded { ", under our own load" } else { ", under the load that there was" }
-        ),
-        why: "a full buffer delays all that passes it: calls break up, pages and names take seconds (bufferbloat)",
-        remedy: "shape just below the line's rate with a queue that keeps it short (CAKE, fq_codel, `sixgate shape`) on the router before that hop; `sixgate measure rrul` shows before and after",
-    })
 }
 
 /// Resolvers only by DHCPv6: not all hosts ask there.
@@ -468,19 +451,6 @@ fn invalid(seen: &Seen) -> Option<Finding> {
         evidence: router.invalid.clone().unwrap_or_default(),
         why: "hosts ignore it, or it is an attempt to be taken for a router",
         remedy: "find it by its address (`ip neigh`); RA guard on the switch keeps it out (RFC 6105)",
-    })
-}
-
-fn portal(routers: &[&Router]) -> Option<Finding> {
-    let (router, uri) = routers.iter().find_map(|router| Some((router, router.captive_portal.as_ref()?)))?;
-    // IANA's URN for a network that has none (RFC 8910 section 2).
-    (uri != "urn:ietf:params:capport:unrestricted").then(|| Finding {
-        id: "captive-portal",
-        severity: Severity::Note,
-        what: "this network has a captive portal".to_owned(),
-        evidence: format!("{} advertises {uri}", router.address),
-        why: "until it is satisfied, what is measured is the portal",
-        remedy: "open that address in a browser first",
     })
 }
 

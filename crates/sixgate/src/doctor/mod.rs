@@ -7,17 +7,35 @@ pub(crate) mod cli;
 mod dhcp;
 mod exchange;
 mod judge;
+mod local;
 mod observe;
+mod portal;
 mod resolver;
 mod routers;
 mod seen;
 mod shown;
+mod software;
 mod v4;
 
 use crate::{Outcome, print};
 use cli::{Arguments, FailOn};
-use judge::Severity;
+use judge::{Finding, Place, Severity};
+use seen::Seen;
+use serde::Serialize;
 use serde_json::json;
+
+/// A finding, and whose it is.
+#[derive(Debug, Serialize)]
+struct Placed<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    /// The part of the way that is responsible; null where that cannot be seen from here.
+    place: Option<Place>,
+}
+
+fn placed<'a>(findings: &'a [Finding], seen: &Seen) -> Vec<Placed<'a>> {
+    findings.iter().map(|finding| Placed { finding, place: judge::responsible(finding, seen) }).collect()
+}
 
 /// Looks, judges, and tells.
 pub(crate) fn command(arguments: &Arguments) -> Outcome {
@@ -27,9 +45,9 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     };
     let findings = judge::judge(&seen);
     let outcome = print(&if arguments.json {
-        format!("{:#}\n", json!({ "seen": seen, "findings": findings }))
+        format!("{:#}\n", json!({ "seen": seen, "findings": placed(&findings, &seen) }))
     } else {
-        shown::told(&seen, &findings)
+        shown::told(&seen, &placed(&findings, &seen))
     });
     let least = match arguments.fail_on {
         FailOn::Error => Some(Severity::Error),

@@ -2,7 +2,7 @@
 
 use super::cli::Arguments;
 use super::seen::{Asked, Reached, Seen, Target};
-use super::{dhcp, resolver, routers, v4};
+use super::{dhcp, local, portal, resolver, routers, software, v4};
 use crate::Outcome;
 use crate::measure::far::Far;
 use crate::measure::flows::{self, start_all};
@@ -11,8 +11,10 @@ use crate::measure::shown::Progress;
 use sixgate_endpoint::connect::{Connector, FamilyChoice, Policy, policy};
 use sixgate_endpoint::{Endpoint, Family, Host, interface_index};
 use sixgate_linux::route::{Link, Netlink, TABLE_MAIN};
+use sixgate_linux::sysctl::{self, Key};
 use sixgate_measure::stats::ms;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -62,6 +64,7 @@ pub(super) fn observe(arguments: &Arguments) -> Result<Seen, Unseen> {
     seen.global_address =
         addresses.iter().any(|at| !at.address.is_unicast_link_local() && !at.address.is_loopback());
     seen.ipv4 = kernel.has_default_route_v4().unwrap_or(false);
+    seen.gateway = sysctl::get(&link.name, Key::Forwarding).is_ok_and(|forwards| forwards == 1);
     progress.show(&link.name, "listening to routers, DHCPv6 and DHCPv4");
     // Each of these listens for four and a half seconds at most.
     let (heard, asked6, asked4) = thread::scope(|scope| {
@@ -86,12 +89,15 @@ pub(super) fn observe(arguments: &Arguments) -> Result<Seen, Unseen> {
     }
     progress.show(&link.name, "asking resolvers");
     resolvers(&mut seen, &link.name);
+    progress.show(&link.name, "looking for old software");
+    old_software(&mut seen);
+    portals(arguments, &mut seen);
     if let Some(target) = &arguments.target {
         progress.show(&link.name, "connecting to the target");
         seen.target = Some(look_at(target, &mut seen.left_out));
     }
     progress.show(&link.name, "looking for delay on the path");
-    delay(arguments, &mut seen, &link.name)?;
+    delay(arguments, &mut seen, &link)?;
     Ok(seen)
 }
 
@@ -156,6 +162,36 @@ fn resolvers(seen: &mut Seen, device: &str) {
     });
 }
 
+/// This machine's, and that of resolvers that tell.
+fn old_software(seen: &mut Seen) {
+    seen.software = software::here(&mut seen.left_out);
+    let Some(floors) = software::Floors::read() else { return };
+    let told = seen
+        .resolvers
+        .iter()
+        .filter_map(|resolver| software::resolver(&floors, resolver.software.as_deref()?, &resolver.address));
+    seen.software.extend(told.collect::<Vec<_>>());
+}
+
+/// Asks the portal's API, and for the page that the user names, where he wants that.
+fn portals(arguments: &Arguments, seen: &mut Seen) {
+    if arguments.portal {
+        let by_dhcpv6 = seen.dhcpv6.answer().and_then(|answer| answer.captive_portal.as_deref());
+        let by_dhcpv4 = seen.dhcpv4.answer().and_then(|answer| answer.captive_portal.as_deref());
+        let told = portal::told(&seen.routers, by_dhcpv6, by_dhcpv4);
+        if let Some(first) = told.iter().find(|told| told.uri != portal::UNRESTRICTED) {
+            match portal::ask(&first.uri) {
+                Ok(api) => seen.portal = Some(api),
+                Err(why) => seen.left_out.push(why),
+            }
+        }
+    }
+    seen.probe = arguments.probe.as_ref().map(portal::probe);
+    let failed =
+        seen.probe.as_ref().and_then(|probe| Some(format!("{}: {}", probe.url, probe.why.as_ref()?)));
+    seen.left_out.extend(failed);
+}
+
 /// A host beyond the link, by each family alone.
 fn look_at(host: &Host, left_out: &mut Vec<String>) -> Target {
     let connect = |family| {
@@ -184,7 +220,8 @@ fn look_at(host: &Host, left_out: &mut Vec<String>) -> Target {
 }
 
 /// Where delay stands on the way to the target, or else to the resolver that is furthest away.
-fn delay(arguments: &Arguments, seen: &mut Seen, device: &str) -> Result<(), Unseen> {
+fn delay(arguments: &Arguments, seen: &mut Seen, link: &Link) -> Result<(), Unseen> {
+    let device = &link.name;
     let to = arguments.load.clone().or_else(|| arguments.target.clone()).map(Ok).or_else(|| {
         let resolver = seen.resolvers.iter().find(|resolver| !resolver.answers_ms.is_empty());
         let router = seen.routers.iter().find(|router| router.lifetime > 0);
@@ -212,7 +249,15 @@ fn delay(arguments: &Arguments, seen: &mut Seen, device: &str) -> Result<(), Uns
         None => Vec::new(),
     };
     seen.loaded = !load.is_empty();
-    match trace(address, endpoint, ROUNDS) {
+    let over = AtomicBool::new(false);
+    let (traced, local) = thread::scope(|scope| {
+        let watching = scope.spawn(|| local::watch(device, link.index, &over));
+        let traced = trace(address, endpoint, ROUNDS);
+        over.store(true, Ordering::Relaxed);
+        (traced, watching.join().unwrap_or(None))
+    });
+    seen.local = local;
+    match traced {
         Ok(path) => seen.path = Some(path),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             seen.left_out.push("no delay was looked for: echo requests need CAP_NET_RAW".to_owned());

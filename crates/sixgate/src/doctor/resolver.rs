@@ -2,7 +2,7 @@
 
 use super::seen::Resolver;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use sixgate_endpoint::{Endpoint, nat64};
 use std::net::{IpAddr, UdpSocket};
 use std::str::FromStr as _;
@@ -18,14 +18,14 @@ pub(super) fn ask(resolver: Endpoint, told_by: &str, index_of: impl Fn(&str) -> 
         Resolver { address: resolver.to_string(), told_by: told_by.to_owned(), ..Resolver::default() };
     let Some(address) = resolver.to_socket_addr(53, index_of) else { return seen };
     let any = resolver.family().any_port();
+    let connect = || {
+        let socket = any.to_socket_addr(0, |_| None).and_then(|any| UdpSocket::bind(any).ok())?;
+        socket.connect(address).is_ok().then_some(socket)
+    };
     for _ in 0..TIMES {
         seen.asked += 1;
         let begun = Instant::now();
-        let answer = any
-            .to_socket_addr(0, |_| None)
-            .and_then(|any| UdpSocket::bind(any).ok())
-            .and_then(|socket| socket.connect(address).is_ok().then_some(socket))
-            .and_then(|socket| exchange(&socket));
+        let answer = connect().and_then(|socket| exchange(&socket));
         match answer {
             Some(Answer::Addresses(addresses)) => {
                 seen.answers_ms.push(sixgate_measure::stats::ms(begun.elapsed()));
@@ -36,6 +36,9 @@ pub(super) fn ask(resolver: Endpoint, told_by: &str, index_of: impl Fn(&str) -> 
             None if seen.asked >= 2 && seen.answers_ms.is_empty() => break,
             None => {}
         }
+    }
+    if !seen.answers_ms.is_empty() {
+        seen.software = connect().and_then(|socket| version(&socket));
     }
     seen
 }
@@ -51,10 +54,36 @@ enum Answer {
 /// The answer, where one comes: its IPv6 addresses, or nothing where it says that we are not served. Any other answer shows a resolver at
 /// work, whatever it knows of this name.
 fn exchange(socket: &UdpSocket) -> Option<Answer> {
+    let question = Query::query(Name::from_str(nat64::WELL_KNOWN_NAME).ok()?, RecordType::AAAA);
+    let answer = answer(socket, question)?;
+    if answer.metadata.response_code == ResponseCode::Refused {
+        return Some(Answer::Refused);
+    }
+    let address = |record: &hickory_proto::rr::Record| match &record.data {
+        RData::AAAA(address) => Some(Endpoint::new(IpAddr::from(address.0)).to_string()),
+        _ => None,
+    };
+    Some(Answer::Addresses(answer.answers.iter().filter_map(address).take(8).collect()))
+}
+
+/// What it says that it is (RFC 4892 section 2.2).
+fn version(socket: &UdpSocket) -> Option<String> {
+    let mut question = Query::query(Name::from_str("version.bind.").ok()?, RecordType::TXT);
+    question.set_query_class(DNSClass::CH);
+    let answer = answer(socket, question)?;
+    let text = answer.answers.iter().find_map(|record| match &record.data {
+        RData::TXT(text) => Some(super::portal::text(text.txt_data.first()?)),
+        _ => None,
+    })?;
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The answer to one question, where one comes.
+fn answer(socket: &UdpSocket, question: Query) -> Option<Message> {
     let id = fastrand::u16(..);
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
-    message.add_query(Query::query(Name::from_str(nat64::WELL_KNOWN_NAME).ok()?, RecordType::AAAA));
+    message.add_query(question);
     socket.send(&message.to_vec().ok()?).ok()?;
     let deadline = Instant::now() + PATIENCE;
     let mut buffer = [0; 4096];
@@ -66,13 +95,6 @@ fn exchange(socket: &UdpSocket) -> Option<Answer> {
         if answer.metadata.id != id || answer.metadata.message_type != MessageType::Response {
             continue;
         }
-        if answer.metadata.response_code == ResponseCode::Refused {
-            return Some(Answer::Refused);
-        }
-        let address = |record: &hickory_proto::rr::Record| match &record.data {
-            RData::AAAA(address) => Some(Endpoint::new(IpAddr::from(address.0)).to_string()),
-            _ => None,
-        };
-        return Some(Answer::Addresses(answer.answers.iter().filter_map(address).take(8).collect()));
+        return Some(answer);
     }
 }

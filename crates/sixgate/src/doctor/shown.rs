@@ -1,12 +1,13 @@
 //! The report for people.
 
-use super::judge::{Finding, Severity};
+use super::Placed;
+use super::judge::{Place, Severity};
 use super::seen::{Asked, Seen};
 use crate::measure::shown::{ms, table};
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-pub(super) fn told(seen: &Seen, findings: &[Finding]) -> String {
+pub(super) fn told(seen: &Seen, findings: &[Placed<'_>]) -> String {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = format!("{}, MTU {}\n\n{}\n", seen.interface, seen.mtu, table(&rows(seen)));
     if findings.is_empty() {
@@ -14,7 +15,7 @@ pub(super) fn told(seen: &Seen, findings: &[Finding]) -> String {
     } else {
         let _ = writeln!(out, "to mend, the first first:\n");
     }
-    for (number, finding) in findings.iter().enumerate() {
+    for (number, Placed { finding, place }) in findings.iter().enumerate() {
         let (paint, plain) = match finding.severity {
             _ if !colour => ("", ""),
             Severity::Error => ("\x1b[1;31m", "\x1b[0m"),
@@ -28,12 +29,13 @@ pub(super) fn told(seen: &Seen, findings: &[Finding]) -> String {
         };
         let _ = writeln!(
             out,
-            "{}. {paint}{severity}[{}]{plain}: {}\n   seen:   {}\n   why:    {}\n   remedy: {}\n",
+            "{}. {paint}{severity}[{}]{plain}: {}\n   seen:   {}\n   why:    {}\n   where:  {}\n   remedy: {}\n",
             number + 1,
             finding.id,
             clean(&finding.what),
             clean(&finding.evidence),
             finding.why,
+            place.map_or("not to be seen from here", Place::text),
             finding.remedy
         );
     }
@@ -102,6 +104,21 @@ fn rows(seen: &Seen) -> Vec<Vec<String>> {
                 times.map_or_else(String::new, |rtt| format!(", {} to {} ms", ms(rtt.min), ms(rtt.p95)));
             row(&format!("hop {}", hop.number), format!("{from}{times}"));
         }
+    }
+    if let Some(local) = &seen.local {
+        let driver = local.bql.as_ref().map_or_else(
+            || "no byte queue limits".to_owned(),
+            |bql| format!("its driver had {} of at most {} octets", bql.inflight, bql.limit),
+        );
+        let wait = local.wait_ms.filter(|_| local.octets > 0.0);
+        let wait = wait.map_or_else(String::new, |wait| format!(", {} ms", ms(wait)));
+        row(
+            "queue",
+            format!("{} here ({}): {:.0} octets{wait}; {driver}", seen.interface, local.kind, local.octets),
+        );
+    }
+    for software in &seen.software {
+        row("software", format!("{} {} on {}", software.name, software.version, software.runs));
     }
     if let Some(target) = &seen.target {
         for (family, reached) in [("IPv6", &target.ipv6), ("IPv4", &target.ipv4)] {

@@ -45,6 +45,7 @@ fn send(socket: &UdpSocket6, interface: u32, header: &Header) {
         OptionCode::SUBNET_MASK,
         OptionCode::ROUTERS,
         OptionCode::DNS_SERVERS,
+        OptionCode::CAPTIVE_PORTAL,
     ]);
     if let Ok(bytes) = builder.finish() {
         let to = SocketAddrV6::new(Ipv4Addr::BROADCAST.to_ipv6_mapped(), SERVER_PORT, 0, interface);
@@ -69,5 +70,7 @@ fn read(bytes: &[u8], asked: &Header) -> Option<Dhcp4> {
         Some(Value::Addresses(addresses)) => addresses.iter().take(16).map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
-    Some(Dhcp4 { server: String::new(), ipv6_only, resolvers })
+    let captive_portal =
+        message.options().get(OptionCode::CAPTIVE_PORTAL).map(|uri| super::portal::text(&uri));
+    Some(Dhcp4 { server: String::new(), ipv6_only, resolvers, captive_portal })
 }

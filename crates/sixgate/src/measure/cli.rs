@@ -1,6 +1,8 @@
 //! The command line of `sixgate measure`.
 
-use clap::{Args, Subcommand};
+use super::entry::Export;
+use clap::{Args, Subcommand, ValueEnum};
+use sixgate_aqm::Rate;
 use sixgate_endpoint::connect::FamilyArgs;
 use sixgate_endpoint::{Endpoint, Host};
 use std::path::PathBuf;
@@ -75,6 +77,132 @@ largest packet that passes, found by packets that arrive (RFC 8899), so that a h
 Delay that all hops from one on have, and those before have not, stands in the queue before that hop. A router that is slow to answer and nothing
 else is not one. Needs CAP_NET_RAW.")]
     Path(PathTo),
+    /// Run the configuration's plug-ins: programs of yours that measure, by schedule and within bounds.
+    #[command(long_about = "\
+Run the plug-ins of the configuration, [[measure.plugin]]: any program that prints one JSON object, whose numbers are figures. They are run by
+schedule, one after the other, within bounds of time and octets, as a user who may do nothing; what they leave behind is ended. `sixgate up` does
+this by itself, and `sixgate status` shows what came of it. --once tries each, and keeps nothing.
+
+  sixgate measure plugins --once
+  sixgate measure plugins --once web-time --json")]
+    Plugins(Plugins),
+    /// What was recorded, as one page (HTML), as CSV or as JSON.
+    #[command(long_about = "\
+What was recorded as one page for people who are no engineers: sentences, tables and curves, families beside each other. Measurements are recorded
+by --record FILE of `families`, `path`, `page`, `rrul` and `responsiveness`, and by plug-ins of `sixgate up` in its state folder.
+
+  sixgate measure families www.example.com --rounds 1000 --interval 60 --record week.jsonl
+  sixgate measure report week.jsonl --output week.html
+  sixgate measure report --csv > plugins.csv")]
+    Report(Report),
+    /// Queues compared in a simulation: FIFO, CoDel, FQ-CoDel, PIE and our shaper, under one load or on one trace.
+    #[command(long_about = "\
+Queues compared in a simulation: first in first out (a thousand packets), CoDel, FQ-CoDel, PIE (RFC 8033) and our shaper, each before the same link
+under the same load: TCP connections that fill it both ways, and small packets beside them, of which is told what they wait. Nothing is sent and
+nothing is measured: it says what these rules do to each other, not what your link does. TCP is modelled (reno, cubic, and bbr as one that heeds no
+loss); packets have 1,500 octets.
+
+With --trace FILE the same packets come to each queue whatever it does: a packet a line, its time in seconds, its flow's number, its octets.
+
+  sixgate measure aqm
+  sixgate measure aqm --aqm fifo,fq_codel --down 100M --up 40M --delay 20 --control reno
+  tshark -r file.pcap -T fields -e frame.time_relative -e tcp.stream -e frame.len tcp > trace; sixgate measure aqm --trace trace --down 20M")]
+    Aqm(Aqm),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plugins {
+    #[command(flatten)]
+    pub(crate) file: crate::cli::ConfigFile,
+    /// Which; all unless named.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Run each once, now, and record nothing. Exit code 1 where one fails.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print one JSON object for each run.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Feed a running `sixgate up`: JSON, until standard input is closed.
+    #[arg(long, hide = true)]
+    pub(crate) feed: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Files of measurements; those that plug-ins of `sixgate up` recorded unless given.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The configuration that says where that is.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print CSV: a row for each figure.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write it into this file, and not to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// A queue that is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum QueueName {
+    Fifo,
+    Codel,
+    FqCodel,
+    Pie,
+    Shaper,
+}
+
+/// How senders find their windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ControlName {
+    Reno,
+    Cubic,
+    Bbr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Aqm {
+    /// Which queues, with commas between them.
+    #[arg(
+        long,
+        value_name = "QUEUES",
+        value_delimiter = ',',
+        default_value = "fifo,codel,fq_codel,pie,shaper"
+    )]
+    pub(crate) aqm: Vec<QueueName>,
+    /// The link's rate, of a trace's packets or towards us.
+    #[arg(long, value_name = "RATE", default_value = "20M", value_parser = super::aqm::rate)]
+    pub(crate) down: Rate,
+    /// The link's rate from us.
+    #[arg(long, value_name = "RATE", default_value = "5M", value_parser = super::aqm::rate, conflicts_with = "trace")]
+    pub(crate) up: Rate,
+    /// The round trip without queues, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=2000), conflicts_with = "trace")]
+    pub(crate) delay: u32,
+    /// TCP connections each way.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=200), conflicts_with = "trace")]
+    pub(crate) flows: u32,
+    /// How they find their windows.
+    #[arg(long, value_enum, default_value = "cubic", conflicts_with = "trace")]
+    pub(crate) control: ControlName,
+    /// They understand marks (RFC 3168), and the queues give them.
+    #[arg(long, conflicts_with = "trace")]
+    pub(crate) ecn: bool,
+    /// How long is looked at, in simulated seconds, after as long a time to settle.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600), conflicts_with = "trace")]
+    pub(crate) seconds: u32,
+    /// What comes, from a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +262,8 @@ pub(crate) struct Rrul {
     /// Print flent's data file.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +279,8 @@ pub(crate) struct Load {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +302,8 @@ pub(crate) struct Page {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 #[derive(Debug, Args)]
@@ -186,6 +320,8 @@ pub(crate) struct Families {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +337,8 @@ pub(crate) struct PathTo {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) export: Export,
 }
 
 fn interval(text: &str) -> Result<f64, String> {

@@ -1,11 +1,12 @@
 //! `sixgate measure families`: both families to the same name, side by side and against each other.
 
 use super::cli::Families;
+use super::entry::Entry;
 use super::shown::{Progress, ms, table};
 use crate::{Outcome, print};
 use serde::Serialize;
-use sixgate_endpoint::Family;
 use sixgate_endpoint::connect::{Connector, FamilyChoice, Policy, policy};
+use sixgate_endpoint::{Family, Host};
 use sixgate_measure::stats::{Samples, Summary, ms as millis};
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
@@ -54,6 +55,8 @@ struct Report {
     /// What follows from it.
     findings: Vec<String>,
     rounds: Vec<Round>,
+    /// Each with its time, method and family.
+    entries: Vec<Entry>,
 }
 
 pub(super) fn command(arguments: &Families) -> Outcome {
@@ -64,7 +67,7 @@ pub(super) fn command(arguments: &Families) -> Outcome {
     let mut progress = Progress::new(arguments.json);
     let begun = Instant::now();
     let (mut six, mut four) = (Alone::default(), Alone::default());
-    let mut rounds = Vec::new();
+    let (mut rounds, mut entries) = (Vec::new(), Vec::new());
     for number in 0..arguments.rounds {
         if stopped.load(Ordering::Relaxed) {
             break;
@@ -84,6 +87,17 @@ pub(super) fn command(arguments: &Families) -> Outcome {
             None => {}
         }
         let race_ms = race.and_then(|race| race.trace.over).map(millis);
+        for (family, took, sum) in [("IPv6", ipv6_ms, &six), ("IPv4", ipv4_ms, &four)] {
+            entries.push(entry(CONNECT, &arguments.host, Some(family), took, sum.why.as_deref()));
+        }
+        let family = winner.map(|family| family.to_string());
+        entries.push(entry(
+            RACE,
+            &arguments.host,
+            family.as_deref(),
+            race_ms,
+            Some("neither family connects"),
+        ));
         progress.show(
             "rounds",
             &format!(
@@ -97,18 +111,33 @@ pub(super) fn command(arguments: &Families) -> Outcome {
         rounds.push(Round { at, ipv6_ms, ipv4_ms, winner: winner.map(|family| family.to_string()), race_ms });
     }
     drop(progress);
-    let report = report(arguments.host.to_string(), six, four, rounds);
+    let report = report(arguments.host.to_string(), six, four, rounds, entries);
     let nothing = report.ipv6.connect_ms.is_none() && report.ipv4.connect_ms.is_none();
     let text = if arguments.json {
         format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default())
     } else {
         told(&report)
     };
-    let outcome = print(&text);
+    let outcome = match arguments.export.export(&report.entries, text) {
+        Ok(text) => print(&text),
+        Err(outcome) => return outcome,
+    };
     if nothing {
         crate::fail(&format!("{} cannot be reached over either family", arguments.host))
     } else {
         outcome
+    }
+}
+
+/// By which means, in exports.
+const CONNECT: &str = "TCP connect, each family alone";
+const RACE: &str = "TCP connect, Happy Eyeballs (RFC 8305)";
+
+fn entry(method: &str, host: &Host, family: Option<&str>, took: Option<f64>, why: Option<&str>) -> Entry {
+    let entry = Entry::now(method, host, family);
+    match took {
+        Some(took) => entry.with("connect_ms", took),
+        None => entry.failed(why.unwrap_or("failed")),
     }
 }
 
@@ -130,14 +159,14 @@ fn alone(arguments: &Families, family: FamilyChoice, sum: &mut Alone) -> Option<
     }
 }
 
-fn report(host: String, mut six: Alone, mut four: Alone, rounds: Vec<Round>) -> Report {
+fn report(host: String, mut six: Alone, mut four: Alone, rounds: Vec<Round>, entries: Vec<Entry>) -> Report {
     let all = |pick: fn(&Round) -> Option<f64>| rounds.iter().filter_map(pick).collect::<Samples>().summary();
     six.connect_ms = all(|round| round.ipv6_ms);
     four.connect_ms = all(|round| round.ipv4_ms);
     let faster = all(|round| Some(round.ipv4_ms? - round.ipv6_ms?)).map(|summary| summary.median);
     let race_ms = all(|round| round.race_ms);
     let findings = findings(&six, &four, faster);
-    Report { host, ipv6: six, ipv4: four, ipv6_faster_by_ms: faster, race_ms, findings, rounds }
+    Report { host, ipv6: six, ipv4: four, ipv6_faster_by_ms: faster, race_ms, findings, rounds, entries }
 }
 
 /// What follows.
@@ -209,7 +238,7 @@ mod tests {
         let four = Alone { attempts: 3, ..Alone::default() };
         let rounds =
             vec![round(Some(10.0), Some(30.0)), round(None, Some(500.0)), round(Some(20.0), Some(40.0))];
-        let report = report("h".to_owned(), six, four, rounds);
+        let report = report("h".to_owned(), six, four, rounds, Vec::new());
         assert_eq!(report.ipv6_faster_by_ms, Some(20.0));
         assert!(report.findings[0].contains("IPv6 failed 1 of 3 times, and IPv4 hides it"));
         assert!(report.findings[1].contains("IPv6 connects 20.0 ms faster"));

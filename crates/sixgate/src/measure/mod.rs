@@ -2,15 +2,20 @@
 //!
 //! What is counted and what it means is in `crates/measure`, without sockets. Here are the sockets, one thread for each thing that waits.
 
+mod aqm;
 mod calibrate;
 pub(crate) mod cli;
+pub(crate) mod entry;
 mod families;
 pub(crate) mod far;
 pub(crate) mod flows;
 pub(crate) mod icmp;
 mod page;
 pub(crate) mod path;
+pub(crate) mod plain;
+pub(crate) mod plugins;
 mod probes;
+mod report;
 mod responsiveness;
 mod rrul;
 mod serve;
@@ -28,5 +33,8 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         Measurement::Page(arguments) => page::command(arguments),
         Measurement::Families(arguments) => families::command(arguments),
         Measurement::Path(arguments) => path::command(arguments),
+        Measurement::Plugins(arguments) => plugins::command(arguments),
+        Measurement::Report(arguments) => report::command(arguments),
+        Measurement::Aqm(arguments) => aqm::command(arguments),
     }
 }

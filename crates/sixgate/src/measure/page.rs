@@ -1,18 +1,19 @@
 //! `sixgate measure page`: a page and its objects, as a browser fetches them, alone and under load.
 
 use super::cli::Page;
+use super::entry::Entry;
 use super::far::{Far, PATIENCE};
 use super::flows::{self, start_all};
+use super::plain::{Url, head};
 use super::shown::{Progress, ms, table};
 use crate::{Outcome, print};
 use serde::Serialize;
-use sixgate_endpoint::Host;
 use sixgate_endpoint::connect::{Connector, Policy, policy};
-use sixgate_measure::page::{MOST_OBJECTS, objects, status};
+use sixgate_measure::page::{MOST_OBJECTS, objects};
 use sixgate_measure::stats::{Summary, ms as millis, summary};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -22,9 +23,6 @@ use std::time::{Duration, Instant};
 const CONNECTIONS: usize = 6;
 /// Octets of a page, and of each object, that are taken.
 const MOST_OCTETS: u64 = 16 << 20;
-/// Lines, and octets of a line, of an answer's head.
-const MOST_LINES: usize = 100;
-const LONGEST_LINE: u64 = 8192;
 /// How long the load runs before the page is fetched: slow start is over then.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -41,6 +39,8 @@ struct Report {
     loaded_ms: Option<Summary>,
     /// Median under load, as a multiple of the median alone.
     ratio: Option<f64>,
+    /// The same with its time, method and family.
+    entries: Vec<Entry>,
 }
 
 pub(super) fn command(arguments: &Page) -> Outcome {
@@ -67,11 +67,15 @@ pub(super) fn command(arguments: &Page) -> Outcome {
     match measure(arguments, &url, far.as_ref(), &connector, &mut progress) {
         Ok(report) => {
             drop(progress);
-            print(&if arguments.json {
+            let shown = if arguments.json {
                 format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default())
             } else {
                 told(&report)
-            })
+            };
+            match arguments.export.export(&report.entries, shown) {
+                Ok(shown) => print(&shown),
+                Err(outcome) => outcome,
+            }
         }
         Err(why) => {
             drop(progress);
@@ -112,7 +116,13 @@ fn measure(
         .zip(loaded_ms)
         .filter(|(idle, _)| idle.median > 0.0)
         .map(|(idle, loaded)| loaded.median / idle.median);
+    let entry =
+        Entry::now("a page and its objects, by six connections", &arguments.url, last.family.as_deref())
+            .with("idle_ms", idle_ms.map(|found| found.median))
+            .with("loaded_ms", loaded_ms.map(|found| found.median))
+            .with("objects", u32::try_from(last.objects).ok().map(f64::from));
     Ok(Report {
+        entries: vec![entry],
         url: arguments.url.clone(),
         objects: last.objects,
         octets: last.octets,
@@ -159,12 +169,15 @@ struct Fetched {
     took: Duration,
     objects: usize,
     octets: u64,
+    /// That of its first connection.
+    family: Option<String>,
 }
 
 /// The page, then what is on it, by several connections.
 fn fetch(url: &Url, connector: &Connector) -> Result<Fetched, Failure> {
     let begun = Instant::now();
     let mut first = Connection::open(url, connector)?;
+    let family = Some(first.family.clone());
     let page = first.get(&url.path)?;
     let mut paths = objects(&String::from_utf8_lossy(&page), &url.path);
     paths.truncate(MOST_OBJECTS);
@@ -195,26 +208,28 @@ fn fetch(url: &Url, connector: &Connector) -> Result<Fetched, Failure> {
             .map(|worker| worker.join().unwrap_or_else(|_| Err("a thread ended".to_owned())))
             .sum()
     });
-    Ok(Fetched { took: begun.elapsed(), objects: count, octets: others? + page.len() as u64 })
+    Ok(Fetched { took: begun.elapsed(), objects: count, octets: others? + page.len() as u64, family })
 }
 
 /// A connection for several requests, one after the other.
 struct Connection {
     reader: BufReader<TcpStream>,
     authority: String,
+    family: String,
     usable: bool,
 }
 
 impl Connection {
     fn open(url: &Url, connector: &Connector) -> Result<Self, Failure> {
         let connection = connector.connect(&url.host, 80).map_err(|error| error.to_string())?;
+        let family = connection.peer.family().to_string();
         let stream = connection.stream;
         let ready = stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
             .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
         ready.map_err(|error| error.to_string())?;
-        Ok(Self { reader: BufReader::new(stream), authority: url.host.authority(), usable: true })
+        Ok(Self { reader: BufReader::new(stream), authority: url.host.authority(), family, usable: true })
     }
 
     fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -225,38 +240,12 @@ impl Connection {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: sixgate\r\n\r\n", self.authority);
         self.reader.get_mut().write_all(request.as_bytes())?;
-        let (mut length, mut first) = (None, String::new());
-        for number in 0..MOST_LINES {
-            let line = self.line()?;
-            if number == 0 {
-                // Such a server closes after each answer.
-                self.usable = !line.starts_with("HTTP/1.0");
-                first = line;
-                continue;
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap_or_default();
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.trim().parse::<u64>().ok(),
-                "connection" if value.trim().eq_ignore_ascii_case("close") => self.usable = false,
-                "transfer-encoding" => {
-                    return Err(io::Error::other(
-                        "the server sends it in chunks, which is not understood here",
-                    ));
-                }
-                _ => {}
-            }
+        let head = head(&mut self.reader)?;
+        if head.status != 200 {
+            return Err(io::Error::other(format!("HTTP status {}", head.status)));
         }
-        match status(first.as_bytes()) {
-            Some(200) => {}
-            Some(other) => return Err(io::Error::other(format!("HTTP status {other}"))),
-            None => return Err(io::Error::other("what answers is no HTTP server")),
-        }
-        if length.is_none() {
-            self.usable = false;
-        }
+        let length = head.length;
+        self.usable = head.keeps && length.is_some();
         let most = length.unwrap_or(MOST_OCTETS);
         if most > MOST_OCTETS {
             return Err(io::Error::other(format!("it has {most} octets; {MOST_OCTETS} are taken at most")));
@@ -267,54 +256,5 @@ impl Connection {
             Some(length) if body.len() as u64 != length => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(body),
         }
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = Vec::new();
-        self.reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
-            return Err(io::Error::other("its head is cut short, or has a line that is too long"));
-        }
-        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-    }
-}
-
-/// What is fetched by plain HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Url {
-    host: Host,
-    path: String,
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("http://").ok_or("write http://HOST/PATH; TLS is not spoken here")?;
-        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let host = host.parse().map_err(|error: sixgate_endpoint::EndpointError| error.to_string())?;
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        if path.bytes().all(|octet| octet.is_ascii_graphic()) {
-            Ok(Self { host, path })
-        } else {
-            Err("the path has blanks or other characters that a URL cannot have".to_owned())
-        }
-    }
-
-    fn with_token(self, token: &str) -> Self {
-        let mark = if self.path.contains('?') { '&' } else { '?' };
-        Self { path: format!("{}{mark}token={token}", self.path), ..self }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_plain() {
-        let url = Url::parse("http://[2001:db8::1]:8080/page").unwrap();
-        assert_eq!((url.host.authority().as_str(), url.path.as_str()), ("[2001:db8::1]:8080", "/page"));
-        assert_eq!(Url::parse("http://h").unwrap().path, "/");
-        assert!(Url::parse("https://h/").is_err() && Url::parse("http://h/a b").is_err());
-        assert_eq!(Url::parse("http://h/p?a=1").unwrap().with_token("t").path, "/p?a=1&token=t");
     }
 }

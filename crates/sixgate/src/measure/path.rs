@@ -1,6 +1,7 @@
 //! `sixgate measure path`: hops, where delay stands, and the largest packet that passes.
 
 use super::cli::PathTo;
+use super::entry::Entry;
 use super::icmp::Icmp;
 use super::shown::{Progress, ms, table};
 use crate::{Outcome, print};
@@ -67,17 +68,39 @@ pub(super) fn command(arguments: &PathTo) -> Outcome {
         }
     }
     drop(progress);
+    let entries: Vec<Entry> = paths.iter().map(|path| entry(&arguments.host, path)).collect();
     let text = if arguments.json {
-        format!("{:#}\n", serde_json::json!({ "host": arguments.host.to_string(), "paths": paths }))
+        format!(
+            "{:#}\n",
+            serde_json::json!({ "host": arguments.host.to_string(), "paths": paths, "entries": entries })
+        )
     } else {
         paths.iter().map(told).collect::<Vec<_>>().join("\n")
     };
-    let outcome = print(&text);
+    let outcome = match arguments.export.export(&entries, text) {
+        Ok(text) => print(&text),
+        Err(outcome) => return outcome,
+    };
     if paths.iter().any(|path| path.reached.is_some()) {
         outcome
     } else {
         crate::fail(&format!("{} answers no echo request over either family", arguments.host))
     }
+}
+
+/// For exports.
+fn entry(host: &Host, path: &Traced) -> Entry {
+    let end = path.reached.and_then(|number| path.hops.iter().find(|hop| hop.number == number));
+    let entry = Entry::now("path, by echo requests with rising hop limits", host, Some(&path.family))
+        .with("hops", path.reached.map(f64::from))
+        .with("round_trip_ms", end.and_then(|hop| hop.rtt_ms.as_ref()).map(|rtt| rtt.median))
+        .with("wait_ms", path.standing.as_ref().map(|standing| standing.wait_ms))
+        .with("mtu_octets", path.pmtu.works.map(f64::from))
+        .with(
+            "lost_percent",
+            end.map(|hop| 100.0 * (1.0 - f64::from(hop.answered) / f64::from(hop.sent.max(1)))),
+        );
+    if path.reached.is_some() { entry } else { entry.failed("the host itself does not answer") }
 }
 
 /// The first address of each family that is allowed.

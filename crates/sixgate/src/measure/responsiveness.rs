@@ -2,11 +2,13 @@
 
 use super::calibrate;
 use super::cli::Load;
+use super::entry::Entry;
 use super::far::{Far, PATIENCE, read_short};
 use super::flows::Running;
 use super::shown::{Progress, ms, table};
 use crate::{Outcome, print};
 use serde::Serialize;
+use sixgate_endpoint::Host;
 use sixgate_measure::calibrate::ErrorBar;
 use sixgate_measure::rpm::{Next, Parameters, Probed, Responsiveness, Run};
 use sixgate_measure::rrul::{Direction, Flow, Mark};
@@ -34,6 +36,8 @@ struct Report {
     runs: Vec<Ran>,
     error_bar: Option<ErrorBar>,
     method: &'static str,
+    /// Each with its time, method and family.
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,17 +99,35 @@ pub(super) fn command(arguments: &Load) -> Outcome {
     }
     drop(progress);
     let failed = runs.iter().any(|run| run.broken || run.result.is_none());
-    let report =
-        Report { far: far.endpoint.to_string(), idle_ms: summary(&idle), runs, error_bar, method: METHOD };
-    let outcome = print(&if arguments.json {
+    let family = far.endpoint.family().to_string();
+    let entries = runs.iter().map(|run| entry(&arguments.target.host, &family, run)).collect();
+    let far = far.endpoint.to_string();
+    let report = Report { far, idle_ms: summary(&idle), runs, error_bar, method: METHOD, entries };
+    let shown = if arguments.json {
         format!("{:#}\n", serde_json::to_value(&report).unwrap_or_default())
     } else {
         told(&report)
-    });
+    };
+    let outcome = match arguments.export.export(&report.entries, shown) {
+        Ok(shown) => print(&shown),
+        Err(outcome) => return outcome,
+    };
     if failed {
         crate::fail("a loaded connection broke, or no probe came back: the figure is none")
     } else {
         outcome
+    }
+}
+
+fn entry(host: &Host, family: &str, run: &Ran) -> Entry {
+    let result = run.result.as_ref();
+    let entry = Entry::now(&format!("responsiveness, {} ({METHOD})", run.direction), host, Some(family))
+        .with("rpm", result.map(|result| result.rpm))
+        .with("goodput_mbit", result.map(|result| result.goodput_mbit));
+    if run.broken || result.is_none() {
+        entry.failed("a loaded connection broke, or no probe came back")
+    } else {
+        entry
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::calibrate;
 use super::cli::Rrul;
+use super::entry::Entry;
 use super::far::Far;
 use super::flows::{Running, start_all};
 use super::probes::{self, Event};
@@ -53,8 +54,20 @@ pub(super) fn command(arguments: &Rrul) -> Outcome {
             return outcome;
         }
     }
+    let family = far.endpoint.family().to_string();
+    let entry = Entry::now("RRUL, 4 TCP flows up and 4 down", &arguments.target.host, Some(&family))
+        .with("added_median_ms", found.added_median_ms)
+        .with("added_p95_ms", found.added_p95_ms)
+        .with("upload_mbit", found.upload.sum_mbit)
+        .with("download_mbit", found.download.sum_mbit)
+        .with("error_bar_ms", bar.as_ref().map(|bar| bar.rtt_ms));
+    let entry = if run.failed > 0 {
+        entry.failed(format!("{} of 8 flows ended before they should", run.failed))
+    } else {
+        entry
+    };
     let shown = if arguments.json {
-        let own = serde_json::json!({ "outcome": found, "error_bar": bar, "notes": run.notes, "congestion_control": congestion_control(), "far": far.endpoint.to_string() });
+        let own = serde_json::json!({ "outcome": found, "error_bar": bar, "notes": run.notes, "congestion_control": congestion_control(), "far": far.endpoint.to_string(), "entries": [entry] });
         let context = Context {
             began,
             host: arguments.target.host.to_string(),
@@ -69,7 +82,10 @@ pub(super) fn command(arguments: &Rrul) -> Outcome {
     } else {
         told(&run, &found, &far.endpoint, bar.as_ref())
     };
-    let outcome = print(&shown);
+    let outcome = match arguments.export.export(&[entry], shown) {
+        Ok(shown) => print(&shown),
+        Err(outcome) => return outcome,
+    };
     if run.failed > 0 {
         return crate::fail(&format!(
             "{} of 8 flows ended before they should: the load was less than it says",

@@ -3,7 +3,7 @@
 //! What leaves is queued at the interface's root. What arrives is led into an `ifb`, queued at the root of that, and goes back to where
 //! it was. It goes with [`Kernel`]; after `kill -9` it stays, and the next start takes it away first.
 
-use super::{Direction, Error, Setup};
+use super::{Direction, Error, Facing, Setup};
 use sixgate_aqm::Rate;
 use sixgate_aqm::shape::{Cells, Config, Fairness, Framing, Tins};
 use sixgate_linux::route::{
@@ -49,6 +49,7 @@ pub(super) struct Kernel {
     netlink: Netlink,
     pub(super) kind: Kind,
     interface: u32,
+    facing: Facing,
     pub(super) sides: Vec<Side>,
     /// What the interface's root had.
     before: Option<Qdisc>,
@@ -63,13 +64,14 @@ pub(super) fn offers(setup: &Setup, link: &Link) -> Result<Kind, String> {
     let name = format!("sixp{}", link.index);
     let device = tun::create_ethernet(&name, Offloads::None).map_err(|error| error.to_string())?;
     let index = netlink.index_of(&name).map_err(|error| error.to_string())?;
-    let tried =
-        [Kind::Cake, Kind::FqCodel].into_iter().find(|kind| set(&mut netlink, *kind, index, &config).is_ok());
+    let tried = [Kind::Cake, Kind::FqCodel]
+        .into_iter()
+        .find(|kind| set(&mut netlink, *kind, index, &config, setup).is_ok());
     drop(device);
     let Some(kind) = tried else {
         return Err("this kernel has neither sch_cake nor sch_fq_codel with sch_htb".to_owned());
     };
-    if setup.plan.down.is_some() {
+    if setup.directions().any(|(direction, _)| !setup.plan.leaves(direction)) {
         let ifb = netlink.add_ifb(&name).and_then(|()| netlink.index_of(&name));
         let gone = ifb.and_then(|ifb| netlink.delete_link(ifb));
         gone.map_err(|error| format!("this kernel has no ifb for what arrives: {error}"))?;
@@ -83,27 +85,35 @@ impl Kernel {
         let mut netlink = Netlink::new()?;
         sweep(&mut netlink, link)?;
         let before = netlink.root_queue(link.index)?.filter(|queue| queue.handle != 0);
-        let up = setup.plan.up.is_some();
-        if let Some(queue) = before.as_ref().filter(|queue| up && !queue.can_be_put_back()) {
+        let leaves = setup.directions().any(|(direction, _)| setup.plan.leaves(direction));
+        if let Some(queue) = before.as_ref().filter(|queue| leaves && !queue.can_be_put_back()) {
             return Err(Error::Taken { interface: link.name.clone(), kind: queue.kind.clone() });
         }
-        let mut kernel = Self { netlink, kind, interface: link.index, sides: Vec::new(), before, ifb: None };
+        let mut kernel = Self {
+            netlink,
+            kind,
+            interface: link.index,
+            facing: setup.plan.facing,
+            sides: Vec::new(),
+            before,
+            ifb: None,
+        };
         for (direction, config) in setup.directions() {
-            let index = match direction {
-                Direction::Up => link.index,
-                Direction::Down => {
-                    let name = ifb_name(link);
-                    kernel.netlink.add_ifb(&name)?;
-                    let ifb = kernel.netlink.index_of(&name)?;
-                    kernel.ifb = Some(ifb);
-                    kernel.netlink.set_up(ifb, true)?;
-                    ifb
-                }
+            let leaves = setup.plan.leaves(direction);
+            let index = if leaves {
+                link.index
+            } else {
+                let name = ifb_name(link);
+                kernel.netlink.add_ifb(&name)?;
+                let ifb = kernel.netlink.index_of(&name)?;
+                kernel.ifb = Some(ifb);
+                kernel.netlink.set_up(ifb, true)?;
+                ifb
             };
             kernel.sides.push(Side { direction, index, config });
-            set(&mut kernel.netlink, kind, index, &config)?;
+            set(&mut kernel.netlink, kind, index, &config, setup)?;
             verify(&mut kernel.netlink, kind, index, &config)?;
-            if direction == Direction::Down {
+            if !leaves {
                 kernel.netlink.redirect(link.index, Packets::Arriving, index, Redirect::Leaving)?;
             }
         }
@@ -112,11 +122,11 @@ impl Kernel {
 
     /// From now on this rate; what waits stays.
     pub(super) fn set_rate(&mut self, direction: Direction, rate: Rate) -> Result<(), Error> {
-        let Self { netlink, kind, sides, .. } = self;
+        let Self { netlink, kind, sides, facing, .. } = self;
         for side in sides.iter_mut().filter(|side| side.direction == direction && side.config.rate != rate) {
             side.config.rate = rate;
             match *kind {
-                Kind::Cake => netlink.set_cake(side.index, HANDLE, &cake(&side.config))?,
+                Kind::Cake => netlink.set_cake(side.index, HANDLE, &cake(&side.config, *facing))?,
                 Kind::FqCodel => netlink.set_class(side.index, HANDLE, &class(&side.config))?,
             }
         }
@@ -176,9 +186,9 @@ fn sweep(netlink: &mut Netlink, link: &Link) -> Result<(), Error> {
     Ok(())
 }
 
-fn set(netlink: &mut Netlink, kind: Kind, index: u32, config: &Config) -> Result<(), Error> {
+fn set(netlink: &mut Netlink, kind: Kind, index: u32, config: &Config, setup: &Setup) -> Result<(), Error> {
     match kind {
-        Kind::Cake => netlink.set_cake(index, HANDLE, &cake(config))?,
+        Kind::Cake => netlink.set_cake(index, HANDLE, &cake(config, setup.plan.facing))?,
         Kind::FqCodel => netlink.set_htb(index, HANDLE, &class(config), Some(&leaf(config)))?,
     }
     Ok(())
@@ -207,7 +217,7 @@ fn microseconds(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
-fn cake(config: &Config) -> Cake {
+fn cake(config: &Config, facing: Facing) -> Cake {
     let Config { rate, framing, .. } = *config;
     Cake {
         rate: rate.as_bits(),
@@ -218,8 +228,8 @@ fn cake(config: &Config) -> Cake {
             Fairness::Destinations => Hosts::Destinations,
             Fairness::Both => Hosts::Both,
         },
-        // IPv4 hosts of ours are behind the uplink's address, where CAKE can look.
-        nat: true,
+        // IPv4 hosts of ours are behind the uplink's address, where CAKE can look. On a LAN it would take all of them for that one.
+        nat: facing == Facing::Internet,
         overhead: framing.overhead,
         mpu: framing.mpu,
         layer: layer(framing),

@@ -12,13 +12,14 @@ mod plan;
 mod steer;
 mod view;
 
-pub(crate) use plan::{Direction, LinkKind, Plan, Shares, Speed, Which, speed};
+pub(crate) use plan::{Direction, Facing, LinkKind, Plan, Shares, Speed, Which, rate, speed};
 pub(crate) use view::ShapeView;
 
 use crate::{Outcome, fail, print, say};
 use clap::Args;
 use kernel::Kernel;
 use own::Own;
+use path::Stood;
 use sixgate_aqm::Rate;
 use sixgate_aqm::shape::Config;
 use sixgate_linux::nft;
@@ -41,17 +42,21 @@ rate, two with a hyphen between are a link that changes: the rate then follows i
 
 Where the kernel has CAKE, or FQ-CoDel and HTB, that is configured; else the packets pass through this process. Addresses,
 routes, firewalls and connections stay as they are. All of it goes when this ends; our own queue also by kill -9. Needs
-root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink].
+root, or CAP_NET_ADMIN and CAP_NET_RAW. `sixgate up` does the same with `shape` under [uplink] and [[lan]].
 
   sixgate shape --interface eth0 --down 95M --up 19M
   sixgate shape --interface wwan0 --down 5M-60M --up 1M-20M
   sixgate shape --interface eth0 --up 800k --link adsl --ack-filter
+  sixgate shape --interface wlan0 --lan --down 40M
 
 It has begun to work with the line `on: ...`. When it ends it prints what the queue has done.")]
 pub(crate) struct Arguments {
     /// The interface to the link.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) interface: String,
+    /// The link is that to hosts of ours (a wireless network, a VLAN): down is towards them. Where a rate changes, name --probe.
+    #[arg(long)]
+    pub(crate) lan: bool,
     /// The rate towards us, such as 95M, or two (5M-60M).
     #[arg(long, value_name = "RATE", value_parser = speed, required_unless_present = "up")]
     pub(crate) down: Option<Speed>,
@@ -92,6 +97,7 @@ impl Arguments {
     /// What is asked for.
     pub(crate) fn plan(&self) -> Plan {
         Plan {
+            facing: if self.lan { Facing::Hosts } else { Facing::Internet },
             down: self.down,
             up: self.up,
             link: self.link,
@@ -178,6 +184,14 @@ impl Active {
         Ok(())
     }
 
+    /// When its thread last ran late, and by how much; the kernel's does not.
+    fn stood(&self) -> Option<Stood> {
+        match self {
+            Self::Own(own) => own.lateness().stood(),
+            Self::Kernel(_) => None,
+        }
+    }
+
     /// Octets that were sent so far, as the link counts them.
     fn carried(&self, direction: Direction) -> u64 {
         match self {
@@ -230,6 +244,11 @@ impl Shaping {
         Ok(Self { setup, index: link.index, reason, steering, active })
     }
 
+    /// The name of the interface.
+    pub(crate) fn interface(&self) -> &str {
+        &self.setup.interface
+    }
+
     /// Goes over to a plan that differs in rates alone; what waits stays.
     ///
     /// # Errors
@@ -271,12 +290,10 @@ impl Shaping {
     }
 }
 
-/// What the configuration wants before its uplink.
-pub(crate) fn before(config: &crate::config::Config) -> Option<Setup> {
-    let uplink = config.uplink.as_ref()?;
-    let shape = uplink.shape.as_ref()?;
-    Some(Setup {
-        interface: uplink.interface.value.clone(),
+/// What the configuration wants before its uplink and its LANs.
+pub(crate) fn wanted(config: &crate::config::Config) -> impl Iterator<Item = Setup> {
+    config.shaped().map(|(_, interface, shape)| Setup {
+        interface: interface.value.clone(),
         plan: shape.plan,
         targets: shape.targets.clone(),
     })
@@ -295,8 +312,9 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
-    // It needs no more than this, whoever began it.
-    if let Err(error) = sandbox::keep(Capabilities::from([Capability::NetAdmin, Capability::NetRaw])) {
+    // It needs no more than this, whoever began it; and to begin, a thread that others do not keep waiting.
+    let kept = Capabilities::from([Capability::NetAdmin, Capability::NetRaw]);
+    if let Err(error) = sandbox::keep(kept.with(Capability::SysNice)) {
         return fail(&error.to_string());
     }
     let setup = Setup {
@@ -306,6 +324,7 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     };
     let started = Netlink::new().map_err(Error::from).and_then(|mut netlink| {
         let shaping = Shaping::start(&mut netlink, setup)?;
+        sandbox::keep(kept)?;
         Ok((netlink, shaping))
     });
     let (mut netlink, shaping) = match started {

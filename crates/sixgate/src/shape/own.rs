@@ -11,14 +11,15 @@
 //! as before.
 
 use super::frame::Waiting;
-use super::path::{self, Counts, Lane, Stop};
+use super::path::{self, Counts, Lane, Lateness, Stop};
 use super::{Direction, Error, Setup};
 use sixgate_aqm::shape::Shaper;
 use sixgate_aqm::{Rate, Secret};
 use sixgate_linux::clock::Clock;
 use sixgate_linux::nft::{DETOUR_MARK, Detour};
+use sixgate_linux::priority::{self, Urgency};
 use sixgate_linux::route::{Link, Netlink, Packets, Redirect};
-use sixgate_linux::sandbox::{self, Capabilities};
+use sixgate_linux::sandbox::Capabilities;
 use sixgate_linux::socket::open_outlet;
 use sixgate_linux::sysctl::{self, Key};
 use sixgate_linux::tun::{self, Offloads, Queue};
@@ -66,6 +67,8 @@ pub(super) struct Own {
     detour: Option<Detour>,
     lanes: Vec<(Direction, Arc<Shared>)>,
     clock: Clock,
+    /// How soon its thread runs when it is due.
+    pub(super) urgency: Urgency,
     stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
 }
@@ -80,16 +83,16 @@ impl Own {
         let (mut leaving, mut arriving) = (None, None);
         for (direction, config) in setup.directions() {
             let (index, device) = device(netlink, direction.letter(), link, offloads(config.rate))?;
-            let (outlet, back) = match direction {
-                Direction::Up => (link.index, None),
-                Direction::Down => {
-                    let (index, back) = self::device(netlink, 'r', link, Offloads::None)?;
-                    netlink.redirect(index, Packets::Leaving, link.index, Redirect::Arriving)?;
-                    (index, Some(back))
-                }
+            let leaves = setup.plan.leaves(direction);
+            let (outlet, back) = if leaves {
+                (link.index, None)
+            } else {
+                let (index, back) = self::device(netlink, 'r', link, Offloads::None)?;
+                netlink.redirect(index, Packets::Leaving, link.index, Redirect::Arriving)?;
+                (index, Some(back))
             };
             let outlet = open_outlet(&setup.interface, outlet, DETOUR_MARK, behind(config.rate))?;
-            *if direction == Direction::Up { &mut leaving } else { &mut arriving } = Some(index);
+            *if leaves { &mut leaving } else { &mut arriving } = Some(index);
             let one = Arc::new(Shared {
                 shaper: Mutex::new(Shaper::new(config, Secret::random())),
                 counts: Counts::default(),
@@ -100,13 +103,13 @@ impl Own {
         }
         let stop = Arc::new(Stop::default());
         let for_thread = Arc::clone(&stop);
-        // What strangers send is looked at by a thread that may do nothing.
-        let thread = sandbox::confined(Capabilities::NONE, || {
+        // What strangers send is looked at by a thread that may do nothing. A kernel's queue runs before any program; so does this.
+        let (urgency, thread) = priority::confined(Capabilities::NONE, |urgency| {
             let named = thread::Builder::new().name("shape".to_owned());
-            named.spawn(move || path::run(lanes, &for_thread))
+            (urgency, named.spawn(move || path::run(lanes, &for_thread)))
         })?;
-        let thread = thread.map_err(Error::Thread)?;
-        let mut own = Self { detour: None, lanes: shared, clock: Clock::new(), stop, thread: Some(thread) };
+        let thread = Some(thread.map_err(Error::Thread)?);
+        let mut own = Self { detour: None, lanes: shared, clock: Clock::new(), urgency, stop, thread };
         let table = format!("sixgate-shape-{}", link.index);
         own.detour = Some(Detour::new(&table, &setup.interface, leaving, arriving)?);
         Ok(own)
@@ -123,6 +126,11 @@ impl Own {
     pub(super) fn carried(&self, direction: Direction) -> u64 {
         let lanes = self.lanes.iter().filter(|(of, _)| *of == direction);
         lanes.map(|(_, shared)| shared.shaper().tins().map(|tin| tin.counters.octets).sum::<u64>()).sum()
+    }
+
+    /// How late its thread runs.
+    pub(super) fn lateness(&self) -> &Lateness {
+        &self.stop.lateness
     }
 
     /// Why it does not go on, if it does not.

@@ -2,6 +2,7 @@
 //! thread serves both directions.
 
 use super::frame::{Frame, Waiting};
+use super::held;
 use super::own::Shared;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -13,7 +14,7 @@ use sixgate_linux::tun::{MAX_PACKET, Queue};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Octets before an IP packet: an Ethernet header with two tags.
@@ -103,10 +104,53 @@ impl Lane {
     }
 }
 
+/// A thread that ran this much later than it was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stood {
+    pub(super) until: Duration,
+    pub(super) late: Duration,
+}
+
+/// Later than this is told: a machine that did something else.
+const LATE: Duration = Duration::from_millis(3);
+
+/// How much later than it was due the thread ran: what this machine adds to each packet's delay.
+#[derive(Debug, Default)]
+pub(super) struct Lateness {
+    /// Nanoseconds: an average that follows slowly, and the most there was.
+    average: AtomicU64,
+    most: AtomicU64,
+    stood: Mutex<Option<Stood>>,
+}
+
+impl Lateness {
+    fn note(&self, now: Duration, late: Duration) {
+        let nanoseconds = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
+        // There is one writer.
+        let average = self.average.load(Ordering::Relaxed);
+        self.average.store(average - (average >> 6) + (nanoseconds >> 6), Ordering::Relaxed);
+        self.most.fetch_max(nanoseconds, Ordering::Relaxed);
+        if late > LATE {
+            *held(&self.stood) = Some(Stood { until: now, late });
+        }
+    }
+
+    /// Average and most, in microseconds.
+    pub(super) fn microseconds(&self) -> (u64, u64) {
+        (self.average.load(Ordering::Relaxed) / 1000, self.most.load(Ordering::Relaxed) / 1000)
+    }
+
+    /// The last time that it ran late.
+    pub(super) fn stood(&self) -> Option<Stood> {
+        *held(&self.stood)
+    }
+}
+
 /// What the thread and the one who stops it share.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     pub(super) stop: AtomicBool,
+    pub(super) lateness: Lateness,
     /// Why the thread ended by itself.
     pub(super) failed: Mutex<Option<String>>,
 }
@@ -116,24 +160,30 @@ pub(super) fn run(mut lanes: Vec<Lane>, stop: &Stop) {
     let clock = Clock::new();
     let mut buffer = vec![0; LINK + MAX_PACKET];
     while !stop.stop.load(Ordering::Relaxed) {
-        if let Err(error) = turn(&mut lanes, &clock, &mut buffer) {
+        if let Err(error) = turn(&mut lanes, &clock, &mut buffer, &stop.lateness) {
             tracing::error!(%error, "shaping has ended: its device cannot be read");
-            let mut failed = stop.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failed = held(&stop.failed);
             failed.get_or_insert(format!("its device cannot be read: {error}; was it deleted?"));
             return;
         }
     }
 }
 
-fn turn(lanes: &mut [Lane], clock: &Clock, buffer: &mut [u8]) -> io::Result<()> {
+fn turn(lanes: &mut [Lane], clock: &Clock, buffer: &mut [u8], lateness: &Lateness) -> io::Result<()> {
     for lane in lanes.iter_mut() {
         lane.take_in(clock, buffer)?;
         lane.send_out(clock);
     }
     let due = lanes.iter().filter_map(|lane| lane.due).min();
-    let left = due.map_or(NAP, |due| due.saturating_sub(clock.now()).max(LULL).min(NAP));
+    let now = clock.now();
+    let left = due.map_or(NAP, |due| due.saturating_sub(now).max(LULL).min(NAP));
     let mut sources: Vec<_> = lanes.iter().flat_map(Lane::sources).flatten().collect();
     match ppoll(&mut sources, Some(TimeSpec::from_duration(left)), None) {
+        Ok(0) if due.is_some() => {
+            let woken = clock.now();
+            lateness.note(woken, woken.saturating_sub(now + left));
+            Ok(())
+        }
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

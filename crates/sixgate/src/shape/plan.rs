@@ -11,9 +11,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
-    /// From the link to us.
+    /// Towards hosts of ours: from the uplink to us, from us into a LAN.
     Down,
-    /// From us into the link.
+    /// From them.
     Up,
 }
 
@@ -36,6 +36,16 @@ impl fmt::Display for Direction {
             Self::Up => "up",
         })
     }
+}
+
+/// Who is behind the interface: whose "down" it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Facing {
+    /// The Internet: what comes down arrives on the interface.
+    #[default]
+    Internet,
+    /// Hosts of ours: what goes down to them leaves by it.
+    Hosts,
 }
 
 /// How fast a direction is.
@@ -128,6 +138,7 @@ pub(crate) enum Shares {
 /// What is wanted of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
+    pub(crate) facing: Facing,
     /// `None`: that direction is left alone.
     pub(crate) down: Option<Speed>,
     pub(crate) up: Option<Speed>,
@@ -135,7 +146,7 @@ pub(crate) struct Plan {
     pub(crate) shares: Shares,
     /// Four classes by DSCP, not one.
     pub(crate) diffserv: bool,
-    /// Leave out superfluous acknowledgements on the way up.
+    /// Leave out superfluous acknowledgements of those that leave.
     pub(crate) ack_filter: bool,
     /// Mark rather than drop.
     pub(crate) ecn: bool,
@@ -147,6 +158,7 @@ pub(crate) struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            facing: Facing::default(),
             down: None,
             up: None,
             link: LinkKind::default(),
@@ -169,6 +181,14 @@ impl Plan {
         }
     }
 
+    /// Whether what goes this way leaves by the interface; else it arrives there.
+    pub(super) fn leaves(&self, direction: Direction) -> bool {
+        match self.facing {
+            Facing::Internet => direction == Direction::Up,
+            Facing::Hosts => direction == Direction::Down,
+        }
+    }
+
     /// How the shaper of a direction is made.
     pub(super) fn config(&self, direction: Direction) -> Option<Config> {
         let rate = self.speed(direction)?.first();
@@ -183,8 +203,9 @@ impl Plan {
                 Shares::Hosts => hosts,
                 Shares::Flows => Fairness::Flows,
             },
-            ingress: direction == Direction::Down,
-            ack_filter: self.ack_filter && direction == Direction::Up,
+            // What arrives has passed the link already, dropped here or not; and its acknowledgements are saved no more.
+            ingress: !self.leaves(direction),
+            ack_filter: self.ack_filter && self.leaves(direction),
             ecn: self.ecn,
             round_trip: self.round_trip,
             ..Config::new(rate)
@@ -308,6 +329,24 @@ mod tests {
         assert_eq!(speed("10M-1000M").map(Speed::first), Ok(Rate::mbit(100)));
         assert!(speed("auto").unwrap_err().contains("10M-100M"));
         assert!(speed("20M-10M").is_err() && speed("20M-").is_err());
+    }
+
+    #[test]
+    fn down_is_towards_hosts_whichever_side_they_are_on() {
+        let rate = Some(Speed::Fixed(Rate::mbit(20)));
+        for (facing, leaves) in [(Facing::Internet, Direction::Up), (Facing::Hosts, Direction::Down)] {
+            let plan = Plan { facing, down: rate, up: rate, ack_filter: true, ..Plan::default() };
+            for direction in Direction::BOTH {
+                let config = plan.config(direction).unwrap();
+                let is_leaving = direction == leaves;
+                assert_eq!(
+                    (config.ingress, config.ack_filter),
+                    (!is_leaving, is_leaving),
+                    "{facing:?} {direction}"
+                );
+            }
+            assert_eq!(plan.config(Direction::Down).unwrap().fairness, Fairness::Destinations);
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The rate of a link that changes: probes to the ISP's router, or to whom the configuration names, tell the controllers of
 //! `sixgate_aqm::autorate` how long the way takes; what they say is the rate. One thread for both directions.
 
+use super::path::Stood;
 use super::{Active, Direction, Error, Setup, Speed, held};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use sixgate_aqm::Rate;
 use sixgate_aqm::autorate::{self, Autorate};
 use sixgate_linux::clock::Clock;
+use sixgate_linux::priority;
 use sixgate_linux::route::{Link, Netlink, RouteKind, TABLE_MAIN};
-use sixgate_linux::sandbox::{self, Capabilities, Capability};
+use sixgate_linux::sandbox::{Capabilities, Capability};
 use sixgate_linux::socket::{Icmp6Options, Icmp6Socket, icmp6};
 use std::io;
 use std::net::Ipv6Addr;
@@ -29,6 +31,8 @@ const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
 /// Octets behind the header of an echo: few, so that a probe takes little of a slow link.
 const PAYLOAD: usize = 8;
+/// Sending that took longer than this tells of this machine, not of the link.
+const SENDING: Duration = Duration::from_millis(2);
 /// Answers read in one go; whoever sends more is read in the next.
 const BURST: usize = 64;
 
@@ -59,9 +63,10 @@ impl Steering {
         let now = clock.now();
         let ways = Direction::BOTH.into_iter().filter_map(|direction| {
             let speed @ Speed::Between(min, max) = setup.plan.speed(direction)? else { return None };
-            let way = match direction {
-                Direction::Down => autorate::Direction::Down,
-                Direction::Up => autorate::Direction::Up,
+            let way = if setup.plan.leaves(direction) {
+                autorate::Direction::Up
+            } else {
+                autorate::Direction::Down
             };
             let base = speed.first();
             let config = autorate::Config { min, max, ..autorate::Config::new(way, base) };
@@ -77,6 +82,8 @@ impl Steering {
             types: vec![ECHO_REPLY],
             groups: Vec::new(),
         })?;
+        // Where the kernel refuses, answers count from when they are read.
+        let _ = socket.note_arrivals();
         let steered = Arc::new(Mutex::new(Steered::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let steer = Steer {
@@ -88,6 +95,7 @@ impl Steering {
             identifier: fastrand::u16(..),
             sequence: 0,
             ways,
+            stood: None,
             active: active.clone(),
             clock,
             steered: Arc::clone(&steered),
@@ -98,7 +106,7 @@ impl Steering {
             Active::Kernel(_) => Capabilities::from([Capability::NetAdmin]),
         };
         let until = Arc::clone(&stop);
-        let thread = sandbox::confined(kept, || {
+        let thread = priority::confined(kept, |_| {
             thread::Builder::new().name("steer".to_owned()).spawn(move || steer.run(&until))
         })?;
         Ok(Some(Self { stop, steered, thread: Some(thread.map_err(Error::Thread)?) }))
@@ -135,6 +143,8 @@ struct Steer {
     /// Of the next probe; its lower half is on the wire.
     sequence: u64,
     ways: Vec<Way>,
+    /// When the queue's thread last ran late.
+    stood: Option<Stood>,
     active: Active,
     clock: Clock,
     steered: Arc<Mutex<Steered>>,
@@ -191,11 +201,11 @@ impl Steer {
         echo[0] = ECHO_REQUEST;
         echo[4..6].copy_from_slice(&self.identifier.to_be_bytes());
         echo[6..8].copy_from_slice(&(number as u16).to_be_bytes());
-        // What was not sent is no probe: no route yet, or the link is down.
-        if self.socket.send(&echo, *target, None).is_err() {
+        let now = self.clock.now();
+        // What was not sent is no probe: no route yet, or the link is down. Nor is what may have left at any time of several.
+        if self.socket.send(&echo, *target, None).is_err() || self.clock.now().saturating_sub(now) > SENDING {
             return;
         }
-        let now = self.clock.now();
         for way in &mut self.ways {
             way.controller.sent(now, which, number);
         }
@@ -224,9 +234,9 @@ impl Steer {
             if self.targets.get(which) != Some(received.source.ip()) {
                 continue;
             }
-            let now = self.clock.now();
+            let arrived = self.clock.now().saturating_sub(received.waited.unwrap_or_default());
             for way in &mut self.ways {
-                way.controller.answered(now, which as u32, number, None);
+                way.controller.answered(arrived, which as u32, number, None);
             }
         }
     }
@@ -234,7 +244,12 @@ impl Steer {
     /// Tells the controllers what was carried, and the queue what they say.
     fn tick(&mut self) {
         let mut refused = None;
+        let stood = self.active.stood();
+        let stood = stood.filter(|_| std::mem::replace(&mut self.stood, stood) != stood);
         for way in &mut self.ways {
+            if let Some(Stood { until, late }) = stood {
+                way.controller.stood(until.saturating_sub(late), until);
+            }
             let carried = self.active.carried(way.direction);
             let now = self.clock.now();
             way.controller.carried(now, carried.saturating_sub(way.carried));

@@ -17,11 +17,25 @@ pub(crate) struct ShapeView {
     /// Why that one.
     pub(crate) reason: String,
     pub(crate) directions: Vec<DirectionView>,
+    /// None where the queue is the kernel's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) thread: Option<ThreadView>,
     /// None where no rate changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) steering: Option<SteeringView>,
     /// Why it does not work, where it does not.
     pub(crate) failed: Option<String>,
+}
+
+/// How soon our queue's thread runs when it is due: what this machine adds to each packet's delay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct ThreadView {
+    /// `real-time`, `raised` or `usual`: as much as the process may.
+    pub(crate) urgency: String,
+    /// How late it ran of late, and at most, in microseconds.
+    pub(crate) late_us: u64,
+    pub(crate) most_late_us: u64,
 }
 
 /// How the rates follow the link.
@@ -166,6 +180,13 @@ impl Shaping {
             queue: queue.to_owned(),
             reason: self.reason.clone(),
             directions,
+            thread: match &self.active {
+                Active::Own(own) => {
+                    let (late_us, most_late_us) = own.lateness().microseconds();
+                    Some(ThreadView { urgency: own.urgency.to_string(), late_us, most_late_us })
+                }
+                Active::Kernel(_) => None,
+            },
             steering: self.steering.as_ref().map(|steering| {
                 let steered = held(&steering.steered);
 
@@ -249,6 +270,15 @@ impl ShapeView {
                 "  follows the delay to {whom}: {} of {} probes answered, {} times slower",
                 steering.answered, steering.probes, steering.cuts
             );
+        }
+        if let Some(thread) = &self.thread {
+            let (late, most) = (delay_text(thread.late_us), delay_text(thread.most_late_us));
+            let _ = write!(
+                text,
+                "  its thread's priority is {}, it runs {late} late (at most {most})",
+                thread.urgency
+            );
+            text.push_str(if thread.urgency == "usual" { ": CAP_SYS_NICE would help\n" } else { "\n" });
         }
         for direction in &self.directions {
             for tin in direction.tins.iter().filter(|tin| tin.packets > 0 || direction.tins.len() == 1) {

@@ -61,10 +61,11 @@ pub(crate) struct Engine {
     pub(crate) kernel: Kernel,
     pub(crate) firewall: Option<Firewall>,
     pub(crate) nat64: Option<Translator>,
-    /// The queue before the uplink.
-    pub(crate) shaping: Option<Shaping>,
+    /// Queues before the uplink and before LANs.
+    pub(crate) shaping: Vec<Shaping>,
     pub(crate) health: Option<Probing>,
     pub(crate) web: Option<Rc<Site>>,
+    pub(crate) proxy: Option<super::proxy::Proxy>,
     /// IPv4 of the LANs behind the ISP's NAT64.
     pub(crate) island: Option<Island>,
     /// What the firewall was last told.
@@ -108,6 +109,9 @@ pub(crate) struct Engine {
     pub(crate) census: Option<Box<Observer>>,
     /// Names in another server's zones, where that is asked.
     pub(crate) ddns: Option<Ddns>,
+    /// What runs plug-ins, and what came of them.
+    pub(crate) feed: Option<super::plugins::Hold>,
+    pub(crate) measured: BTreeMap<String, crate::measure::plugins::Measured>,
     pub(crate) upstreams: Upstreams,
     pub(crate) queries: Queries,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -272,6 +276,7 @@ impl Engine {
                 self.send_dhcp();
             }
             Event::Leasequery(talk) => self.leasequery(talk),
+            Event::Measured(run) => self.measured(run),
             Event::Control(request) => self.control(request),
         }
     }

@@ -59,6 +59,8 @@ pub(crate) enum Event {
     Stored(Vec<(u64, Result<(), String>)>),
     /// Something happened on a connection of one who asks about leases.
     Leasequery(super::leasequery::Talk),
+    /// A plug-in was run; `None`: none will be any more.
+    Measured(Option<Box<crate::measure::plugins::Run>>),
     /// Somebody asks on the control socket.
     Control(control::Request),
 }

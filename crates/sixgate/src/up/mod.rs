@@ -24,7 +24,9 @@ mod open;
 mod permission;
 mod persist;
 mod plan;
+mod plugins;
 mod problems;
+mod proxy;
 mod queries;
 mod reconfigure;
 mod relay;
@@ -45,6 +47,7 @@ mod uplink;
 mod v4;
 mod web;
 
+pub(crate) use proxy::ProxyView;
 pub(crate) use queries::is_inside;
 pub(crate) use start::links;
 pub(crate) use status::lease_view;
@@ -114,6 +117,11 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
     };
     show(&checked.warnings);
     log::start(arguments.log, arguments.verbose);
+    // Plug-ins are run by a process of their own: this one gives up what that takes.
+    let feed = match plugins::start(&checked.config) {
+        Ok(feed) => feed,
+        Err(error) => return crate::fail(&format!("cannot start what runs plug-ins: {error}")),
+    };
     if let Err(error) = sandbox::before_start() {
         return crate::fail(&error.to_string());
     }
@@ -121,20 +129,25 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         Ok(runtime) => runtime,
         Err(error) => return crate::fail(&format!("cannot start: {error}")),
     };
-    tokio::task::LocalSet::new().block_on(&runtime, serve(checked.config))
+    tokio::task::LocalSet::new().block_on(&runtime, serve(checked.config, feed))
 }
 
-async fn serve(config: Config) -> Outcome {
+async fn serve(config: Config, feed: Option<plugins::Feed>) -> Outcome {
     let (events, incoming) = mpsc::channel(event::QUEUE);
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(terminate), Ok(interrupt), Ok(hangup)) = signals else {
         return crate::fail("cannot listen for signals");
     };
-    let (engine, guard) = match start::start(config, &events) {
+    let feed = match feed.map(|feed| feed.read(&events)).transpose() {
+        Ok(feed) => feed,
+        Err(error) => return crate::fail(&format!("cannot hear what runs plug-ins: {error}")),
+    };
+    let (mut engine, guard) = match start::start(config, &events) {
         Ok(started) => started,
         Err(error) => return error.tell(),
     };
+    engine.feed = feed;
     if let Err(error) = sandbox::when_serving(&engine.config) {
         let _ = Box::pin(stop::stop(engine, guard, incoming)).await;
         let _ = crate::fail(&error.to_string());

@@ -23,11 +23,12 @@ pub(super) struct Opened {
     pub(super) firewall: Option<Firewall>,
     pub(super) nat64: Option<Translator>,
     pub(super) island: Option<Island>,
-    pub(super) shaping: Option<Shaping>,
+    pub(super) shaping: Vec<Shaping>,
     pub(super) sockets: Sockets,
     /// For each LAN that is relayed and told of link-layer addresses.
     pub(super) frames: Vec<Option<Frames>>,
     pub(super) web: Option<Rc<Site>>,
+    pub(super) proxy: Option<super::proxy::Proxy>,
     /// One line for each, as the kernel has it.
     pub(super) listeners: Vec<String>,
 }
@@ -108,7 +109,8 @@ pub(super) fn open(
         netlink.set_up(link.index, true)?;
         guard.raised.push((link.index, link.name.clone()));
     }
-    let shaping = shape::before(config).map(|setup| Shaping::start(netlink, setup)).transpose()?;
+    let shaping =
+        shape::wanted(config).map(|setup| Shaping::start(netlink, setup)).collect::<Result<_, _>>()?;
     let uplink = config.uplink.as_ref().and_then(|uplink| interface(&uplink.interface.value));
     let lans: Vec<Interface> = config.lans.iter().filter_map(|lan| interface(&lan.interface.value)).collect();
     let frames = relay::open_frames(config, links)?;
@@ -120,8 +122,10 @@ pub(super) fn open(
         listeners.extend(web.listeners);
         web.site
     });
+    let proxy = super::proxy::open(config, events)?;
+    listeners.extend(proxy.iter().flat_map(|proxy| proxy.listeners.clone()));
     watch(monitor, events.clone())?;
-    Ok(Opened { firewall, nat64, island, shaping, sockets, frames, web, listeners })
+    Ok(Opened { firewall, nat64, island, shaping, sockets, frames, web, proxy, listeners })
 }
 
 /// Feeds the kernel's news to the engine.

@@ -25,8 +25,10 @@ pub(crate) enum Matter {
     Ddns,
     /// What the kernel refuses of the island.
     Island,
-    /// What the kernel refuses of the queue before the uplink.
+    /// What the kernel refuses of the queues before the uplink and LANs.
     Shape,
+    /// What runs plug-ins.
+    Plugins,
     Interface(String),
     Address(Ipv6Addr),
 }

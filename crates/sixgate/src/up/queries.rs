@@ -117,6 +117,9 @@ impl Engine {
         if let Some(web) = &self.web {
             web.set_inside(&inside);
         }
+        if let Some(proxy) = &self.proxy {
+            proxy.set_inside(&inside);
+        }
         self.queries.inside = inside;
     }
 

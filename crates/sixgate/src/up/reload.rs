@@ -48,14 +48,7 @@ impl Engine {
         if probed_anew {
             self.health = Probing::new(self.now(), &self.config, self.upstreams.events());
         }
-        let plan =
-            self.config.uplink.as_ref().and_then(|uplink| uplink.shape.as_ref()).map(|shape| shape.plan);
-        if let (Some(shaping), Some(plan)) = (&mut self.shaping, plan) {
-            match shaping.set_rates(plan) {
-                Ok(()) => self.problems.settled(&Matter::Shape),
-                Err(error) => self.problems.put(Matter::Shape, error.to_string()),
-            }
-        }
+        self.reload_rates();
         self.problems.settled(&Matter::Configuration);
         self.set_policy();
         self.set_hosts();
@@ -75,6 +68,21 @@ impl Engine {
         self.changed = true;
         tracing::info!(file = %path.display(), "configuration reloaded");
         Ok(())
+    }
+
+    /// Gives queues the rates that are written now.
+    fn reload_rates(&mut self) {
+        let mut refused = Vec::new();
+        for setup in crate::shape::wanted(&self.config) {
+            let mut queues = self.shaping.iter_mut();
+            let Some(shaping) = queues.find(|shaping| shaping.interface() == setup.interface) else {
+                continue;
+            };
+            if let Err(error) = shaping.set_rates(setup.plan) {
+                refused.push(format!("{}: {error}", setup.interface));
+            }
+        }
+        self.problems.replace(Matter::Shape, refused);
     }
 
     /// The NAT64's prefix in which names get addresses: what is written, else the ISP's. Its own DNS64 makes none for one who

@@ -9,8 +9,8 @@ use sixgate_linux::sandbox::{self, Capabilities, Capability, Error, Filter};
 use std::path::Path;
 
 /// For starting: interfaces, rules and routes; ICMPv6; ports 53 and 547; folders and a socket's
-/// group that may be another's; and the name of the program that has a port which we want.
-const STARTING: [Capability; 7] = [
+/// group that may be another's; the name of the program that has a port which we want; and an urgent thread for a queue.
+const STARTING: [Capability; 8] = [
     Capability::NetAdmin,
     Capability::NetRaw,
     Capability::NetBindService,
@@ -18,6 +18,7 @@ const STARTING: [Capability; 7] = [
     Capability::Chown,
     Capability::Fowner,
     Capability::SysPtrace,
+    Capability::SysNice,
 ];
 
 /// To be called while there is one thread: keeps what starting takes.

@@ -82,7 +82,7 @@ pub(crate) enum StartError {
     Token(#[from] crate::web::TokenError),
     #[error("[nat64]: {0}")]
     Nat64(#[from] nat64::Error),
-    #[error("uplink.shape: {0}")]
+    #[error("shape: {0}")]
     Shape(#[from] shape::Error),
     #[error("[ipv4]: {0}")]
     Island(#[from] crate::translator::Error),
@@ -170,6 +170,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     // What another program has is known before anything is changed, its owner's rules among it.
     Sockets::require_ports(&config)?;
     super::web::require_ports(&config)?;
+    super::proxy::require_ports(&config)?;
     let listener = control.take();
     let epoch = before::epoch();
     let mut earlier =
@@ -183,7 +184,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         Guard { sysctls: Some(saved), raised: earlier.raised, resolv_conf, _state: state, _control: control };
     // From here on, what was set is put back if a step fails, and nothing after `open` can.
     let opened = open(&config, &mut netlink, &mut guard, &links, events);
-    let Opened { firewall, nat64, island, shaping, sockets, frames, web, listeners } = match opened {
+    let Opened { firewall, nat64, island, shaping, sockets, frames, web, proxy, listeners } = match opened {
         Ok(opened) => opened,
         Err(error) => {
             if let Ok(mut firewall) = Firewall::open() {
@@ -289,6 +290,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         names: Names::new(&[]),
         health: Probing::new(now, &config, events.clone()),
         web,
+        proxy,
         hosts: Hosts::default(),
         neighbours: Neighbours::default(),
         given: BTreeMap::new(),
@@ -296,6 +298,8 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         sightings: config.history.seen.then(super::sightings::Sightings::default),
         census: None,
         ddns: None,
+        feed: None,
+        measured: BTreeMap::new(),
         upstreams: Upstreams::new(events.clone()),
         queries: Queries::new(cookies, config.dns.rate_limit),
         connections: HashMap::new(),

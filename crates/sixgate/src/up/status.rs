@@ -96,7 +96,7 @@ impl Engine {
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));
-        problems.extend(self.shaping.as_ref().and_then(|shaping| shaping.problem(&mut self.netlink)));
+        problems.extend(self.shaping.iter().filter_map(|shaping| shaping.problem(&mut self.netlink)));
         problems.extend(self.health_problems());
         problems.extend(self.dnssec_problems());
         problems.extend(self.clone_problems());
@@ -117,16 +117,23 @@ impl Engine {
             dhcpv4: self.v4.counters(),
             relay: self.relay_view(now),
             nat64: self.nat64.as_ref().map(Translator::view),
-            shape: self.shaping.as_ref().map(Shaping::view),
+            shape: self.config.uplink.as_ref().and_then(|uplink| self.shape_view(&uplink.interface.value)),
             health: self.health_view(),
             neighbours: self.neighbour_counters(),
             ipv4: self.ipv4_view(),
             policy: self.policy_view(),
             ddns: self.ddns.as_ref().map(|ddns| ddns.view(&self.config)),
+            proxy: self.proxy.as_ref().map(super::proxy::Proxy::view),
+            measured: self.measured.values().cloned().collect(),
             firewall: counted,
             listeners: self.listeners.clone(),
             problems,
         }
+    }
+
+    /// What the queue before an interface does, where there is one.
+    fn shape_view(&self, interface: &str) -> Option<crate::shape::ShapeView> {
+        self.shaping.iter().find(|shaping| shaping.interface() == interface).map(Shaping::view)
     }
 
     fn uplink_view(&self, now: Duration) -> Option<view::Uplink> {
@@ -197,6 +204,7 @@ impl Engine {
             },
             leases: self.server.leases().len_on(&lan.config.name) as u64,
             ipv4: self.lan_view_v4(index),
+            shape: self.shape_view(&lan.config.interface.value),
             other_routers: lan.router.others().iter().map(|other| other.address.to_string()).collect(),
         })
     }

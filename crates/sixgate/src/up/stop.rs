@@ -26,6 +26,9 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     let mut problems = engine.kernel.apply(&mut engine.netlink, now, Desired::default());
     problems.extend(engine.kernel.sweep(&mut engine.netlink));
     problems.extend(engine.stop_v4());
+    if let Some(feed) = engine.feed.take() {
+        feed.end().await;
+    }
     let restored = guard.restore(&mut engine.netlink);
     if restored.is_empty() {
         engine.set(before::SETTING, None);
@@ -34,7 +37,7 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     }
     problems.extend(restored);
     // Their devices go, and the routes into them.
-    drop((engine.shaping.take(), engine.nat64.take(), engine.island.take()));
+    drop((std::mem::take(&mut engine.shaping), engine.nat64.take(), engine.island.take()));
     // The rules stand for as long as anything is forwarded.
     if let Some(firewall) = &mut engine.firewall
         && let Err(error) = firewall.remove()

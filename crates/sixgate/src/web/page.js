@@ -134,17 +134,18 @@ function nat64(found) {
   ]);
 }
 
-function shape(found) {
+function shape(queues) {
   const rate = (bits) => `${(bits / 1e6).toFixed(bits < 1e7 ? 1 : 0)} Mbit/s`;
   const delay = (us) => `${(us / 1000).toFixed(1)} ms`;
-  const rows = found.directions.flatMap((way) =>
+  const ways = queues.flatMap((queue) => queue.directions.map((way) => ({ interface: queue.interface, ...way })));
+  const rows = ways.flatMap((way) =>
     way.tins.map((tin) => [
-      way.tins.length > 1 ? `${way.direction}, ${tin.tin}` : way.direction,
+      way.interface, way.tins.length > 1 ? `${way.direction}, ${tin.tin}` : way.direction,
       rate(tin.rate), `${delay(tin["delay-us"])} (peaks ${delay(tin["peak-delay-us"])})`,
       count(tin.packets), count(tin.dropped + tin.overflowed), count(tin.marked), count(tin.backlog),
     ]),
   );
-  return [table(["Way", "Rate", "Wait", "Packets", "Dropped", "Marked", "Waiting"], rows)];
+  return [table(["Interface", "Way", "Rate", "Wait", "Packets", "Dropped", "Marked", "Waiting"], rows)];
 }
 
 function dns(found) {
@@ -254,8 +255,9 @@ function showStatus(status) {
   show("lans", status.lans, () => lans(status.lans));
   byId("nat64-section").hidden = !status.nat64;
   if (status.nat64) show("nat64", status.nat64, () => nat64(status.nat64));
-  byId("shape-section").hidden = !status.shape;
-  if (status.shape) show("shape", status.shape, () => shape(status.shape));
+  const queues = [status.shape, ...status.lans.map((lan) => lan.shape)].filter(Boolean);
+  byId("shape-section").hidden = queues.length === 0;
+  show("shape", queues, () => shape(queues));
   show("dns", status.dns, () => dns(status.dns));
   byId("version").textContent = `sixgate ${status.version}, up ${span(status.uptime)}`;
 }

@@ -152,6 +152,7 @@ fn a_queue_at_the_isps_hop() {
     let standing = &report["seen"]["path"]["standing"];
     assert_eq!((&standing["after"], &standing["before"]), (&1.into(), &2.into()), "{standing}");
     assert!(standing["wait_ms"].as_f64().unwrap() > 100.0, "{standing}");
+    assert_eq!(report["findings"][0]["place"], "access", "{report:#}");
 }
 
 #[test]

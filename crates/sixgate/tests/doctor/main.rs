@@ -5,4 +5,7 @@
 
 mod faults;
 mod healthy;
+mod places;
+mod portal;
+mod software;
 mod world;

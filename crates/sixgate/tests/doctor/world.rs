@@ -45,6 +45,17 @@ impl World {
         Self::with(name, &Impairment { rate: Some(10_000_000), delay, buffer, ..Impairment::default() })
     }
 
+    /// A line that does not occupy the whole machine when it is loaded, and does not queue: 40 Mbit/s.
+    pub fn paced(name: &str) -> Self {
+        let (buffer, delay) = (Buffer::Time(Duration::from_millis(10)), Duration::from_millis(2));
+        Self::with(name, &Impairment { rate: Some(40_000_000), delay, buffer, ..Impairment::default() })
+    }
+
+    /// The ISP's line loses packets, on the way up.
+    pub fn lossy(name: &str) -> Self {
+        Self::with(name, &Impairment { loss: 0.25, delay: Duration::from_millis(2), ..Impairment::default() })
+    }
+
     fn with(name: &str, line: &Impairment) -> Self {
         root_for_tests().expect("tests need root or user namespaces");
         let lab = Lab::new(name).unwrap();

@@ -30,6 +30,8 @@ mod register;
 mod relayed;
 mod reply;
 mod served;
+mod supplied;
+mod way;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use asker::Asker;
@@ -37,6 +39,8 @@ pub use clones::Station;
 pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, Relays, ServerConfig};
 pub use counters::{Counters, Discard};
 pub use operate::Refusal;
+pub use supplied::ENABLED as RELAY_SUPPLIED;
+pub use way::Way;
 
 use crate::balance::{Balance, Verdict};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LeaseTable, LinkId, Resource};
@@ -324,7 +328,8 @@ impl Server {
             _ => &mut self.counters.information_request,
         };
         *count = count.saturating_add(1);
-        self.reconfigured(asked.client.as_ref(), asked.kind);
+        let way = || chain.way(datagram);
+        self.reconfigured(asked.client.as_ref(), asked.kind, way, actions);
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
@@ -335,7 +340,10 @@ impl Server {
         };
         let answer = answered.and_then(|answer| {
             let mut bytes = answer.encode(&asked, &self.duid, &link, &served)?;
-            self.offer_reconfigure(now, &asked, (ticket, answer.kind), &mut bytes, actions);
+            if answer.configuration {
+                self.add_supplied(&chain, &asked, &mut bytes);
+            }
+            self.offer_reconfigure(now, &asked, way, (ticket, answer.kind), &mut bytes, actions);
             Ok((answer.kind, chain.reply(datagram, bytes)?))
         });
         let (kind, reply) = match answer {

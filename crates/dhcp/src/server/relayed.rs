@@ -7,6 +7,7 @@ use super::action::{Datagram, Reply};
 use super::config::{Link, Relays};
 use super::counters::Discard;
 use super::nets::Nets;
+use super::way::Way;
 use crate::identity::{Line, Mac, Relay};
 use crate::lease::LinkId;
 use sixgate_wire::dhcpv6::{
@@ -114,13 +115,20 @@ impl<'a> Chain<'a> {
         })
     }
 
+    /// The way on which the client can be sent something that it did not ask for; none from a client on the link.
+    pub(super) fn way(&self, datagram: &Datagram<'_>) -> Option<Way> {
+        let port = self.port(datagram.port);
+        Way::new(datagram.link, datagram.source, port, &self.hops)
+    }
+
     /// Puts the answer for the client into a Relay-reply for each agent, the innermost first (RFC 9915 section 19.3).
     fn wrap(&self, answer: Vec<u8>) -> Result<Vec<u8>, Discard> {
         self.hops.iter().rev().try_fold(answer, |inside, hop| reply_to(hop, &inside))
     }
 }
 
-fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
+/// A Relay-reply to a Relay-forward, with what its agent must get back.
+pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
     let options = hop.options();
     // All that is sent back was in the message, and each option is sent back once.
     let mut room = vec![0; RelayMessage::HEADER + 4 + inside.len() + options.as_bytes().len()];
@@ -150,12 +158,26 @@ fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
 }
 
 /// Which relay agents are heard, and which link each link-address stands for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Directory {
     on: BTreeSet<String>,
     from: Nets<()>,
     places: Nets<Arc<Link>>,
     known: BTreeSet<Arc<Relay>>,
+    /// What agents may supply for their clients.
+    pub(super) supplied: BTreeSet<OptionCode>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            on: BTreeSet::new(),
+            from: Nets::default(),
+            places: Nets::default(),
+            known: BTreeSet::new(),
+            supplied: super::supplied::ENABLED.into(),
+        }
+    }
 }
 
 impl Directory {

@@ -525,6 +525,7 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
         asked.rapid_commit = config.rapid_commit;
         asked.reconfigure_accept = config.reconfigure;
         asked.hostname.clone_from(&config.hostname);
+        asked.user_classes.clone_from(&config.user_class);
         if !asked.options.contains(&OptionCode::PD_EXCLUDE) {
             asked.options.push(OptionCode::PD_EXCLUDE);
         }

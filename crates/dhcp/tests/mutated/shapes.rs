@@ -144,8 +144,7 @@ pub(crate) fn own(who: Who, bytes: &[u8]) -> Cow<'_, [u8]> {
         match code {
             OptionCode::RELAY_MSG if who == Who::Relay => {
                 let mut room = [0; 16];
-                let mut inside =
-                    Builder::message(&mut room, MessageType::SOLICIT, TransactionId::default());
+                let mut inside = Builder::message(&mut room, MessageType::SOLICIT, TransactionId::default());
                 inside.elapsed_time(0);
                 let inside = inside.finish().unwrap().to_vec();
                 b.option(code, &inside);

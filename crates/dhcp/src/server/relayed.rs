@@ -100,7 +100,7 @@ impl<'a> Chain<'a> {
     fn port(&self, source: u16) -> u16 {
         match self.hops.first() {
             None => CLIENT_PORT,
-            Some(hop) if hop.options().get(OptionCode::RELAY_PORT).is_some() => source,
+            Some(hop) if comes_back(hop, OptionCode::RELAY_PORT).is_some() => source,
             Some(_) => SERVER_PORT,
         }
     }
@@ -127,6 +127,17 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// What an agent gets back whether it asks for it or not (RFC 9915 section 21.18, RFC 8357 section 5.2).
+pub(super) const ALWAYS: [OptionCode; 2] = [OptionCode::INTERFACE_ID, OptionCode::RELAY_PORT];
+
+/// The content of one of these in an agent's message, unless it is malformed: an interface without a name, a port that is
+/// none.
+pub(super) fn comes_back<'a>(hop: &RelayMessage<'a>, code: OptionCode) -> Option<&'a [u8]> {
+    let content = hop.options().get(code)?;
+    let well_formed = if code == OptionCode::RELAY_PORT { content.len() == 2 } else { !content.is_empty() };
+    well_formed.then_some(content)
+}
+
 /// A Relay-reply to a Relay-forward, with what its agent must get back.
 pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
     let options = hop.options();
@@ -139,9 +150,8 @@ pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>,
         hop.link_address(),
         hop.peer_address(),
     );
-    let always = [OptionCode::INTERFACE_ID, OptionCode::RELAY_PORT];
-    for code in always {
-        if let Some(content) = options.get(code) {
+    for code in ALWAYS {
+        if let Some(content) = comes_back(hop, code) {
             b.option(code, content);
         }
     }
@@ -150,7 +160,7 @@ pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>,
     let asked = options.get(OptionCode::ERO).unwrap_or_default();
     let asked: BTreeSet<u16> =
         asked.as_chunks::<2>().0.iter().map(|code| u16::from_be_bytes(*code)).collect();
-    let there = |code: &OptionCode| always.contains(code) || *code == OptionCode::RELAY_MSG;
+    let there = |code: &OptionCode| ALWAYS.contains(code) || *code == OptionCode::RELAY_MSG;
     for (code, content) in options.raw().filter(|(code, _)| asked.contains(&code.0) && !there(code)) {
         b.option(code, content);
     }

@@ -1,7 +1,7 @@
 //! The way to a client behind relay agents, as its last message came: what a message that it did not ask for is wrapped in
 //! (RFC 9915 sections 18.3.11 and 19.3).
 
-use super::relayed::reply_to;
+use super::relayed::{ALWAYS, comes_back, reply_to};
 use crate::identity::Relay;
 use crate::lease::LinkId;
 use sixgate_wire::dhcpv6::{
@@ -28,12 +28,11 @@ pub struct Way {
 
 /// A Relay-forward with nothing but what its agent must get back, around `inside`.
 fn stripped(hop: &RelayMessage<'_>, inside: &[u8]) -> Option<Vec<u8>> {
-    let options = hop.options();
     let mut room = [0; MOST];
     let (link, peer) = (hop.link_address(), hop.peer_address());
     let mut b = Builder::relay(&mut room, MessageType::RELAY_FORWARD, hop.hop_count(), link, peer);
-    for code in [OptionCode::INTERFACE_ID, OptionCode::RELAY_PORT] {
-        if let Some(content) = options.get(code) {
+    for code in ALWAYS {
+        if let Some(content) = comes_back(hop, code) {
             b.option(code, content);
         }
     }

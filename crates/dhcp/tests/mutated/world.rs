@@ -167,7 +167,7 @@ impl World {
         ] {
             for kind in kinds {
                 let said = self.said.get(&(who, MessageType(*kind))).copied().unwrap_or_default();
-                assert!(said > 20, "{who:?} {kind}: {said}; {}", self.tell());
+                assert!(said > 4, "{who:?} {kind}: {said}; {}", self.tell());
             }
         }
     }

@@ -374,6 +374,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
     engine.start_policy(&snapshot.settings);
+    engine.allow_supplied();
     engine.start_reconfigure(&snapshot.settings, reconfigure_secret);
     engine.set_hosts();
     engine.set_dns64();

@@ -202,7 +202,7 @@ impl Engine {
         let lans = |index: u32| self.lans.iter().any(|lan| lan.interface == index);
         let leads_on = |link: &&route::Link| match uplink {
             Some(uplink) => link.index == uplink,
-            None => link.up && link.multicast && !link.loopback && !lans(link.index),
+            None => link.up && !link.loopback && !lans(link.index),
         };
         let group = |link: &route::Link| Server { address: ALL_SERVERS, interface: Some(link.index) };
         let groups: Vec<Server> = links.iter().filter(leads_on).map(group).collect();

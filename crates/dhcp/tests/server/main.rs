@@ -11,6 +11,8 @@ mod history;
 mod hostile;
 mod leasequery;
 mod messages;
+#[path = "../common/pcap.rs"]
+mod pcap;
 mod policy;
 mod races;
 mod reconfiguring;
@@ -18,3 +20,4 @@ mod registering;
 mod relay_histories;
 mod relaying;
 mod renumbering;
+mod supplied;

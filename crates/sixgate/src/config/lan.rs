@@ -178,6 +178,7 @@ impl Reader<'_> {
             interface_id: lan.interface_id,
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
+            options: lan.relay_options,
         });
         let shape = lan.shape.and_then(|shape| self.shape(shape, "lan.shape", Facing::Hosts));
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);

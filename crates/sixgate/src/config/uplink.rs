@@ -23,6 +23,8 @@ pub(crate) struct Uplink {
     pub(crate) resolv_conf: Option<PathBuf>,
     /// Name told to the server (RFC 4704).
     pub(crate) hostname: Option<String>,
+    /// Classes that it says it belongs to (RFC 9915 section 21.15).
+    pub(crate) user_class: Vec<Vec<u8>>,
     /// None: packets wait where the link has its queue.
     pub(crate) shape: Option<Shape>,
 }
@@ -40,6 +42,7 @@ impl Uplink {
             ("uplink.release", self.release != new.release),
             ("uplink.resolv-conf", self.resolv_conf != new.resolv_conf),
             ("uplink.hostname", self.hostname != new.hostname),
+            ("uplink.user-class", self.user_class != new.user_class),
             ("uplink.shape", !shape::only_rates_differ(self.shape.as_ref(), new.shape.as_ref())),
         ]
         .into_iter()
@@ -66,6 +69,11 @@ impl Reader<'_> {
             Some(value)
         });
         let shape = uplink.shape.and_then(|shape| self.shape(shape, "uplink.shape", Facing::Internet));
+        let classes = uplink.user_class.unwrap_or_default();
+        let user_class = classes
+            .into_iter()
+            .filter_map(|class| self.identifier(Some(class), "uplink.user-class"))
+            .collect();
         Uplink {
             interface,
             shape,
@@ -77,6 +85,7 @@ impl Reader<'_> {
             release: uplink.release.unwrap_or(false),
             resolv_conf: uplink.resolv_conf,
             hostname: uplink.hostname,
+            user_class,
         }
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod clients;
+mod faster;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;

@@ -22,6 +22,7 @@ mod neighbours;
 mod permission;
 mod persist;
 mod plan;
+mod ports;
 mod problems;
 mod queries;
 mod reconfigure;

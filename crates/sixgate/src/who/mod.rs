@@ -1,5 +1,6 @@
 //! `sixgate who`: who had an address at a time, out of the history on disk.
 
+mod behind;
 mod row;
 
 use crate::{Outcome, cli, fail, places, print, say, up, when};
@@ -112,17 +113,26 @@ fn question(arguments: &cli::Who, now: Duration) -> Result<Question, String> {
     if from > until {
         return Err("--since lies after --until: nothing can be in between".to_owned());
     }
+    if arguments.port.is_some() && !matches!(subject, Subject::Net(IpNet::V4(_))) {
+        let words =
+            "--port is of an IPv4 address that many share: name the address, or the NAT64's whole pool";
+        return Err(words.to_owned());
+    }
     let limit = if arguments.export.is_some() { u32::MAX } else { MOST };
-    Ok(Question { subject, from, until, limit })
+    Ok(Question { subject, from, until, port: arguments.port, limit })
 }
 
 fn answer(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome {
     let mut rows = Vec::new();
+    let mut behind = Ok(());
     let asked = reader.who(question, &mut |trace| {
-        rows.push(Row::new(&trace));
-        true
+        match behind::row(reader, question, &trace) {
+            Ok(row) => rows.push(row),
+            Err(error) => behind = Err(error),
+        }
+        behind.is_ok()
     });
-    if let Err(error) = asked {
+    if let Err(error) = asked.and(behind) {
         return fail(&error.to_string());
     }
     rows.sort_by(|a, b| b.from.cmp(&a.from));
@@ -163,6 +173,10 @@ fn nobody(reader: &Reader, question: &Question, arguments: &cli::Who) -> Outcome
         Subject::Duid(duid) => format!("anything as {duid}"),
         Subject::Line(name) => format!("anything on line {}", Name(name)),
     };
+    let whom = match question.port {
+        Some(port) => format!("port {port} of {whom}"),
+        None => whom,
+    };
     let time = match &arguments.time {
         Some(_) => format!(" at {}", when::rfc3339(question.from)),
         None => String::new(),
@@ -187,7 +201,7 @@ fn export(reader: &Reader, question: &Question, format: cli::Export) -> Outcome 
     };
     let asked = reader.who(question, &mut |trace| {
         // Every row says of itself whether its lease stands: there is no "now" in a file.
-        let row = Row::new(&trace);
+        let row = behind::row(reader, question, &trace).unwrap_or_else(|_| Row::new(&trace));
         if written.is_ok() {
             written = match format {
                 cli::Export::Csv => out.write_all(row.csv().as_bytes()),

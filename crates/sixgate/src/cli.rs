@@ -55,18 +55,38 @@ Say who had an address at a time. Reads the history on disk, whether sixgate run
   sixgate who 2001:db8::7 2026-11-24T14:03      at that minute, UTC
   sixgate who 2001:db8::7 '2h ago'              also 2026-11-24T14:03:20+01:00, 2026-11-24 (that whole day), now
   sixgate who 2001:db8:0:1ff::5                 all who ever had it: also by the prefix delegated to somebody in which it is
+  sixgate who 192.0.2.1 2026-11-24T14:03 --port 40001   which host a port of the NAT64's addresses was then
   sixgate who --mac 02:00:5e:10:00:01           what a machine had; --duid, --line for clients and lines
   sixgate who --export csv --since 30d > all    everything, as CSV or as JSON lines
 
 HOW it is known: leased and delegated are DHCPv6 or DHCPv4; registered is an address that a host made up and told of (RFC 9686);
 seen is one that a host made up and was seen with, which takes a [history] section in the configuration. BY says what the hardware
 address is worth: link (seen on the LAN), relay (the relay agent told it), eui-64 and duid (the client's own word). A lease says who
-was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to.
+was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to. translated is a block of
+ports that the NAT64 gave to an IPv6 address, in one of the addresses of its pool; who had that address is told beside it. A pool that
+leaves with the uplink's address keeps its ports as a rule: name the whole pool then (192.168.64.0/28). NAT44 writes nothing down.
 
 How long it is kept, what the law may want of you, and how to ask more in SQL: docs/history.md.
 
 Exit code 1 where nobody had it.")]
     Who(Who),
+    /// Write a folder for a device's vendor: what it and the network said, which RFC's paragraph was not kept, versions.
+    #[command(long_about = "\
+Write a folder for the vendor of a device that does not live well on this network: a page to read, the same as JSON, and a short
+capture that every analyser reads (exchange.pcap).
+
+It is listened to for a minute: have the device join the network anew meanwhile, or there is little to tell. Of what is heard, what it
+and the network said of addresses, routers and DHCP is told in words, and set against what RFCs ask of it (RFC 4861, 4862, 8925, 9915);
+each paragraph that was not kept stands with the frames that show it. Beside it: the census' verdict, what the device had before, and
+versions.
+
+  sixgate report 02:00:5e:10:00:01               by the hardware address, an address, a DUID or a name of `sixgate leases`
+  sixgate report 192.168.7.23 --seconds 20
+  sixgate report 02:00:5e:10:00:01 --no-capture  what is known already; so too where sixgate is not running: the history alone
+
+Nothing is kept of other hosts, of connections and of payloads; nor, without --names, what was asked of DNS. At most 2,000 frames and
+1 MiB are. The folder tells of a person's device all the same: read it before you send it. Listening takes root, or CAP_NET_RAW.")]
+    Report(Report),
     /// Ask DHCPv6 clients to come back now, instead of when they would anyway.
     #[command(long_about = "\
 Ask DHCPv6 clients of the running sixgate to come back now (Reconfigure, RFC 9915 section 18.3.11): after a change of prefixes,
@@ -589,6 +609,9 @@ pub(crate) struct Who {
     /// When: 2026-11-24T14:03, "2h ago", a day; left out: ever.
     #[arg(value_name = "TIME", conflicts_with_all = ["since", "until"])]
     pub(crate) time: Option<String>,
+    /// Which host had this port of a NAT64's address (UDP or TCP, or the identifier of ICMP).
+    #[arg(long, value_name = "PORT", requires = "address")]
+    pub(crate) port: Option<u16>,
     /// What this hardware address had.
     #[arg(long, value_name = "MAC", value_parser = crate::who::mac)]
     pub(crate) mac: Option<sixgate_dhcp::identity::Mac>,
@@ -613,6 +636,27 @@ pub(crate) struct Who {
     /// Print JSON.
     #[arg(long, conflicts_with = "export")]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The device: its hardware address, an address, a DUID, a client identifier or a name.
+    #[arg(value_name = "CLIENT")]
+    pub(crate) client: String,
+    /// For how long to listen.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Do not listen: tell what is known already.
+    #[arg(long)]
+    pub(crate) no_capture: bool,
+    /// Tell what it asked of DNS and what it calls itself, too: it tells what its owner does.
+    #[arg(long)]
+    pub(crate) names: bool,
+    /// The folder to make; left out: one here, named after the device and the time.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) view: View,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

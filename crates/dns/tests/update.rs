@@ -351,7 +351,8 @@ fn both_families_of_one_duid_share_a_name() {
     let name = "laptop.example.org.".to_owned();
     assert_eq!(world.zones.records[&(name.clone(), 1)], [vec![192, 0, 2, 70]].into());
     assert_eq!(world.zones.addresses(&name), 1);
-    let back = world.zones.records.keys().any(|(owner, kind)| owner == "70.2.0.192.in-addr.arpa." && *kind == 12);
+    let back =
+        world.zones.records.keys().any(|(owner, kind)| owner == "70.2.0.192.in-addr.arpa." && *kind == 12);
     assert!(back, "{:?}", world.zones);
     // Each goes by itself, and the name with the last.
     world.want(1, None);

@@ -358,12 +358,8 @@ impl Updater {
             Some((Update::new(id, &zone), Name::reverse(address)))
         };
         Some(match step {
-            Step::AddFirst => {
-                forward.if_free(name).add(name, kind, ttl, &data).add(name, DHCID, ttl, dhcid)
-            }
-            Step::AddAgain => {
-                forward.if_taken(name).if_is(name, DHCID, dhcid).add(name, kind, ttl, &data)
-            }
+            Step::AddFirst => forward.if_free(name).add(name, kind, ttl, &data).add(name, DHCID, ttl, dhcid),
+            Step::AddAgain => forward.if_taken(name).if_is(name, DHCID, dhcid).add(name, kind, ttl, &data),
             Step::AddReverse => {
                 let (update, reverse) = backward()?;
                 update

@@ -81,7 +81,14 @@ impl Ddns {
                 updater.restore(now, address, record);
             }
         }
-        Ok(Some(Self { updater, socket, server, waiting: HashMap::new(), bare: HashSet::new(), bare_overflow: 0 }))
+        Ok(Some(Self {
+            updater,
+            socket,
+            server,
+            waiting: HashMap::new(),
+            bare: HashSet::new(),
+            bare_overflow: 0,
+        }))
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
@@ -141,8 +148,8 @@ impl Engine {
             }
             LeaseChange::Remove(_) => None,
         };
-        let client = held
-            .and_then(|lease| Some((lease.hostname.as_deref()?, Identity::Duid(lease.duid.as_bytes()))));
+        let client =
+            held.and_then(|lease| Some((lease.hostname.as_deref()?, Identity::Duid(lease.duid.as_bytes()))));
         ddns.updater.want(now, address.into(), client);
     }
 

@@ -60,8 +60,15 @@ fn both_families_of_one_host_share_a_name() {
     let stage = Stage::new("ddns-dual");
     let _server = stage.serve_zones(SECRET, &[ZONE, REVERSE, V4_REVERSE]);
     let sixgate = Sixgate::start(&stage.gw, &config());
-    let conf = "duid\nhostname dual\nfqdn both\nnohook resolv.conf, hostname\nnoipv4ll\nnoarp\nia_na 1\n";
+    let conf = "duid\nhostname dual\nfqdn both\nnohook resolv.conf, hostname\nnoipv4ll\nnoarp\n\
+                interface eth0\nia_na 1\n";
     stage.alice.write_file("/run/dhcpcd.conf", conf).unwrap();
+    // Its DUID and leases are this host's own, and not those of other tests.
+    output(
+        &stage.alice,
+        "sh",
+        &["-c", "mountpoint -q /var/lib/dhcpcd || mount -t tmpfs none /var/lib/dhcpcd"],
+    );
     let client = Command::new("dhcpcd").args(["-B", "-d", "-f", "/run/dhcpcd.conf", "eth0"]);
     let client = stage.alice.spawn(&client).unwrap();
     let name = format!("dual.{ZONE}");

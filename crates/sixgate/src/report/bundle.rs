@@ -66,7 +66,6 @@ impl Bundle {
         let told = story(&capture.frames, subject.mac);
         let listened =
             if subject.interfaces.is_empty() || arguments.no_capture { 0 } else { arguments.seconds };
-        let mac: Vec<String> = subject.mac.iter().map(|octet| format!("{octet:02x}")).collect();
         let kernel = nix::sys::utsname::uname()
             .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned());
         // Names are people's, as often as not.
@@ -81,7 +80,7 @@ impl Bundle {
             false => without_names(client),
         });
         Self {
-            client: mac.join(":"),
+            client: subject.name(),
             randomised: subject.mac[0] & 2 != 0,
             at: rfc3339(begun),
             listened,

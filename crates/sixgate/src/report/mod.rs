@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 use subject::Subject;
 
 pub(crate) fn command(arguments: &cli::Report) -> Outcome {
-    let subject = match Subject::find(&arguments.client, &arguments.view) {
+    let mut subject = match Subject::find(&arguments.client, &arguments.view) {
         Ok(subject) => subject,
         Err(outcome) => return outcome,
     };
@@ -31,6 +31,12 @@ pub(crate) fn command(arguments: &cli::Report) -> Outcome {
             Err(outcome) => return outcome,
         },
     };
+    // What is known of it by now.
+    if !capture.frames.is_empty()
+        && let Ok(known) = Subject::find(&subject.name(), &arguments.view)
+    {
+        subject = known;
+    }
     let bundle = Bundle::new(&subject, &capture, begun, arguments);
     let folder = match bundle.write(arguments.output.as_deref(), &capture) {
         Ok(folder) => folder,

@@ -83,7 +83,8 @@ fn told(frame: &Frame<'_>) -> (String, What) {
         Payload::Arp(message) => arp(message),
         Payload::Ip(packet) if packet.protocol == ICMPV6 => icmp6(packet),
         Payload::Ip(packet) if packet.protocol == UDP => udp(packet),
-        Payload::Ip(packet) => (format!("a packet to {}", packet.destination), What::Other),
+        // Behind a hop-by-hop option (RFC 3810 section 5).
+        Payload::Ip(packet) => (format!("multicast listener message to {}", packet.destination), What::Other),
         Payload::Other(kind) => (format!("a frame of type {kind:#06x}"), What::Other),
     }
 }

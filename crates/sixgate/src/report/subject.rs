@@ -99,6 +99,13 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Its hardware address.
+    pub(super) fn name(&self) -> String {
+        self.mac.map(|octet| format!("{octet:02x}")).join(":")
+    }
+}
+
 fn question(subject: sixgate_store::Subject, limit: u32) -> Question {
     Question { subject, from: Duration::ZERO, until: Duration::MAX, port: None, limit }
 }

@@ -12,14 +12,14 @@ fn config() -> String {
     )
 }
 
-/// dhclient for IPv4, which sends no client identifier and sets nothing.
+/// dhclient for IPv4, which sends no client identifier.
 fn dhclient(host: &Host, how: &str) -> Process {
     host.write_file("/run/dhclient4.conf", "send host-name \"alice\";\n").unwrap();
     if how == "-d" {
         host.write_file("/run/dhclient4.leases", "").unwrap();
     }
     let files = ["-cf", "/run/dhclient4.conf", "-lf", "/run/dhclient4.leases", "-pf", "/run/dhclient4.pid"];
-    let arguments = [&["-4", "-v", "-sf", "/bin/true", how][..], &files, &["eth0"]].concat();
+    let arguments = [&["-4", "-v", how][..], &files, &["eth0"]].concat();
     host.spawn(&Command::new("dhclient").args(arguments)).unwrap()
 }
 

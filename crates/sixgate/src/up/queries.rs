@@ -234,8 +234,8 @@ impl Engine {
         for (asked, bytes) in ours {
             self.health_resolved(asked, &bytes);
         }
-        // Those that can pass the kernel as one side by side. By numbers, the port first, which tells most apart: to compare addresses
-        // octet by octet took as long as to find the answers.
+        // Those that can pass the kernel as one side by side. By numbers, the port first, which tells most apart: addresses that are
+        // compared octet by octet show in profiles.
         datagrams.sort_unstable_by_key(|(lan, to, _, bytes)| {
             (*lan, to.port(), to.ip().to_bits(), to.scope_id(), std::cmp::Reverse(bytes.len()))
         });

@@ -1,14 +1,15 @@
 //! DNS UPDATE: what comes back from a server, or from whoever pretends to be it; key files; and what the disk gives back.
 
-use sixgate_dns::update::{Action, Key, UpdateConfig, Updater};
+use sixgate_dns::update::{Action, Identity, Key, UpdateConfig, Updater};
 use std::hint::black_box;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 const NOW: Duration = Duration::from_secs(1_795_000_000);
 /// Octets of each answer.
 const ANSWER: usize = 160;
-const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 /// Octets of answers, one after the other, given the ID of what is under way. Nobody without the key gets anything believed; and
 /// without a key, whatever is answered, no more is under way or kept than there are addresses.
@@ -28,8 +29,8 @@ pub fn update(bytes: &[u8]) {
         };
         let mut updater = Updater::new(config, fastrand::Rng::with_seed(7));
         updater.restore(NOW, ADDRESS, bytes);
-        updater.want(NOW, ADDRESS, Some(("host", &[0, 3, 0, 1, 2])));
-        updater.want(NOW, Ipv6Addr::LOCALHOST, Some((&String::from_utf8_lossy(bytes), bytes)));
+        updater.want(NOW, ADDRESS, Some(("host", Identity::Duid(&[0, 3, 0, 1, 2]))));
+        updater.want(NOW, OTHER, Some((&String::from_utf8_lossy(bytes), Identity::ClientId(bytes))));
         let mut now = NOW;
         let mut actions = Vec::new();
         updater.handle_timeout(now, now.as_secs(), &mut actions);

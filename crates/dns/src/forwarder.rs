@@ -298,7 +298,7 @@ impl<P: Clone + PartialEq> Forwarder<P> {
         extra: Option<&ExtendedError>,
         actions: &mut Vec<Action<P>>,
     ) {
-        let reply = reply::reply(&client, asked, answer, age, extra, &self.config);
+        let reply = reply::reply(&client, asked, &asked.question, answer, age, extra, &self.config);
         self.counters.servfail += u64::from(answer.code == ResponseCode::ServFail);
         self.counters.truncated += u64::from(reply.truncated);
         actions.push(Action::Reply { client, bytes: reply.bytes });
@@ -355,7 +355,8 @@ impl<P: Clone + PartialEq> Forwarder<P> {
             entry.direct = Some(self.zones);
             let Waiter { client, asked, .. } = waiter;
             self.counters.servfail += u64::from(entry.answer.code == ResponseCode::ServFail);
-            let reply = reply::reply(&client, &asked, &entry.answer, age, extra, &self.config);
+            let reply =
+                reply::reply(&client, &asked, &asked.question, &entry.answer, age, extra, &self.config);
             self.counters.truncated += u64::from(reply.truncated);
             actions.push(Action::Reply { client, bytes: reply.bytes });
             return None;

@@ -51,10 +51,11 @@ pub(crate) fn refuse(asked: &Asked, code: ResponseCode, config: &Config) -> Vec<
     bytes
 }
 
-/// The reply that gives `answer`, no larger than the client can take.
+/// The reply that gives `answer`, no larger than the client can take; `question` is spelled as the client did.
 pub(crate) fn reply<P>(
     client: &Client<P>,
     asked: &Asked,
+    question: &[u8],
     answer: &Answer,
     age: Age,
     extra: Option<&ExtendedError>,
@@ -62,14 +63,14 @@ pub(crate) fn reply<P>(
 ) -> Reply {
     let mut errors: Vec<&ExtendedError> = extra.into_iter().chain(&answer.errors).collect();
     let opt = |errors: &[&ExtendedError]| if asked.edns.is_some() { opt_octets(errors) } else { 0 };
-    let mut bytes = answer.body(&asked.question, |stored| age.ttl(stored));
+    let mut bytes = answer.body(question, |stored| age.ttl(stored));
     let code = u16::from(answer.code);
     // AD goes to those who understand it (RFC 6840 section 5.8).
     let authentic = answer.authentic && (asked.authentic_data || asked.dnssec_ok());
     head(&mut bytes, asked, code, answer.authoritative, authentic);
 
     let limit = limit(client, asked, config);
-    let (question, authority) = answer.ends();
+    let (end_of_question, authority) = answer.ends();
     let mut truncated = false;
     if bytes.len() + opt(&errors) > limit {
         // What is additional may go without a word (RFC 2181 section 9).
@@ -78,7 +79,7 @@ pub(crate) fn reply<P>(
     }
     if bytes.len() + opt(&errors) > limit {
         truncated = true;
-        cut(&mut bytes, question);
+        cut(&mut bytes, end_of_question);
         if bytes.len() + opt(&errors) > limit {
             errors.clear();
         }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use sixgate_dns::update::{Action, UpdateConfig, Updater};
+use sixgate_dns::update::{Action, Identity, UpdateConfig, Updater};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 const DUID: &[u8] = &[0, 3, 0, 1, 2, 0, 0, 0, 0, 1];
@@ -14,15 +14,19 @@ const WALL: u64 = 1_795_000_000;
 fn config() -> UpdateConfig {
     UpdateConfig {
         zone: "example.org".parse().unwrap(),
-        reverse: vec!["2001:db8::/32".parse().unwrap()],
+        reverse: ["2001:db8::/32", "192.0.2.0/24"].map(|net| net.parse().unwrap()).into(),
         ttl: 600,
         key: None,
         most: 100,
     }
 }
 
-fn address(number: u16) -> Ipv6Addr {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number)
+fn octets(number: u16) -> [u8; 16] {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).octets()
+}
+
+fn address(number: u16) -> IpAddr {
+    octets(number).into()
 }
 
 /// A zone server by RFC 2136 section 3: (name, type) to data.
@@ -122,7 +126,7 @@ fn name(message: &[u8], at: &mut usize) -> String {
 struct World {
     updater: Updater,
     zones: Zones,
-    disk: BTreeMap<Ipv6Addr, Vec<u8>>,
+    disk: BTreeMap<IpAddr, Vec<u8>>,
     now: Duration,
     seed: u64,
     /// Answers take their time, and some are lost.
@@ -139,6 +143,7 @@ impl World {
     }
 
     fn want(&mut self, number: u16, client: Option<(&str, &[u8])>) {
+        let client = client.map(|(hostname, duid)| (hostname, Identity::Duid(duid)));
         self.updater.want(self.now, address(number), client);
     }
 
@@ -203,7 +208,7 @@ fn a_lease_gets_its_name_and_loses_it_again() {
     world.want(1, Some(("laptop", DUID)));
     world.pass(MINUTE);
     assert_eq!(world.zones.names(), ["laptop.example.org."]);
-    let data: Vec<u8> = address(1).octets().into();
+    let data: Vec<u8> = octets(1).into();
     assert_eq!(world.zones.records[&("laptop.example.org.".to_owned(), 28)], [data].into());
     assert_eq!((world.zones.reverse(), world.disk.len()), (1, 1));
     assert_eq!(world.updater.settled_and_pending(), (1, 0));
@@ -253,7 +258,7 @@ fn a_name_is_the_first_clients_who_has_it() {
     world.pass(MINUTE);
     world.want(1, None);
     world.pass(Duration::from_hours(2));
-    let data: Vec<u8> = address(2).octets().into();
+    let data: Vec<u8> = octets(2).into();
     assert_eq!(world.zones.records[&("laptop.example.org.".to_owned(), 28)], [data].into());
 }
 
@@ -335,6 +340,55 @@ fn strangers_cannot_make_it_grow() {
     assert_eq!(world.updater.counters().unverified, 1);
 }
 
+/// RFC 4361 and RFC 4701 section 3.3: a host that is known by its DUID in DHCPv4 too has one name for both families.
+#[test]
+fn both_families_of_one_duid_share_a_name() {
+    let mut world = World::new(9);
+    let v4: IpAddr = "192.0.2.70".parse().unwrap();
+    world.want(1, Some(("laptop", DUID)));
+    world.updater.want(world.now, v4, Some(("laptop", Identity::Duid(DUID))));
+    world.pass(MINUTE);
+    let name = "laptop.example.org.".to_owned();
+    assert_eq!(world.zones.records[&(name.clone(), 1)], [vec![192, 0, 2, 70]].into());
+    assert_eq!(world.zones.addresses(&name), 1);
+    let back =
+        world.zones.records.keys().any(|(owner, kind)| owner == "70.2.0.192.in-addr.arpa." && *kind == 12);
+    assert!(back, "{:?}", world.zones);
+    // Each goes by itself, and the name with the last.
+    world.want(1, None);
+    world.pass(MINUTE);
+    assert!(world.zones.records.contains_key(&(name.clone(), 1)));
+    assert!(world.zones.records.contains_key(&(name, 49)));
+    world.updater.want(world.now, v4, None);
+    world.pass(MINUTE);
+    assert!(world.zones.records.is_empty(), "{:?}", world.zones);
+}
+
+#[test]
+fn a_client_without_a_duid_is_another_and_is_known_again() {
+    const MAC: &[u8] = &[1, 2, 0, 0, 0, 0, 1];
+    let mut world = World::new(10);
+    let v4: IpAddr = "192.0.2.70".parse().unwrap();
+    world.updater.want(world.now, v4, Some(("laptop", Identity::Hardware(MAC))));
+    world.pass(MINUTE);
+    world.want(1, Some(("laptop", DUID)));
+    world.pass(MINUTE);
+    assert_eq!((world.updater.counters().conflicts, world.zones.addresses("laptop.example.org.")), (1, 0));
+    let dhcid = world.zones.records[&("laptop.example.org.".to_owned(), 49)].first().unwrap().clone();
+    assert_eq!(dhcid[..3], [0, 0, 1], "by its hardware address");
+    // After a restart nobody knows whether it sent an identifier: what is in the zone stays.
+    world.restart(&[]);
+    world.updater.want(world.now, v4, Some(("laptop", Identity::ClientId(MAC))));
+    world.pass(MINUTE);
+    assert_eq!(world.updater.counters().sent, 0);
+    // Another identifier is another client.
+    let other = Identity::ClientId(&[0, b'p', b'c']);
+    world.updater.want(world.now, v4, Some(("laptop", other)));
+    world.pass(MINUTE);
+    let dhcid = world.zones.records[&("laptop.example.org.".to_owned(), 49)].first().unwrap().clone();
+    assert_eq!(dhcid[..3], [0, 1, 1]);
+}
+
 /// Leases come, go and change their names, the server is down and up, we are killed and restarted: in the end the zone holds what
 /// is wanted and nothing else.
 #[test]
@@ -372,7 +426,7 @@ fn in_the_end_the_zone_holds_what_is_wanted() {
         world.pass(Duration::from_hours(3));
         let mut wanted: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
         for (number, (hostname, _)) in &leases {
-            let data = address(*number).octets().to_vec();
+            let data = octets(*number).to_vec();
             wanted.entry(format!("{hostname}.example.org.")).or_default().insert(data);
         }
         let held: BTreeMap<String, BTreeSet<Vec<u8>>> = (world.zones.records.iter())

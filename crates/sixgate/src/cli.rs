@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Status(View),
     Leases(crate::leases::Arguments),
     Who(crate::who::Arguments),
+    Report(crate::report::Arguments),
     Reconfigure(crate::reconfigure::Arguments),
     Lease(crate::lease::Arguments),
     Web(crate::web::Arguments),

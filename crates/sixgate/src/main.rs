@@ -24,6 +24,7 @@ mod options;
 mod pilot;
 mod plan;
 mod reconfigure;
+mod report;
 mod reservation;
 mod sarif;
 mod shape;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         Command::Leases(arguments) => leases::command(&arguments),
         Command::Reconfigure(arguments) => reconfigure::command(&arguments),
         Command::Who(arguments) => who::command(&arguments),
+        Command::Report(arguments) => report::command(&arguments),
         Command::Lease(arguments) => lease::command(&arguments),
         Command::Web(arguments) => web::command(&arguments),
         Command::Census(arguments) => census::command(&arguments),

@@ -3,7 +3,7 @@
 use crate::error::RowError;
 use crate::identity::{self, Columns};
 use crate::rows::{from_nanos, to_nanos};
-use crate::{Change, Config, database, history_v4, sighting};
+use crate::{Change, Config, database, history_v4, ports, sighting};
 use ipnet::Ipv6Net;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sixgate_dhcp::identity::{Key, Line, LinkLayer, Relay};
@@ -51,6 +51,7 @@ pub(crate) fn record(connection: &Connection, now: Duration, change: &Change) ->
         Change::Lease(change) => record_lease(connection, now, change),
         Change::LeaseV4(change) => history_v4::record(connection, now, change),
         Change::Seen(sighting) => sighting::record(connection, sighting),
+        Change::Ports(change) => ports::record(connection, change),
         Change::Setting { .. } | Change::Roster(_) => Ok(false),
     }
 }
@@ -194,7 +195,8 @@ pub(crate) fn prune(connection: &Connection, now: Duration, config: &Config) -> 
         )?
         .execute([config.history_rows])?;
     history_v4::prune(connection, now, config)?;
-    sighting::prune(connection, now, config)
+    sighting::prune(connection, now, config)?;
+    ports::prune(connection, now, config)
 }
 
 fn columns(connection: &Connection) -> rusqlite::Result<String> {

@@ -29,6 +29,7 @@ mod history;
 mod history_v4;
 mod identity;
 mod log;
+mod ports;
 mod read;
 mod rows;
 mod sighting;
@@ -38,6 +39,7 @@ mod writer;
 
 pub use error::StoreError;
 pub use history::Holder;
+pub use ports::{Block, PortsChange};
 pub use read::Reader;
 pub use sighting::Sighting;
 pub use trace::{How, Question, Subject, Trace};
@@ -72,6 +74,8 @@ pub enum Change {
     Roster(RosterChange),
     /// A host was seen with an address.
     Seen(Sighting),
+    /// Ports of a shared address became somebody's, or nobody's.
+    Ports(PortsChange),
 }
 
 impl From<LeaseChange> for Change {
@@ -98,7 +102,8 @@ pub struct Snapshot {
 pub struct Config {
     /// Submissions that may wait for the disk.
     pub queue: usize,
-    /// Rows of history to keep, beside those of leases that stand: so many of DHCPv6, of DHCPv4 and of what was seen.
+    /// Rows of history to keep, beside those of leases that stand: so many of DHCPv6, of DHCPv4, of what was
+    /// seen, and of ports.
     pub history_rows: u32,
     /// For how long to keep the history of a lease after its end, and of a host after it was last seen.
     pub history_age: Duration,

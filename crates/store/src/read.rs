@@ -117,7 +117,7 @@ impl Reader {
     }
 
     /// Gives every answer to a question to `take`, until it returns `false`. Leases come first, then IPv4 leases, then
-    /// what was seen, the latest of each first.
+    /// what was seen, then ports of shared addresses, the latest of each first.
     ///
     /// # Errors
     /// [`StoreError`] where the database is damaged or cannot be read.
@@ -126,6 +126,18 @@ impl Reader {
             return Ok(());
         }
         self.catch_up();
+        self.who_too(question, take)
+    }
+
+    /// As [`Reader::who`], for a question that follows another: what has just been is not waited for again.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database is damaged or cannot be read.
+    pub fn who_too(
+        &self,
+        question: &Question,
+        take: &mut dyn FnMut(Trace) -> bool,
+    ) -> Result<(), StoreError> {
         trace::each(&self.connection, question, take).map_err(|error| error.at(&self.path))
     }
 

@@ -82,7 +82,7 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         Change::LeaseV4(change) => v4::apply(connection, change)?,
         Change::Roster(change) => v4::apply_roster(connection, *change)?,
         // It is history and nothing else.
-        Change::Seen(_) => {}
+        Change::Seen(_) | Change::Ports(_) => {}
     }
     Ok(())
 }

@@ -62,6 +62,8 @@ pub enum How {
     Registered,
     /// He was seen with it.
     Seen,
+    /// Some of its ports were his, by a translator.
+    Translated,
 }
 
 impl How {
@@ -72,6 +74,7 @@ impl How {
             Self::Delegated => "delegated",
             Self::Registered => "registered",
             Self::Seen => "seen",
+            Self::Translated => "translated",
         }
     }
 }
@@ -105,6 +108,9 @@ pub struct Trace {
     pub until: Duration,
     /// Whether it is held still, as far as is known.
     pub stands: bool,
+    /// Of what was translated: the first and the last port, and the IPv6 host (or prefix) behind them. Who that was, a
+    /// question about that host tells.
+    pub ports: Option<(u16, u16, Ipv6Net)>,
 }
 
 /// Whom, or what, a question is about.
@@ -131,7 +137,9 @@ pub struct Question {
     pub from: Duration,
     /// Until when; the same for an instant.
     pub until: Duration,
-    /// Most answers of each kind (leases, IPv4 leases, sightings), the latest first.
+    /// Only who had this port of the address: of what a translator gave, then, and of nothing else.
+    pub port: Option<u16>,
+    /// Most answers of each kind (leases, IPv4 leases, sightings, ports), the latest first.
     pub limit: u32,
 }
 
@@ -184,6 +192,10 @@ pub(crate) fn each(
     take: &mut dyn FnMut(Trace) -> bool,
 ) -> Result<(), RowError> {
     let layout = database::layout(connection)?;
+    // A reader may find what an older version left.
+    if question.port.is_some() {
+        return if layout >= 6 { each_ports(connection, question, take) } else { Ok(()) };
+    }
     let time = |time: Duration| Value::Integer(to_nanos(time));
     let mut leases = Filter::default();
     leases.and("began_at <= ?", [time(question.until)]);
@@ -232,7 +244,6 @@ pub(crate) fn each(
     let mut relays = HashSet::new();
     let sql = leases.sql(&columns, "history", "began_at", question.limit);
     run(connection, &sql, &leases.values, &mut |row| lease(row, &mut relays), take)?;
-    // A reader may find what an older version left.
     if layout >= 4 {
         let columns =
             "resource, client, link, hostname, link_layer, began_at, renewed_at, promised_until, ended_at";
@@ -241,15 +252,47 @@ pub(crate) fn each(
         let sql = seen.sql("address, mac, link, first_at, last_at", "seen", "first_at", question.limit);
         run(connection, &sql, &seen.values, &mut sighted, take)?;
     }
-    Ok(())
+    if layout >= 6 { each_ports(connection, question, take) } else { Ok(()) }
+}
+
+/// A network with more addresses than this is not looked for among shared ones: no pool is as large.
+const LARGEST_POOL: u8 = 8;
+
+/// The same of ports.
+fn each_ports(
+    connection: &Connection,
+    question: &Question,
+    take: &mut dyn FnMut(Trace) -> bool,
+) -> Result<(), RowError> {
+    let mut ports = Filter::default();
+    ports.and("began_at <= ?", [Value::Integer(to_nanos(question.until))]);
+    ports.and("coalesce(ended_at, ?) >= ?", [i64::MAX, to_nanos(question.from)].map(Value::Integer));
+    match &question.subject {
+        Subject::All => {}
+        // Asked for by the host behind them.
+        Subject::Net(net @ IpNet::V6(_)) => ports.among("holder", covering(*net)),
+        Subject::Net(net) if net.max_prefix_len() - net.prefix_len() <= LARGEST_POOL => {
+            let addresses = net.subnets(net.max_prefix_len()).into_iter().flatten();
+            ports.among("address", addresses.map(|one| one.addr().to_string()).collect());
+        }
+        _ => ports.nothing(),
+    }
+    if let Some(port) = question.port {
+        ports.and("first <= ? AND last >= ?", [Value::Integer(port.into()), Value::Integer(port.into())]);
+    }
+    let sql =
+        ports.sql("address, first, last, holder, began_at, ended_at", "ports", "began_at", question.limit);
+    run(connection, &sql, &ports.values, &mut translated, take)
 }
 
 /// The earliest time of which there is a row.
 pub(crate) fn begins(connection: &Connection) -> Result<Option<Duration>, RowError> {
-    let tables: &[(&str, &str)] = if database::layout(connection)? >= 4 {
-        &[("history", "began_at"), ("history_v4", "began_at"), ("seen", "first_at")]
-    } else {
-        &[("history", "began_at")]
+    let tables: &[(&str, &str)] =
+        &[("history", "began_at"), ("history_v4", "began_at"), ("seen", "first_at"), ("ports", "began_at")];
+    let tables = match database::layout(connection)? {
+        ..4 => &tables[..1],
+        4..6 => &tables[..3],
+        _ => tables,
     };
     let mut earliest: Option<i64> = None;
     for (table, column) in tables {
@@ -311,6 +354,7 @@ fn lease(row: &Row<'_>, relays: &mut HashSet<Arc<Relay>>) -> Result<Trace, RowEr
         last_at: from_nanos(row.get(5)?),
         until: from_nanos(ended.unwrap_or(promised)),
         stands: ended.is_none(),
+        ports: None,
     })
 }
 
@@ -337,6 +381,7 @@ fn lease_v4(row: &Row<'_>) -> Result<Trace, RowError> {
         last_at: from_nanos(row.get(6)?),
         until: from_nanos(ended.unwrap_or(promised)),
         stands: ended.is_none(),
+        ports: None,
     })
 }
 
@@ -362,5 +407,32 @@ fn sighted(row: &Row<'_>) -> Result<Trace, RowError> {
         last_at,
         until: last_at,
         stands: false,
+        ports: None,
+    })
+}
+
+fn translated(row: &Row<'_>) -> Result<Trace, RowError> {
+    let address: String = row.get(0)?;
+    let wrong = |what: &str| {
+        RowError::Content(format!("what is kept of ports of {address} has a {what} that is none"))
+    };
+    let holder: String = row.get(3)?;
+    let holder = holder.parse().map_err(|_| wrong("holder"))?;
+    let (began, ended): (i64, Option<i64>) = (row.get(4)?, row.get(5)?);
+    Ok(Trace {
+        what: net(&address).ok_or_else(|| wrong("address"))?,
+        how: How::Translated,
+        duid: None,
+        client_id: None,
+        link_layer: None,
+        line: None,
+        relay: None,
+        link: "".into(),
+        hostname: None,
+        began_at: from_nanos(began),
+        last_at: from_nanos(ended.unwrap_or(began)),
+        until: from_nanos(ended.unwrap_or(i64::MAX)),
+        stands: ended.is_none(),
+        ports: Some((row.get(1)?, row.get(2)?, holder)),
     })
 }

@@ -135,7 +135,8 @@ fn a_database_of_the_layout_before_is_read_and_brought_up_to_date() {
     let unseen = Lease { link_layer: None, ..plain("2001:db8::2") };
     write(&path, vec![put(&plain(ADDRESS)), put(&unseen)]);
     let older = rusqlite::Connection::open(&path).unwrap();
-    let layout_4 = "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen";
+    let layout_4 =
+        "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen; DROP TABLE ports";
     older.execute_batch(layout_4).unwrap();
     for table in ["lease", "history"] {
         for column in COLUMNS.split(' ') {

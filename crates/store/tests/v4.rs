@@ -112,7 +112,8 @@ fn a_database_of_the_layout_before_is_read_and_brought_up_to_date() {
     let path = folder.path().join("leases.db");
     write(&path, vec![lease6(), Change::Setting { key: "kept".into(), value: Some(vec![1]) }]);
     let older = rusqlite::Connection::open(&path).unwrap();
-    let layout_4 = "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen";
+    let layout_4 =
+        "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen; DROP TABLE ports";
     older.execute_batch(layout_4).unwrap();
     for table in ["lease", "history"] {
         for column in "key learnt interface_id remote_id subscriber_id relay relay_link relay_id".split(' ') {

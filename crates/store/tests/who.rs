@@ -4,7 +4,7 @@
 use sixgate_dhcp::identity::{Key, Learnt, Line, LinkLayer, Mac, Relay};
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState};
 use sixgate_dhcp::v4;
-use sixgate_store::{Change, Config, Question, Sighting, Store, Subject, Submit, Trace};
+use sixgate_store::{Block, Change, Config, PortsChange, Question, Sighting, Store, Subject, Submit, Trace};
 use sixgate_wire::dhcpv4::{ClientId, Hardware};
 use sixgate_wire::dhcpv6::Duid;
 use std::path::Path;
@@ -102,7 +102,7 @@ impl Bench {
 
 fn ask(path: &Path, subject: Subject, from: u64, until: u64) -> Vec<Trace> {
     let mut traces = Vec::new();
-    let question = Question { subject, from: secs(from), until: secs(until), limit: 1_000 };
+    let question = Question { subject, from: secs(from), until: secs(until), port: None, limit: 1_000 };
     let take = &mut |trace| {
         traces.push(trace);
         true
@@ -249,6 +249,76 @@ fn sightings_of_one_stay_are_one_row() {
     );
 }
 
+fn block(address: &str, first: u16, host: u8) -> Block {
+    let holder = format!("2001:db8:0:1::{host:x}/128").parse().unwrap();
+    Block { address: address.parse().unwrap(), first, last: first + 63, holder }
+}
+
+/// Of a shared address: ports, who had them, from when to when.
+fn ports(
+    path: &Path,
+    subject: Subject,
+    port: Option<u16>,
+    from: u64,
+    until: u64,
+) -> Vec<(u16, String, u64, u64)> {
+    let mut rows = Vec::new();
+    let question = Question { subject, from: secs(from), until: secs(until), port, limit: 100 };
+    let take = &mut |trace: Trace| {
+        if let Some((first, last, holder)) = trace.ports {
+            assert_eq!((last - first, trace.how.name()), (63, "translated"));
+            rows.push((first, holder.addr().to_string(), trace.began_at.as_secs(), trace.until.as_secs()));
+        }
+        true
+    };
+    Store::read_only(path).unwrap().who(&question, take).unwrap();
+    rows
+}
+
+#[test]
+fn ports_of_a_shared_address_are_one_hosts_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let bench = Bench::open(&path, Config::default());
+    let given = |block: Block, at| Change::Ports(PortsChange::Given(block, secs(at)));
+    let back = |block: Block, at| Change::Ports(PortsChange::Back(block, secs(at)));
+    let (pool, other) = ("192.0.2.1", "192.0.2.2");
+    bench.write(
+        100,
+        vec![
+            given(block(pool, 1024, 1), 100),
+            given(block(pool, 1088, 2), 110),
+            given(block(other, 1024, 2), 120),
+            back(block(pool, 1024, 1), 200),
+            // Within the hour, and nobody had them meanwhile: kept.
+            given(block(pool, 1024, 1), 300),
+            back(block(pool, 1024, 1), 400),
+            given(block(pool, 1024, 3), 500),
+            back(block(pool, 1024, 3), 600),
+            given(block(pool, 1024, 1), 700),
+            // The same twice does no harm.
+            given(block(pool, 1024, 1), 700),
+        ],
+    );
+    let of = |n: u8| format!("2001:db8:0:1::{n:x}");
+    let for_ever = Duration::MAX.as_secs();
+    let at = |port, time| ports(&path, net(&format!("{pool}/32")), Some(port), time, time);
+    assert_eq!(at(1024, 150), [(1024, of(1), 100, 400)]);
+    assert_eq!(at(1087, 550), [(1024, of(3), 500, 600)]);
+    assert_eq!(at(1088, 550), [(1088, of(2), 110, for_ever)]);
+    assert!(at(1024, 50).is_empty() && at(2048, 150).is_empty());
+    // The whole pool, as behind a masquerade nobody knows which address it was; and by the host behind it.
+    assert_eq!(ports(&path, net("192.0.2.0/28"), Some(1030), 150, 150).len(), 2);
+    assert_eq!(ports(&path, net("2001:db8:0:1::2/128"), None, 0, 1_000).len(), 2);
+    assert!(ports(&path, net("2001:db8:0:2::/64"), None, 0, 1_000).is_empty());
+    assert_eq!(ports(&path, Subject::All, None, 0, 1_000).len(), 5);
+    // The translator is gone: nobody has any of them.
+    bench.write(1_000, vec![Change::Ports(PortsChange::Ended(secs(900)))]);
+    assert!(at(1024, 950).is_empty() && at(1088, 950).is_empty());
+    assert_eq!(at(1024, 800), [(1024, of(1), 700, 900)]);
+    assert_eq!(Store::read_only(&path).unwrap().begins(), Ok(Some(secs(100))));
+}
+
 #[test]
 fn the_other_way_round() {
     let folder = tempfile::tempdir().unwrap();
@@ -272,7 +342,8 @@ fn the_other_way_round() {
     assert!(hows(Subject::Mac(mac(9))).is_empty());
     // Enough is enough.
     let mut count = 0;
-    let question = Question { subject: Subject::All, from: secs(0), until: Duration::MAX, limit: 1 };
+    let question =
+        Question { subject: Subject::All, from: secs(0), until: Duration::MAX, port: None, limit: 1 };
     let reader = Store::read_only(&path).unwrap();
     let take = &mut |_| {
         count += 1;
@@ -323,7 +394,8 @@ fn what_an_older_version_left_is_asked_all_the_same() {
     );
     bench.store.stop().unwrap();
     let older = rusqlite::Connection::open(&path).unwrap();
-    let layout_4 = "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen";
+    let layout_4 =
+        "ALTER TABLE history DROP COLUMN state; DROP TABLE history_v4; DROP TABLE seen; DROP TABLE ports";
     older.execute_batch(layout_4).unwrap();
     for layout in [3, 2] {
         if layout == 2 {
@@ -354,6 +426,7 @@ fn plain_sql_answers_too() {
             put(&lease("2001:db8:0:1::7", 2, 1_795_000_000, 1_795_005_400)),
             seen("2001:db8:0:1::bb", 2, 1_795_000_000, 1_795_000_100),
             Change::LeaseV4(v4::LeaseChange::Put(lease_v4("192.0.2.7", 2, 1_795_000_000, 1_795_005_400))),
+            Change::Ports(PortsChange::Given(block("192.0.2.1", 40_000, 1), secs(1_795_000_000))),
         ],
     );
     bench.store.stop().unwrap();

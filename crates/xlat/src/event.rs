@@ -13,7 +13,7 @@ pub enum Event {
     /// From now on these ports of an address are a subscriber's, for all protocols: the answer to "who had
     /// it".
     BlockAllocated {
-        /// Whose.
+        /// Whose: the prefix of the holder's length.
         subscriber: Ipv6Net,
         /// The address as the IPv4 Internet sees it.
         address: Ipv4Addr,

@@ -13,6 +13,8 @@ const IP_AND_UDP: usize = 28;
 const MAX_MESSAGE: usize = 1500 - IP_AND_UDP;
 /// The flag of a Client FQDN option that has its name in wire format (RFC 4702 section 2.1).
 const FQDN_ENCODED: u8 = 0x04;
+/// The flag by which a client wants its name nowhere in DNS.
+const FQDN_NO_UPDATE: u8 = 0x08;
 /// Longest name that is kept (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
 
@@ -83,7 +85,11 @@ impl Asked {
 
 /// The client's name, from Client FQDN or Host Name; only one that could be a host's.
 fn hostname(options: &Options<'_>) -> Option<String> {
-    let fqdn = options.get(OptionCode::CLIENT_FQDN).and_then(|data| match *data {
+    let fqdn = options.get(OptionCode::CLIENT_FQDN);
+    if fqdn.as_ref().is_some_and(|data| data.first().is_some_and(|flags| flags & FQDN_NO_UPDATE != 0)) {
+        return None;
+    }
+    let fqdn = fqdn.and_then(|data| match *data {
         [flags, _, _, ref name @ ..] if flags & FQDN_ENCODED != 0 => DomainNames::new(name).iter().next(),
         [_, _, _, ref name @ ..] => std::str::from_utf8(name).ok().map(str::to_owned),
         _ => None,

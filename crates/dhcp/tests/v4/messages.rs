@@ -304,6 +304,10 @@ fn who_a_client_is() {
         desk.ask(&named).unwrap();
         assert_eq!(desk.lease_of(3).unwrap().hostname.as_deref(), Some(name));
     }
+    // Who wants no name in DNS (RFC 4702 section 2.1) has none.
+    let nameless = Ask::discover(4).with(OptionCode::RAPID_COMMIT, &[]);
+    desk.ask(&nameless.with(OptionCode::CLIENT_FQDN, b"\x08\0\0laptop")).unwrap();
+    assert_eq!(desk.lease_of(4).unwrap().hostname, None);
 }
 
 #[test]

@@ -120,7 +120,11 @@ impl<'a> Nsec3s<'a> {
         let opts_out = encloser.gap.opts_out();
         let Some(wildcard) = encloser.name.wildcard() else { return Ok(Proof::Fails) };
         if let Some(types) = self.at(&wildcard, budget)? {
-            return Ok(said(lacks(types, wanted, top)));
+            return Ok(match said(lacks(types, wanted, top)) {
+                // Somebody may be there whom the gap leaves out (RFC 5155 section 9.2).
+                Proof::Holds if opts_out => Proof::OptOut,
+                proof => proof,
+            });
         }
         // Where names are left out, so are the empty ones above them (RFC 5155 errata 3441).
         Ok(if opts_out { Proof::OptOut } else { Proof::Fails })

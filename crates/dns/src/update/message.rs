@@ -1,7 +1,7 @@
 //! DNS UPDATE messages (RFC 2136): what is written, and of the answers what matters.
 
 use super::name::Name;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 /// Opcode UPDATE (RFC 2136 section 1.3).
 const UPDATE: u8 = 5;
@@ -152,7 +152,10 @@ pub(super) fn answer(bytes: &[u8]) -> Option<(u16, Rcode)> {
     is_answer.then_some((u16::from_be_bytes([id0, id1]), Rcode(code & 15)))
 }
 
-/// The data of an AAAA record.
-pub(super) fn aaaa(address: Ipv6Addr) -> [u8; 16] {
-    address.octets()
+/// The record of an address: its type, and its data.
+pub(super) fn record(address: IpAddr) -> (u16, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (A, address.octets().to_vec()),
+        IpAddr::V6(address) => (AAAA, address.octets().to_vec()),
+    }
 }

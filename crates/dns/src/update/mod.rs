@@ -14,16 +14,16 @@ mod message;
 mod name;
 mod tsig;
 
-pub use dhcid::Dhcid;
+pub use dhcid::{Dhcid, Identity};
 pub use message::Rcode;
-pub use name::{Name, NameError};
+pub use name::{Name, NameError, label_bits};
 pub use tsig::{Key, KeyError, Refused};
 
-use ipnet::Ipv6Net;
-use message::{A, AAAA, DHCID, PTR, Update, aaaa};
+use ipnet::IpNet;
+use message::{A, AAAA, DHCID, PTR, Update, record};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long an answer is waited for.
@@ -42,8 +42,8 @@ const WINDOW_WHEN_SILENT: usize = 1;
 pub struct UpdateConfig {
     /// The zone of the names.
     pub zone: Name,
-    /// Prefixes whose reverse zones take updates, each a multiple of four bits long.
-    pub reverse: Vec<Ipv6Net>,
+    /// Prefixes whose reverse zones take updates, of either family, each a multiple of [`label_bits`] long.
+    pub reverse: Vec<IpNet>,
     /// Seconds for which resolvers may keep a record.
     pub ttl: u32,
     /// By which updates are signed; without a key they are not.
@@ -56,7 +56,7 @@ pub struct UpdateConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Keep this for the address in place of what was kept, or keep nothing.
-    Record(Ipv6Addr, Option<Vec<u8>>),
+    Record(IpAddr, Option<Vec<u8>>),
     /// Send this to the server.
     Send(Vec<u8>),
 }
@@ -123,7 +123,7 @@ struct Entry {
 
 #[derive(Debug)]
 struct UnderWay {
-    address: Ipv6Addr,
+    address: IpAddr,
     step: Step,
     mac: Option<[u8; 32]>,
     until: Duration,
@@ -135,9 +135,9 @@ struct UnderWay {
 pub struct Updater {
     config: UpdateConfig,
     random: fastrand::Rng,
-    entries: BTreeMap<Ipv6Addr, Entry>,
+    entries: BTreeMap<IpAddr, Entry>,
     /// When something is to be done for whom.
-    due: BTreeSet<(Duration, Ipv6Addr)>,
+    due: BTreeSet<(Duration, IpAddr)>,
     under_way: HashMap<u16, UnderWay>,
     /// Whether the last update had an answer.
     answering: bool,
@@ -171,7 +171,7 @@ impl Updater {
 
     /// What an earlier run recorded for an address. Call it before anything else; what is not wanted again before the first
     /// [`Updater::handle_timeout`] is taken out of the zone.
-    pub fn restore(&mut self, now: Duration, address: Ipv6Addr, record: &[u8]) {
+    pub fn restore(&mut self, now: Duration, address: IpAddr, record: &[u8]) {
         let Some((held, complete)) = decode(record) else { return };
         if self.entries.len() < self.config.most {
             let entry = Entry { held: Some(held), complete, due: now, ..Entry::default() };
@@ -182,12 +182,19 @@ impl Updater {
         }
     }
 
-    /// From now on the address has this name: what its client calls itself, and its DUID; or none.
-    pub fn want(&mut self, now: Duration, address: Ipv6Addr, client: Option<(&str, &[u8])>) {
-        let target = client.and_then(|(hostname, duid)| {
+    /// From now on the address has this name: what its client calls itself, and by what it is known; or none.
+    pub fn want(&mut self, now: Duration, address: IpAddr, client: Option<(&str, Identity<'_>)>) {
+        let held = self.entries.get(&address).and_then(|entry| entry.held.as_ref());
+        let target = client.and_then(|(hostname, identity)| {
             let name = Name::of_host(hostname, &self.config.zone);
             self.counters.unusable += u64::from(name.is_none());
-            name.map(|name| Target { dhcid: Dhcid::of_duid(duid, &name), name })
+            let name = name?;
+            // After a restart nobody knows which of two readings of the same octets was right: what stands in the zone does.
+            let twin = Target { dhcid: Dhcid::new(identity.twin(), &name), name };
+            if held == Some(&twin) {
+                return Some(twin);
+            }
+            Some(Target { dhcid: Dhcid::new(identity, &twin.name), name: twin.name })
         });
         let known = self.entries.contains_key(&address);
         if !known && target.is_none() {
@@ -280,7 +287,7 @@ impl Updater {
         if self.answering { WINDOW } else { WINDOW_WHEN_SILENT }
     }
 
-    fn set_due(&mut self, address: Ipv6Addr, due: Duration) {
+    fn set_due(&mut self, address: IpAddr, due: Duration) {
         if let Some(entry) = self.entries.get_mut(&address) {
             self.due.remove(&(entry.due, address));
             entry.due = due;
@@ -289,7 +296,7 @@ impl Updater {
     }
 
     /// Begins what is next for an address, if there is anything.
-    fn begin(&mut self, now: Duration, wall: u64, address: Ipv6Addr, actions: &mut Vec<Action>) {
+    fn begin(&mut self, now: Duration, wall: u64, address: IpAddr, actions: &mut Vec<Action>) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         let step = match (&entry.held, &entry.wanted) {
             (None, None) => {
@@ -341,8 +348,9 @@ impl Updater {
     }
 
     /// The message of a step; none where its zone takes no updates.
-    fn update(&self, id: u16, step: Step, address: Ipv6Addr, held: &Target) -> Option<Update> {
+    fn update(&self, id: u16, step: Step, address: IpAddr, held: &Target) -> Option<Update> {
         let (name, dhcid, ttl) = (&held.name, held.dhcid.as_bytes(), self.config.ttl);
+        let (kind, data) = record(address);
         let forward = Update::new(id, &self.config.zone);
         let backward = || {
             let net = self.config.reverse.iter().filter(|net| net.contains(&address));
@@ -350,12 +358,8 @@ impl Updater {
             Some((Update::new(id, &zone), Name::reverse(address)))
         };
         Some(match step {
-            Step::AddFirst => {
-                forward.if_free(name).add(name, AAAA, ttl, &aaaa(address)).add(name, DHCID, ttl, dhcid)
-            }
-            Step::AddAgain => {
-                forward.if_taken(name).if_is(name, DHCID, dhcid).add(name, AAAA, ttl, &aaaa(address))
-            }
+            Step::AddFirst => forward.if_free(name).add(name, kind, ttl, &data).add(name, DHCID, ttl, dhcid),
+            Step::AddAgain => forward.if_taken(name).if_is(name, DHCID, dhcid).add(name, kind, ttl, &data),
             Step::AddReverse => {
                 let (update, reverse) = backward()?;
                 update
@@ -364,7 +368,7 @@ impl Updater {
                     .add(&reverse, PTR, ttl, name.as_bytes())
                     .add(&reverse, DHCID, ttl, dhcid)
             }
-            Step::DropAddress => forward.if_is(name, DHCID, dhcid).remove(name, AAAA, &aaaa(address)),
+            Step::DropAddress => forward.if_is(name, DHCID, dhcid).remove(name, kind, &data),
             Step::DropName => forward
                 .if_is(name, DHCID, dhcid)
                 .if_lacks(name, A)
@@ -384,7 +388,7 @@ impl Updater {
     fn answered(
         &mut self,
         now: Duration,
-        address: Ipv6Addr,
+        address: IpAddr,
         step: Step,
         rcode: Rcode,
         actions: &mut Vec<Action>,
@@ -442,7 +446,7 @@ impl Updater {
     }
 
     /// Tries an address again later, from the step at which it is.
-    fn fail(&mut self, now: Duration, address: Ipv6Addr, told: String) {
+    fn fail(&mut self, now: Duration, address: IpAddr, told: String) {
         self.trouble = Some(told);
         let Some(entry) = self.entries.get_mut(&address) else { return };
         entry.under_way = None;

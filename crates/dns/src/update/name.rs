@@ -1,8 +1,9 @@
 //! Domain names as updates write them: in wire format, lower case, uncompressed.
 
-use ipnet::Ipv6Net;
+use super::message;
+use ipnet::IpNet;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Longest name in octets, with its length octets and the root (RFC 1035 section 2.3.4).
@@ -45,25 +46,33 @@ impl Name {
     }
 
     /// The name of the reverse tree for an address.
-    pub fn reverse(address: Ipv6Addr) -> Self {
-        Self::nibbles(address, 32)
+    pub fn reverse(address: IpAddr) -> Self {
+        Self::backwards(address, usize::MAX)
     }
 
-    /// The reverse zone of a prefix; none where it ends within a nibble.
-    pub fn reverse_zone(net: Ipv6Net) -> Option<Self> {
-        let length = usize::from(net.prefix_len());
-        (length > 0 && length.is_multiple_of(4)).then(|| Self::nibbles(net.network(), length / 4))
+    /// The reverse zone of a prefix; none where it ends within a label: those stand for four bits of IPv6, and for eight of
+    /// IPv4. (Zones of RFC 2317 have names that nobody can tell from the prefix.)
+    pub fn reverse_zone(net: IpNet) -> Option<Self> {
+        let (length, step) = (usize::from(net.prefix_len()), label_bits(net));
+        (length > 0 && length.is_multiple_of(step)).then(|| Self::backwards(net.network(), length / step))
     }
 
-    fn nibbles(address: Ipv6Addr, count: usize) -> Self {
-        let nibbles = address.octets().into_iter().flat_map(|octet| [octet >> 4, octet & 15]);
-        let mut labels: Vec<u8> = nibbles.take(count).collect();
-        labels.reverse();
-        let mut wire = Vec::with_capacity(count * 2 + 10);
-        for nibble in labels {
-            wire.extend([1, b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or(b'0')]);
+    /// The first so many labels of an address, the last one in front (RFC 1035 section 3.5, RFC 3596 section 2.5).
+    fn backwards(address: IpAddr, count: usize) -> Self {
+        let (kind, octets) = message::record(address);
+        let (labels, root): (Vec<String>, _) = if kind == message::A {
+            (octets.iter().map(ToString::to_string).collect(), "in-addr.arpa")
+        } else {
+            let nibbles = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+            (nibbles.map(|nibble| format!("{nibble:x}")).collect(), "ip6.arpa")
+        };
+        let mut wire = Vec::new();
+        for label in labels.iter().take(count).rev().map(String::as_str).chain(root.split('.')) {
+            // Four octets at most.
+            wire.push(label.len() as u8);
+            wire.extend(label.bytes());
         }
-        wire.extend(b"\x03ip6\x04arpa\0");
+        wire.push(0);
         Self(wire)
     }
 
@@ -83,6 +92,11 @@ impl Name {
         let own = self.0.get(1..1 + usize::from(self.0.first().copied().unwrap_or(0))).unwrap_or_default();
         !own.contains(&UNDERSCORE) && own.first() != Some(&b'-') && own.last() != Some(&b'-')
     }
+}
+
+/// How many bits of such an address one label of the reverse tree stands for.
+pub fn label_bits(net: IpNet) -> usize {
+    if usize::from(net.max_prefix_len()) == 32 { 8 } else { 4 }
 }
 
 impl FromStr for Name {
@@ -160,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_reverse_tree() {
-        let address: Ipv6Addr = "2001:db8::567:89ab".parse().unwrap();
+        let address: IpAddr = "2001:db8::567:89ab".parse().unwrap();
         // RFC 3596 section 2.5's form.
         let name = "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
         assert_eq!(Name::reverse(address).to_string(), name);
@@ -168,6 +182,11 @@ mod tests {
         let zone = |text: &str| Name::reverse_zone(text.parse().unwrap()).map(|name| name.to_string());
         assert_eq!(zone("2001:db8::/32").as_deref(), Some("8.b.d.0.1.0.0.2.ip6.arpa"));
         assert_eq!((zone("2001:db8::/33"), zone("::/0")), (None, None));
+        let address: IpAddr = "192.0.2.70".parse().unwrap();
+        assert_eq!(Name::reverse(address).to_string(), "70.2.0.192.in-addr.arpa");
+        assert_eq!(zone("192.0.2.0/24").as_deref(), Some("2.0.192.in-addr.arpa"));
+        assert_eq!(zone("10.0.0.0/8").as_deref(), Some("10.in-addr.arpa"));
+        assert_eq!((zone("192.0.2.0/28"), zone("0.0.0.0/0")), (None, None));
     }
 
     #[test]

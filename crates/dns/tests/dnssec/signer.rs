@@ -1,4 +1,4 @@
-//! Keys and signatures. RSA is left to `openssl`: ring signs neither with 1,024 bits nor with SHA-1.
+//! Keys and signatures. RSA and Ed448 are left to `openssl`: ring signs neither with 1,024 bits nor with SHA-1, and knows no Ed448.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -16,6 +16,8 @@ enum Private {
     Ed25519(Ed25519KeyPair),
     /// A file with the key, and the digest to sign with.
     Rsa(tempfile_path::Path, &'static str),
+    /// A file with the key.
+    Ed448(tempfile_path::Path),
     /// An algorithm nobody knows.
     Unknown,
 }
@@ -36,6 +38,13 @@ pub(crate) struct Key {
     pub(crate) algorithm: u8,
     /// RDATA of its DNSKEY record.
     pub(crate) data: Vec<u8>,
+}
+
+/// A file of nobody's yet.
+fn fresh_path() -> tempfile_path::Path {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    tempfile_path::Path(std::env::temp_dir().join(format!("dnssec-{}-{number}.pem", std::process::id())))
 }
 
 fn openssl(args: &[&str], input: &[u8]) -> Vec<u8> {
@@ -74,6 +83,7 @@ impl Key {
                 (Private::Ed25519(pair), public)
             }
             5 | 7 | 8 | 10 => Self::rsa(algorithm, bits),
+            16 => Self::ed448(),
             _ => (Private::Unknown, vec![7; 32]),
         };
         // Zone key and entry point: one key signs all (RFC 6781 section 3.1).
@@ -82,10 +92,8 @@ impl Key {
     }
 
     fn rsa(algorithm: u8, bits: u32) -> (Private, Vec<u8>) {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("dnssec-{}-{number}.pem", std::process::id()));
-        let text = path.to_str().unwrap();
+        let path = fresh_path();
+        let text = path.0.to_str().unwrap();
         openssl(&["genrsa", "-out", text, &bits.to_string()], &[]);
         let modulus = openssl(&["rsa", "-in", text, "-noout", "-modulus"], &[]);
         let modulus = String::from_utf8(modulus).unwrap();
@@ -98,7 +106,17 @@ impl Key {
             _ => "-sha1",
         };
         let public = [&[3, 1, 0, 1], modulus.as_slice()].concat();
-        (Private::Rsa(tempfile_path::Path(path), digest), public)
+        (Private::Rsa(path, digest), public)
+    }
+
+    fn ed448() -> (Private, Vec<u8>) {
+        let path = fresh_path();
+        let text = path.0.to_str().unwrap();
+        openssl(&["genpkey", "-algorithm", "ed448", "-out", text], &[]);
+        let der = openssl(&["pkey", "-in", text, "-pubout", "-outform", "DER"], &[]);
+        // 57 octets (RFC 8080 section 3), behind the name of the algorithm.
+        let public = der[der.len() - 57..].to_vec();
+        (Private::Ed448(path), public)
     }
 
     pub(crate) fn tag(&self) -> u16 {
@@ -116,6 +134,13 @@ impl Key {
             Private::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
             Private::Rsa(path, digest) => {
                 openssl(&["dgst", digest, "-sign", path.0.to_str().unwrap()], message)
+            }
+            Private::Ed448(path) => {
+                // It signs in one go and so wants a file.
+                let input = fresh_path();
+                std::fs::write(&input.0, message).unwrap();
+                let (key, input) = (path.0.to_str().unwrap(), input.0.to_str().unwrap());
+                openssl(&["pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", input], &[])
             }
             Private::Unknown => vec![9; 64],
         }

@@ -109,6 +109,20 @@ fn plans() -> Vec<Plan> {
         empty("ent.hash", HASHED),
         large,
         with(plan("dns64.tree"), "global", A, &[8, 8, 8, 8]),
+        Plan { key: (0x0181, 3), ..plan("revoked.tree") },
+        Plan { key: (1, 3), ..plan("zoneless.tree") },
+        Plan { key: (257, 2), ..plan("protocol.tree") },
+        plan("expiredkey.tree"),
+        plan("expiredds.tree"),
+        plan("parentsig.tree"),
+        plan("labels.tree"),
+        Plan { digests: &[200, 2], ..plan("mixeddigest.tree") },
+        Plan { denial: HASHED, hash: 2, ..plan("otherhash.tree") },
+        algorithm("rsamd5.tree", 1),
+        algorithm("dsa.tree", 3),
+        algorithm("gost.tree", 12),
+        algorithm("ed448.tree", 16),
+        wild("wild.opt", OPT_OUT),
     ]
 }
 
@@ -168,6 +182,22 @@ pub(crate) const CASES: &[(&str, &str, &str)] = &[
     ("b.c.ent.tree", "A", "secure"), ("c.ent.tree", "A", "secure"), ("x.c.ent.tree", "A", "secure"), ("a.b.c.ent.tree", "A", "secure"),
     ("b.c.ent.hash", "A", "secure"), ("c.ent.hash", "A", "secure"), ("x.c.ent.hash", "A", "secure"), ("a.b.c.ent.hash", "A", "secure"),
     ("big.large.tree", "TXT", "secure"),
+    // Keys that sign no zone: revoked (RFC 5011 section 2.1), without the flag (RFC 4034 section 2.1.1), of another protocol.
+    ("www.revoked.tree", "A", "bogus"), ("www.zoneless.tree", "A", "bogus"), ("www.protocol.tree", "A", "bogus"),
+    // Only one link of the chain is over: the keys' signature, or that of the DS records.
+    ("www.expiredkey.tree", "A", "bogus"), ("www.expiredds.tree", "A", "bogus"),
+    // Signed by the zone above: against RFC 4035 section 5.3.1, but nobody looks for a cut in between, for who signs above could take
+    // that away as well. For more labels than the name has.
+    ("www.parentsig.tree", "A", "secure"), ("www.labels.tree", "A", "bogus"),
+    // A digest that nobody knows, beside one that is known (RFC 4509 section 3, RFC 4035 section 5.2).
+    ("www.mixeddigest.tree", "A", "secure"), ("none.mixeddigest.tree", "A", "secure"),
+    // NSEC3 records of an unknown hash count for nothing (RFC 5155 section 8.1); what is there needs none.
+    ("www.otherhash.tree", "A", "secure"), ("none.otherhash.tree", "A", "bogus"),
+    // Algorithms that must not be used any more (RFC 8624 section 3.1), and one that is not supported.
+    ("www.rsamd5.tree", "A", "insecure"), ("www.dsa.tree", "A", "insecure"), ("www.gost.tree", "A", "insecure"),
+    ("www.ed448.tree", "A", "insecure"),
+    // A wildcard whose proof is one with opt-out (RFC 5155 section 9.2).
+    ("any.w.wild.opt", "A", "insecure"), ("real.w.wild.opt", "A", "secure"), ("any.w.wild.opt", "MX", "insecure"),
 ];
 
 impl Tree {
@@ -313,6 +343,27 @@ impl Tree {
             let mut forged = self.rogue.rrsig(&zone.apex, &set, self.time - 9, self.time + 86_400);
             forged.data[16..18].copy_from_slice(&zone.key.as_ref().unwrap().tag().to_be_bytes());
             reply.answers = [set, vec![forged]].concat();
+        }
+        let resign = |list: &mut Vec<Rr>, kind: u16, signer: &Zone, valid: (i64, i64)| {
+            let set: Vec<Rr> = list.iter().filter(|rr| rr.kind == kind).cloned().collect();
+            let at = |seconds: i64| u32::try_from(i64::from(self.time) + seconds).unwrap();
+            let key = signer.key.as_ref().unwrap();
+            let signature = key.rrsig(&signer.apex, &set, at(valid.0), at(valid.1));
+            *list = [set, vec![signature]].concat();
+        };
+        let over = (-864_000, -432_000);
+        if is("expiredkey.tree") && kind == DNSKEY {
+            resign(&mut reply.answers, DNSKEY, self.zone("expiredkey.tree"), over);
+        }
+        if is("expiredds.tree") && kind == DS {
+            resign(&mut reply.answers, DS, self.zone("tree"), over);
+        }
+        if is("www.parentsig.tree") {
+            resign(&mut reply.answers, A, self.zone("tree"), (-9, 86_400));
+        }
+        if is("www.labels.tree") {
+            // Type, algorithm, then the number of labels (RFC 4034 section 3.1).
+            reply.answers.iter_mut().filter(|rr| rr.kind == RRSIG).for_each(|rr| rr.data[3] += 1);
         }
         if is("www.nosig.tree") {
             reply.answers.retain(|rr| rr.kind != RRSIG);

@@ -23,7 +23,12 @@ type Differences = &'static [(&'static str, &'static str, &'static str)];
 
 /// It throws the alias away that does not follow from the DNAME record, makes the right one and asks for its target (RFC
 /// 6672 section 3.1); we pass on what came as a whole, or nothing of it.
-const UNBOUND: Differences = &[("bent.to.dname.tree", "A", "secure")];
+const UNBOUND: Differences = &[
+    ("bent.to.dname.tree", "A", "secure"),
+    // It looks for revocation among its trust anchors alone. A key that says it is revoked is good for nothing but that (RFC
+    // 5011 section 2.1).
+    ("www.revoked.tree", "A", "secure"),
+];
 
 const DELV: Differences = &[
     // As unbound.
@@ -31,12 +36,23 @@ const DELV: Differences = &[
     // With opt-out, AD must not be set (RFC 5155 section 9.2).
     ("none.opt", "A", "secure"),
     ("unsigned.opt", "DS", "secure"),
+    ("any.w.wild.opt", "MX", "secure"),
+    // It verifies Ed448, which is recommended (RFC 8624 section 3.1) and not here yet; what is not supported counts as not signed
+    // (RFC 4035 section 5.2).
+    ("www.ed448.tree", "A", "secure"),
 ];
 
 /// Of dnsmasq 2.90, whose validator does less than the RFCs ask.
 const DNSMASQ: Differences = &[
     ("none.opt", "A", "secure"),
     ("unsigned.opt", "DS", "secure"),
+    ("any.w.wild.opt", "A", "secure"),
+    ("any.w.wild.opt", "MX", "secure"),
+    // As unbound, and as delv.
+    ("www.revoked.tree", "A", "secure"),
+    ("www.ed448.tree", "A", "secure"),
+    // It takes GOST for supported and then cannot verify it; nobody has to (RFC 8624 section 3.1).
+    ("www.gost.tree", "A", "bogus"),
     // The code is not signed: no such name, beside its signed data.
     ("code.forged.tree", "A", "secure"),
     // SHA-1 does not count beside SHA-256 (RFC 4509 section 3).

@@ -21,6 +21,10 @@ pub(crate) struct Plan {
     /// Zero for an unsigned zone.
     pub(crate) algorithm: u8,
     pub(crate) bits: u32,
+    /// Flags and protocol of its key.
+    pub(crate) key: (u16, u8),
+    /// The hash algorithm that its NSEC3 records name.
+    pub(crate) hash: u8,
     pub(crate) denial: Denial,
     /// Digest types of the DS records in the parent; none for an unsigned delegation.
     pub(crate) digests: &'static [u8],
@@ -36,6 +40,8 @@ impl Default for Plan {
             apex: ".",
             algorithm: 13,
             bits: 2048,
+            key: (257, 3),
+            hash: 1,
             denial: Denial::Nsec,
             digests: &[2],
             valid: (-86_400, 864_000),
@@ -58,7 +64,12 @@ const SALT: [u8; 2] = [0xab, 0xcd];
 impl Zone {
     pub(crate) fn new(plan: Plan, time: u32) -> Self {
         let apex = name(plan.apex);
-        let key = (plan.algorithm > 0).then(|| Key::new(plan.algorithm, plan.bits));
+        let key = (plan.algorithm > 0).then(|| {
+            let mut key = Key::new(plan.algorithm, plan.bits);
+            key.data[..2].copy_from_slice(&plan.key.0.to_be_bytes());
+            key.data[2] = plan.key.1;
+            key
+        });
         let (sets, signatures) = (BTreeMap::new(), BTreeMap::new());
         let mut zone = Self { apex: apex.clone(), plan, key, sets, signatures, time };
         let ns = [b"\x02ns", apex.as_slice()].concat();
@@ -170,7 +181,7 @@ impl Zone {
             if !kinds.is_empty() && (!self.is_delegation(owner) || kinds.contains(&DS)) {
                 kinds.push(RRSIG);
             }
-            let mut data = vec![1, u8::from(opt_out)];
+            let mut data = vec![self.plan.hash, u8::from(opt_out)];
             data.extend_from_slice(&iterations.to_be_bytes());
             data.push(SALT.len() as u8);
             data.extend_from_slice(&SALT);

@@ -12,6 +12,8 @@ use super::{bind_to_link, option, option_bytes};
 
 /// Octets of a frame that are handed over: all headers that matter, and a Neighbour Discovery message.
 const KEPT: u32 = 160;
+/// And where all of them matter: more than any frame has.
+const WHOLE: u32 = 65_535;
 /// Of datagrams over IPv4, one in so many is handed over: unlike TCP they do not say which is the first.
 const ONE_IN: u32 = 16;
 /// Octets the kernel may keep for us; frames beyond that are lost, and counted.
@@ -47,7 +49,7 @@ pub fn watch(
     interface: u32,
     prefix: Option<(Ipv6Addr, u8)>,
 ) -> Result<WatchSocket, WatchError> {
-    open(device, interface, program(prefix), true)
+    open(device, interface, program(prefix), Hears { groups: true, ours: false })
 }
 
 /// Opens a socket on the interface of this name and number that hears the heads of DHCPv6 messages to servers and relay agents and
@@ -56,15 +58,33 @@ pub fn watch(
 /// # Errors
 /// [`WatchError`], such as without CAP_NET_RAW.
 pub fn watch_dhcpv6(device: &str, interface: u32) -> Result<WatchSocket, WatchError> {
-    open(device, interface, dhcpv6_program(), false)
+    open(device, interface, dhcpv6_program(), Hears { groups: false, ours: false })
 }
 
-/// Opens a socket that hears what `program` takes, also what is sent to any group where `all_groups` says so.
+/// Opens a socket that hears, whole, what one host and everybody's routers and servers say to each other to come up and to find names:
+/// ARP, ICMPv6, DHCP, DHCPv6, DNS, each from or to this Ethernet address or to a group; also what this machine sends.
+///
+/// # Errors
+/// [`WatchError`], such as without CAP_NET_RAW.
+pub fn watch_host(device: &str, interface: u32, host: [u8; 6]) -> Result<WatchSocket, WatchError> {
+    open(device, interface, host_program(host), Hears { groups: true, ours: true })
+}
+
+/// What a socket hears beside what is for this machine.
+#[derive(Debug, Clone, Copy)]
+struct Hears {
+    /// What is for groups of others.
+    groups: bool,
+    /// What this machine sends.
+    ours: bool,
+}
+
+/// Opens a socket that hears what `program` takes.
 fn open(
     device: &str,
     interface: u32,
     program: Vec<libc::sock_filter>,
-    all_groups: bool,
+    hears: Hears,
 ) -> Result<WatchSocket, WatchError> {
     let failed = |step| move |source| WatchError { device: device.to_owned(), step, source };
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
@@ -80,8 +100,10 @@ fn open(
     option(&socket.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER).map_err(failed("SO_RCVBUF"))?;
     // The program leaves out what we send as well, but only after the kernel has copied each packet's head for it. Linux
     // before 4.20 does not know it.
-    let _ = option(&socket.fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
-    if all_groups {
+    if !hears.ours {
+        let _ = option(&socket.fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
+    }
+    if hears.groups {
         // Without it the interface drops what is sent to groups of other hosts, such as their search for duplicates.
         // `struct packet_mreq`: interface, type, length of an address, address.
         let mut request = [0; 16];
@@ -202,10 +224,10 @@ impl Assembler {
         self.code.push((libc::BPF_LD | size | libc::BPF_ABS, at, Go::Next, Go::Next));
     }
 
-    /// Loads an octet behind an IPv4 header, however long that is.
-    fn load_behind_ipv4(&mut self, at: u32) {
+    /// Loads from behind an IPv4 header, however long that is.
+    fn load_behind_ipv4(&mut self, size: u32, at: u32) {
         self.code.push((libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, ETHERNET, Go::Next, Go::Next));
-        self.code.push((libc::BPF_LD | libc::BPF_B | libc::BPF_IND, ETHERNET + at, Go::Next, Go::Next));
+        self.code.push((libc::BPF_LD | size | libc::BPF_IND, ETHERNET + at, Go::Next, Go::Next));
     }
 
     fn and(&mut self, mask: u32) {
@@ -216,9 +238,10 @@ impl Assembler {
         self.code.push((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no));
     }
 
-    fn finish(mut self) -> Vec<libc::sock_filter> {
+    /// The program; of what it takes, so many octets are handed over.
+    fn finish(mut self, kept: u32) -> Vec<libc::sock_filter> {
         let (take, leave) = (self.code.len(), self.code.len() + 1);
-        self.code.push((libc::BPF_RET | libc::BPF_K, KEPT, Go::Next, Go::Next));
+        self.code.push((libc::BPF_RET | libc::BPF_K, kept, Go::Next, Go::Next));
         self.code.push((libc::BPF_RET | libc::BPF_K, 0, Go::Next, Go::Next));
         let place = |go: Go, at: usize| match go {
             Go::Next => at + 1,
@@ -256,7 +279,7 @@ fn program(prefix: Option<(Ipv6Addr, u8)>) -> Vec<libc::sock_filter> {
     a.load(octet, ETHERNET + 9);
     a.if_equal(libc::IPPROTO_UDP as u32, To("datagram"), Next);
     a.if_equal(libc::IPPROTO_TCP as u32, Next, Leave);
-    a.load_behind_ipv4(TCP_FLAGS);
+    a.load_behind_ipv4(octet, TCP_FLAGS);
     a.and(SYN_AND_ACK);
     a.if_equal(SYN, Take, Leave);
     a.label("datagram");
@@ -290,7 +313,58 @@ fn program(prefix: Option<(Ipv6Addr, u8)>) -> Vec<libc::sock_filter> {
             }
         }
     }
-    a.finish()
+    a.finish(KEPT)
+}
+
+/// What [`watch_host`] says that it hears.
+fn host_program(host: [u8; 6]) -> Vec<libc::sock_filter> {
+    use Go::{Leave, Next, Take, To};
+    let (octet, half, word) = (libc::BPF_B, libc::BPF_H, libc::BPF_W);
+    let [a0, a1, a2, a3, a4, a5] = host;
+    let (front, back) = (u32::from_be_bytes([a0, a1, a2, a3]), u32::from(u16::from_be_bytes([a4, a5])));
+    let mut a = Assembler::default();
+    // From it, to it, or to a group.
+    a.load(word, 6);
+    a.if_equal(front, Next, To("to"));
+    a.load(half, 10);
+    a.if_equal(back, To("kind"), Next);
+    a.label("to");
+    a.load(word, 0);
+    a.if_equal(front, Next, To("group"));
+    a.load(half, 4);
+    a.if_equal(back, To("kind"), Next);
+    a.label("group");
+    a.load(octet, 0);
+    a.and(1);
+    a.if_equal(1, Next, Leave);
+    a.label("kind");
+    a.load(half, 12);
+    a.if_equal(libc::ETH_P_ARP as u32, Take, Next);
+    a.if_equal(libc::ETH_P_IP as u32, Next, To("ipv6"));
+    a.load(octet, ETHERNET + 9);
+    a.if_equal(libc::IPPROTO_UDP as u32, Next, Leave);
+    for at in [0, 2] {
+        a.load_behind_ipv4(half, at);
+        for port in [53, 67, 68] {
+            a.if_equal(port, Take, Next);
+        }
+    }
+    a.if_equal(0, Leave, Leave);
+    a.label("ipv6");
+    a.if_equal(libc::ETH_P_IPV6 as u32, Next, Leave);
+    a.load(octet, ETHERNET + 6);
+    a.if_equal(libc::IPPROTO_ICMPV6 as u32, Take, Next);
+    // MLD comes behind a hop-by-hop option (RFC 2710 section 3).
+    a.if_equal(libc::IPPROTO_HOPOPTS as u32, Take, Next);
+    a.if_equal(libc::IPPROTO_UDP as u32, Next, Leave);
+    for at in [0, 2] {
+        a.load(half, ETHERNET + 40 + at);
+        for port in [53, 546, 547] {
+            a.if_equal(port, Take, Next);
+        }
+    }
+    a.if_equal(0, Leave, Leave);
+    a.finish(WHOLE)
 }
 
 /// UDP over IPv6 to port 547, without extension headers in between.
@@ -305,5 +379,5 @@ fn dhcpv6_program() -> Vec<libc::sock_filter> {
     a.if_equal(libc::IPPROTO_UDP as u32, Next, Leave);
     a.load(libc::BPF_H, ETHERNET + 40 + 2);
     a.if_equal(547, Take, Leave);
-    a.finish()
+    a.finish(KEPT)
 }

@@ -1,8 +1,8 @@
 //! `[ddns]`: names of clients in the zones of a DNS server that takes updates.
 
 use super::{Reader, file};
-use ipnet::Ipv6Net;
-use sixgate_dns::update::{Key, Name};
+use ipnet::IpNet;
+use sixgate_dns::update::{Key, Name, label_bits};
 use sixgate_endpoint::Endpoint;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) struct Ddns {
     /// The zone of the names.
     pub(crate) zone: Name,
     /// Prefixes whose reverse zones the server has too.
-    pub(crate) reverse: Vec<Ipv6Net>,
+    pub(crate) reverse: Vec<IpNet>,
     pub(crate) server: Endpoint,
     /// None: updates are not signed.
     pub(crate) key: Option<Key>,
@@ -47,11 +47,16 @@ impl Reader<'_> {
         };
         let mut reverse = Vec::new();
         for text in ddns.reverse.unwrap_or_default() {
-            let remedy = "write the prefix of the reverse zone, such as 2001:db8::/32";
-            let Some(net) = self.prefix(&text, "ddns.reverse", remedy) else { continue };
+            let remedy = "write the prefix of the reverse zone, such as 2001:db8::/32 or 192.0.2.0/24";
+            let Some(net) = text.get_ref().parse::<IpNet>().ok().filter(|net| *net == net.trunc()) else {
+                let message = format!("`{}` is no prefix, or has bits set beyond its length", text.get_ref());
+                self.error(text.span(), "ddns.reverse", message, remedy);
+                continue;
+            };
             if Name::reverse_zone(net).is_none() {
-                let message = format!("{net} is no reverse zone: they end at every fourth bit");
-                self.error(text.span(), "ddns.reverse", message, "give it a length that 4 divides");
+                let step = label_bits(net);
+                let message = format!("{net} is no reverse zone: theirs have lengths that {step} divides");
+                self.error(text.span(), "ddns.reverse", message, "write the zone that your DNS server has");
             }
             reverse.push(net);
         }
@@ -119,5 +124,18 @@ mod tests {
         };
         let key = with("example.org", "2001:db8::53", "");
         assert!(key.contains("no key in /none: No such file") && key.contains("tsig-keygen"), "{key}");
+        for (net, message) in [
+            ("2001:db8::/33", "lengths that 4 divides"),
+            ("192.0.2.0/28", "lengths that 8 divides"),
+            ("192.0.2.1/24", "bits set beyond its length"),
+            ("lan", "is no prefix"),
+        ] {
+            let text = format!(
+                "{HOME}[ddns]\nzone = \"example.org\"\nserver = \"2001:db8::53\"\nreverse = [\"{net}\"]\n"
+            );
+            // Beside the warning that nothing is signed.
+            let told = format!("{:?}", parse(&text).expect_err("a mistake"));
+            assert!(told.contains(message), "{told}");
+        }
     }
 }

@@ -114,6 +114,7 @@ impl Translator {
         let mut config = SessionConfig::new(setup.prefix, pool);
         config.sessions = setup.sessions;
         config.sessions_per_subscriber = config.sessions_per_subscriber.min(setup.sessions);
+        name_hosts(&mut config);
         let own = Config::new(setup.pool.network(), setup.address);
         let random = fastrand::Rng::with_seed(seed().map_err(Error::Random)?);
         let nat64 = Nat64::new(own, config, random)?;
@@ -142,6 +143,11 @@ impl Translator {
         failed.into_iter().chain(lost).collect()
     }
 
+    /// Who has which ports, for the history.
+    pub(crate) fn journal(&self) -> std::sync::Arc<translator::Journal> {
+        self.running.journal()
+    }
+
     /// Packets carried since the start: to IPv4, and back.
     pub(crate) fn carried(&self) -> (u64, u64) {
         let (counters, _) = self.running.counters();
@@ -159,6 +165,7 @@ impl Translator {
             ("sessions-created", sessions.created),
             ("sessions-expired", sessions.expired),
             ("sessions-evicted", sessions.evicted),
+            ("ports-not-told", self.running.journal().lost()),
         ];
         counters.extend(of_sessions.map(|(name, count)| (name.to_owned(), count)));
         let pool = self.setup.pool;
@@ -173,6 +180,16 @@ impl Translator {
             failed: self.running.failed(),
         }
     }
+}
+
+/// Blocks of ports belong to hosts and not to links, so that the history tells who had a port. A link may have a quarter of them all,
+/// and no more than 1,024.
+fn name_hosts(config: &mut SessionConfig) {
+    const PORTS: u16 = 64;
+    config.block = PORTS;
+    config.holder_length = 128;
+    let all = config.pool.len() * usize::from(u16::MAX / PORTS);
+    config.blocks_per_subscriber = (all / 4).clamp(256, 1024);
 }
 
 /// All addresses of a pool: none of them is on a link, so that the first and the last are as good as others.

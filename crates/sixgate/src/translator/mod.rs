@@ -5,9 +5,11 @@
 //! of many small ones. NAT64 and the island have a TUN device at both ends; the CLAT of a host has one at the end of IPv4 alone.
 
 mod gather;
+mod journal;
 mod offload;
 mod path;
 
+pub(crate) use journal::Journal;
 pub(crate) use path::Counts;
 
 use path::Path;
@@ -144,6 +146,7 @@ struct Shared<C> {
     /// Locked for each packet, and nothing that blocks happens meanwhile.
     core: Mutex<C>,
     counts: Counts,
+    journal: Arc<Journal>,
     stop: AtomicBool,
     /// Why the first thread that could not go on ended.
     failed: Mutex<Option<String>>,
@@ -162,6 +165,7 @@ impl<C: Core> Running<C> {
             name,
             core: Mutex::new(core),
             counts: Counts::default(),
+            journal: Arc::default(),
             stop: AtomicBool::new(false),
             failed: Mutex::new(None),
         });
@@ -183,6 +187,11 @@ impl<C: Core> Running<C> {
     /// The translator itself; no packet passes while it is held.
     pub(crate) fn core(&self) -> MutexGuard<'_, C> {
         self.shared.core()
+    }
+
+    /// What it writes down for others to keep.
+    pub(crate) fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.shared.journal)
     }
 
     /// Why it does not go on, if it does not.

@@ -129,7 +129,10 @@ impl<C: Core, E: Ends> Path<C, E> {
                 Action::Send(packet) => {
                     send(&self.ends, &VnetHeader::default(), &packet, &self.shared.counts);
                 }
-                Action::Log(event) => write_down(&event),
+                Action::Log(event) => {
+                    write_down(&event);
+                    self.shared.journal.write(&event);
+                }
             }
         }
         self.actions = actions;

@@ -1,4 +1,5 @@
-//! Names of clients in the zones of a DNS server that takes updates: the socket, and what goes to the disk.
+//! Names of clients in the zones of a DNS server that takes updates: the socket, and what goes to the disk. Leases of both
+//! families go the same way; a client's name is one and the same where both know it by its DUID (RFC 4361).
 
 use super::engine::Engine;
 use super::event::{Event, Sender};
@@ -7,8 +8,10 @@ use super::start::StartError;
 use crate::config::{self, Config};
 use crate::view;
 use sixgate_dhcp::lease::{Lease, LeaseChange, LeaseState, Resource};
-use sixgate_dns::update::{Action, UpdateConfig, Updater};
-use std::collections::{BTreeMap, HashMap};
+use sixgate_dhcp::v4;
+use sixgate_dns::update::{Action, Identity, UpdateConfig, Updater};
+use sixgate_wire::dhcpv4::{ClientId, ClientIdKind, Message, OptionCode};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +22,8 @@ use tokio::task::spawn_local;
 const SETTING: &str = "ddns.held.";
 /// Most addresses that are seen to: as many as there are leases, and more.
 const MOST: usize = 1 << 20;
+/// Most DHCPv4 clients without an identifier that are remembered as such.
+const MOST_BARE: usize = 1 << 16;
 /// Longest answer that is read, in octets.
 const LONGEST: usize = 4096;
 
@@ -30,6 +35,11 @@ pub(crate) struct Ddns {
     server: SocketAddrV6,
     /// What is sent once what it changes is recorded, by the record's token; no more than there are updates under way.
     waiting: HashMap<u64, Vec<Vec<u8>>>,
+    /// DHCPv4 clients that send no identifier (option 61), as their leases have them. One that finds no room counts as one that
+    /// sends its hardware address there.
+    bare: HashSet<ClientId>,
+    /// Those that found none.
+    bare_overflow: u64,
 }
 
 impl Ddns {
@@ -71,7 +81,14 @@ impl Ddns {
                 updater.restore(now, address, record);
             }
         }
-        Ok(Some(Self { updater, socket, server, waiting: HashMap::new() }))
+        Ok(Some(Self {
+            updater,
+            socket,
+            server,
+            waiting: HashMap::new(),
+            bare: HashSet::new(),
+            bare_overflow: 0,
+        }))
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
@@ -105,6 +122,7 @@ impl Ddns {
                 ("refused", c.refused),
                 ("unverified", c.unverified),
                 ("overflow", c.overflow),
+                ("without-id-overflow", self.bare_overflow),
             ]
             .map(|(name, count)| (name.to_owned(), count))
             .into(),
@@ -130,8 +148,46 @@ impl Engine {
             }
             LeaseChange::Remove(_) => None,
         };
-        let client = held.and_then(|lease| Some((lease.hostname.as_deref()?, lease.duid.as_bytes())));
-        ddns.updater.want(now, address, client);
+        let client =
+            held.and_then(|lease| Some((lease.hostname.as_deref()?, Identity::Duid(lease.duid.as_bytes()))));
+        ddns.updater.want(now, address.into(), client);
+    }
+
+    /// A DHCPv4 client's message: whether it has an identifier decides by what the zone knows its client (RFC 4701 section 3.3).
+    pub(crate) fn ddns_heard_v4(&mut self, message: &Message<'_>) {
+        let Some(ddns) = &mut self.ddns else { return };
+        let client = ClientId::hardware(message.header().hardware);
+        if message.options().get(OptionCode::CLIENT_ID).is_some() {
+            ddns.bare.remove(&client);
+        } else if ddns.bare.len() < MOST_BARE {
+            ddns.bare.insert(client);
+        } else {
+            ddns.bare_overflow += 1;
+        }
+    }
+
+    /// The zones follow a DHCPv4 lease, once it is on disk.
+    pub(crate) fn ddns_change_v4(&mut self, change: &v4::LeaseChange) {
+        let now = self.now();
+        let Some(ddns) = &mut self.ddns else { return };
+        let held = match change {
+            v4::LeaseChange::Put(lease) if lease.state == LeaseState::Bound => Some(lease),
+            _ => None,
+        };
+        let client = held.and_then(|lease| Some((lease.hostname.as_deref()?, &lease.client)));
+        let duid = client.and_then(|(_, id)| match id.kind() {
+            ClientIdKind::Duid { duid, .. } => Some(duid),
+            _ => None,
+        });
+        let client = client.map(|(name, id)| {
+            let identity = match &duid {
+                Some(duid) => Identity::Duid(duid.as_bytes()),
+                None if ddns.bare.contains(id) => Identity::Hardware(id.as_bytes()),
+                None => Identity::ClientId(id.as_bytes()),
+            };
+            (name, identity)
+        });
+        ddns.updater.want(now, change.address().into(), client);
     }
 
     /// The zones follow what was leased before the start.

@@ -14,6 +14,7 @@ use super::leasequery;
 use super::neighbours::Neighbours;
 use super::persist;
 use super::plan::Plan;
+use super::ports::Ports;
 use super::problems::{Matter, Problems};
 use super::queries::{Connection, Queries};
 use super::reconfigure;
@@ -105,6 +106,8 @@ pub(crate) struct Engine {
     pub(crate) neighbours: Neighbours,
     /// Who was seen with which address, where that is remembered.
     pub(crate) sightings: Option<Sightings>,
+    /// Who has which ports of the NAT64's addresses.
+    pub(crate) ports: Ports,
     /// Who could live without IPv4, where that is asked.
     pub(crate) census: Option<Box<Observer>>,
     /// Names in another server's zones, where that is asked.
@@ -164,6 +167,7 @@ impl Engine {
             self.census_due(),
             self.ddns.as_ref().and_then(Ddns::poll_timeout),
             self.sightings_due(),
+            self.ports.due,
             self.leasequery.as_ref().and_then(|desk| desk.core.poll_timeout()),
         ];
         uplink.chain(lans).chain(patience).chain(others).flatten().min()
@@ -207,6 +211,7 @@ impl Engine {
         self.ddns_timeout();
         self.write_census_if_due();
         self.write_sightings_if_due();
+        self.write_ports_if_due();
         self.handle_timeout_leasequery();
     }
 
@@ -275,6 +280,7 @@ impl Engine {
                 }
                 self.send_dhcp();
             }
+            Event::PortsGiven => self.ports_given(),
             Event::Leasequery(talk) => self.leasequery(talk),
             Event::Measured(run) => self.measured(run),
             Event::Control(request) => self.control(request),

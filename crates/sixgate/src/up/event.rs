@@ -57,6 +57,8 @@ pub(crate) enum Event {
     Kernel(Vec<sixgate_linux::monitor::Event>),
     /// The store wrote, or failed to write, these submissions.
     Stored(Vec<(u64, Result<(), String>)>),
+    /// The NAT64 gave ports to somebody, or took some back.
+    PortsGiven,
     /// Something happened on a connection of one who asks about leases.
     Leasequery(super::leasequery::Talk),
     /// A plug-in was run; `None`: none will be any more.

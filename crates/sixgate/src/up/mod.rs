@@ -25,6 +25,7 @@ mod permission;
 mod persist;
 mod plan;
 mod plugins;
+mod ports;
 mod problems;
 mod proxy;
 mod queries;

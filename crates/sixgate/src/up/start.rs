@@ -296,6 +296,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         given: BTreeMap::new(),
         leasequery: super::leasequery::Desk::new(now, &config),
         sightings: config.history.seen.then(super::sightings::Sightings::default),
+        ports: super::ports::Ports::default(),
         census: None,
         ddns: None,
         feed: None,
@@ -331,6 +332,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     engine.ddns = Ddns::open(now, &engine.config, &snapshot.settings, events)?;
     engine.ddns_leases();
     engine.start_v4();
+    engine.start_ports(events);
     engine.start_relay();
     let mut actions = Vec::new();
     if let Some(client) = engine.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {

@@ -27,7 +27,9 @@ impl Engine {
             "reservations" => serde_json::to_string(&self.reservations_view()),
             "census" => refusing(self.census_view()),
             other => {
-                if let Some(who) = other.strip_prefix("census forget ") {
+                if let Some(who) = other.strip_prefix("census client ") {
+                    refusing(self.census_client(who.trim()))
+                } else if let Some(who) = other.strip_prefix("census forget ") {
                     refusing(self.census_forget(who.trim()))
                 } else {
                     let views = "status, leases, reservations, pilot, census, web; and the commands reload, pilot, lease and \

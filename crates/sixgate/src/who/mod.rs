@@ -1,5 +1,6 @@
 //! `sixgate who`: who had an address at a time, out of the history on disk.
 
+mod behind;
 mod row;
 
 use crate::{Outcome, fail, places, print, say, up, when};
@@ -22,13 +23,16 @@ Say who had an address at a time. Reads the history on disk, whether sixgate run
   sixgate who 2001:db8::7 2026-11-24T14:03      at that minute, UTC
   sixgate who 2001:db8::7 '2h ago'              also 2026-11-24T14:03:20+01:00, 2026-11-24 (that whole day), now
   sixgate who 2001:db8:0:1ff::5                 all who ever had it: also by the prefix delegated to somebody in which it is
+  sixgate who 192.0.2.1 2026-11-24T14:03 --port 40001   which host a port of the NAT64's addresses was then
   sixgate who --mac 02:00:5e:10:00:01           what a machine had; --duid, --line for clients and lines
   sixgate who --export csv --since 30d > all    everything, as CSV or as JSON lines
 
 HOW it is known: leased and delegated are DHCPv6 or DHCPv4; registered is an address that a host made up and told of (RFC 9686);
 seen is one that a host made up and was seen with, which takes a [history] section in the configuration. BY says what the hardware
 address is worth: link (seen on the LAN), relay (the relay agent told it), eui-64 and duid (the client's own word). A lease says who
-was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to.
+was given an address, not who used it. Of what was seen, an hour before and after counts, and is said to. translated is a block of
+ports that the NAT64 gave to an IPv6 address, in one of the addresses of its pool; who had that address is told beside it. A pool that
+leaves with the uplink's address keeps its ports as a rule: name the whole pool then (192.168.64.0/28). NAT44 writes nothing down.
 
 How long it is kept, what the law may want of you, and how to ask more in SQL: docs/history.md.
 
@@ -41,6 +45,9 @@ pub(crate) struct Arguments {
     /// When: 2026-11-24T14:03, "2h ago", a day; left out: ever.
     #[arg(value_name = "TIME", conflicts_with_all = ["since", "until"])]
     pub(crate) time: Option<String>,
+    /// Which host had this port of a NAT64's address (UDP or TCP, or the identifier of ICMP).
+    #[arg(long, value_name = "PORT", requires = "address")]
+    pub(crate) port: Option<u16>,
     /// What this hardware address had.
     #[arg(long, value_name = "MAC", value_parser = mac)]
     pub(crate) mac: Option<sixgate_dhcp::identity::Mac>,
@@ -175,17 +182,26 @@ fn question(arguments: &Arguments, now: Duration) -> Result<Question, String> {
     if from > until {
         return Err("--since lies after --until: nothing can be in between".to_owned());
     }
+    if arguments.port.is_some() && !matches!(subject, Subject::Net(IpNet::V4(_))) {
+        let words =
+            "--port is of an IPv4 address that many share: name the address, or the NAT64's whole pool";
+        return Err(words.to_owned());
+    }
     let limit = if arguments.export.is_some() { u32::MAX } else { MOST };
-    Ok(Question { subject, from, until, limit })
+    Ok(Question { subject, from, until, port: arguments.port, limit })
 }
 
 fn answer(reader: &Reader, question: &Question, arguments: &Arguments) -> Outcome {
     let mut rows = Vec::new();
+    let mut behind = Ok(());
     let asked = reader.who(question, &mut |trace| {
-        rows.push(Row::new(&trace));
-        true
+        match behind::row(reader, question, &trace) {
+            Ok(row) => rows.push(row),
+            Err(error) => behind = Err(error),
+        }
+        behind.is_ok()
     });
-    if let Err(error) = asked {
+    if let Err(error) = asked.and(behind) {
         return fail(&error.to_string());
     }
     rows.sort_by(|a, b| b.from.cmp(&a.from));
@@ -226,6 +242,10 @@ fn nobody(reader: &Reader, question: &Question, arguments: &Arguments) -> Outcom
         Subject::Duid(duid) => format!("anything as {duid}"),
         Subject::Line(name) => format!("anything on line {}", Name(name)),
     };
+    let whom = match question.port {
+        Some(port) => format!("port {port} of {whom}"),
+        None => whom,
+    };
     let time = match &arguments.time {
         Some(_) => format!(" at {}", when::rfc3339(question.from)),
         None => String::new(),
@@ -250,7 +270,7 @@ fn export(reader: &Reader, question: &Question, format: Export) -> Outcome {
     };
     let asked = reader.who(question, &mut |trace| {
         // Every row says of itself whether its lease stands: there is no "now" in a file.
-        let row = Row::new(&trace);
+        let row = behind::row(reader, question, &trace).unwrap_or_else(|_| Row::new(&trace));
         if written.is_ok() {
             written = match format {
                 Export::Csv => out.write_all(row.csv().as_bytes()),

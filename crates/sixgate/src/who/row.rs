@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) struct Row {
     /// An address, or a prefix with its length.
     what: String,
-    /// `leased`, `delegated`, `registered` or `seen`.
+    /// `leased`, `delegated`, `registered`, `seen` or `translated`.
     how: &'static str,
     pub(super) from: String,
     /// When it ended, or was promised to; of what was seen, when it was last.
@@ -32,13 +32,15 @@ pub(super) struct Row {
     relay: Option<String>,
     relay_link: Option<String>,
     relay_id: Option<String>,
+    /// Of what was translated: the ports of the address, and the IPv6 address behind them.
+    ports: Option<String>,
+    behind: Option<String>,
     #[serde(skip)]
     between: (Duration, Duration),
 }
 
 /// What [`Row::csv`] writes, by name.
-pub(super) const CSV_HEADER: &str =
-    "what,how,from,until,last,stands,mac,mac_by,duid,client_id,name,lan,line,relay,relay_link,relay_id\r\n";
+pub(super) const CSV_HEADER: &str = "what,how,from,until,last,stands,mac,mac_by,duid,client_id,name,lan,line,relay,relay_link,relay_id,ports,behind\r\n";
 
 impl Row {
     pub(super) fn new(trace: &Trace) -> Self {
@@ -65,8 +67,21 @@ impl Row {
             relay: relay.map(|relay| relay.address.to_string()),
             relay_link: relay.map(|relay| relay.link.to_string()),
             relay_id: relay.and_then(|relay| relay.id.as_ref()).map(ToString::to_string),
+            ports: trace.ports.map(|(first, last, _)| format!("{first}-{last}")),
+            behind: trace.ports.map(|(_, _, holder)| {
+                if holder.prefix_len() == 128 { holder.addr().to_string() } else { holder.to_string() }
+            }),
             between: (trace.began_at, trace.until),
         }
+    }
+
+    /// Says who had what is behind ports.
+    pub(super) fn belongs_to(&mut self, holder: &Trace) {
+        let holder = Self::new(holder);
+        (self.mac, self.mac_by) = (holder.mac, holder.mac_by);
+        (self.duid, self.client_id, self.name) = (holder.duid, holder.client_id, holder.name);
+        (self.lan, self.line) = (holder.lan, holder.line);
+        (self.relay, self.relay_link, self.relay_id) = (holder.relay, holder.relay_link, holder.relay_id);
     }
 
     /// Whether it was held at some time that is asked about, and not only close to it.
@@ -94,6 +109,8 @@ impl Row {
             text(&self.relay),
             text(&self.relay_link),
             text(&self.relay_id),
+            text(&self.ports),
+            text(&self.behind),
         ];
         cells.map(|cell| quoted(&cell)).join(",") + "\r\n"
     }
@@ -114,12 +131,17 @@ pub(super) fn table(rows: &[Row]) -> String {
     let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     let cells = rows.iter().map(|row| {
         let until = match (&row.until, row.stands) {
+            (None, _) if row.ports.is_some() => "now".to_owned(),
             (None, _) => "for ever".to_owned(),
             (Some(until), true) => format!("now (to {until})"),
             (Some(until), false) => until.clone(),
         };
+        let what = match (&row.ports, &row.behind) {
+            (Some(ports), Some(behind)) => format!("{} ports {ports} of {behind}", row.what),
+            _ => row.what.clone(),
+        };
         [
-            row.what.clone(),
+            what,
             row.how.to_owned(),
             row.from.clone(),
             until,

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod v4;
 
 use network::*;
 use sixgate_lab::{Command, Host, Lab, Link, Process, Signal, root_for_tests, wait_some};
@@ -22,6 +23,7 @@ struct Stage {
     gw: Host,
     dns: Host,
     alice: Host,
+    bob: Host,
     /// Last: what runs in it ends with it.
     _lab: Lab,
 }
@@ -30,9 +32,12 @@ impl Stage {
     fn new(name: &str) -> Self {
         root_for_tests().expect("tests need root or user namespaces");
         let lab = Lab::new(name).unwrap();
-        let (gw, dns, alice) =
-            (lab.host("gw").unwrap(), lab.host("dns").unwrap(), lab.host("alice").unwrap());
-        lab.link(Link::between((&gw, "lan0"), (&alice, "eth0"))).unwrap();
+        let [gw, dns, alice, bob] = ["gw", "dns", "alice", "bob"].map(|name| lab.host(name).unwrap());
+        let lan = lab.segment("lan").unwrap();
+        lan.attach(&gw, "lan0").unwrap();
+        for host in [&alice, &bob] {
+            lan.attach(host, "eth0").unwrap();
+        }
         lab.link(Link::between((&gw, "dns0"), (&dns, "eth0"))).unwrap();
         gw.add_address_nodad("dns0", net(&format!("{OURS}/64"))).unwrap();
         dns.add_address_nodad("eth0", net(&format!("{DNS}/64"))).unwrap();
@@ -43,12 +48,16 @@ impl Stage {
         gw.write_file("/etc/sixgate.key", key(SECRET)).unwrap();
         dns.write_file("/etc/sixgate.key", key(SECRET)).unwrap();
         dns.write_file("/etc/server.py", include_str!("server.py")).unwrap();
-        Self { gw, dns, alice, _lab: lab }
+        Self { gw, dns, alice, bob, _lab: lab }
     }
 
     fn serve(&self, secret: &str) -> Process {
+        self.serve_zones(secret, &[ZONE, REVERSE])
+    }
+
+    fn serve_zones(&self, secret: &str, zones: &[&str]) -> Process {
         let command = Command::new("python3").args(["/etc/server.py", "sixgate", secret, "/run/zones.json"]);
-        let server = self.dns.spawn(&command.args([ZONE, REVERSE])).unwrap();
+        let server = self.dns.spawn(&command.args(zones)).unwrap();
         server.wait_line("serving", PATIENCE).unwrap();
         server
     }

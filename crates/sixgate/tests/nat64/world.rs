@@ -97,10 +97,15 @@ pub struct Up {
 
 impl Up {
     pub fn start(gw: &Host) -> Self {
+        Self::start_with(gw, "")
+    }
+
+    /// With more in the file, from `[nat64]` on.
+    pub fn start_with(gw: &Host, more: &str) -> Self {
         let config = "state = \"/run/sixgate/state\"\n[uplink]\ninterface = \"wan0\"\naddress = false\nprefix = false\n\
                       [[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:1::/64\"]\n\
                       [nat64]\nprefix = \"2001:db8:64::/96\"\n";
-        gw.write_file("/etc/sixgate.toml", config).unwrap();
+        gw.write_file("/etc/sixgate.toml", format!("{config}{more}")).unwrap();
         let process = gw.spawn(&Command::new(SIXGATE).args(["up", "-v"])).unwrap();
         process.wait_line(" serving ", PATIENCE).unwrap_or_else(|e| panic!("{e}\n{}", process.output()));
         Self { host: gw.clone(), process }

@@ -11,5 +11,6 @@ mod names;
 #[allow(dead_code, reason = "shared with the tests of `up`")]
 #[path = "../up/network.rs"]
 mod network;
+mod report;
 mod whole;
 mod world;

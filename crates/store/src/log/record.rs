@@ -1,6 +1,6 @@
 //! What is in a frame: changes, and when they were submitted.
 
-use crate::{Change, Sighting};
+use crate::{Block, Change, PortsChange, Sighting};
 use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState};
 use sixgate_dhcp::octets::{self, Reader};
@@ -18,6 +18,9 @@ const LEASE_V4_GONE: u8 = 6;
 const ROSTER: u8 = 7;
 const ROSTER_GONE: u8 = 8;
 const SEEN: u8 = 9;
+const PORTS: u8 = 10;
+const PORTS_BACK: u8 = 11;
+const PORTS_ENDED: u8 = 12;
 
 /// A change out of the log, and when it was submitted.
 pub(crate) type Item = (Duration, Change);
@@ -103,7 +106,32 @@ fn put(change: &Change, out: &mut Vec<u8>) {
                 octets::put_time(time, out);
             }
         }
+        Change::Ports(PortsChange::Given(block, at)) => put_block(PORTS, block, *at, out),
+        Change::Ports(PortsChange::Back(block, at)) => put_block(PORTS_BACK, block, *at, out),
+        Change::Ports(PortsChange::Ended(at)) => {
+            out.push(PORTS_ENDED);
+            octets::put_time(*at, out);
+        }
     }
+}
+
+fn put_block(tag: u8, block: &Block, at: Duration, out: &mut Vec<u8>) {
+    out.push(tag);
+    octets::put_bytes(block.address.to_string().as_bytes(), out);
+    out.extend_from_slice(&block.first.to_le_bytes());
+    out.extend_from_slice(&block.last.to_le_bytes());
+    octets::put_bytes(block.holder.to_string().as_bytes(), out);
+    octets::put_time(at, out);
+}
+
+fn take_block(reader: &mut Reader<'_>) -> Option<(Block, Duration)> {
+    let block = Block {
+        address: reader.text()?.parse().ok()?,
+        first: u16::from_le_bytes(reader.array()?),
+        last: u16::from_le_bytes(reader.array()?),
+        holder: reader.text()?.parse().ok()?,
+    };
+    Some((block, reader.time()?))
 }
 
 /// Shows each change of one frame, and its octets, for [`change`]; `None` where it holds something else.
@@ -166,6 +194,15 @@ fn take(tag: u8, reader: &mut Reader<'_>) -> Option<Change> {
             first: reader.time()?,
             last: reader.time()?,
         }),
+        PORTS | PORTS_BACK => {
+            let (block, at) = take_block(reader)?;
+            Change::Ports(if tag == PORTS {
+                PortsChange::Given(block, at)
+            } else {
+                PortsChange::Back(block, at)
+            })
+        }
+        PORTS_ENDED => Change::Ports(PortsChange::Ended(reader.time()?)),
         _ => return None,
     })
 }

@@ -112,7 +112,7 @@ impl Overlay {
             }
             Change::Roster(RosterChange::Remove(place)) => drop(self.roster.insert(place, None)),
             // Of the history alone.
-            Change::Seen(_) => {}
+            Change::Seen(_) | Change::Ports(_) => {}
         }
     }
 

@@ -24,6 +24,9 @@ pub struct SessionConfig {
     pub blocks_per_subscriber: usize,
     /// Length of the IPv6 prefix that makes a subscriber, 1 to 128: 64 is one link, 128 one address.
     pub subscriber_length: u8,
+    /// Length of the IPv6 prefix that has a block to itself, the subscriber's where that is longer: with 128, the
+    /// log of blocks tells the very host. The longer it is, the more ports lie idle.
+    pub holder_length: u8,
     /// Sessions of all. Strangers outside begin none beyond three quarters of them.
     pub sessions: u32,
     /// Sessions of one subscriber. Strangers outside may use up half of them, where filtering lets them.
@@ -89,6 +92,7 @@ impl SessionConfig {
             block: 256,
             blocks_per_subscriber: 32,
             subscriber_length: 64,
+            holder_length: 0,
             sessions: 131_072,
             sessions_per_subscriber: 32_768,
             filtering: Filtering::EndpointIndependent,
@@ -116,6 +120,9 @@ impl SessionConfig {
         if !(1..=128).contains(&self.subscriber_length) {
             return Err(SessionConfigError::Subscriber(self.subscriber_length));
         }
+        if self.holder_length > 128 {
+            return Err(SessionConfigError::Holder(self.holder_length));
+        }
         if self.sessions > 1 << 24 {
             return Err(SessionConfigError::Sessions(self.sessions));
         }
@@ -142,6 +149,9 @@ pub enum SessionConfigError {
     /// No prefix length.
     #[error("a subscriber is a prefix of 1 to 128 bits, not {0}")]
     Subscriber(u8),
+    /// No prefix length.
+    #[error("who holds a block is a prefix of 0 to 128 bits, not {0}")]
+    Holder(u8),
     /// More than tables can hold.
     #[error("a table holds at most 16,777,216 sessions, not {0}")]
     Sessions(u32),

@@ -17,15 +17,22 @@ const FIRST_HIGH: u16 = 1024;
 pub(super) struct Subscriber {
     /// The prefix' bits, the rest zero.
     network: u128,
-    /// Indices of its blocks.
-    blocks: Vec<u32>,
+    blocks: Vec<Held>,
     pub(super) sessions: u32,
+}
+
+/// A block of a subscriber, by its index, and the part of the subscriber's prefix that has it to itself.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    holder: u128,
+    block: u32,
 }
 
 /// Ports of one address next to each other, which are one subscriber's.
 #[derive(Debug)]
 struct Block {
     subscriber: u32,
+    holder: u128,
     /// Bindings by port, for each protocol; empty as long as the protocol has none.
     bindings: [Vec<u32>; 3],
     /// Ports in use, for each protocol, even and odd.
@@ -48,6 +55,7 @@ pub(super) struct Ports {
     pub(super) blocks_used: u32,
     max_blocks: usize,
     length: u8,
+    holder_length: u8,
     subscribers: Vec<Subscriber>,
     free: Vec<u32>,
     by_network: HashTable<u32>,
@@ -69,6 +77,7 @@ impl Ports {
             blocks_used: 0,
             max_blocks: config.blocks_per_subscriber,
             length: config.subscriber_length,
+            holder_length: config.holder_length.max(config.subscriber_length),
             subscribers: Vec::new(),
             free: Vec::new(),
             by_network: HashTable::new(),
@@ -108,7 +117,11 @@ impl Ports {
     }
 
     fn network(&self, address: Ipv6Addr) -> u128 {
-        address.to_bits() & !u128::MAX.checked_shr(self.length.into()).unwrap_or(0)
+        first_bits(address, self.length)
+    }
+
+    fn holder(&self, address: Ipv6Addr) -> u128 {
+        first_bits(address, self.holder_length)
     }
 
     pub(super) fn subscriber(&self, address: Ipv6Addr) -> Option<u32> {
@@ -142,11 +155,13 @@ impl Ports {
         let low = source < FIRST_HIGH;
         // RTP and RTCP know each other by it (RFC 4787 section 4.2.2).
         let parity = (protocol == Protocol::Udp).then_some(source & 1);
-        let found = self.in_blocks(known, protocol, low, parity);
+        let holder = self.holder(address);
+        let found = self.in_blocks(known, holder, protocol, low, parity);
         let found = found.or_else(|| self.in_new_block(now, known, address, protocol, low, parity, actions));
         // What comes next keeps less than could be kept, but serves.
-        let found = found.or_else(|| self.in_blocks(known, protocol, low, None));
-        let found = found.or_else(|| if low { self.in_blocks(known, protocol, false, None) } else { None });
+        let found = found.or_else(|| self.in_blocks(known, holder, protocol, low, None));
+        let found =
+            found.or_else(|| if low { self.in_blocks(known, holder, protocol, false, None) } else { None });
         let found = found.or_else(|| {
             if low { self.in_new_block(now, known, address, protocol, false, parity, actions) } else { None }
         });
@@ -160,6 +175,7 @@ impl Ports {
     fn in_blocks(
         &mut self,
         subscriber: Option<u32>,
+        holder: u128,
         protocol: Protocol,
         low: bool,
         parity: Option<u16>,
@@ -167,9 +183,9 @@ impl Ports {
         let subscriber = subscriber?;
         let count = self.get(subscriber).blocks.len();
         (0..count).find_map(|number| {
-            let block = self.get(subscriber).blocks[number];
-            let port = self.free_port(block, protocol, low, parity)?;
-            Some((subscriber, block, port))
+            let held = self.get(subscriber).blocks[number];
+            let port = (held.holder == holder).then(|| self.free_port(held.block, protocol, low, parity));
+            Some((subscriber, held.block, port??))
         })
     }
 
@@ -213,21 +229,23 @@ impl Ports {
         }
         let index = self.free_block(known, address, low)?;
         let subscriber = known.unwrap_or_else(|| self.add_subscriber(address));
+        let holder = self.holder(address);
         self.blocks[index as usize] = Some(Box::new(Block {
             subscriber,
+            holder,
             bindings: [Vec::new(), Vec::new(), Vec::new()],
             used: [[0; 2]; 3],
         }));
-        self.get_mut(subscriber).blocks.push(index);
+        self.get_mut(subscriber).blocks.push(Held { holder, block: index });
         self.blocks_used += 1;
         let port = self.free_port(index, protocol, low, parity);
         if port.is_none() {
             self.release_block(index);
             return None;
         }
-        let (subscriber_net, ports) = (self.net(subscriber), self.ports_of(index));
+        let ports = self.ports_of(index);
         let event = Event::BlockAllocated {
-            subscriber: subscriber_net,
+            subscriber: self.net(holder),
             address: self.address(index),
             ports,
             at: now,
@@ -240,12 +258,18 @@ impl Ports {
     /// prefix leads to; of another one where that is used up.
     fn free_block(&mut self, known: Option<u32>, address: Ipv6Addr, low: bool) -> Option<u32> {
         let per_address = self.per_address();
-        let paired = known.and_then(|known| self.get(known).blocks.first().copied());
-        let first = match paired {
-            Some(block) => block as usize / per_address,
+        let holder = self.holder(address);
+        let held = known.map_or(&[][..], |known| &self.get(known).blocks);
+        let own = held.iter().find(|held| held.holder == holder);
+        let first = match own.or(held.first()) {
+            Some(held) => held.block as usize / per_address,
             None => self.key.network(self.network(address)) as usize % self.pool.len(),
         };
-        let start = self.choose(per_address);
+        // A host comes back to where it was, if nobody is there: then the log of its ports is short.
+        let start = match own {
+            Some(_) => self.choose(per_address),
+            None => self.key.network(!holder) as usize % per_address,
+        };
         let fits = |number: usize| {
             let from = (number * usize::from(self.size)) as u16;
             let to = from + (self.size - 1);
@@ -311,8 +335,8 @@ impl Ports {
         if block.used.iter().flatten().any(|&used| used != 0) {
             return;
         }
-        let subscriber = block.subscriber;
-        let subscriber = self.net(subscriber);
+        let holder = block.holder;
+        let subscriber = self.net(holder);
         let (address, ports) = (self.address(index), self.ports_of(index));
         self.release_block(index);
         actions.push(Action::Log(Event::BlockReleased { subscriber, address, ports, at: now }));
@@ -322,7 +346,7 @@ impl Ports {
         let Some(block) = self.blocks[index as usize].take() else { return };
         self.blocks_used -= 1;
         let subscriber = self.get_mut(block.subscriber);
-        subscriber.blocks.retain(|&other| other != index);
+        subscriber.blocks.retain(|held| held.block != index);
         if subscriber.blocks.is_empty() {
             let network = subscriber.network;
             let found = self.by_network.find_entry(self.key.network(network), |&i| i == block.subscriber);
@@ -339,7 +363,12 @@ impl Ports {
         from.max(*self.range.start())..=to.min(*self.range.end())
     }
 
-    fn net(&self, subscriber: u32) -> Ipv6Net {
-        Ipv6Net::new_assert(Ipv6Addr::from_bits(self.get(subscriber).network), self.length)
+    fn net(&self, holder: u128) -> Ipv6Net {
+        Ipv6Net::new_assert(Ipv6Addr::from_bits(holder), self.holder_length)
     }
+}
+
+/// The first so many bits of an address, the rest zero.
+fn first_bits(address: Ipv6Addr, length: u8) -> u128 {
+    address.to_bits() & !u128::MAX.checked_shr(length.into()).unwrap_or(0)
 }

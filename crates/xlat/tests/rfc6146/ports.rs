@@ -90,6 +90,43 @@ fn a_subscriber_may_be_any_prefix() {
     }
 }
 
+/// Where blocks are hosts', one line of the log tells whose a port was, and limits are the subscriber's nevertheless.
+#[test]
+fn a_block_may_be_one_hosts_alone() {
+    let config = SessionConfig { block: 16, holder_length: 128, blocks_per_subscriber: 4, ..sessions() };
+    let mut lab = Lab::new(config);
+    let mut log = Vec::new();
+    let mut ports = [Vec::new(), Vec::new()];
+    let mut refused = 0;
+    for source in 0..80_u16 {
+        let which = usize::from(source % 2);
+        let host = [HOST, NEIGHBOUR][which];
+        let outcome = lab.run(&ip6(host, SERVER6, UDP, udp(5000 + source, 9, 3)).sealed().octets());
+        log.extend(outcome.log);
+        refused += u32::from(outcome.verdict == Verdict::Discarded(Discard::SubscriberPorts));
+    }
+    assert_eq!((refused, lab.nat.usage().blocks, lab.nat.usage().subscribers), (16, 4, 1));
+    for event in &log {
+        let Event::BlockAllocated { subscriber, ports: block, .. } = event else { panic!("{event:?}") };
+        let which = [HOST, NEIGHBOUR].iter().position(|host| subscriber.to_string() == format!("{host}/128"));
+        ports[which.unwrap()].push(block.clone());
+    }
+    assert_eq!(ports.each_ref().map(Vec::len), [2, 2]);
+    for session in lab.nat.sessions() {
+        let which = usize::from(session.inside.0.to_string() == NEIGHBOUR);
+        assert!(ports[which].iter().any(|block| block.contains(&session.outside.port())), "{session:?}");
+    }
+    let released = lab.wait(Duration::from_secs(320));
+    let released = released.iter().filter(|action| {
+        matches!(action, sixgate_xlat::Action::Log(Event::BlockReleased { subscriber, .. })
+            if subscriber.prefix_len() == 128)
+    });
+    assert_eq!(released.count(), 4);
+    // Who comes back is where it was first.
+    let port = lab.udp_out(NEIGHBOUR, 5000, SERVER6, 9);
+    assert!(ports[1][0].contains(&port), "{port} {ports:?}");
+}
+
 /// RFC 4787 REQ-2: one subscriber keeps one address, as long as it has ports.
 #[test]
 fn a_subscriber_stays_with_its_address() {

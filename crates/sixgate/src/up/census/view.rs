@@ -51,6 +51,16 @@ impl Engine {
         })
     }
 
+    /// What is known of the client with this hardware address.
+    pub(crate) fn census_client(&mut self, who: &str) -> Result<view::Client, String> {
+        let now = self.now();
+        let observer = self.census.as_mut().ok_or(OFF)?;
+        observer.core.expire(now);
+        let id = mac(who).and_then(|mac| observer.core.find(&Hardware::ethernet(mac)));
+        let row = observer.core.rows(now).into_iter().find(|row| Some(row.id) == id);
+        row.map(of_row).ok_or_else(|| format!("the census has not seen {}", who.escape_debug()))
+    }
+
     /// Forgets a client by its id, its hardware address or its name, or all: how many there were.
     pub(crate) fn census_forget(&mut self, who: &str) -> Result<view::Forgotten, String> {
         let now = self.now();

@@ -174,7 +174,9 @@ impl Engine {
         self.set(PILOT_KEY, Some(key.to_vec()));
         self.set_pilot(None);
         for lease in self.v4.server.leases().iter().cloned().collect::<Vec<_>>() {
-            self.host_of_v4(&LeaseChange::Put(lease));
+            let change = LeaseChange::Put(lease);
+            self.host_of_v4(&change);
+            self.ddns_change_v4(&change);
         }
     }
 
@@ -208,6 +210,7 @@ impl Engine {
     fn census_dhcp(&mut self, now: Duration, lan: usize, message: &Message<'_>) {
         self.census_heard(now, lan, message);
         if message.header().op == BOOTREQUEST {
+            self.ddns_heard_v4(message);
             let Some(lan) = self.lans.get(lan) else { return };
             self.v4.note(&lan.config.name, message);
         }
@@ -292,6 +295,7 @@ impl Engine {
             }
         }
         self.host_of_v4(change);
+        self.ddns_change_v4(change);
     }
 
     /// Hands the store what it has not taken of the roster, with a new record of the pilot where there is one. All of it will be on

@@ -252,6 +252,11 @@ impl Entry {
         })
     }
 
+    /// Whether it sends to an address.
+    pub(super) fn is_send(&self) -> bool {
+        matches!(self.number, libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg)
+    }
+
     /// The descriptor that the call is about; that of a new socket is its result.
     pub(super) fn descriptor(&self) -> Option<i32> {
         (self.number != libc::SYS_socket).then_some(self.arguments[0] as i32)

@@ -3,26 +3,43 @@
 use super::call::{Action, Call, Entry, Outcome};
 use super::memory::Proc;
 use super::place::Maps;
+use super::sends::{Sender, Sends};
 use super::{Error, Event, Options};
 use crate::namespace::Namespace;
 use crate::process::{self, Command, Started};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use seccompiler::SeccompCmpArgLen::{Dword, Qword};
 use seccompiler::SeccompCmpOp::{Eq, Ne};
 use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Threads that are known at one time; of more, calls are told without their process.
 const THREADS: usize = 65_536;
+
+/// What is traced besides signals.
+const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACESECCOMP
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_EXITKILL;
+
+/// Processes that are still there, each with a handle by which it can be sent a signal and no other in its place.
+pub(super) type Living = Arc<Mutex<BTreeMap<i32, OwnedFd>>>;
+/// Handles that are kept at most; whoever has none ends with the tracer.
+const HANDLES: usize = 256;
 
 /// A program that began.
 #[derive(Debug)]
@@ -31,6 +48,7 @@ pub(super) struct Begun {
     pub(super) pidfd: OwnedFd,
     pub(super) output: File,
     pub(super) errors: File,
+    pub(super) living: Living,
 }
 
 /// What the tracer's thread does.
@@ -39,7 +57,7 @@ pub(super) fn body(
     command: Command,
     options: Options,
     events: SyncSender<Event>,
-    started: Sender<Result<Begun, Error>>,
+    started: mpsc::Sender<Result<Begun, Error>>,
 ) -> io::Result<impl FnOnce() + Send + 'static> {
     let init = process::pidfd_open(Pid::from_raw(namespace.init_pid()))?;
     let host = namespace.name().to_owned();
@@ -48,10 +66,11 @@ pub(super) fn body(
             let _ = started.send(Err(error));
         }
         Ok((proc, Started { name: _, pid, pidfd, output, errors })) => {
-            let begun = Begun { pid: pid.as_raw(), pidfd, output, errors };
+            let living = Living::default();
+            let begun = Begun { pid: pid.as_raw(), pidfd, output, errors, living: Arc::clone(&living) };
             // Nobody waits any more: the thread ends, and the program with it.
             if started.send(Ok(begun)).is_ok() {
-                Tracer::new(pid.as_raw(), proc, options, events).run();
+                Tracer::new(pid.as_raw(), proc, options, events, living).run();
             }
         }
     })
@@ -80,21 +99,33 @@ fn begin(init: &OwnedFd, host: &str, command: &Command) -> Result<(Proc, Started
         Ok(())
     })?;
     // It has executed the program, and stops for us.
+    wait_stop(started.pid).map_err(refused("stop the program"))?;
+    seize(&started).map_err(refused("seize the program"))?;
+    Ok((proc, started))
+}
+
+/// Makes us the tracer of a program that stands at its first instruction, so that we hear of stops by job control.
+///
+/// Traced as `PTRACE_TRACEME` does, a program that is stopped cannot be left stopped: it goes on as if nothing was (ptrace(2),
+/// "Group-stop"). Seizing can, but before the program is executed nobody is free to do it, since who starts it waits for just
+/// that. So it is let go into a stop, in which it does not run, and is seized there.
+fn seize(started: &Started) -> io::Result<()> {
+    let pid = started.pid.as_raw();
+    ask(libc::PTRACE_DETACH, pid, libc::SIGSTOP)?;
+    ask(libc::PTRACE_SEIZE, pid, OPTIONS)?;
+    wait_stop(started.pid)?;
+    process::pidfd_kill(started.pidfd.as_fd(), Signal::SIGCONT)
+}
+
+fn wait_stop(pid: Pid) -> io::Result<()> {
     let mut status = 0;
     // SAFETY: `status` lives until the call returns.
-    let waited = unsafe { libc::waitpid(started.pid.as_raw(), &raw mut status, libc::__WALL) };
-    if waited < 0 || !libc::WIFSTOPPED(status) {
-        return Err(refused("stop the program")(io::Error::last_os_error()));
+    let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) };
+    match waited {
+        ..0 => Err(io::Error::last_os_error()),
+        _ if libc::WIFSTOPPED(status) => Ok(()),
+        _ => Err(io::Error::other("it ended at once")),
     }
-    let wanted = libc::PTRACE_O_TRACESYSGOOD
-        | libc::PTRACE_O_TRACESECCOMP
-        | libc::PTRACE_O_TRACEFORK
-        | libc::PTRACE_O_TRACEVFORK
-        | libc::PTRACE_O_TRACECLONE
-        | libc::PTRACE_O_TRACEEXEC
-        | libc::PTRACE_O_EXITKILL;
-    ask(libc::PTRACE_SETOPTIONS, started.pid.as_raw(), wanted).map_err(refused("set options"))?;
-    Ok((proc, started))
 }
 
 /// The calls of interest stop the program, io_uring is not there, and all else runs as ever.
@@ -136,7 +167,16 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
 struct Thread {
     process: i32,
     /// A call under way.
-    pending: Option<Call>,
+    pending: Option<Pending>,
+    /// Stopped by job control.
+    suspended: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    call: Call,
+    /// Of a send: who sends.
+    sender: Option<Sender>,
 }
 
 struct Tracer {
@@ -146,6 +186,8 @@ struct Tracer {
     events: SyncSender<Event>,
     begun: Instant,
     threads: HashMap<i32, Thread>,
+    living: Living,
+    sends: Sends,
     maps: Maps,
 }
 
@@ -153,7 +195,7 @@ struct Tracer {
 struct Deaf;
 
 impl Tracer {
-    fn new(first: i32, proc: Proc, options: Options, events: SyncSender<Event>) -> Self {
+    fn new(first: i32, proc: Proc, options: Options, events: SyncSender<Event>, living: Living) -> Self {
         Self {
             first,
             proc,
@@ -161,6 +203,8 @@ impl Tracer {
             events,
             begun: Instant::now(),
             threads: HashMap::new(),
+            living,
+            sends: Sends::default(),
             maps: Maps::default(),
         }
     }
@@ -196,11 +240,12 @@ impl Tracer {
 
     fn ended(&mut self, thread: i32, status: ExitStatus) -> Result<(), Deaf> {
         if let Some(known) = self.threads.remove(&thread) {
-            if let Some(call) = known.pending {
-                self.tell(Event::Called(call))?;
+            if let Some(pending) = known.pending {
+                self.tell(Event::Called(pending.call))?;
             }
             if known.process == thread {
                 self.maps.forget(thread);
+                lock(&self.living).remove(&thread);
             }
         }
         if thread == self.first { self.tell(Event::Ended(status)) } else { Ok(()) }
@@ -220,18 +265,34 @@ impl Tracer {
                 let _ = resume(libc::PTRACE_CONT, thread, 0);
                 return self.tell(Event::Executed { process, file });
             }
+            // Stopped by job control: it stays so, and we hear of it when it goes on.
+            (libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, libc::PTRACE_EVENT_STOP) => {
+                let _ = resume(libc::PTRACE_LISTEN, thread, 0);
+                return self.suspended(thread, Some(signal));
+            }
+            // The first stop of a new thread, or one that was stopped goes on.
+            (_, libc::PTRACE_EVENT_STOP) => {
+                let _ = resume(libc::PTRACE_CONT, thread, 0);
+                return self.suspended(thread, None);
+            }
             // A thread or process was started: it stops by itself, and is known then.
             (_, 1..) => drop(resume(libc::PTRACE_CONT, thread, 0)),
             // 0x80: PTRACE_O_TRACESYSGOOD.
             (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.left(thread),
-            // The first stop of a new thread is for us and not for it.
-            (libc::SIGSTOP, _) if !self.threads.contains_key(&thread) => {
-                self.process(thread);
-                let _ = resume(libc::PTRACE_CONT, thread, 0);
-            }
             (signal, _) => drop(resume(libc::PTRACE_CONT, thread, signal)),
         }
         Ok(())
+    }
+
+    /// A thread was stopped by a signal, or is not stopped: told once for a process.
+    fn suspended(&mut self, thread: i32, signal: Option<i32>) -> Result<(), Deaf> {
+        let process = self.process(thread);
+        let Some(known) = self.threads.get_mut(&thread) else { return Ok(()) };
+        let was = std::mem::replace(&mut known.suspended, signal.is_some());
+        if thread != process || was == signal.is_some() {
+            return Ok(());
+        }
+        self.tell(Event::Suspended { process, signal })
     }
 
     /// A thread that executes a program goes on under its process's number, and what had that number before is gone without
@@ -241,7 +302,7 @@ impl Tracer {
             self.threads.remove(&former);
         }
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        pending.map_or(Ok(()), |call| self.tell(Event::Called(call)))
+        pending.map_or(Ok(()), |pending| self.tell(Event::Called(pending.call)))
     }
 
     /// The process of a thread.
@@ -253,7 +314,16 @@ impl Tracer {
         let group = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
         let process = group.unwrap_or(thread);
         if self.threads.len() < THREADS {
-            self.threads.insert(thread, Thread { process, pending: None });
+            self.threads.insert(thread, Thread { process, pending: None, suspended: false });
+        }
+        if thread == process {
+            let mut living = lock(&self.living);
+            // Its end has not been waited for: the number is its own.
+            if living.len() < HANDLES
+                && let Ok(handle) = process::pidfd_open(Pid::from_raw(process))
+            {
+                living.insert(process, handle);
+            }
         }
         process
     }
@@ -267,7 +337,13 @@ impl Tracer {
             return Ok(());
         };
         let entry = Entry { number: info.number, arguments: info.arguments };
-        let Some(action) = entry.action(thread) else {
+        let sender = entry.descriptor().filter(|_| entry.is_send()).map(|descriptor| (process, descriptor));
+        let action = match sender {
+            Some(sender) if !self.sends.is_looked_at(sender) => None,
+            Some(sender) => entry.action(thread).filter(|action| !self.sends.is_known(sender, action)),
+            None => entry.action(thread),
+        };
+        let Some(action) = action else {
             let _ = resume(libc::PTRACE_CONT, thread, 0);
             return Ok(());
         };
@@ -287,7 +363,7 @@ impl Tracer {
             return self.tell(Event::Called(call));
         }
         if let Some(known) = self.threads.get_mut(&thread) {
-            known.pending = Some(call);
+            known.pending = Some(Pending { call, sender });
         }
         let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
         Ok(())
@@ -296,7 +372,7 @@ impl Tracer {
     /// A call of interest has returned.
     fn left(&mut self, thread: i32) -> Result<(), Deaf> {
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        let Some((mut call, result)) = pending.zip(result(thread)) else {
+        let Some((Pending { mut call, sender }, result)) = pending.zip(result(thread)) else {
             let _ = resume(libc::PTRACE_CONT, thread, 0);
             return Ok(());
         };
@@ -305,6 +381,10 @@ impl Tracer {
             done => {
                 if let Action::Socket { .. } = call.action {
                     call.socket = socket_of(&self.proc, thread, done as i32);
+                    self.sends.forget((call.process, done as i32));
+                }
+                if let Some(sender) = sender {
+                    self.sends.told(sender, &call.action);
                 }
                 Outcome::Done
             }
@@ -316,6 +396,11 @@ impl Tracer {
             _ => self.tell(Event::Called(call)),
         }
     }
+}
+
+/// Those that are still there. Who panicked with it in hand has left it whole.
+pub(super) fn lock(living: &Living) -> MutexGuard<'_, BTreeMap<i32, OwnedFd>> {
+    living.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kernel's number of the socket behind a thread's descriptor. Not of its process: a first thread that has ended before

@@ -2,7 +2,9 @@
 //!
 //! It works for every program, statically linked ones and their children included, because it looks at the border
 //! between program and kernel (ptrace(2)) and not at a library. A system call filter picks the few calls of interest, so
-//! that all others run at full speed: `accept`, `read`, `write` and `epoll_wait` of a busy server are never stopped.
+//! that all others run at full speed: `accept`, `read`, `write` and `epoll_wait` of a busy server are never stopped. Where
+//! datagrams are sent to is seen for the first 64 of a socket's, by the thread that made it and those it starts; until then, these are
+//! stopped at every call, and later at none.
 //!
 //! ```no_run
 //! use sixgate_linux::namespace::Namespace;

@@ -289,3 +289,36 @@ time.sleep(1000)
     // Its ends of the pipes are closed: nothing of it is left.
     assert!(log.wait_all(PATIENCE));
 }
+
+/// Where datagrams go is seen at first, by children too, and then no more: a busy server is not stopped for ever.
+#[test]
+fn sends_are_seen_until_enough_is_known() {
+    let text = "
+import os, socket
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+for port in (1, 2, 1, 1): u.sendto(b'x', ('::1', port))
+v = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+u.close()
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+u.sendto(b'x', ('::1', 1))
+if os.fork() == 0:
+    u.sendmsg([b'x'], [], 0, ('::1', 3))
+    os._exit(0)
+os.wait()
+for port in range(1000, 2000): v.sendmsg([b'x'], [], 0, ('::1', port))
+";
+    let (calls, said) = run("trace-sends", &python(text), Options::default());
+    let sends: Vec<(u16, Option<u64>)> = calls
+        .iter()
+        .filter_map(|call| match &call.action {
+            Action::Send { to } => Some((to.port()?, call.socket)),
+            _ => None,
+        })
+        .collect();
+    let ports: Vec<u16> = sends.iter().map(|(port, _)| *port).collect();
+    // To one place it is told once, and again of another socket.
+    assert_eq!(ports[..4], [1, 2, 1, 3], "{said}");
+    assert_eq!(ports[4..], (1000..1064).collect::<Vec<_>>());
+    assert!(sends.iter().all(|(_, socket)| socket.is_some()));
+    assert_ne!(sends[0].1, sends[2].1);
+}

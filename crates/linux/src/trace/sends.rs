@@ -1,61 +1,124 @@
-//! Which sends are looked at. A server of datagrams makes hardly any other call, and most tell nothing new.
+//! Which processes are stopped at every call, to see where datagrams are sent to.
+//!
+//! A server of datagrams makes hardly any other call than to send, and a stop costs it more than the call. A filter that stops at
+//! sends can't be taken back, so there is none: who makes a socket of datagrams is stopped at every call from then on, until
+//! enough was sent by it to know, or it is connected, closed, or not used for long.
 
 use super::call::Action;
 use std::collections::{BTreeSet, HashMap};
 
-/// The first sends of a socket, which are all looked at.
-const FIRST: u64 = 256;
-/// Of those after them, one in so many.
-const EVERY: u64 = 64;
-/// Destinations of a socket that are remembered; of one that has more, each send that is looked at is told.
-const DESTINATIONS: usize = 64;
-/// Sockets that are remembered; when there are more, all are forgotten, and told of once more.
-const SOCKETS: usize = 1024;
+/// Sends of a socket that are looked at.
+const FIRST: u32 = 64;
+/// Calls of a process within which its sockets are used, or not watched any more.
+const PATIENCE: u32 = 20_000;
+/// Sockets of a process that are watched at one time; no further ones are.
+const SOCKETS: usize = 256;
+/// Processes that are watched at one time; no further ones are.
+const PROCESSES: usize = 1024;
 
-/// A socket: the process, and its descriptor.
-pub(super) type Sender = (i32, i32);
-
-/// What was sent so far.
+/// Who is watched.
 #[derive(Debug, Default)]
 pub(super) struct Sends {
-    of: HashMap<Sender, Sent>,
+    of: HashMap<i32, Watched>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
+struct Watched {
+    /// By descriptor.
+    sockets: HashMap<i32, Sent>,
+    patience: u32,
+}
+
+#[derive(Debug, Default, Clone)]
 struct Sent {
-    count: u64,
+    count: u32,
     /// Destinations as they were written, each told once.
     told: BTreeSet<Vec<u8>>,
 }
 
 impl Sends {
-    /// Whether this send is looked at: all of the first, then samples.
-    pub(super) fn is_looked_at(&mut self, sender: Sender) -> bool {
-        if self.of.len() >= SOCKETS && !self.of.contains_key(&sender) {
-            self.of.clear();
+    /// Whether nobody is.
+    pub(super) fn is_idle(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// Whether a process is stopped at every call.
+    pub(super) fn watches(&self, process: i32) -> bool {
+        self.of.contains_key(&process)
+    }
+
+    /// A process has made a socket.
+    pub(super) fn begin(&mut self, process: i32, descriptor: i32) {
+        if self.of.len() >= PROCESSES && !self.watches(process) {
+            return;
         }
-        let sent = self.of.entry(sender).or_default();
+        let watched = self.of.entry(process).or_default();
+        watched.patience = PATIENCE;
+        if watched.sockets.len() < SOCKETS {
+            watched.sockets.insert(descriptor, Sent::default());
+        }
+    }
+
+    /// A new process has its parent's sockets.
+    pub(super) fn inherit(&mut self, parent: i32, child: i32) {
+        if self.of.len() < PROCESSES
+            && let Some(watched) = self.of.get(&parent).cloned()
+        {
+            self.of.insert(child, watched);
+        }
+    }
+
+    /// A socket was connected or closed: it sends to nobody else.
+    pub(super) fn leave(&mut self, process: i32, descriptor: i32) {
+        let Some(watched) = self.of.get_mut(&process) else { return };
+        watched.sockets.remove(&descriptor);
+        if watched.sockets.is_empty() {
+            self.forget(process);
+        }
+    }
+
+    /// A process has ended, or made too many calls of other kinds.
+    pub(super) fn forget(&mut self, process: i32) {
+        self.of.remove(&process);
+    }
+
+    /// A call was made: patience runs out.
+    pub(super) fn spend(&mut self, process: i32) {
+        let Some(watched) = self.of.get_mut(&process) else { return };
+        watched.patience = watched.patience.saturating_sub(1);
+        if watched.patience == 0 {
+            self.forget(process);
+        }
+    }
+
+    /// Whether a send from this descriptor is looked at.
+    pub(super) fn looks_at(&mut self, process: i32, descriptor: i32) -> bool {
+        let Some(sent) = self.of.get_mut(&process).and_then(|watched| watched.sockets.get_mut(&descriptor))
+        else {
+            return false;
+        };
         sent.count += 1;
-        sent.count <= FIRST || sent.count.is_multiple_of(EVERY)
+        if sent.count >= FIRST {
+            // This one yet.
+            let last = sent.count == FIRST;
+            self.leave(process, descriptor);
+            return last;
+        }
+        true
     }
 
     /// Whether the same socket was told to have sent to the same address.
-    pub(super) fn is_known(&self, sender: Sender, action: &Action) -> bool {
-        self.of.get(&sender).is_some_and(|sent| destination(action).is_some_and(|to| sent.told.contains(&to)))
+    pub(super) fn knows(&self, process: i32, descriptor: i32, action: &Action) -> bool {
+        let sent = self.of.get(&process).and_then(|watched| watched.sockets.get(&descriptor));
+        sent.zip(destination(action)).is_some_and(|(sent, to)| sent.told.contains(&to))
     }
 
     /// A send succeeded and is told: its like need not be.
-    pub(super) fn told(&mut self, sender: Sender, action: &Action) {
-        if let (Some(sent), Some(to)) = (self.of.get_mut(&sender), destination(action))
-            && sent.told.len() < DESTINATIONS
-        {
+    pub(super) fn told(&mut self, process: i32, descriptor: i32, action: &Action) {
+        let sent = self.of.get_mut(&process).and_then(|watched| watched.sockets.get_mut(&descriptor));
+        if let Some((sent, to)) = sent.zip(destination(action)) {
             sent.told.insert(to);
         }
-    }
-
-    /// The descriptor is another socket now.
-    pub(super) fn forget(&mut self, sender: Sender) {
-        self.of.remove(&sender);
     }
 }
 
@@ -77,33 +140,39 @@ mod tests {
     #[test]
     fn the_first_sends_are_looked_at_and_new_destinations_told() {
         let mut sends = Sends::default();
-        let looked = (0..FIRST + 100 * EVERY).filter(|_| sends.is_looked_at((1, 3))).count() as u64;
-        assert_eq!(looked, FIRST + 100);
-        assert!(!sends.is_known((1, 3), &send(1)));
-        sends.told((1, 3), &send(1));
-        assert!(sends.is_known((1, 3), &send(1)));
-        assert!(!sends.is_known((1, 3), &send(2)));
-        // Another length is another mistake; another process has other descriptors.
+        assert!(!sends.watches(1) && !sends.looks_at(1, 3));
+        sends.begin(1, 3);
+        assert!(sends.looks_at(1, 3) && !sends.knows(1, 3, &send(1)));
+        sends.told(1, 3, &send(1));
+        assert!(sends.knows(1, 3, &send(1)) && !sends.knows(1, 3, &send(2)));
+        // Another length is another mistake.
         let Action::Send { mut to } = send(1) else { panic!() };
         to.length = 16;
-        assert!(!sends.is_known((1, 3), &Action::Send { to }));
-        assert!(!sends.is_known((2, 3), &send(1)));
-        // A new socket under the same descriptor begins anew.
-        sends.forget((1, 3));
-        assert!(sends.is_looked_at((1, 3)) && !sends.is_known((1, 3), &send(1)));
+        assert!(!sends.knows(1, 3, &Action::Send { to }));
+        // A child goes on where its parent was.
+        sends.inherit(1, 2);
+        assert!(sends.knows(2, 3, &send(1)));
+        let looked = 1 + (0..1000).filter(|_| sends.looks_at(1, 3)).count() as u32;
+        assert_eq!(looked, FIRST);
+        assert!(!sends.watches(1) && sends.watches(2));
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn who_sends_nothing_is_not_watched_for_ever() {
         let mut sends = Sends::default();
-        for descriptor in 0..10_000 {
-            sends.is_looked_at((1, descriptor));
-            assert!(sends.of.len() <= SOCKETS);
+        sends.begin(1, 3);
+        sends.begin(1, 4);
+        sends.leave(1, 3);
+        assert!(sends.watches(1) && !sends.looks_at(1, 3));
+        for _ in 0..PATIENCE {
+            assert!(sends.watches(1));
+            sends.spend(1);
         }
-        sends.is_looked_at((1, 0));
-        for last in 0..=255 {
-            sends.told((1, 0), &send(last));
+        assert!(!sends.watches(1));
+        for process in 0..10_000 {
+            sends.begin(process, 3);
+            sends.begin(0, process);
         }
-        assert_eq!(sends.of[&(1, 0)].told.len(), DESTINATIONS);
+        assert_eq!((sends.of.len(), sends.of[&0].sockets.len()), (PROCESSES, SOCKETS));
     }
 }

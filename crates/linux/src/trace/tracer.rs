@@ -3,7 +3,7 @@
 use super::call::{Action, Call, Entry, Outcome};
 use super::memory::Proc;
 use super::place::Maps;
-use super::sends::{Sender, Sends};
+use super::sends::Sends;
 use super::{Error, Event, Options};
 use crate::namespace::Namespace;
 use crate::process::{self, Command, Started};
@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use seccompiler::SeccompCmpArgLen::{Dword, Qword};
-use seccompiler::SeccompCmpOp::{Eq, Ne};
+use seccompiler::SeccompCmpArgLen::Dword;
+use seccompiler::SeccompCmpOp::Eq;
 use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -128,15 +128,10 @@ fn wait_stop(pid: Pid) -> io::Result<()> {
     }
 }
 
-/// The calls of interest stop the program, io_uring is not there, and all else runs as ever.
+/// The calls of interest stop the program, io_uring is not there, and all else runs as ever. Sends are seen in another way: see
+/// [`Sends`].
 fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     let always = Vec::new;
-    // What goes to a peer that is connected has no address, and a busy server does nothing else.
-    let pointer = |argument| -> Result<_, _> {
-        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(vec![SeccompCondition::new(
-            argument, Qword, Ne, 0,
-        )?])?])
-    };
     let level = |level: i32| {
         SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, u64::from(level.cast_unsigned()))?])
     };
@@ -146,9 +141,6 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         (libc::SYS_connect, always()),
         (libc::SYS_listen, always()),
         (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
-        (libc::SYS_sendto, pointer(4)?),
-        (libc::SYS_sendmsg, always()),
-        (libc::SYS_sendmmsg, always()),
     ];
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let program = |rules, action| -> Result<BpfProgram, seccompiler::BackendError> {
@@ -167,16 +159,9 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
 struct Thread {
     process: i32,
     /// A call under way.
-    pending: Option<Pending>,
+    pending: Option<Call>,
     /// Stopped by job control.
     suspended: bool,
-}
-
-#[derive(Debug)]
-struct Pending {
-    call: Call,
-    /// Of a send: who sends.
-    sender: Option<Sender>,
 }
 
 struct Tracer {
@@ -240,11 +225,12 @@ impl Tracer {
 
     fn ended(&mut self, thread: i32, status: ExitStatus) -> Result<(), Deaf> {
         if let Some(known) = self.threads.remove(&thread) {
-            if let Some(pending) = known.pending {
-                self.tell(Event::Called(pending.call))?;
+            if let Some(call) = known.pending {
+                self.tell(Event::Called(call))?;
             }
             if known.process == thread {
                 self.maps.forget(thread);
+                self.sends.forget(thread);
                 lock(&self.living).remove(&thread);
             }
         }
@@ -262,7 +248,7 @@ impl Tracer {
                 self.maps.forget(process);
                 let file = self.proc.link(&format!("{process}/exe")).unwrap_or_default();
                 let file = file.to_string_lossy().into_owned();
-                let _ = resume(libc::PTRACE_CONT, thread, 0);
+                self.go_on(thread, 0);
                 return self.tell(Event::Executed { process, file });
             }
             // Stopped by job control: it stays so, and we hear of it when it goes on.
@@ -272,16 +258,25 @@ impl Tracer {
             }
             // The first stop of a new thread, or one that was stopped goes on.
             (_, libc::PTRACE_EVENT_STOP) => {
-                let _ = resume(libc::PTRACE_CONT, thread, 0);
-                return self.suspended(thread, None);
+                let told = self.suspended(thread, None);
+                self.go_on(thread, 0);
+                return told;
             }
             // A thread or process was started: it stops by itself, and is known then.
-            (_, 1..) => drop(resume(libc::PTRACE_CONT, thread, 0)),
+            (_, 1..) => self.go_on(thread, 0),
             // 0x80: PTRACE_O_TRACESYSGOOD.
-            (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.left(thread),
-            (signal, _) => drop(resume(libc::PTRACE_CONT, thread, signal)),
+            (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.at_call(thread),
+            (signal, _) => self.go_on(thread, signal),
         }
         Ok(())
+    }
+
+    /// Lets a thread go on: to its next call where it is watched, else to what the filter stops it for.
+    fn go_on(&self, thread: i32, signal: i32) {
+        let watched = !self.sends.is_idle()
+            && self.threads.get(&thread).is_some_and(|known| self.sends.watches(known.process));
+        let how = if watched { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+        let _ = resume(how, thread, signal);
     }
 
     /// A thread was stopped by a signal, or is not stopped: told once for a process.
@@ -302,7 +297,7 @@ impl Tracer {
             self.threads.remove(&former);
         }
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        pending.map_or(Ok(()), |pending| self.tell(Event::Called(pending.call)))
+        pending.map_or(Ok(()), |call| self.tell(Event::Called(call)))
     }
 
     /// The process of a thread.
@@ -311,10 +306,14 @@ impl Tracer {
             return known.process;
         }
         let status = self.proc.read(&format!("{thread}/status"));
-        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
-        let process = group.unwrap_or(thread);
+        let number =
+            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<i32>().ok());
+        let process = number("Tgid:").unwrap_or(thread);
         if self.threads.len() < THREADS {
             self.threads.insert(thread, Thread { process, pending: None, suspended: false });
+        }
+        if let Some(parent) = number("PPid:").filter(|_| thread == process) {
+            self.sends.inherit(parent, process);
         }
         if thread == process {
             let mut living = lock(&self.living);
@@ -333,47 +332,98 @@ impl Tracer {
         let at = self.begun.elapsed();
         let process = self.process(thread);
         let Some(info) = information(thread) else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return Ok(());
         };
         let entry = Entry { number: info.number, arguments: info.arguments };
-        let sender = entry.descriptor().filter(|_| entry.is_send()).map(|descriptor| (process, descriptor));
-        let action = match sender {
-            Some(sender) if !self.sends.is_looked_at(sender) => None,
-            Some(sender) => entry.action(thread).filter(|action| !self.sends.is_known(sender, action)),
-            None => entry.action(thread),
-        };
-        let Some(action) = action else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+        let Some(action) = entry.action(thread) else {
+            self.go_on(thread, 0);
             return Ok(());
         };
-        // The busiest calls of a server, whose place says nothing.
-        let place = match action {
-            Action::Send { .. } => None,
-            _ => self.maps.place(&self.proc, process, thread, (info.instruction, info.stack)),
-        };
-        let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, thread, fd));
-        let mut call = Call { at, process, socket, action, outcome: Outcome::Pending, place };
+        let place = self.maps.place(&self.proc, process, thread, (info.instruction, info.stack));
+        let descriptor = entry.descriptor();
+        let socket = descriptor.and_then(|fd| socket_of(&self.proc, thread, fd));
+        let mut call = Call { at, process, socket, descriptor, action, outcome: Outcome::Pending, place };
         if let Action::Socket { family, .. } = call.action
             && Some(family) == self.refused
             && registers::skip(thread, libc::EAFNOSUPPORT).is_ok()
         {
             call.outcome = Outcome::Failed(Errno::EAFNOSUPPORT);
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return self.tell(Event::Called(call));
         }
         if let Some(known) = self.threads.get_mut(&thread) {
-            known.pending = Some(Pending { call, sender });
+            known.pending = Some(call);
         }
         let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
         Ok(())
     }
 
+    /// A thread that is watched begins a call, or any call has returned.
+    fn at_call(&mut self, thread: i32) -> Result<(), Deaf> {
+        let Some(info) = syscall_info(thread) else {
+            self.go_on(thread, 0);
+            return Ok(());
+        };
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return self.left(thread);
+        }
+        // SAFETY: `op` says that this is the member that the kernel wrote.
+        let begun = unsafe { info.u.entry };
+        let entry = Entry { number: begun.nr.cast_signed(), arguments: begun.args };
+        let process = self.process(thread);
+        self.sends.spend(process);
+        let Some(descriptor) = entry.descriptor() else {
+            self.go_on(thread, 0);
+            return Ok(());
+        };
+        if entry.number == libc::SYS_close {
+            self.sends.leave(process, descriptor);
+        }
+        let action = if entry.is_send() && self.sends.looks_at(process, descriptor) {
+            entry.action(thread).filter(|action| !self.sends.knows(process, descriptor, action))
+        } else {
+            None
+        };
+        if let (Some(action), Some(known)) = (action, self.threads.get_mut(&thread)) {
+            let at = self.begun.elapsed();
+            let socket = socket_of(&self.proc, thread, descriptor);
+            known.pending = Some(Call {
+                at,
+                process,
+                socket,
+                descriptor: Some(descriptor),
+                action,
+                outcome: Outcome::Pending,
+                place: None,
+            });
+            let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
+        } else {
+            self.go_on(thread, 0);
+        }
+        Ok(())
+    }
+
+    /// What a call that succeeded means for who is watched; of a new socket, `result` is its descriptor.
+    fn watch(&mut self, call: &Call, result: i32) {
+        let process = call.process;
+        match (&call.action, call.descriptor) {
+            (Action::Socket { family: libc::AF_INET | libc::AF_INET6, kind, .. }, _)
+                if *kind != libc::SOCK_STREAM =>
+            {
+                self.sends.begin(process, result);
+            }
+            (Action::Connect { .. }, Some(descriptor)) => self.sends.leave(process, descriptor),
+            (action @ Action::Send { .. }, Some(descriptor)) => self.sends.told(process, descriptor, action),
+            _ => {}
+        }
+    }
+
     /// A call of interest has returned.
     fn left(&mut self, thread: i32) -> Result<(), Deaf> {
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
-        let Some((Pending { mut call, sender }, result)) = pending.zip(result(thread)) else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+        let Some((mut call, result)) = pending.zip(result(thread)) else {
+            self.go_on(thread, 0);
             return Ok(());
         };
         call.outcome = match result {
@@ -381,15 +431,12 @@ impl Tracer {
             done => {
                 if let Action::Socket { .. } = call.action {
                     call.socket = socket_of(&self.proc, thread, done as i32);
-                    self.sends.forget((call.process, done as i32));
                 }
-                if let Some(sender) = sender {
-                    self.sends.told(sender, &call.action);
-                }
+                self.watch(&call, done as i32);
                 Outcome::Done
             }
         };
-        let _ = resume(libc::PTRACE_CONT, thread, 0);
+        self.go_on(thread, 0);
         // ERESTARTSYS and its like: the kernel makes the call again, and it is told of then.
         match call.outcome {
             Outcome::Failed(Errno::UnknownErrno) => Ok(()),

@@ -30,6 +30,8 @@ bench: build ## figures, as ratios against peers where there are any
 	@tests/bench-dns
 	@tests/bench-shape
 	@tests/bench-dhcp
+	$(CARGO) build --release --locked --quiet -p sixgate-linux --example traced
+	@tests/bench-wrap
 	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 	$(CARGO) bench --locked --quiet -p sixgate-aqm --bench queue
 

@@ -18,6 +18,8 @@ pub enum Language {
     Java,
     /// JavaScript and TypeScript.
     JavaScript,
+    /// Perl.
+    Perl,
     /// Bourne shells.
     Shell,
     /// Configuration: `key = value`, `key value`, YAML, TOML, INI, units of systemd.
@@ -28,7 +30,7 @@ pub enum Language {
 
 impl Language {
     /// Every language.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::C,
         Self::Cpp,
         Self::Go,
@@ -36,6 +38,7 @@ impl Language {
         Self::Python,
         Self::Java,
         Self::JavaScript,
+        Self::Perl,
         Self::Shell,
         Self::Config,
         Self::Sql,
@@ -65,6 +68,7 @@ impl Language {
             "py" | "pyw" | "pyi" => Self::Python,
             "java" => Self::Java,
             "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => Self::JavaScript,
+            "pl" | "pm" | "PL" => Self::Perl,
             "sh" | "bash" | "ksh" | "zsh" | "dash" => Self::Shell,
             "sql" => Self::Sql,
             "conf" | "cfg" | "cnf" | "ini" | "toml" | "yaml" | "yml" | "properties" | "service"
@@ -84,9 +88,11 @@ impl Language {
             .into_iter()
             .find(|word| *word != "env" && *word != "busybox" && !word.starts_with('-'))?;
         Some(match program {
+            "pl" | "pm" | "PL" => Self::Perl,
             "sh" | "bash" | "dash" | "ksh" | "zsh" | "ash" => Self::Shell,
             "node" | "nodejs" | "deno" | "bun" => Self::JavaScript,
             _ if program.starts_with("python") => Self::Python,
+            _ if program.starts_with("perl") => Self::Perl,
             _ => return None,
         })
     }
@@ -101,6 +107,7 @@ impl Language {
             Self::Python => "Python",
             Self::Java => "Java",
             Self::JavaScript => "JavaScript",
+            Self::Perl => "Perl",
             Self::Shell => "shell",
             Self::Config => "configuration",
             Self::Sql => "SQL",

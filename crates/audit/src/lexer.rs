@@ -1,6 +1,8 @@
 //! One lexer for all languages: words, numbers, strings, marks; comments apart. It need not be exact about
 //! what a compiler would refuse; it is total, and each octet is looked at a bounded number of times.
 
+mod perl;
+
 use crate::Language;
 
 /// What a token is.
@@ -11,7 +13,7 @@ pub(crate) enum Kind {
     Number,
     /// A string or a character; the range is what stands between the quotes.
     Text,
-    /// A regular expression literal of JavaScript, between its slashes.
+    /// A regular expression literal of JavaScript or Perl, between its slashes.
     Pattern,
     /// One octet of punctuation; in shell, also the end of a line.
     Mark,
@@ -110,6 +112,9 @@ impl Lexer<'_> {
             }
             b' ' | b'\t' | b'\r' | 0x0b | 0x0c => self.at += 1,
             _ if self.comment_begins(octet) => self.comment(octet),
+            b'/' if self.language == Language::Perl && self.perl_pattern_may_begin() => self.perl_pattern(),
+            b'<' if self.language == Language::Perl && self.perl_here_document() => self.here_document_announced(),
+            b'\'' if self.language == Language::Perl && self.perl_apostrophe() => self.at += 1,
             b'"' | b'\'' | b'`' => self.quote(octet),
             b'/' if self.language == Language::JavaScript && self.pattern_may_begin() => self.pattern(),
             _ if self.language == Language::Shell => self.shell_word(octet),
@@ -125,6 +130,7 @@ impl Lexer<'_> {
     fn comment_begins(&self, octet: u8) -> bool {
         match self.language {
             Language::Python => octet == b'#',
+            Language::Perl => octet == b'#' && self.perl_comment() || self.perl_prose().is_some(),
             Language::Shell => {
                 octet == b'#'
                     && (self.at == 0 || matches!(self.text[self.at - 1], b' ' | b'\t' | b'\n' | b';' | b'('))
@@ -146,7 +152,10 @@ impl Lexer<'_> {
         let (start, line) = (self.at, self.line());
         let begin = self.out.lines[line as usize] as usize;
         let alone = self.text[begin..start].iter().take(200).all(u8::is_ascii_whitespace);
-        let end = if octet == b'/' && self.peek(1) == b'*' {
+        let prose = if self.language == Language::Perl { self.perl_prose() } else { None };
+        let end = if let Some(end) = prose {
+            end
+        } else if octet == b'/' && self.peek(1) == b'*' {
             self.block_comment()
         } else if octet == b'<' {
             find(self.text, start, b"-->").map_or(self.text.len(), |at| at + 3)
@@ -204,6 +213,7 @@ impl Lexer<'_> {
             (_, Language::Python | Language::Java) if self.starts(&[quote; 3]) => {
                 self.string(3, &[quote; 3], true, true);
             }
+            (b'"' | b'\'', Language::Perl) => self.string(1, &[quote], true, true),
             (b'"', Language::Rust | Language::Shell) => self.string(1, b"\"", true, true),
             (b'\'', Language::Shell) => self.string(1, b"'", false, true),
             // An apostrophe in prose; a string of YAML begins after white space or a bracket.
@@ -281,7 +291,7 @@ impl Lexer<'_> {
         while wordy(self.peek(0)) {
             self.at += 1;
         }
-        if self.prefixed_string(start) {
+        if self.prefixed_string(start) || self.language == Language::Perl && self.perl_quote_like(start) {
             return;
         }
         self.push(Kind::Word, start, self.at, line);
@@ -363,7 +373,7 @@ impl Lexer<'_> {
 
     fn here_document_announced(&mut self) {
         self.at += 2;
-        while matches!(self.peek(0), b'-' | b' ' | b'\t' | b'\'' | b'"' | b'\\') {
+        while matches!(self.peek(0), b'-' | b'~' | b' ' | b'\t' | b'\'' | b'"' | b'\\') {
             self.at += 1;
         }
         let start = self.at;

@@ -65,6 +65,7 @@ rules! {
             Python "socket.create_connection, socket.create_server(..., family=AF_INET6, \
              dualstack_ipv6=True), ipaddress.ip_address"
             Java "InetAddress instead of Inet4Address"
+            Perl "IO::Socket::IP in the place of IO::Socket::INET; getaddrinfo of Socket, which names the family"
             JavaScript "leave out `family: 4`; net.isIP instead of net.isIPv4; resolve6 beside resolve4; \
              udp6 beside udp4"
         ]
@@ -80,6 +81,7 @@ rules! {
         "resolve with getaddrinfo, or what the language has over it, and try each result"
         [
             C "getaddrinfo and getnameinfo"
+            Perl "getaddrinfo and getnameinfo of Socket"
             Python "socket.getaddrinfo, or socket.create_connection, which also tries each address"
             Go "net.DefaultResolver.LookupNetIP(ctx, \"ip\", host), or net.Dial with the name"
             JavaScript "dns.lookup(name, {all: true}), or connect with the name"
@@ -91,6 +93,7 @@ rules! {
         "one conversion for both families, zones included"
         [
             C "getaddrinfo with AI_NUMERICHOST to read, getnameinfo with NI_NUMERICHOST to print"
+            Perl "getaddrinfo with AI_NUMERICHOST to read, getnameinfo with NI_NUMERICHOST to print; both are in Socket"
             Python "ipaddress.ip_address to read, str() to print; socket.inet_pton with the address's own \
              family for octets"
             Rust "str::parse::<IpAddr>, or sixgate_endpoint::Endpoint, which knows zones"
@@ -256,6 +259,7 @@ rules! {
             C "a loop over ai_next, until one connects"
             Go "net.Dial with the name"
             Rust "TcpStream::connect((host, port)), or sixgate_endpoint::connect"
+            Perl "a loop over what getaddrinfo gives, or IO::Socket::IP with PeerHost"
             Python "socket.create_connection((host, port))"
             Java "a loop over InetAddress.getAllByName(host)"
             JavaScript "connect with the name and autoSelectFamily, or dns.lookup with all: true"

@@ -102,6 +102,8 @@ impl<'a> Source<'a> {
                     }
                     // In shell an address stands without quotes too.
                     words::speaks_of_six(text)
+                        // IO::Socket::IP
+                        || self.language == Language::Perl && text == "IP"
                         || self.language == Language::Shell && words::text_speaks_of_six(text)
                 }
                 Kind::Text | Kind::Pattern => words::text_speaks_of_six(text),
@@ -226,7 +228,12 @@ impl<'a> Source<'a> {
 
     /// Whether brackets are put around addresses within some lines.
     pub(crate) fn bracketed_near(&self, line: u32) -> bool {
-        near(&self.brackets, line, 8, 5)
+        near(&self.brackets, line, 8, 10)
+    }
+
+    /// The same where a text is taken apart: who looks for a bracket does so first, and may have much to do then.
+    pub(crate) fn bracket_asked_for(&self, line: u32) -> bool {
+        near(&self.brackets, line, 25, 10)
     }
 
     /// Whether IPv6 is spoken of anywhere.

@@ -18,9 +18,11 @@
 //! that, and run once: 93 % found, 16 % noise. Two rules were mended for it since (names of a library's own
 //! like `dns.ipv4.inet_aton`, functions that say in their name that they are IPv4's); no label was changed.
 //!
-//! What is missing: nearly all of it is Python; Java is not in it at all, C and Go hardly. Known bugs of
-//! public projects, at the commit before their fix, would be the better corpus; they need the network to
-//! fetch.
+//! The sets `tuned-2` and `held-out` came later, with what was missing: Java (the JDK's own sources), JavaScript (Node's, which
+//! it holds in itself), Perl, more of Go and shell. Files were listed and labelled alternately for the two; all labels were made before
+//! the first run, and only `tuned-2` was looked at while rules were mended. Six lines of it and of `held-out` were added after the first run,
+//! because the search had passed over Node's `debug('%s:%s', address, port)`. docs/corpus.md has the figures before and after, and those of files
+//! of public repositories that are not here.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ struct Corpus {
 #[derive(Deserialize)]
 struct File {
     package: String,
+    /// Where the file is when it is not one by itself: `zip:ARCHIVE`, or `node:` for what Node has in itself.
+    from: Option<String>,
     path: String,
     octets: u64,
     set: String,
@@ -52,6 +56,29 @@ struct Score {
     wrong: usize,
 }
 
+impl File {
+    /// What is in it, where it is here in the version that was labelled: with another the lines would be others.
+    fn read(&self) -> Option<Vec<u8>> {
+        let output = |program: &str, arguments: &[&str]| {
+            std::process::Command::new(program).args(arguments).output().ok().map(|output| output.stdout)
+        };
+        let path = self.path.replacen('~', &std::env::var("HOME").unwrap_or_default(), 1);
+        let octets = match self.from.as_deref() {
+            None => std::fs::read(&path).ok()?,
+            Some("node:") => {
+                let name = path.trim_end_matches(".js");
+                let text = "process.stdout.write(process.binding('natives')[process.argv[1]] || '')";
+                output("node", &["--no-deprecation", "-e", text, name])?
+            }
+            Some(other) => {
+                let text = "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
+                output("python3", &["-c", text, other.strip_prefix("zip:")?, &path])?
+            }
+        };
+        (octets.len() as u64 == self.octets).then_some(octets)
+    }
+}
+
 /// A finding may stand on the line before or after: a statement has more than one.
 fn is_at(labels: &[u32], line: u32) -> bool {
     labels.iter().any(|label| label.abs_diff(line) <= 1)
@@ -62,14 +89,10 @@ fn recall_and_noise_on_source_that_we_did_not_write() {
     let corpus: Corpus = toml::from_str(include_str!("corpus.toml")).expect("the corpus");
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     for file in &corpus.file {
-        // Another version of the package: the lines would be others.
-        let path = file.path.replacen('~', &std::env::var("HOME").unwrap_or_default(), 1);
-        let here = std::fs::metadata(&path).is_ok_and(|kind| kind.len() == file.octets);
-        if !here {
+        let Some(bytes) = file.read() else {
             println!("not here in this version: {} of {}", file.path, file.package);
             continue;
-        }
-        let bytes = std::fs::read(&path).expect("a file");
+        };
         let name = Path::new(&file.path).file_name().and_then(|name| name.to_str()).expect("a name");
         let audited = sixgate_audit::audit(name, &bytes).expect("a known language");
         let score = scores.entry(&file.set).or_default();

@@ -2,7 +2,9 @@
 //!
 //! It works for every program, statically linked ones and their children included, because it looks at the border
 //! between program and kernel (ptrace(2)) and not at a library. A system call filter picks the few calls of interest, so
-//! that all others run at full speed: `accept`, `read`, `write` and `epoll_wait` of a busy server are never stopped.
+//! that all others run at full speed: `accept`, `read`, `write` and `epoll_wait` of a busy server are never stopped. Where
+//! datagrams are sent to is seen for the first 64 of a socket's, by the thread that made it and those it starts; until then, these are
+//! stopped at every call, and later at none.
 //!
 //! ```no_run
 //! use sixgate_linux::namespace::Namespace;
@@ -29,6 +31,7 @@
 mod call;
 mod memory;
 mod place;
+mod sends;
 mod tracer;
 
 pub use call::{Action, Call, Outcome, SocketName};
@@ -43,6 +46,7 @@ use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tracer::Living;
 
 /// Events that wait to be taken, at most; a program that makes more waits for us.
 const WAITING: usize = 4096;
@@ -66,6 +70,13 @@ pub enum Event {
         process: i32,
         /// The file, as the kernel knows it.
         file: String,
+    },
+    /// A process was stopped by a signal of job control (`SIGSTOP`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`), or goes on: `None`.
+    Suspended {
+        /// The process.
+        process: i32,
+        /// The signal.
+        signal: Option<i32>,
     },
     /// The first process ended. What it started may go on.
     Ended(ExitStatus),
@@ -96,6 +107,7 @@ pub enum Error {
 pub struct Traced {
     pid: i32,
     pidfd: OwnedFd,
+    living: Living,
     events: Option<Receiver<Event>>,
     tracer: Option<JoinHandle<()>>,
 }
@@ -126,7 +138,8 @@ impl Traced {
             .name(command.name())
             .spawn(move || process::read_pipes(&reader, begun.output, begun.errors))
             .map_err(refused("start a thread"))?;
-        Ok(Self { pid: begun.pid, pidfd: begun.pidfd, events: Some(events), tracer: Some(tracer) })
+        let tracer::Begun { pid, pidfd, living, .. } = begun;
+        Ok(Self { pid, pidfd, living, events: Some(events), tracer: Some(tracer) })
     }
 
     /// The first process's id, as seen from outside its machine.
@@ -167,16 +180,26 @@ impl Traced {
             _ => Ok(()),
         }
     }
+
+    /// Sends a signal to every process that is still there, as service managers do to end one that forked away.
+    pub fn signal_all(&self, signal: Signal) {
+        for handle in tracer::lock(&self.living).values() {
+            // One that is gone meanwhile needs no signal.
+            let _ = process::pidfd_kill(handle.as_fd(), signal);
+        }
+    }
 }
 
 impl Drop for Traced {
     fn drop(&mut self) {
-        // The tracer sees that nobody listens, and ends; all that it traces is killed with it (PTRACE_O_EXITKILL).
+        // The tracer sees that nobody listens, and ends; all that it traces is killed with it (PTRACE_O_EXITKILL). To see it, it
+        // must hear of something: of the end of one of them.
         self.events = None;
         let _ = self.signal(Signal::SIGKILL);
         let Some(tracer) = self.tracer.take() else { return };
         let patience = Instant::now() + Duration::from_secs(2);
         while !tracer.is_finished() && Instant::now() < patience {
+            self.signal_all(Signal::SIGKILL);
             std::thread::sleep(Duration::from_millis(1));
         }
         if tracer.is_finished() {

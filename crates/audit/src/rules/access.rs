@@ -37,6 +37,18 @@ fn prefix(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     }
 }
 
+/// `/^10\./.test(ip)`, `$peer =~ /^127\./`: the beginning of an address, as a pattern.
+pub(crate) fn pattern(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
+    let text = source.get(at);
+    let Some(head) = text.strip_prefix('^').filter(|head| head.len() < 40) else { return };
+    let head = head.replace(r"\.", ".");
+    if !is_prefix(&head) || source.six_near(source.line(at), 4) {
+        return;
+    }
+    let rule = if head.starts_with("127.") { &rule::LOOPBACK_COMPARE } else { &rule::ACL };
+    out.token(rule, at, Confidence::High, text);
+}
+
 /// The beginning of an IPv4 address, to its dot: `10.`, `192.168.`, `10.*`; or of a private network without
 /// it.
 pub(crate) fn is_prefix(text: &str) -> bool {

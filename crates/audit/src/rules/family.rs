@@ -101,7 +101,7 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         "To4" if source.language == Language::Go => {
             // `x := ip.To4()` with nothing said of what is not IPv4; `ip.To4() == nil` asks which family it
             // is.
-            let asks = source.within(at, 0, 3).any(|at| source.is(at, "nil"));
+            let asks = source.within(at, 0, 3).any(|at| source.is(at, "nil")) && !only_four(source, at);
             if source.is_before(at, ".")
                 && !asks
                 && !handled(source, line)
@@ -153,6 +153,13 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
     }
 }
 
+/// `if ip.To4() != nil { ... }` with no `else`, where nothing speaks of IPv6: what is not IPv4 is passed over.
+fn only_four(source: &Source<'_>, at: usize) -> bool {
+    let tested = source.is(at + 3, "!") && source.is(at + 4, "=") && source.is(at + 5, "nil");
+    let body = (at + 6..at + 9).find(|at| source.is(*at, "{")).and_then(|open| source.partner(open));
+    tested && !source.six_at_all() && body.is_some_and(|close| !source.is(close + 1, "else"))
+}
+
 /// Whether the function around a token says in its name that IPv4 is its trade: its twin is another function.
 pub(crate) fn in_function_of_four(source: &Source<'_>, at: usize) -> bool {
     let begin =
@@ -174,6 +181,16 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
             let js = source.language == Language::JavaScript && text == "udp4";
             if (go || js) && !is_branch(source, at) && !handled(source, line) {
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), text);
+            }
+        }
+        // `interface.family === 'IPv4'`: the other addresses are passed over.
+        "IPv4" if source.language == Language::JavaScript => {
+            let asked = (at.saturating_sub(5)..at).any(|at| source.is(at, "family"))
+                && source.is_before(at, "=")
+                && at >= 3
+                && !source.is(at - 3, "!");
+            if asked && !source.six_at_all() {
+                out.token(&rule::EXPLICIT_FAMILY, at, Confidence::Medium, "family === 'IPv4'");
             }
         }
         "AF_INET" if source.language == Language::Python => {
@@ -259,7 +276,10 @@ fn octets(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
 fn rust(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let import = source.on_line(at).take(6).any(|at| source.is(at, "use"));
     let both = ["IpAddr", "SocketAddr", "ToSocketAddrs", "Endpoint"].iter().any(|word| source.has(word));
-    if import || both || source.six_at_all() {
+    // `fn f(ip: Ipv4Addr)`: whoever calls it can have no other.
+    let asked_for = source.is_before(at, ":")
+        && (at.saturating_sub(24)..at).rev().take_while(|at| !source.is(*at, ";")).any(|at| source.is(at, "fn"));
+    if import || both && !asked_for || source.six_at_all() || in_function_of_four(source, at) {
         return;
     }
     // One place tells as much as ten.

@@ -15,11 +15,18 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         concatenation(source, at, out);
         return;
     }
-    let Some((colon, url)) = joint(text) else {
+    let dollars = source.language == Language::Perl;
+    let Some((colon, url)) = joint(text, dollars) else {
         url_prefix(source, at, text, out);
         return;
     };
-    let (before, after) = (placeholder_before(text, colon), placeholder_after(text, colon + 1));
+    // `{host}:{port}:{kind}`: a key of more than an address.
+    let longer = text[colon + 1..].contains([':']) && text.matches(['}', '$']).count() > 2;
+    if longer && !url || is_key(source, at) {
+        return;
+    }
+    let before = placeholder_before(text, colon, dollars);
+    let after = placeholder_after(text, colon + 1, dollars);
     // user:password@
     let user = text[colon..].contains('@');
     let named = match (before, after) {
@@ -46,11 +53,13 @@ pub(crate) fn text(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
 }
 
 /// The colon between two placeholders, and whether a URL's scheme stands before them.
-fn joint(text: &str) -> Option<(usize, bool)> {
+fn joint(text: &str, dollars: bool) -> Option<(usize, bool)> {
     let mut from = 0;
     while let Some(at) = text.get(from..)?.find(':') {
         let colon = from + at;
-        if let (Some(_), Some(_)) = (placeholder_before(text, colon), placeholder_after(text, colon + 1)) {
+        let placeholders =
+            (placeholder_before(text, colon, dollars), placeholder_after(text, colon + 1, dollars));
+        if let (Some(_), Some(_)) = placeholders {
             let url = text[..colon].contains("://");
             return Some((colon, url));
         }
@@ -59,9 +68,12 @@ fn joint(text: &str) -> Option<(usize, bool)> {
     None
 }
 
-/// What a placeholder that ends at `end` names: `%s`, `{}`, `{host}`, `${host}`, `%(host)s`.
-fn placeholder_before(text: &str, end: usize) -> Option<&str> {
+/// What a placeholder that ends at `end` names: `%s`, `{}`, `{host}`, `${host}`, `%(host)s`; with `dollars` `$host`, too.
+fn placeholder_before(text: &str, end: usize, dollars: bool) -> Option<&str> {
     let head = &text[..end];
+    if dollars && let Some((_, name)) = head.rsplit_once('$').filter(|(_, name)| is_name(name)) {
+        return Some(name);
+    }
     if head.ends_with("%s") || head.ends_with("%v") || head.ends_with("%S") {
         return Some("");
     }
@@ -76,8 +88,19 @@ fn placeholder_before(text: &str, end: usize) -> Option<&str> {
     None
 }
 
-fn placeholder_after(text: &str, start: usize) -> Option<&str> {
+/// A variable's name.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'_')
+}
+
+fn placeholder_after(text: &str, start: usize, dollars: bool) -> Option<&str> {
     let tail = text.get(start..)?;
+    if dollars && let Some(rest) = tail.strip_prefix('$') {
+        let name = rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next();
+        if let Some(name) = name.filter(|name| is_name(name)) {
+            return Some(name);
+        }
+    }
     if let Some(rest) = tail.strip_prefix('%') {
         let rest = rest.trim_start_matches(|letter: char| letter.is_ascii_digit() || "hlz-".contains(letter));
         if let Some(inner) = rest.strip_prefix('(') {
@@ -141,6 +164,23 @@ fn is_port_value(word: &str) -> bool {
     words::is_port(word) || matches!(word, "ntohs" | "sin_port" | "getPort")
 }
 
+/// Whether what is made is a key to look something up by, which nobody takes apart.
+fn is_key(source: &Source<'_>, at: usize) -> bool {
+    let word = |at: &usize| source.kind(*at) == Some(Kind::Word);
+    source.within(at, 2, 0).filter(word).any(|at| words::each(source.get(at), |word| word == "key"))
+}
+
+/// `url.getHost() + ":" + url.getPort()`: Java's URLs keep their brackets.
+fn is_of_url(source: &Source<'_>, at: usize) -> bool {
+    let of = |name: &str, range: std::ops::Range<usize>| {
+        range.filter(|at| source.is(*at, name) && source.is_before(*at, ".")).find_map(|at| at.checked_sub(2))
+    };
+    let host = of("getHost", at.saturating_sub(8)..at);
+    let port = of("getPort", at..at + 8);
+    source.language == Language::Java
+        && host.zip(port).is_some_and(|(host, port)| source.get(host) == source.get(port))
+}
+
 /// `host + ":" + port`.
 fn concatenation(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let plus = |at: usize| source.is(at, "+") || source.is(at, "<") || source.is(at, ",");
@@ -151,7 +191,11 @@ fn concatenation(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
         || added
         || source.is_before(at, "+") && source.is(at + 1, "+")
         || source.is_before(at, "<") && source.is(at + 1, "<");
-    if !joined || !plus(at + 1) {
+    if !joined || !plus(at + 1) || is_key(source, at) || is_of_url(source, at) {
+        return;
+    }
+    // Three colons and more put together more than an address.
+    if source.around(at).filter(|at| source.string(*at).is_some_and(|text| text.ends_with(':'))).count() > 2 {
         return;
     }
     let after = (at + 2..at + 10).take_while(|at| {

@@ -7,7 +7,7 @@ use crate::lexer::Kind;
 use crate::literal::{self, Literal, Purpose};
 use crate::rule::{self, Rule};
 use crate::source::Source;
-use crate::{Confidence, words};
+use crate::{Confidence, Language, words};
 
 /// Strings longer than this are data or prose.
 const LONG: usize = 160;
@@ -128,7 +128,9 @@ fn named_version(source: &Source<'_>, at: usize) -> bool {
 pub(crate) fn compared(source: &Source<'_>, at: usize) -> bool {
     let pair = |at: usize| (source.is(at, "=") || source.is(at, "!")) && source.is(at + 1, "=");
     let before = at >= 2 && pair(at - 2);
-    let after = pair(at + 1);
+    let perl = source.language == Language::Perl;
+    let after = pair(at + 1)
+        || perl && (source.is_before(at, "eq") || source.is_before(at, "ne") || source.is(at + 1, "eq"));
     let function = (at.saturating_sub(6)..at).any(|at| {
         matches!(
             source.get(at),

@@ -9,6 +9,7 @@ mod join;
 mod listen;
 mod literals;
 mod patterns;
+mod perl;
 mod resolver;
 mod shell;
 mod split;
@@ -42,6 +43,9 @@ pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
                 split::word(source, at, out);
                 access::word(source, at, out);
                 listen::word(source, at, out);
+                if source.language == Language::Perl {
+                    perl::word(source, at, out);
+                }
             }
             Some(Kind::Text) => {
                 family::text(source, at, out);
@@ -49,8 +53,13 @@ pub(crate) fn run(source: &Source<'_>, out: &mut Collector<'_, '_>) {
                 patterns::text(source, at, out);
                 join::text(source, at, out);
                 fields::text(source, at, out);
+                split::pattern(source, at, out);
             }
-            Some(Kind::Pattern) => patterns::text(source, at, out),
+            Some(Kind::Pattern) => {
+                patterns::text(source, at, out);
+                access::pattern(source, at, out);
+                split::pattern(source, at, out);
+            }
             Some(Kind::Mark) => access::mark(source, at, out),
             _ => {}
         }

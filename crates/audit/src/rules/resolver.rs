@@ -10,12 +10,18 @@ use crate::{Confidence, Language};
 pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let word = source.get(at);
     let line = source.line(at);
-    let call = source.is(at + 1, "(");
+    // In Perl brackets around arguments may be left out.
+    let bare = source.language == Language::Perl
+        && (matches!(source.get(at + 1), "$" | "@" | "&") || source.string(at + 1).is_some());
+    let call = source.is(at + 1, "(") || bare;
     match word {
         "gethostbyname" | "gethostbyname_r" | "gethostbyname_ex" | "gethostbyaddr" | "gethostbyaddr_r" => {
             // gethostbyaddr does IPv6 where it is told so.
             let told = word.starts_with("gethostbyaddr") && handled(source, line);
-            let known = matches!(source.language, Language::C | Language::Cpp | Language::Python);
+            let known = matches!(
+                source.language,
+                Language::C | Language::Cpp | Language::Python | Language::Perl
+            );
             let called = call && known && !declares(source, at) && !defines(source, at);
             if called && !told && !is_own_name(source, at) {
                 out.token(&rule::OLD_RESOLVER, at, Confidence::High, word);
@@ -107,7 +113,7 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
 
 /// A prototype, a `fn`, a `def`: not a call.
 fn declares(source: &Source<'_>, at: usize) -> bool {
-    if ["fn", "def", "func", "function", "extern", "define", "undef"]
+    if ["fn", "def", "func", "function", "sub", "extern", "define", "undef"]
         .iter()
         .any(|word| source.is_before(at, word))
     {

@@ -85,7 +85,7 @@ fn tool(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, '_>)
         "netstat" => has(&["-rn", "-r", "-nr"]) && !has(&["-6", "inet6"]) && !source.has("ip"),
         "hostname" => has(&["-i"]),
         "ping" => has(&["-4"]) && !source.six_near(source.line(at), 10),
-        "ip" => has(&["-4"]) && !source.six_at_all(),
+        "ip" => (has(&["-4"]) || is_table_of_four(source, at)) && !source.six_at_all(),
         "curl" | "wget" | "ssh" | "nc" => {
             (has(&["-4"]) || has(&["--ipv4"])) && !source.six_near(source.line(at), 30)
         }
@@ -96,6 +96,12 @@ fn tool(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, '_>)
             if matches!(verb, "iptables" | "ip") { Confidence::High } else { Confidence::Medium };
         out.token(&rule::TOOL, at, confidence, source.line_text(source.line(at)));
     }
+}
+
+/// `ip route`, `ip route show`, `ip r get`: without a family that is IPv4's table alone, unlike `ip address`.
+fn is_table_of_four(source: &Source<'_>, at: usize) -> bool {
+    let shows = matches!(source.get(at + 2), "show" | "list" | "ls" | "get" | "\n" | "|" | ";" | ")" | ">" | "");
+    matches!(source.get(at + 1), "route" | "ro" | "r") && shows
 }
 
 fn literals(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, '_>) {

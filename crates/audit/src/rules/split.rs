@@ -47,7 +47,7 @@ fn concerns(
         .any(|at| source.kind(at) == Some(Kind::Word) && is(source.get(at)))
 }
 
-fn colon(
+pub(super) fn colon(
     source: &Source<'_>,
     at: usize,
     arguments: std::ops::Range<usize>,
@@ -55,7 +55,7 @@ fn colon(
     out: &mut Collector<'_, '_>,
 ) {
     let line = source.line(at);
-    if source.bracketed_near(line) || source.six_near(line, 6) {
+    if source.bracket_asked_for(line) || source.six_near(line, 6) {
         return;
     }
     let direct = concerns(source, at, &arguments, words::is_address);
@@ -79,6 +79,43 @@ fn colon(
         _ => Confidence::Low,
     };
     out.token(&rule::SPLIT, at, confidence, &format!("{}(... \":\")", source.get(at)));
+}
+
+/// `^([^:]+):(\d+)$`, `^(.*):(\d+)$`: address and port taken apart by a pattern.
+pub(crate) fn pattern(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
+    let text = source.get(at);
+    if text.len() < 8 || text.len() > 80 || text.contains(r"\[") {
+        return;
+    }
+    const HOSTS: [&str; 10] = [
+        "([^:]+):",
+        "([^:]*):",
+        "(.+):",
+        "(.*):",
+        "(.+?):",
+        "(.*?):",
+        r"(\S+):",
+        r"(\S+?):",
+        r"([\w.-]+):",
+        r"([\w\.-]+):",
+    ];
+    const PORTS: [&str; 6] = [r"(\d+)", r"(\\d+)", "([0-9]+)", r"(\d*)", r"(\d{1,5})", "([0-9]*)"];
+    let apart = HOSTS.iter().any(|host| {
+        text.split_once(host).is_some_and(|(_, rest)| PORTS.iter().any(|port| rest.starts_with(port)))
+    });
+    let line = source.line(at);
+    if !apart || source.six_near(line, 6) || source.bracket_asked_for(line) {
+        return;
+    }
+    let near = source.within(at, 2, 5);
+    let word = |at: &usize| source.kind(*at) == Some(Kind::Word);
+    // What it becomes says what it was: a file and its line look alike.
+    let named = near.clone().filter(word).any(|at| words::is_port(source.get(at)))
+        || near.clone().filter(word).any(|at| words::is_address(source.get(at)));
+    let other = source.on_line(at).filter(word).any(|at| is_other(source.get(at)));
+    if named && !other {
+        out.token(&rule::SPLIT, at, Confidence::Medium, text);
+    }
 }
 
 /// Other texts with colons: hardware addresses, times, headers, paths.
@@ -116,7 +153,7 @@ fn is_other(word: &str) -> bool {
 }
 
 /// `ip.split(".")`, and then four of them, or shifts.
-fn dots(source: &Source<'_>, at: usize, arguments: std::ops::Range<usize>, out: &mut Collector<'_, '_>) {
+pub(super) fn dots(source: &Source<'_>, at: usize, arguments: std::ops::Range<usize>, out: &mut Collector<'_, '_>) {
     let line = source.line(at);
     if !concerns(source, at, &arguments, words::is_ip_or_address) || source.six_near(line, 12) {
         return;

@@ -22,6 +22,8 @@ pub struct Call {
     /// The kernel's number of the socket, the same however often it is duplicated or handed on; unknown where the call
     /// failed before there was one.
     pub socket: Option<u64>,
+    /// The descriptor that the call was about.
+    pub descriptor: Option<i32>,
     /// What was asked for.
     pub action: Action,
     /// What came of it.
@@ -250,6 +252,11 @@ impl Entry {
             }
             _ => return None,
         })
+    }
+
+    /// Whether it sends to an address.
+    pub(super) fn is_send(&self) -> bool {
+        matches!(self.number, libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg)
     }
 
     /// The descriptor that the call is about; that of a new socket is its result.

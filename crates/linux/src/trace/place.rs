@@ -2,6 +2,7 @@
 
 use super::memory::{Proc, read};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How much of the stack is looked through for the caller, in octets.
 const STACK: usize = 16 << 10;
@@ -9,6 +10,8 @@ const STACK: usize = 16 << 10;
 const CALLERS: usize = 32;
 /// Processes whose mappings are remembered.
 const PROCESSES: usize = 256;
+/// Addresses of which is remembered, for each process, whether a call stands before them.
+const ADDRESSES: usize = 16_384;
 
 /// Where in a program a call came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,14 +30,23 @@ struct Mapping {
     start: u64,
     end: u64,
     offset: u64,
-    object: String,
+    object: Arc<str>,
     wrapper: bool,
 }
 
 /// What is mapped into the processes.
 #[derive(Debug, Default)]
 pub(super) struct Maps {
-    of: HashMap<i32, Vec<Mapping>>,
+    of: HashMap<i32, Image>,
+}
+
+/// What is mapped into one process.
+#[derive(Debug, Default)]
+struct Image {
+    /// By address.
+    mappings: Vec<Mapping>,
+    /// Whether a call stands before an address: code does not change, and reading it is a system call each time.
+    calls: HashMap<u64, bool>,
 }
 
 impl Maps {
@@ -53,20 +65,24 @@ impl Maps {
         thread: i32,
         (instruction, stack): (u64, u64),
     ) -> Option<Place> {
-        if self.find(process, instruction).is_none() {
+        let known = self.of.get(&process).is_some_and(|image| image.find(instruction).is_some());
+        if !known {
             self.forget(process);
             if self.of.len() >= PROCESSES {
                 self.of.clear();
             }
-            let mappings = proc.read(&format!("{thread}/maps")).lines().filter_map(parse).collect();
-            self.of.insert(process, mappings);
+            let mut mappings: Vec<Mapping> =
+                proc.read(&format!("{thread}/maps")).lines().filter_map(parse).collect();
+            mappings.sort_by_key(|mapping| mapping.start);
+            self.of.insert(process, Image { mappings, calls: HashMap::new() });
         }
-        let here = self.find(process, instruction)?;
+        let image = self.of.get_mut(&process)?;
+        let here = image.find(instruction)?.clone();
         let words = read(thread, stack, STACK).unwrap_or_default();
         let (words, _) = words.as_chunks::<8>();
         let mut callers = words.iter().map(|word| u64::from_ne_bytes(*word)).filter_map(|address| {
-            let mapping = self.find(process, address).filter(|mapping| !mapping.wrapper)?;
-            follows_call(thread, address).then_some((mapping, address))
+            let mapping = image.find(address).filter(|mapping| !mapping.wrapper)?.clone();
+            image.follows_call(thread, address).then_some((mapping, address))
         });
         let first = if here.wrapper { callers.next() } else { None };
         let (mapping, address) = first.unwrap_or((here, instruction));
@@ -75,15 +91,33 @@ impl Maps {
         place.callers = others.take(CALLERS).map(|(other, address)| other.place(address).offset).collect();
         Some(place)
     }
+}
 
-    fn find(&self, process: i32, address: u64) -> Option<&Mapping> {
-        self.of.get(&process)?.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))
+impl Image {
+    fn find(&self, address: u64) -> Option<&Mapping> {
+        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
+        self.mappings.get(after.checked_sub(1)?).filter(|mapping| address < mapping.end)
+    }
+
+    fn follows_call(&mut self, thread: i32, address: u64) -> bool {
+        if let Some(known) = self.calls.get(&address) {
+            return *known;
+        }
+        let follows = follows_call(thread, address);
+        if self.calls.len() < ADDRESSES {
+            self.calls.insert(address, follows);
+        }
+        follows
     }
 }
 
 impl Mapping {
     fn place(&self, address: u64) -> Place {
-        Place { object: self.object.clone(), offset: address - self.start + self.offset, callers: Vec::new() }
+        Place {
+            object: self.object.to_string(),
+            offset: address - self.start + self.offset,
+            callers: Vec::new(),
+        }
     }
 }
 
@@ -123,7 +157,7 @@ fn parse(line: &str) -> Option<Mapping> {
     let wrapper = ["libc.", "libc-", "libpthread", "ld-", "ld.", "libresolv", "libnss_", "libc6"]
         .iter()
         .any(|prefix| name.starts_with(prefix));
-    Some(Mapping { start: hex(start)?, end: hex(end)?, offset, wrapper, object })
+    Some(Mapping { start: hex(start)?, end: hex(end)?, offset, wrapper, object: object.into() })
 }
 
 #[cfg(test)]
@@ -142,7 +176,7 @@ mod tests {
         };
         assert_eq!(mapping.place(0x7f1c_2a40_0010), place);
         let with_space = "400000-401000 r-xp 0 fe:00 1 /home/me/my program (deleted)";
-        assert_eq!(parse(with_space).unwrap().object, "/home/me/my program (deleted)");
+        assert_eq!(&*parse(with_space).unwrap().object, "/home/me/my program (deleted)");
         for other in ["", "1-2 r--p 0 0:0 0 /bin/x", "7ff-800 r-xp 0 0:0 0 [vdso]", "xyz r-xp"] {
             assert!(parse(other).is_none(), "{other}");
         }

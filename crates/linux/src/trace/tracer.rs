@@ -3,26 +3,43 @@
 use super::call::{Action, Call, Entry, Outcome};
 use super::memory::Proc;
 use super::place::Maps;
+use super::sends::Sends;
 use super::{Error, Event, Options};
 use crate::namespace::Namespace;
 use crate::process::{self, Command, Started};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use seccompiler::SeccompCmpArgLen::{Dword, Qword};
-use seccompiler::SeccompCmpOp::{Eq, Ne};
+use seccompiler::SeccompCmpArgLen::Dword;
+use seccompiler::SeccompCmpOp::Eq;
 use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Threads that are known at one time; of more, calls are told without their process.
 const THREADS: usize = 65_536;
+
+/// What is traced besides signals.
+const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACESECCOMP
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_EXITKILL;
+
+/// Processes that are still there, each with a handle by which it can be sent a signal and no other in its place.
+pub(super) type Living = Arc<Mutex<BTreeMap<i32, OwnedFd>>>;
+/// Handles that are kept at most; whoever has none ends with the tracer.
+const HANDLES: usize = 256;
 
 /// A program that began.
 #[derive(Debug)]
@@ -31,6 +48,7 @@ pub(super) struct Begun {
     pub(super) pidfd: OwnedFd,
     pub(super) output: File,
     pub(super) errors: File,
+    pub(super) living: Living,
 }
 
 /// What the tracer's thread does.
@@ -39,7 +57,7 @@ pub(super) fn body(
     command: Command,
     options: Options,
     events: SyncSender<Event>,
-    started: Sender<Result<Begun, Error>>,
+    started: mpsc::Sender<Result<Begun, Error>>,
 ) -> io::Result<impl FnOnce() + Send + 'static> {
     let init = process::pidfd_open(Pid::from_raw(namespace.init_pid()))?;
     let host = namespace.name().to_owned();
@@ -48,10 +66,11 @@ pub(super) fn body(
             let _ = started.send(Err(error));
         }
         Ok((proc, Started { name: _, pid, pidfd, output, errors })) => {
-            let begun = Begun { pid: pid.as_raw(), pidfd, output, errors };
+            let living = Living::default();
+            let begun = Begun { pid: pid.as_raw(), pidfd, output, errors, living: Arc::clone(&living) };
             // Nobody waits any more: the thread ends, and the program with it.
             if started.send(Ok(begun)).is_ok() {
-                Tracer::new(pid.as_raw(), proc, options, events).run();
+                Tracer::new(pid.as_raw(), proc, options, events, living).run();
             }
         }
     })
@@ -80,32 +99,39 @@ fn begin(init: &OwnedFd, host: &str, command: &Command) -> Result<(Proc, Started
         Ok(())
     })?;
     // It has executed the program, and stops for us.
-    let mut status = 0;
-    // SAFETY: `status` lives until the call returns.
-    let waited = unsafe { libc::waitpid(started.pid.as_raw(), &raw mut status, libc::__WALL) };
-    if waited < 0 || !libc::WIFSTOPPED(status) {
-        return Err(refused("stop the program")(io::Error::last_os_error()));
-    }
-    let wanted = libc::PTRACE_O_TRACESYSGOOD
-        | libc::PTRACE_O_TRACESECCOMP
-        | libc::PTRACE_O_TRACEFORK
-        | libc::PTRACE_O_TRACEVFORK
-        | libc::PTRACE_O_TRACECLONE
-        | libc::PTRACE_O_TRACEEXEC
-        | libc::PTRACE_O_EXITKILL;
-    ask(libc::PTRACE_SETOPTIONS, started.pid.as_raw(), wanted).map_err(refused("set options"))?;
+    wait_stop(started.pid).map_err(refused("stop the program"))?;
+    seize(&started).map_err(refused("seize the program"))?;
     Ok((proc, started))
 }
 
-/// The calls of interest stop the program, io_uring is not there, and all else runs as ever.
+/// Makes us the tracer of a program that stands at its first instruction, so that we hear of stops by job control.
+///
+/// Traced as `PTRACE_TRACEME` does, a program that is stopped cannot be left stopped: it goes on as if nothing was (ptrace(2),
+/// "Group-stop"). Seizing can, but before the program is executed nobody is free to do it, since who starts it waits for just
+/// that. So it is let go into a stop, in which it does not run, and is seized there.
+fn seize(started: &Started) -> io::Result<()> {
+    let pid = started.pid.as_raw();
+    ask(libc::PTRACE_DETACH, pid, libc::SIGSTOP)?;
+    ask(libc::PTRACE_SEIZE, pid, OPTIONS)?;
+    wait_stop(started.pid)?;
+    process::pidfd_kill(started.pidfd.as_fd(), Signal::SIGCONT)
+}
+
+fn wait_stop(pid: Pid) -> io::Result<()> {
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns.
+    let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) };
+    match waited {
+        ..0 => Err(io::Error::last_os_error()),
+        _ if libc::WIFSTOPPED(status) => Ok(()),
+        _ => Err(io::Error::other("it ended at once")),
+    }
+}
+
+/// The calls of interest stop the program, io_uring is not there, and all else runs as ever. Sends are seen in another way: see
+/// [`Sends`].
 fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     let always = Vec::new;
-    // What goes to a peer that is connected has no address, and a busy server does nothing else.
-    let pointer = |argument| -> Result<_, _> {
-        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(vec![SeccompCondition::new(
-            argument, Qword, Ne, 0,
-        )?])?])
-    };
     let level = |level: i32| {
         SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, u64::from(level.cast_unsigned()))?])
     };
@@ -115,9 +141,6 @@ fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         (libc::SYS_connect, always()),
         (libc::SYS_listen, always()),
         (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
-        (libc::SYS_sendto, pointer(4)?),
-        (libc::SYS_sendmsg, always()),
-        (libc::SYS_sendmmsg, always()),
     ];
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
     let program = |rules, action| -> Result<BpfProgram, seccompiler::BackendError> {
@@ -137,6 +160,8 @@ struct Thread {
     process: i32,
     /// A call under way.
     pending: Option<Call>,
+    /// Stopped by job control.
+    suspended: bool,
 }
 
 struct Tracer {
@@ -146,6 +171,8 @@ struct Tracer {
     events: SyncSender<Event>,
     begun: Instant,
     threads: HashMap<i32, Thread>,
+    living: Living,
+    sends: Sends,
     maps: Maps,
 }
 
@@ -153,7 +180,7 @@ struct Tracer {
 struct Deaf;
 
 impl Tracer {
-    fn new(first: i32, proc: Proc, options: Options, events: SyncSender<Event>) -> Self {
+    fn new(first: i32, proc: Proc, options: Options, events: SyncSender<Event>, living: Living) -> Self {
         Self {
             first,
             proc,
@@ -161,6 +188,8 @@ impl Tracer {
             events,
             begun: Instant::now(),
             threads: HashMap::new(),
+            living,
+            sends: Sends::default(),
             maps: Maps::default(),
         }
     }
@@ -201,6 +230,8 @@ impl Tracer {
             }
             if known.process == thread {
                 self.maps.forget(thread);
+                self.sends.forget(thread);
+                lock(&self.living).remove(&thread);
             }
         }
         if thread == self.first { self.tell(Event::Ended(status)) } else { Ok(()) }
@@ -217,21 +248,46 @@ impl Tracer {
                 self.maps.forget(process);
                 let file = self.proc.link(&format!("{process}/exe")).unwrap_or_default();
                 let file = file.to_string_lossy().into_owned();
-                let _ = resume(libc::PTRACE_CONT, thread, 0);
+                self.go_on(thread, 0);
                 return self.tell(Event::Executed { process, file });
             }
-            // A thread or process was started: it stops by itself, and is known then.
-            (_, 1..) => drop(resume(libc::PTRACE_CONT, thread, 0)),
-            // 0x80: PTRACE_O_TRACESYSGOOD.
-            (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.left(thread),
-            // The first stop of a new thread is for us and not for it.
-            (libc::SIGSTOP, _) if !self.threads.contains_key(&thread) => {
-                self.process(thread);
-                let _ = resume(libc::PTRACE_CONT, thread, 0);
+            // Stopped by job control: it stays so, and we hear of it when it goes on.
+            (libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU, libc::PTRACE_EVENT_STOP) => {
+                let _ = resume(libc::PTRACE_LISTEN, thread, 0);
+                return self.suspended(thread, Some(signal));
             }
-            (signal, _) => drop(resume(libc::PTRACE_CONT, thread, signal)),
+            // The first stop of a new thread, or one that was stopped goes on.
+            (_, libc::PTRACE_EVENT_STOP) => {
+                let told = self.suspended(thread, None);
+                self.go_on(thread, 0);
+                return told;
+            }
+            // A thread or process was started: it stops by itself, and is known then.
+            (_, 1..) => self.go_on(thread, 0),
+            // 0x80: PTRACE_O_TRACESYSGOOD.
+            (signal, _) if signal == libc::SIGTRAP | 0x80 => return self.at_call(thread),
+            (signal, _) => self.go_on(thread, signal),
         }
         Ok(())
+    }
+
+    /// Lets a thread go on: to its next call where it is watched, else to what the filter stops it for.
+    fn go_on(&self, thread: i32, signal: i32) {
+        let watched = !self.sends.is_idle()
+            && self.threads.get(&thread).is_some_and(|known| self.sends.watches(known.process));
+        let how = if watched { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+        let _ = resume(how, thread, signal);
+    }
+
+    /// A thread was stopped by a signal, or is not stopped: told once for a process.
+    fn suspended(&mut self, thread: i32, signal: Option<i32>) -> Result<(), Deaf> {
+        let process = self.process(thread);
+        let Some(known) = self.threads.get_mut(&thread) else { return Ok(()) };
+        let was = std::mem::replace(&mut known.suspended, signal.is_some());
+        if thread != process || was == signal.is_some() {
+            return Ok(());
+        }
+        self.tell(Event::Suspended { process, signal })
     }
 
     /// A thread that executes a program goes on under its process's number, and what had that number before is gone without
@@ -250,10 +306,23 @@ impl Tracer {
             return known.process;
         }
         let status = self.proc.read(&format!("{thread}/status"));
-        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
-        let process = group.unwrap_or(thread);
+        let number =
+            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<i32>().ok());
+        let process = number("Tgid:").unwrap_or(thread);
         if self.threads.len() < THREADS {
-            self.threads.insert(thread, Thread { process, pending: None });
+            self.threads.insert(thread, Thread { process, pending: None, suspended: false });
+        }
+        if let Some(parent) = number("PPid:").filter(|_| thread == process) {
+            self.sends.inherit(parent, process);
+        }
+        if thread == process {
+            let mut living = lock(&self.living);
+            // Its end has not been waited for: the number is its own.
+            if living.len() < HANDLES
+                && let Ok(handle) = process::pidfd_open(Pid::from_raw(process))
+            {
+                living.insert(process, handle);
+            }
         }
         process
     }
@@ -263,27 +332,24 @@ impl Tracer {
         let at = self.begun.elapsed();
         let process = self.process(thread);
         let Some(info) = information(thread) else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return Ok(());
         };
         let entry = Entry { number: info.number, arguments: info.arguments };
         let Some(action) = entry.action(thread) else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return Ok(());
         };
-        // The busiest calls of a server, whose place says nothing.
-        let place = match action {
-            Action::Send { .. } => None,
-            _ => self.maps.place(&self.proc, process, thread, (info.instruction, info.stack)),
-        };
-        let socket = entry.descriptor().and_then(|fd| socket_of(&self.proc, thread, fd));
-        let mut call = Call { at, process, socket, action, outcome: Outcome::Pending, place };
+        let place = self.maps.place(&self.proc, process, thread, (info.instruction, info.stack));
+        let descriptor = entry.descriptor();
+        let socket = descriptor.and_then(|fd| socket_of(&self.proc, thread, fd));
+        let mut call = Call { at, process, socket, descriptor, action, outcome: Outcome::Pending, place };
         if let Action::Socket { family, .. } = call.action
             && Some(family) == self.refused
             && registers::skip(thread, libc::EAFNOSUPPORT).is_ok()
         {
             call.outcome = Outcome::Failed(Errno::EAFNOSUPPORT);
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return self.tell(Event::Called(call));
         }
         if let Some(known) = self.threads.get_mut(&thread) {
@@ -293,11 +359,71 @@ impl Tracer {
         Ok(())
     }
 
+    /// A thread that is watched begins a call, or any call has returned.
+    fn at_call(&mut self, thread: i32) -> Result<(), Deaf> {
+        let Some(info) = syscall_info(thread) else {
+            self.go_on(thread, 0);
+            return Ok(());
+        };
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return self.left(thread);
+        }
+        // SAFETY: `op` says that this is the member that the kernel wrote.
+        let begun = unsafe { info.u.entry };
+        let entry = Entry { number: begun.nr.cast_signed(), arguments: begun.args };
+        let process = self.process(thread);
+        self.sends.spend(process);
+        let Some(descriptor) = entry.descriptor() else {
+            self.go_on(thread, 0);
+            return Ok(());
+        };
+        if entry.number == libc::SYS_close {
+            self.sends.leave(process, descriptor);
+        }
+        let action = if entry.is_send() && self.sends.looks_at(process, descriptor) {
+            entry.action(thread).filter(|action| !self.sends.knows(process, descriptor, action))
+        } else {
+            None
+        };
+        if let (Some(action), Some(known)) = (action, self.threads.get_mut(&thread)) {
+            let at = self.begun.elapsed();
+            let socket = socket_of(&self.proc, thread, descriptor);
+            known.pending = Some(Call {
+                at,
+                process,
+                socket,
+                descriptor: Some(descriptor),
+                action,
+                outcome: Outcome::Pending,
+                place: None,
+            });
+            let _ = resume(libc::PTRACE_SYSCALL, thread, 0);
+        } else {
+            self.go_on(thread, 0);
+        }
+        Ok(())
+    }
+
+    /// What a call that succeeded means for who is watched; of a new socket, `result` is its descriptor.
+    fn watch(&mut self, call: &Call, result: i32) {
+        let process = call.process;
+        match (&call.action, call.descriptor) {
+            (Action::Socket { family: libc::AF_INET | libc::AF_INET6, kind, .. }, _)
+                if *kind != libc::SOCK_STREAM =>
+            {
+                self.sends.begin(process, result);
+            }
+            (Action::Connect { .. }, Some(descriptor)) => self.sends.leave(process, descriptor),
+            (action @ Action::Send { .. }, Some(descriptor)) => self.sends.told(process, descriptor, action),
+            _ => {}
+        }
+    }
+
     /// A call of interest has returned.
     fn left(&mut self, thread: i32) -> Result<(), Deaf> {
         let pending = self.threads.get_mut(&thread).and_then(|known| known.pending.take());
         let Some((mut call, result)) = pending.zip(result(thread)) else {
-            let _ = resume(libc::PTRACE_CONT, thread, 0);
+            self.go_on(thread, 0);
             return Ok(());
         };
         call.outcome = match result {
@@ -306,16 +432,22 @@ impl Tracer {
                 if let Action::Socket { .. } = call.action {
                     call.socket = socket_of(&self.proc, thread, done as i32);
                 }
+                self.watch(&call, done as i32);
                 Outcome::Done
             }
         };
-        let _ = resume(libc::PTRACE_CONT, thread, 0);
+        self.go_on(thread, 0);
         // ERESTARTSYS and its like: the kernel makes the call again, and it is told of then.
         match call.outcome {
             Outcome::Failed(Errno::UnknownErrno) => Ok(()),
             _ => self.tell(Event::Called(call)),
         }
     }
+}
+
+/// Those that are still there. Who panicked with it in hand has left it whole.
+pub(super) fn lock(living: &Living) -> MutexGuard<'_, BTreeMap<i32, OwnedFd>> {
+    living.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kernel's number of the socket behind a thread's descriptor. Not of its process: a first thread that has ended before

@@ -443,7 +443,7 @@ fn fails(found: &mut Found<'_>, runs: &[Run]) {
     let how = match &run.end {
         End::Exited(code) | End::Forked(code) => format!("exit code {code}"),
         End::Killed(signal) => format!("signal {signal}"),
-        End::Stopped => "it did not end".to_owned(),
+        End::Stopped | End::Suspended(_) => "it did not end".to_owned(),
         End::NotStarted(error) => error.clone(),
     };
     let last = run.said.lines().next_back().unwrap_or_default();

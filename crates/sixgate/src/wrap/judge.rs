@@ -158,13 +158,27 @@ fn ends(run: &Run, runs: &[Run]) -> Cell {
             "ended for a system call that is not allowed: a 32-bit program cannot be tried, or it has a filter of its own"
                 .to_owned(),
         ),
-        (End::Killed(signal), _) => why(match nix::sys::signal::Signal::try_from(*signal) {
-            Ok(name) => format!("killed by signal {signal} ({name})"),
-            Err(_) => format!("killed by signal {signal}"),
-        }),
+        (End::Killed(signal), _) => why(format!("killed by signal {signal} ({})", name(*signal))),
         (End::Forked(code), _) => why(format!("its first process ended with exit code {code}")),
+        (End::Suspended(signal), _) => why(suspended(*signal)),
         (End::Stopped, _) => Cell::Works,
     }
+}
+
+/// Why a program stands still, and what may help.
+fn suspended(signal: i32) -> String {
+    let name = name(signal);
+    match signal {
+        nix::libc::SIGTTIN | nix::libc::SIGTTOU => {
+            format!("it waits for a terminal ({name}), and there is none: run it as a service would")
+        }
+        _ => format!("it was stopped by {name}, and nothing made it go on"),
+    }
+}
+
+/// `SIGSTOP`, or the number of a signal that has no name.
+fn name(signal: i32) -> String {
+    nix::sys::signal::Signal::try_from(signal).map_or_else(|_| signal.to_string(), |name| name.to_string())
 }
 
 /// Whether clients of the world's families are answered at these ports.
@@ -242,6 +256,38 @@ fn connects(run: &Run, runs: &[Run]) -> Cell {
     }
 }
 
+/// Why nothing can be said of a program: what became of it where nothing is missing, and what may help.
+fn idle(run: &Run, used: bool) -> String {
+    let (world, after) = (&run.world.name, format!("{:.1} s", run.took.as_secs_f32()));
+    let last = run.said.lines().rfind(|line| !line.trim().is_empty());
+    let said = last.map_or_else(
+        || {
+            "; it said nothing (some write to syslog alone: there is often an option for the foreground)"
+                .to_owned()
+        },
+        |last| format!("; it said: {}", last.trim()),
+    );
+    let did = if used { "nobody was answered" } else { "it neither listened nor connected to anything" };
+    match &run.end {
+        End::NotStarted(error) => error.clone(),
+        End::Exited(0) => {
+            format!("in {world} it ended after {after}, and {did}; give it arguments with which it does")
+        }
+        End::Exited(code) => format!(
+            "in {world}, where it could work, it ended with exit code {code} after {after}{said}; let it run by itself first"
+        ),
+        End::Killed(signal) => format!(
+            "in {world}, where it could work, it was killed by signal {signal} ({}) after {after}{said}; mend that first",
+            name(*signal)
+        ),
+        End::Suspended(signal) => format!("in {world} {}", suspended(*signal)),
+        End::Stopped | End::Forked(_) => format!(
+            "in {world} it ran until it was stopped after {after}, and {did}; give it more time (--patience), or \
+             arguments with which it does"
+        ),
+    }
+}
+
 /// The grade, and why.
 fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, String) {
     let whole = runs.iter().position(is_whole);
@@ -262,12 +308,9 @@ fn grade(runs: &[Run], surfaces: &[Surface], findings: &[Finding]) -> (Grade, St
     let used = surfaces.len() > 1;
     let nothing_works = !surfaces.iter().any(|surface| surface.cells.contains(&Cell::Works));
     if runs.is_empty() || nothing_works || !used {
-        let why = if nothing_works {
-            "it did not run as hoped in any world: see the row `runs`"
-        } else {
-            "it neither listened nor connected to anything"
-        };
-        return (Grade::NotTested, why.to_owned());
+        let tried = reference(runs).or(runs.first());
+        let why = tried.map_or_else(|| "no world was tried".to_owned(), |run| idle(run, used));
+        return (Grade::NotTested, why);
     }
     let no6 = |run: &Run| !run.world.ipv6.serves();
     if let Some(why) = bad(&no6) {

@@ -110,6 +110,8 @@ pub(crate) enum End {
     Stopped,
     /// It ended, and what it had started ran on until it was stopped.
     Forked(i32),
+    /// It stood still, stopped by this signal of job control.
+    Suspended(i32),
     /// It could not be started.
     NotStarted(String),
 }
@@ -191,7 +193,6 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
     let refused_family = built.world.refused_family();
     let log = Log::new();
     let started = Traced::start(built.here.namespace(), &plan.command(), &Options { refused_family }, &log);
-    let mut watch = Watch { calls: Vec::new(), dropped: 0, last: Instant::now(), ended: None };
     let mut run = Run {
         world: built.world.clone(),
         end: End::Stopped,
@@ -211,6 +212,14 @@ pub(crate) fn run(plan: &Plan, world: World, progress: Progress<'_>) -> Result<R
             return Ok(run);
         }
         Err(error) => return Err(error.to_string()),
+    };
+    let mut watch = Watch {
+        calls: Vec::new(),
+        dropped: 0,
+        last: Instant::now(),
+        first: traced.pid(),
+        suspended: None,
+        ended: None,
     };
     progress("started");
     run.listeners = settle(&built, &mut traced, &mut watch, plan);
@@ -265,6 +274,10 @@ struct Watch {
     dropped: u64,
     /// When something was last opened.
     last: Instant,
+    /// The process that was started.
+    first: i32,
+    /// The signal that it stands still for.
+    suspended: Option<i32>,
     ended: Option<ExitStatus>,
 }
 
@@ -278,6 +291,8 @@ impl Watch {
                 if self.calls.len() < CALLS { self.calls.push(call) } else { self.dropped += 1 }
             }
             Event::Executed { .. } => self.last = Instant::now(),
+            Event::Suspended { process, signal } if process == self.first => self.suspended = signal,
+            Event::Suspended { .. } => {}
             Event::Ended(status) => self.ended = Some(status),
         }
     }
@@ -385,15 +400,25 @@ fn visits(
 
 /// Lets it end, or ends it.
 fn end(traced: &mut Traced, watch: &mut Watch, grace: Duration) -> End {
-    let by_itself = watch.ended;
-    if !traced.over() {
-        let _ = traced.signal(Signal::SIGTERM);
+    let (by_itself, ran) = (watch.ended, !traced.over());
+    let suspended = watch.suspended.filter(|_| by_itself.is_none());
+    if ran {
+        // Where the first process has ended, what it left behind is the program.
+        match by_itself {
+            None => drop(traced.signal(Signal::SIGTERM)),
+            Some(_) => traced.signal_all(Signal::SIGTERM),
+        }
+        // One that is stopped hears of it only when it goes on.
+        if suspended.is_some() {
+            traced.signal_all(Signal::SIGCONT);
+        }
         watch.listen(traced, grace);
     }
-    match by_itself {
-        Some(status) if traced.over() && watch.ended == by_itself => exited(status),
-        Some(status) => End::Forked(status.code().unwrap_or(-1)),
-        None => End::Stopped,
+    match (by_itself, suspended) {
+        (Some(status), _) if !ran => exited(status),
+        (Some(status), _) => End::Forked(status.code().unwrap_or(-1)),
+        (None, Some(signal)) => End::Suspended(signal),
+        (None, None) => End::Stopped,
     }
 }
 

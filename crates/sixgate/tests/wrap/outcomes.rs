@@ -21,6 +21,27 @@ fn programs_that_cannot_be_judged_say_why() {
     let surfaces = says["card"]["surfaces"].to_string();
     assert_eq!(says["runs"][0]["end"]["exited"], 3);
     assert!(says["runs"][0]["said"].as_str().unwrap().contains("no terminal here"), "{surfaces}");
+
+    // Each says what became of it, and what to do.
+    for (program, wanted) in [
+        (
+            &["python3", "-c", "import os; os.abort()"][..],
+            &["killed by signal 6 (SIGABRT)", "mend that first"][..],
+        ),
+        (
+            &["sh", "-c", "echo no terminal here >&2; exit 3"],
+            &["exit code 3", "no terminal here", "by itself first"],
+        ),
+        (&["sh", "-c", "exit 3"], &["it said nothing", "syslog"]),
+        (&["true"], &["neither listened nor connected", "arguments"]),
+        (&["sleep", "100"], &["until it was stopped", "--patience"]),
+        (&["sh", "-c", "kill -STOP $$"], &["stopped by SIGSTOP"]),
+    ] {
+        let output = wrap(&["--worlds", "dual", "--patience", "2"], program);
+        for wanted in wanted {
+            assert!(text(&output.stdout).contains(wanted), "{program:?}: {}", text(&output.stdout));
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,1 @@
+my $target = "$host:$port";

@@ -1,0 +1,1 @@
+my $target = $host =~ /:/ ? "[" . $host . "]:$port" : join(":", $host, $port);

@@ -1,0 +1,1 @@
+my ($host, $port) = split /:/, $address;

@@ -1,0 +1,2 @@
+my ($host, $port) = $address =~ m{^\[?(.+?)\]?:(\d+)$};
+my ($hour, $minute) = split /:/, $time;

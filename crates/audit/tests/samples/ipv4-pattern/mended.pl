@@ -1,0 +1,1 @@
+my ($ip) = split m/,/, $line;

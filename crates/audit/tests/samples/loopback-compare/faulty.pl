@@ -1,0 +1,1 @@
+die "go away" unless $peer eq "127.0.0.1";

@@ -1,0 +1,1 @@
+my $s = Server->new(LocalHost => "localhost", LocalPort => 80);

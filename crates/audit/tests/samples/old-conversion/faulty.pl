@@ -1,0 +1,1 @@
+my $packed = inet_aton($text) or die "no address: $text";

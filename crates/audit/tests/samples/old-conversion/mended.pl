@@ -1,0 +1,1 @@
+my ($error, $address) = getaddrinfo($text, "", { flags => AI_NUMERICHOST });

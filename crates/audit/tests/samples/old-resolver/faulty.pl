@@ -1,0 +1,1 @@
+my ($name, $aliases, $type, $length, @all) = gethostbyname $ARGV[0];

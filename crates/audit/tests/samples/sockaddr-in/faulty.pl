@@ -1,0 +1,1 @@
+my ($port, $packed) = unpack_sockaddr_in($peer);

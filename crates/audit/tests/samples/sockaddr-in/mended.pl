@@ -1,0 +1,1 @@
+my ($error, $host, $port) = getnameinfo($peer, NI_NUMERICHOST | NI_NUMERICSERV);

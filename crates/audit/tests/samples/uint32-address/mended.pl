@@ -1,0 +1,1 @@
+my ($a, $b, $c, $d) = unpack("C4", $colour);

@@ -18,7 +18,7 @@ const PHASE: Duration = Duration::from_secs(30);
 
 /// How a machine that has other things to do keeps packets waiting: at each of its stages a part of the ticks (of 10 ms) something
 /// takes up to so long, and now and then it stands still altogether.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Trouble {
     often: f64,
     short: u64,
@@ -46,12 +46,26 @@ impl Trouble {
     }
 }
 
-/// Runs the three phases; `buffer` is the modem's. Prints and judges.
-fn follows(direction: Direction, control: Control, buffer: u64, seed: u64) {
-    with_trouble(direction, control, buffer, seed, QUIET);
+/// What is asked of each phase: of the latency two seconds after the change, and of the use of the link.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    p99: Duration,
+    used: f64,
 }
 
-fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, trouble: Trouble) {
+/// Runs the three phases; `buffer` is the modem's. Prints and judges.
+fn follows(direction: Direction, control: Control, buffer: u64, seed: u64) {
+    with_trouble(direction, control, buffer, seed, QUIET, Wanted { p99: ms(35), used: 0.8 });
+}
+
+fn with_trouble(
+    direction: Direction,
+    control: Control,
+    buffer: u64,
+    seed: u64,
+    trouble: Trouble,
+    wanted: Wanted,
+) {
     let mut random = fastrand::Rng::with_seed(seed);
     let rates = [Rate::mbit(50), Rate::mbit(10), Rate::mbit(30)];
     let config = Config {
@@ -120,16 +134,13 @@ fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, 
             .filter(|sample| sample.at >= changed + Duration::from_secs(2))
             .map(|sample| sample.added)
             .collect();
-        // One probe alone that met a burst is no latency.
-        let calm = sim
-            .samples
-            .windows(2)
-            .filter(|pair| {
-                pair[0].at >= changed && pair.iter().all(|sample| sample.added > ms(30)) && pair[1].at < changed + Duration::from_secs(10)
-            })
-            .map(|pair| pair[1].at.checked_sub(changed).unwrap())
-            .max()
-            .unwrap_or_default();
+        // The latency is back once a second passes without a probe of more than 30 ms.
+        let late = sim.samples.iter().filter(|sample| sample.at >= changed && sample.added > ms(30));
+        let mut calm = Duration::ZERO;
+        for sample in late {
+            let at = sample.at.checked_sub(changed).unwrap();
+            calm = if at.saturating_sub(calm) < Duration::from_secs(1) { at } else { break };
+        }
         let (p50, p99) = (percentile(after.iter().copied(), 50), percentile(after.iter().copied(), 99));
         println!(
             "{direction:?} {control:?} {buffer} {seed} {trouble:?} {rate}: below 30 ms after {calm:?}; then p50 {p50:?}, p99 {p99:?}; \
@@ -139,17 +150,12 @@ fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, 
             autorate.rate(),
             autorate.counters()
         );
-        if std::env::var("JUDGE").is_ok() {
-            continue;
+        if phase > 0 && trouble == QUIET {
+            assert!(calm < ms(2000), "{calm:?}");
         }
-        // Two seconds are wanted. Now and then senders that had lost much come back with a burst just after, which fills the modem's
-        // buffer for less than a tenth of a second.
-        if phase > 0 {
-            assert!(calm < ms(2500), "{calm:?}");
-        }
-        assert!(p99 < ms(30), "{p99:?}");
+        assert!(p99 < wanted.p99, "{p99:?}");
         let used = used(changed, before);
-        assert!(used > 0.8, "{used}");
+        assert!(used > wanted.used, "{used}");
     }
 }
 
@@ -184,18 +190,41 @@ fn down_with_cubic_and_a_deeper_buffer() {
     follows(Direction::Down, Control::Cubic, 1_500_000, 3);
 }
 
+/// Links and machines that keep packets waiting by themselves are not taken for slow ones. (With three of the last six probes late as
+/// proof, 0.3 to 0.6 of the link were used.)
 #[test]
-#[ignore = "many runs, to look at"]
-fn matrix() {
-    for trouble in [QUIET, BUSY, STOPS] {
-        for direction in [Direction::Down, Direction::Up] {
-            for control in [Control::Reno, Control::Cubic, Control::Bbr] {
-                for (buffer, seed) in [(500_000, 1), (1_500_000, 2), (500_000, 3), (1_500_000, 4)] {
-                    with_trouble(direction, control, buffer, seed, trouble);
-                }
-            }
-        }
+fn a_busy_machine_is_no_slow_link() {
+    let wanted = Wanted { p99: ms(45), used: 0.75 };
+    for (direction, control, seed) in [
+        (Direction::Down, Control::Cubic, 1),
+        (Direction::Down, Control::Reno, 2),
+        (Direction::Up, Control::Cubic, 3),
+        (Direction::Up, Control::Reno, 4),
+        (Direction::Up, Control::Bbr, 1),
+    ] {
+        with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, BUSY, wanted);
     }
+}
+
+/// A stop of up to 0.4 s every four seconds takes a sixteenth of the link by itself, and its probes are late; the rate outlives it.
+#[test]
+fn what_stops_is_no_slow_link() {
+    let wanted = Wanted { p99: ms(450), used: 0.55 };
+    for (direction, control, seed) in [
+        (Direction::Down, Control::Cubic, 1),
+        (Direction::Down, Control::Reno, 2),
+        (Direction::Up, Control::Cubic, 3),
+        (Direction::Up, Control::Reno, 4),
+    ] {
+        with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, STOPS, wanted);
+    }
+}
+
+/// A sender that heeds no loss, through our queue before the modem. (Behind one, where it can only be slowed by drops, such a sender
+/// keeps its queue on a link that has become slower: 0.5 to 0.9 of the link, up to 90 ms.)
+#[test]
+fn up_with_a_sender_after_bbr() {
+    follows(Direction::Up, Control::Bbr, 500_000, 1);
 }
 
 /// A controller on its own: probes every 50 ms to `reflectors`, answered after what `delay` says, if at all.

@@ -56,17 +56,23 @@ fn by_the_kernel(traces: &[Trace]) -> Vec<Decisions> {
     std::fs::write(&source, include_str!("kernel/codel.c")).unwrap();
     let mut gcc = Command::new("gcc");
     gcc.args(["-O1", "-I"]).arg(&folder).arg("-I").arg(headers()).arg("-o").arg(&program).arg(&source);
-    assert!(gcc.status().expect("gcc").success(), "the kernel's headers need something that codel.c does not have");
+    assert!(
+        gcc.status().expect("gcc").success(),
+        "the kernel's headers need something that codel.c does not have"
+    );
     let mut text = String::new();
     for (start, parameters, trace) in traces {
         let threshold = parameters.ce_threshold.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap());
         let (target, interval) = (parameters.target.as_nanos(), parameters.interval.as_nanos());
-        writeln!(text, "= {target} {interval} {} {} {threshold}", parameters.mtu, u8::from(parameters.ecn)).unwrap();
+        writeln!(text, "= {target} {interval} {} {} {threshold}", parameters.mtu, u8::from(parameters.ecn))
+            .unwrap();
         let mut now = nanoseconds(*start);
         for (gap, event) in trace {
             now += nanoseconds(*gap);
             match event {
-                Event::Enqueue(_, octets, ect) => writeln!(text, "+ {now} {octets} {}", u8::from(*ect)).unwrap(),
+                Event::Enqueue(_, octets, ect) => {
+                    writeln!(text, "+ {now} {octets} {}", u8::from(*ect)).unwrap();
+                }
                 Event::Dequeue => writeln!(text, "- {now}").unwrap(),
             }
         }
@@ -244,8 +250,14 @@ fn what_the_kernel_decides_otherwise_has_four_reasons() {
             decisions.iter().filter(|(_, fate, _)| *fate != Fate::Sent).map(|(.., at)| at - begin).collect()
         };
         let (theirs, own) = (times(kernel), times(ours));
-        let worst = theirs.iter().zip(&own).map(|(a, b)| a.abs_diff(*b) as f64 / *b as f64).fold(0.0, f64::max);
-        println!("an overload: {} and {} signals, the k-th at most {:.2} % apart", theirs.len(), own.len(), worst * 1e2);
+        let worst =
+            theirs.iter().zip(&own).map(|(a, b)| a.abs_diff(*b) as f64 / *b as f64).fold(0.0, f64::max);
+        println!(
+            "an overload: {} and {} signals, the k-th at most {:.2} % apart",
+            theirs.len(),
+            own.len(),
+            worst * 1e2
+        );
         assert!(worst < 0.1, "{worst}");
     }
 }

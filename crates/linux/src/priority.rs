@@ -40,9 +40,8 @@ pub fn raise() -> Urgency {
     parameters.sched_priority = LOWEST;
     // The call itself, as one C library refuses its wrapper; thread 0 is the calling one.
     // SAFETY: the kernel reads the parameters, which are alive, and keeps nothing of them.
-    let set = unsafe {
-        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, (&raw const parameters))
-    };
+    let set =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, (&raw const parameters)) };
     if set == 0 {
         return Urgency::RealTime;
     }

@@ -44,7 +44,13 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    pub(super) fn new(control: Control, path: usize, ecn: bool, (host, dscp): (u32, u8), begin: Duration) -> Self {
+    pub(super) fn new(
+        control: Control,
+        path: usize,
+        ecn: bool,
+        (host, dscp): (u32, u8),
+        begin: Duration,
+    ) -> Self {
         Self {
             control,
             path,

@@ -92,4 +92,3 @@ pub(crate) fn choices() -> [Parameters; 5] {
         Parameters { mtu: 0, target: Duration::ZERO, interval: ms(10), ..usual },
     ]
 }
-

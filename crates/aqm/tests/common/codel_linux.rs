@@ -1,8 +1,8 @@
 //! In what Linux's CoDel departs from RFC 8289's pseudocode, each departure by itself: with none it is the pseudocode, with all of
 //! them it is the kernel's `codel_impl.h`, decision for decision (`tests/kernel.rs` holds both).
 
-use super::codel_oracle::{Constants, OraclePacket};
 use super::Fate;
+use super::codel_oracle::{Constants, OraclePacket};
 use std::collections::VecDeque;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,7 +96,12 @@ impl Model {
         self.root = ((three_less >> 2).wrapping_mul(root) >> 31 >> 16) as u16;
     }
 
-    fn head(&mut self, now: u64, queue: &mut VecDeque<OraclePacket>, bytes: &mut u64) -> (Option<OraclePacket>, bool) {
+    fn head(
+        &mut self,
+        now: u64,
+        queue: &mut VecDeque<OraclePacket>,
+        bytes: &mut u64,
+    ) -> (Option<OraclePacket>, bool) {
         let Some(packet) = queue.pop_front() else {
             self.first_above = 0;
             return (None, false);
@@ -170,7 +175,9 @@ impl Model {
     }
 
     fn mark(&self, packet: &mut Option<OraclePacket>) -> bool {
-        let Some(packet) = packet.as_mut().filter(|packet| self.constants.ecn && packet.ect) else { return false };
+        let Some(packet) = packet.as_mut().filter(|packet| self.constants.ecn && packet.ect) else {
+            return false;
+        };
         packet.ce = true;
         true
     }

@@ -100,7 +100,8 @@ impl PieOracle {
 
     /// Sections 4.2, 4.4 and 5.5.
     fn calculate_drop_prob(&mut self) {
-        let mut p = ALPHA * (self.current_qdelay - QDELAY_REF) + BETA * (self.current_qdelay - self.qdelay_old);
+        let mut p =
+            ALPHA * (self.current_qdelay - QDELAY_REF) + BETA * (self.current_qdelay - self.qdelay_old);
         for (below, divisor) in
             [(0.000_001, 2048.0), (0.000_01, 512.0), (0.000_1, 128.0), (0.001, 32.0), (0.01, 8.0), (0.1, 2.0)]
         {

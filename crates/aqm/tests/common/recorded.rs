@@ -1,9 +1,9 @@
 //! Arrivals at a queue, recorded in the simulated network.
 
 use super::Event;
+use sixgate_aqm::shape::Next;
 use sixgate_aqm::sim::{Control, DOWN, Discipline, OneCodel, Sim, Wire};
 use sixgate_aqm::{Packet as _, Rate};
-use sixgate_aqm::shape::Next;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;

@@ -99,7 +99,9 @@ fn on_load(arguments: &Aqm, queues: &[Which]) -> Outcome {
         });
         return print(&format!("{}\n", json!({ "simulation": true, "load": load, "queues": results })));
     }
-    say("Simulated: no packet was sent. What a small packet waits there and back, beside TCP that fills the link both ways:\n");
+    say(
+        "Simulated: no packet was sent. What a small packet waits there and back, beside TCP that fills the link both ways:\n",
+    );
     print(&table(&rows))
 }
 
@@ -128,7 +130,9 @@ fn on_trace(arguments: &Aqm, queues: &[Which], trace: &[Arrival]) -> Outcome {
         let trace = json!({ "packets": trace.len(), "rate-bits": arguments.down.as_bits() });
         return print(&format!("{}\n", json!({ "simulation": true, "trace": trace, "queues": results })));
     }
-    say("Simulated: no packet was sent, and nobody sends less where packets are lost, for a trace does not listen. What a packet waits:\n");
+    say(
+        "Simulated: no packet was sent, and nobody sends less where packets are lost, for a trace does not listen. What a packet waits:\n",
+    );
     print(&table(&rows))
 }
 
@@ -180,7 +184,11 @@ fn arrival(text: &str) -> Option<Arrival> {
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     crate::shape::rate(text).and_then(|rate| {
         let simulated = Rate::bits(64_000)..=Rate::mbit(1000);
-        if simulated.contains(&rate) { Ok(rate) } else { Err("choose 64k to 1G: more takes too long to simulate".to_owned()) }
+        if simulated.contains(&rate) {
+            Ok(rate)
+        } else {
+            Err("choose 64k to 1G: more takes too long to simulate".to_owned())
+        }
     })
 }
 
@@ -192,7 +200,18 @@ mod tests {
     fn lines_of_a_trace_are_read_and_mistakes_refused() {
         let read = Arrival { at: Duration::from_micros(1_500_000), flow: 7, octets: 1500 };
         assert_eq!(arrival("1.5 7\t1500"), Some(read));
-        for wrong in ["", "1.5", "1.5 7", "-1 7 1500", "1e99 7 1500", "nan 7 1500", "1 7 0", "1 7 99999", "1 7 60 9", "1 x 60"] {
+        for wrong in [
+            "",
+            "1.5",
+            "1.5 7",
+            "-1 7 1500",
+            "1e99 7 1500",
+            "nan 7 1500",
+            "1 7 0",
+            "1 7 99999",
+            "1 7 60 9",
+            "1 x 60",
+        ] {
             assert_eq!(arrival(wrong), None, "{wrong}");
         }
     }

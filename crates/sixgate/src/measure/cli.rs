@@ -107,7 +107,12 @@ pub(crate) enum ControlName {
 #[derive(Debug, Args)]
 pub(crate) struct Aqm {
     /// Which queues, with commas between them.
-    #[arg(long, value_name = "QUEUES", value_delimiter = ',', default_value = "fifo,codel,fq_codel,pie,shaper")]
+    #[arg(
+        long,
+        value_name = "QUEUES",
+        value_delimiter = ',',
+        default_value = "fifo,codel,fq_codel,pie,shaper"
+    )]
     pub(crate) aqm: Vec<QueueName>,
     /// The link's rate, of a trace's packets or towards us.
     #[arg(long, value_name = "RATE", default_value = "20M", value_parser = super::aqm::rate)]

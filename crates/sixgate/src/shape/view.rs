@@ -273,7 +273,11 @@ impl ShapeView {
         }
         if let Some(thread) = &self.thread {
             let (late, most) = (delay_text(thread.late_us), delay_text(thread.most_late_us));
-            let _ = write!(text, "  its thread's priority is {}, it runs {late} late (at most {most})", thread.urgency);
+            let _ = write!(
+                text,
+                "  its thread's priority is {}, it runs {late} late (at most {most})",
+                thread.urgency
+            );
             text.push_str(if thread.urgency == "usual" { ": CAP_SYS_NICE would help\n" } else { "\n" });
         }
         for direction in &self.directions {

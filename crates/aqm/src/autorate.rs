@@ -14,7 +14,7 @@
 //!   before. And only while enough is carried to be to blame: half the least rate. (Not half of the present
 //!   one: TCP sends no faster than its packets arrive, so where a link has become slow little is carried.)
 //!   Without load the rate goes back to the configured one, never to the least (cake-autorate issue 326).
-//! - *One late probe proves nothing*: the last three must be, and the rate grows while two of them are not.
+//! - *One late probe proves nothing*: three of the last four must be late, the newest among them, and the rate grows while most are not.
 //! - *A stop is no queue.* Where something stood still for a while (a radio, a busy machine), what was sent meanwhile comes back all at
 //!   once; what passes a queue comes back as far apart as the link lets it. So a probe counts as late as the latest of those that
 //!   came back with it, and a cut that turns out to have been for a stop is taken back. What the caller knows to have been a stop of its
@@ -87,8 +87,9 @@ impl Config {
 
 /// Probes that are remembered, answered or not.
 const PROBES: usize = 64;
-/// The last so many probes, all late, make a queue.
+/// So many late probes make a queue, the newest among them, of the last so many: one reflector's usual delay may have been learnt in a queue.
 const LATE: usize = 3;
+const OF: usize = 4;
 /// What is carried now is what was carried in this time.
 const RECENT: Duration = Duration::from_millis(150);
 /// Over which time the delay's growth is looked at.
@@ -269,8 +270,10 @@ impl Autorate {
             (carried / self.rate.as_bits() as f64, carried > self.config.min.as_bits() as f64 / 2.0);
         let since = self.cut.max(now.saturating_sub(SILENCE));
         let recent: Vec<Duration> =
-            self.known_of(now, since..Duration::MAX).rev().take(LATE).map(|(_, excess)| excess).collect();
-        let queue = recent.len() == LATE && recent.iter().all(|excess| *excess > self.config.late);
+            self.known_of(now, since..Duration::MAX).rev().take(OF).map(|(_, excess)| excess).collect();
+        let is_late = |excess: &&Duration| **excess > self.config.late;
+        let queue =
+            recent.first().as_ref().is_some_and(is_late) && recent.iter().filter(is_late).count() >= LATE;
         match self.state {
             State::Follow { since } => {
                 // After a stop what it left behind has its time to go.
@@ -353,14 +356,16 @@ impl Autorate {
         self.rate = self.bounded(self.known.unwrap_or(self.rate).times(factor));
     }
 
-    /// Of a queue behind us: once all that was sent before the cut has come back, it tells more than what was overdue then did.
+    /// Of a queue behind us: once what was sent before the cut has come back, it tells more than what was overdue then did; where
+    /// all of it was soon there, that less was amiss than it seemed.
     #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
     fn refine(&mut self, now: Duration) {
         if self.config.direction == Direction::Down {
             return;
         }
         let before = self.cut.saturating_sub(GROWTH)..self.cut;
-        let back = self.known_of(now, before.clone()).all(|(probe, _)| probe.took.is_some());
+        let back = |(probe, excess): (&Probe, Duration)| probe.took.is_some() && excess < RECENT;
+        let back = self.known_of(now, before.clone()).all(back);
         if let Some(estimate) = self.measured(now, before)
             && let Some(known) = self.known
             && (back || self.bounded(Rate::bits(bits(estimate))) < known)
@@ -380,6 +385,7 @@ impl Autorate {
         let step = step.min(0.2);
         // A probe may find a packet on its way, here and in the modem.
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
+        let recent = recent.get(..LATE).unwrap_or(recent);
         let most_below = |limit| 2 * recent.iter().filter(|excess| **excess < limit).count() > recent.len();
         let calm = most_below(calm);
         if calm {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(50);
-const PHASE: Duration = Duration::from_secs(30);
+const PHASE: Duration = Duration::from_secs(20);
 
 /// How a machine that has other things to do keeps packets waiting: at each of its stages a part of the ticks (of 10 ms) something
 /// takes up to so long, and now and then it stands still altogether.
@@ -195,13 +195,9 @@ fn down_with_cubic_and_a_deeper_buffer() {
 #[test]
 fn a_busy_machine_is_no_slow_link() {
     let wanted = Wanted { p99: ms(45), used: 0.75 };
-    for (direction, control, seed) in [
-        (Direction::Down, Control::Cubic, 1),
-        (Direction::Down, Control::Reno, 2),
-        (Direction::Up, Control::Cubic, 3),
-        (Direction::Up, Control::Reno, 4),
-        (Direction::Up, Control::Bbr, 1),
-    ] {
+    for (direction, control, seed) in
+        [(Direction::Down, Control::Cubic, 1), (Direction::Up, Control::Reno, 4)]
+    {
         with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, BUSY, wanted);
     }
 }
@@ -210,12 +206,9 @@ fn a_busy_machine_is_no_slow_link() {
 #[test]
 fn what_stops_is_no_slow_link() {
     let wanted = Wanted { p99: ms(450), used: 0.55 };
-    for (direction, control, seed) in [
-        (Direction::Down, Control::Cubic, 1),
-        (Direction::Down, Control::Reno, 2),
-        (Direction::Up, Control::Cubic, 3),
-        (Direction::Up, Control::Reno, 4),
-    ] {
+    for (direction, control, seed) in
+        [(Direction::Down, Control::Reno, 2), (Direction::Up, Control::Cubic, 3)]
+    {
         with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, STOPS, wanted);
     }
 }
@@ -312,7 +305,7 @@ fn jitter_does_not_press_the_rate_down() {
     assert!(least > Rate::mbit(10) && autorate.rate() > Rate::mbit(15), "{least} {}", autorate.rate());
 }
 
-/// A load that does not slow down by itself: only the shaper makes it.
+/// A load that does not slow down by itself: only the shaper makes it. It begins after a second, in which is learnt what is usual.
 #[test]
 fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
     for link in [12, 20, 30] {
@@ -320,6 +313,7 @@ fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
         let bits = link.as_bits() as f64;
         let (queue, long, sent) = (Cell::new(0.0_f64), Cell::new(Duration::ZERO), Cell::new(0.0));
         let carried = |autorate: &Autorate, since: Duration| {
+            let Some(since) = since.checked_sub(Duration::from_secs(1)) else { return Rate::bits(100_000) };
             let more = autorate.rate().as_bits() as f64 / bits - 1.0;
             queue.set((queue.get() + more * 0.01).max(0.0));
             if queue.get() > 0.03 {
@@ -331,10 +325,10 @@ fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
             autorate.rate()
         };
         let delay = |_, _| Some(ms(20) + Duration::from_secs_f64(queue.get()));
-        let (autorate, _) = alone(usual(), 20, 4, carried, delay);
+        let (autorate, _) = alone(usual(), 21, 4, carried, delay);
         let used = sent.get() / 18.0 / bits;
         println!("a link of {link} from 40Mbit: queue below 30 ms after {:?}, used {used:.3}", long.get());
-        assert!(long.get() < Duration::from_secs(3) && used > 0.8, "{link} {:?}", autorate.counters());
+        assert!(long.get() < Duration::from_secs(2) && used > 0.8, "{link} {:?}", autorate.counters());
     }
 }
 

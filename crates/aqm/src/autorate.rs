@@ -114,6 +114,8 @@ struct Probe {
     sent: Duration,
     /// How long it took.
     took: Option<Duration>,
+    /// What of that our own side stood still.
+    stood: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -210,7 +212,7 @@ impl Autorate {
             self.probes.pop_front();
         }
         self.counters.sent += 1;
-        self.probes.push_back(Probe { reflector, number, sent: now, took: None });
+        self.probes.push_back(Probe { reflector, number, sent: now, took: None, stood: Duration::ZERO });
     }
 
     /// A probe was answered; `now` is when the answer arrived, as well as the caller knows. Where the reflector tells how long the way in our direction took (ICMP time
@@ -227,12 +229,13 @@ impl Autorate {
         self.learn(now, reflector, took);
     }
 
-    /// What runs the shaper stood still from the one time to the other: probes that were under way then say nothing.
+    /// What runs the shaper stood still from the one time to the other: probes that were under way then are not late by as much.
     pub fn stood(&mut self, from: Duration, until: Duration) {
-        self.probes.retain(|probe| {
-            let back = probe.took.map(|took| probe.sent.saturating_add(took));
-            probe.sent > until || back.is_some_and(|back| back < from)
-        });
+        for probe in &mut self.probes {
+            let back = probe.took.map_or(Duration::MAX, |took| probe.sent.saturating_add(took));
+            let both = until.min(back).saturating_sub(from.max(probe.sent));
+            probe.stood = probe.stood.saturating_add(both);
+        }
     }
 
     /// The shaper has carried so many octets since it was last said; to be told ten to fifty times a second.

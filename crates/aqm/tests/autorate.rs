@@ -220,6 +220,29 @@ fn up_with_a_sender_after_bbr() {
     follows(Direction::Up, Control::Bbr, 500_000, 1);
 }
 
+/// A controller that is told that its own side stood still takes that off; what is left is the queue.
+#[test]
+fn what_its_own_side_stood_still_is_taken_off() {
+    for (told, queue) in [(true, false), (false, true)] {
+        let start = Duration::from_secs(100);
+        let mut autorate = Autorate::new(usual(), start);
+        for number in 0..40 {
+            let now = start + ms(50 * number);
+            autorate.sent(now, 0, number);
+            // From the twentieth on each takes 30 ms more, in which the shaper's thread did not run.
+            let late = if number < 20 { ms(0) } else { ms(30) };
+            let back = now + ms(20) + late;
+            autorate.carried(now, Rate::mbit(30).octets_in(ms(50)));
+            autorate.answered(back, 0, number, None);
+            if told {
+                autorate.stood(back.saturating_sub(late), back);
+            }
+            autorate.handle_timeout(back);
+        }
+        assert_eq!(autorate.counters().cuts > 0, queue, "{told} {:?}", autorate.counters());
+    }
+}
+
 /// A controller on its own: probes every 50 ms to `reflectors`, answered after what `delay` says, if at all.
 fn alone(
     config: Config,

@@ -38,7 +38,7 @@ impl Autorate {
 
     /// By how much a probe was later than usual, as far as it can be known now; `None` where it cannot.
     pub(super) fn delay(&self, now: Duration, probe: &Probe) -> Option<Duration> {
-        let usual = self.usual(probe.reflector)?;
+        let usual = self.usual(probe.reflector)?.saturating_add(probe.stood);
         if let Some(took) = probe.took {
             return Some(took.saturating_sub(usual));
         }

@@ -14,13 +14,15 @@
 //!   before. And only while enough is carried to be to blame: half the least rate. (Not half of the present
 //!   one: TCP sends no faster than its packets arrive, so where a link has become slow little is carried.)
 //!   Without load the rate goes back to the configured one, never to the least (cake-autorate issue 326).
-//! - *One late probe proves nothing*: the last three must be, and the rate grows while two of them are not.
+//! - *One late probe proves nothing*: three of the last four must be late, the newest among them, and the rate grows while most are not.
 //! - *A stop is no queue.* Where something stood still for a while (a radio, a busy machine), what was sent meanwhile comes back all at
 //!   once; what passes a queue comes back as far apart as the link lets it. So a probe counts as late as the latest of those that
 //!   came back with it, and a cut that turns out to have been for a stop is taken back. What the caller knows to have been a stop of its
 //!   own it can say ([`Autorate::stood`]).
 //!
 //! Nothing is decided but in [`Autorate::handle_timeout`]: tell first all that has happened.
+
+mod evidence;
 
 use crate::Rate;
 use std::collections::VecDeque;
@@ -85,14 +87,9 @@ impl Config {
 
 /// Probes that are remembered, answered or not.
 const PROBES: usize = 64;
-/// Reflectors that are known.
-const REFLECTORS: usize = 16;
-/// The last so many probes, all late, make a queue.
+/// So many late probes make a queue, the newest among them, of the last so many: one reflector's usual delay may have been learnt in a queue.
 const LATE: usize = 3;
-/// Probes that are looked at behind one, for whether they came back with it.
-const BEHIND: usize = 20;
-/// Of the time between the sending of two, between their returns there is less than this where something had stood still.
-const TOGETHER: f64 = 0.25;
+const OF: usize = 4;
 /// What is carried now is what was carried in this time.
 const RECENT: Duration = Duration::from_millis(150);
 /// Over which time the delay's growth is looked at.
@@ -117,6 +114,8 @@ struct Probe {
     sent: Duration,
     /// How long it took.
     took: Option<Duration>,
+    /// What of that our own side stood still.
+    stood: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +163,8 @@ pub struct Autorate {
     probes: VecDeque<Probe>,
     reflectors: Vec<Reflector>,
     carried: VecDeque<(Duration, u64)>,
+    /// When last nothing was carried.
+    stopped: Duration,
     grown: Duration,
     /// When the rate was last eased, and the highest since the last cut at which nothing was late.
     eased: Duration,
@@ -185,8 +186,9 @@ impl Autorate {
             before: (config.base, None),
             followed: now,
             probes: VecDeque::with_capacity(PROBES),
-            reflectors: Vec::with_capacity(REFLECTORS),
+            reflectors: Vec::new(),
             carried: VecDeque::with_capacity(128),
+            stopped: Duration::ZERO,
             grown: now,
             eased: Duration::ZERO,
             calm: config.min,
@@ -210,7 +212,7 @@ impl Autorate {
             self.probes.pop_front();
         }
         self.counters.sent += 1;
-        self.probes.push_back(Probe { reflector, number, sent: now, took: None });
+        self.probes.push_back(Probe { reflector, number, sent: now, took: None, stood: Duration::ZERO });
     }
 
     /// A probe was answered; `now` is when the answer arrived, as well as the caller knows. Where the reflector tells how long the way in our direction took (ICMP time
@@ -227,16 +229,22 @@ impl Autorate {
         self.learn(now, reflector, took);
     }
 
-    /// What runs the shaper stood still from the one time to the other: probes that were under way then say nothing.
+    /// What runs the shaper stood still from the one time to the other: probes that were under way then are not late by as much.
     pub fn stood(&mut self, from: Duration, until: Duration) {
-        self.probes.retain(|probe| {
-            let back = probe.took.map(|took| probe.sent.saturating_add(took));
-            probe.sent > until || back.is_some_and(|back| back < from)
-        });
+        for probe in &mut self.probes {
+            let back = probe.took.map_or(Duration::MAX, |took| probe.sent.saturating_add(took));
+            let both = until.min(back).saturating_sub(from.max(probe.sent));
+            probe.stood = probe.stood.saturating_add(both);
+        }
     }
 
     /// The shaper has carried so many octets since it was last said; to be told ten to fifty times a second.
     pub fn carried(&mut self, now: Duration, octets: u64) {
+        if let Some((before, _)) = self.carried.back()
+            && self.is_nothing(octets, now.saturating_sub(*before))
+        {
+            self.stopped = now;
+        }
         self.carried.push_back((now, octets));
         while self.carried.len() >= 128
             || self.carried.front().is_some_and(|(at, _)| now.saturating_sub(*at) > CARRIED)
@@ -258,142 +266,21 @@ impl Autorate {
         self.decide(now);
     }
 
-    fn usual(&self, name: u32) -> Option<Duration> {
-        self.reflectors.iter().find(|reflector| reflector.name == name).map(|reflector| reflector.usual)
-    }
-
-    /// What is usual for a reflector: quickly less, slowly more (2 % of the way in a second at twenty probes),
-    /// for ways change, and a queue that stands for minutes is one.
-    fn learn(&mut self, now: Duration, name: u32, took: Duration) {
-        if let Some(known) = self.reflectors.iter_mut().find(|reflector| reflector.name == name) {
-            known.heard = now;
-            known.usual = if took < known.usual {
-                took + known.usual.saturating_sub(took) / 10
-            } else {
-                known.usual + (took.saturating_sub(known.usual)) / 1000
-            };
-            return;
-        }
-        if self.reflectors.len() >= REFLECTORS {
-            let silent = self.reflectors.iter().enumerate().min_by_key(|(_, reflector)| reflector.heard);
-            if let Some((index, _)) = silent {
-                self.reflectors.swap_remove(index);
-            }
-        }
-        self.reflectors.push(Reflector { name, usual: took, heard: now });
-    }
-
-    /// By how much a probe was later than usual, as far as it can be known now; `None` where it cannot.
-    fn delay(&self, now: Duration, probe: &Probe) -> Option<Duration> {
-        let usual = self.usual(probe.reflector)?;
-        if let Some(took) = probe.took {
-            return Some(took.saturating_sub(usual));
-        }
-        let so_far = now.saturating_sub(probe.sent).saturating_sub(usual);
-        (so_far > self.config.late).then_some(so_far)
-    }
-
-    /// By how much the probe of this place is late for a queue: no more than those are that were sent after it and came back with it.
-    fn excess(&self, now: Duration, index: usize) -> Option<Duration> {
-        let probe = self.probes.get(index)?;
-        let own = self.delay(now, probe)?;
-        if own <= self.config.late / 2 {
-            return Some(own);
-        }
-        let behind = self.probes.iter().skip(index + 1).take(BEHIND).filter(|next| next.took.is_some());
-        let together = behind.filter_map(|next| {
-            let delay = self.delay(now, next)?;
-            let between = next.sent.saturating_sub(probe.sent);
-            (own.saturating_sub(delay) > between.mul_f64(1.0 - TOGETHER)).then_some(delay)
-        });
-        Some(together.fold(own, Duration::min))
-    }
-
-    /// What is known of the probes that were sent within a time, oldest first: when, and how late for a queue.
-    fn known_of(
-        &self,
-        now: Duration,
-        sent: std::ops::Range<Duration>,
-    ) -> impl DoubleEndedIterator<Item = (&Probe, Duration)> {
-        let within = move |(index, probe): (usize, _)| {
-            let probe: &Probe = probe;
-            sent.contains(&probe.sent).then(|| Some((probe, self.excess(now, index)?))).flatten()
-        };
-        self.probes.iter().enumerate().filter_map(within)
-    }
-
-    /// Whether any reflector still answers: else what is overdue says nothing about the link.
-    fn hears(&self, now: Duration) -> bool {
-        self.reflectors.iter().any(|reflector| now.saturating_sub(reflector.heard) < SILENCE)
-    }
-
-    /// Bits a second that were carried between two times; `None` where too little is known.
-    #[allow(clippy::cast_precision_loss, reason = "octets of two seconds")]
-    fn carried_between(&self, from: Duration, to: Duration) -> Option<f64> {
-        // What is said at a time was carried since the time before.
-        let mut before = None;
-        let (mut octets, mut time) = (0, Duration::ZERO);
-        for &(at, more) in &self.carried {
-            if let Some(before) = before.replace(at)
-                && at > from
-                && before < to
-            {
-                octets = u64::saturating_add(octets, more);
-                time += at.saturating_sub(before);
-            }
-        }
-        (time >= Duration::from_millis(20)).then(|| octets as f64 * 8.0 / time.as_secs_f64())
-    }
-
-    /// What arrives while it does: the most of each third of the recent time. Where it stood still for a part of it, that part says
-    /// nothing about the link.
-    fn arriving(&self, now: Duration) -> Option<f64> {
-        let third = RECENT / 3;
-        let parts = (0..3).filter_map(|part| {
-            let end = now.saturating_sub(third * part);
-            self.carried_between(end.saturating_sub(third), end)
-        });
-        parts.reduce(f64::max)
-    }
-
-    /// The link's rate by how fast the delay grows over what is sent into it (seconds a second, least squares),
-    /// of the probes sent within a time.
-    fn measured(&self, now: Duration, sent: std::ops::Range<Duration>) -> Option<f64> {
-        let start = sent.start;
-        // Of those that are overdue only the oldest: the others' delays so far are less, which says nothing.
-        let mut overdue = false;
-        let points: Vec<(f64, f64)> = self
-            .known_of(now, sent)
-            .filter(|(probe, _)| probe.took.is_some() || !std::mem::replace(&mut overdue, true))
-            .map(|(probe, excess)| (probe.sent.saturating_sub(start).as_secs_f64(), excess.as_secs_f64()))
-            .collect();
-        if points.len() < 3 {
-            return None;
-        }
-        #[allow(clippy::cast_precision_loss, reason = "at most 64")]
-        let n = points.len() as f64;
-        let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
-        let (above, below) = points.iter().fold((0.0, 0.0), |(above, below), point| {
-            (above + (point.0 - x) * (point.1 - y), below + (point.0 - x).powi(2))
-        });
-        let slope = if below > 0.0 { (above / below).max(0.0) } else { return None };
-        let (first, last) = (points.first()?.0, points.last()?.0);
-        let at = |offset: f64| start + Duration::from_secs_f64(offset.max(0.0));
-        Some(self.carried_between(at(first), at(last))? / (1.0 + slope))
-    }
-
     fn decide(&mut self, now: Duration) {
-        let carried = self.carried_between(now.saturating_sub(RECENT), now).unwrap_or(0.0);
+        let carried = self.carried_between(now.saturating_sub(RECENT), now, false).unwrap_or(0.0);
         #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
         let (load, busy) =
             (carried / self.rate.as_bits() as f64, carried > self.config.min.as_bits() as f64 / 2.0);
         let since = self.cut.max(now.saturating_sub(SILENCE));
         let recent: Vec<Duration> =
-            self.known_of(now, since..Duration::MAX).rev().take(LATE).map(|(_, excess)| excess).collect();
-        let queue = recent.len() == LATE && recent.iter().all(|excess| *excess > self.config.late);
+            self.known_of(now, since..Duration::MAX).rev().take(OF).map(|(_, excess)| excess).collect();
+        let is_late = |excess: &&Duration| **excess > self.config.late;
+        let queue =
+            recent.first().as_ref().is_some_and(is_late) && recent.iter().filter(is_late).count() >= LATE;
         match self.state {
             State::Follow { since } => {
-                if queue && busy && self.hears(now) && !self.stands(now) {
+                // After a stop what it left behind has its time to go.
+                if queue && busy && self.hears(now) && now.saturating_sub(self.stopped) >= RECENT {
                     self.cut(now, carried);
                 } else {
                     self.follow(now, since, (carried, load), &recent);
@@ -472,41 +359,16 @@ impl Autorate {
         self.rate = self.bounded(self.known.unwrap_or(self.rate).times(factor));
     }
 
-    /// The delay that stands now: by the newest answer, or by what is overdue.
-    fn standing(&self, now: Duration) -> Duration {
-        let known = || self.known_of(now, Duration::ZERO..Duration::MAX);
-        let answered = known().rev().find(|(probe, _)| probe.took.is_some()).map(|(_, excess)| excess);
-        let overdue = known().filter(|(probe, _)| probe.took.is_none()).map(|(_, excess)| excess).max();
-        answered.max(overdue).unwrap_or_default()
-    }
-
-    /// Whether what made the cut has come back since, and all at once.
-    fn was_a_stop(&self, now: Duration, cut: Duration) -> bool {
-        let before = || {
-            self.known_of(now, cut.saturating_sub(GROWTH)..cut).map(|(probe, excess)| (probe.took, excess))
-        };
-        now.saturating_sub(cut) < STOP
-            && before().all(|(took, excess)| took.is_some() && excess <= self.config.late)
-            && before().count() > 0
-    }
-
-    /// Whether nothing arrives at present, as no link is that slow: it stands still, and for how long nobody knows.
-    #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
-    fn stands(&self, now: Duration) -> bool {
-        self.config.direction == Direction::Down
-            && self
-                .carried_between(now.saturating_sub(RECENT / 3), now)
-                .is_some_and(|carried| carried < self.config.min.as_bits() as f64 / 4.0)
-    }
-
-    /// Of a queue behind us: once all that was sent before the cut has come back, it tells more than what was overdue then did.
+    /// Of a queue behind us: once what was sent before the cut has come back, it tells more than what was overdue then did; where
+    /// all of it was soon there, that less was amiss than it seemed.
     #[allow(clippy::cast_precision_loss, reason = "rates are below 2^53")]
     fn refine(&mut self, now: Duration) {
         if self.config.direction == Direction::Down {
             return;
         }
         let before = self.cut.saturating_sub(GROWTH)..self.cut;
-        let back = self.known_of(now, before.clone()).all(|(probe, _)| probe.took.is_some());
+        let back = |(probe, excess): (&Probe, Duration)| probe.took.is_some() && excess < RECENT;
+        let back = self.known_of(now, before.clone()).all(back);
         if let Some(estimate) = self.measured(now, before)
             && let Some(known) = self.known
             && (back || self.bounded(Rate::bits(bits(estimate))) < known)
@@ -526,6 +388,7 @@ impl Autorate {
         let step = step.min(0.2);
         // A probe may find a packet on its way, here and in the modem.
         let calm = self.config.late / 3 + 2 * self.rate.time_for(1514);
+        let recent = recent.get(..LATE).unwrap_or(recent);
         let most_below = |limit| 2 * recent.iter().filter(|excess| **excess < limit).count() > recent.len();
         let calm = most_below(calm);
         if calm {

@@ -14,11 +14,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(50);
-const PHASE: Duration = Duration::from_secs(30);
+const PHASE: Duration = Duration::from_secs(20);
 
 /// How a machine that has other things to do keeps packets waiting: at each of its stages a part of the ticks (of 10 ms) something
 /// takes up to so long, and now and then it stands still altogether.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Trouble {
     often: f64,
     short: u64,
@@ -46,12 +46,26 @@ impl Trouble {
     }
 }
 
-/// Runs the three phases; `buffer` is the modem's. Prints and judges.
-fn follows(direction: Direction, control: Control, buffer: u64, seed: u64) {
-    with_trouble(direction, control, buffer, seed, QUIET);
+/// What is asked of each phase: of the latency two seconds after the change, and of the use of the link.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    p99: Duration,
+    used: f64,
 }
 
-fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, trouble: Trouble) {
+/// Runs the three phases; `buffer` is the modem's. Prints and judges.
+fn follows(direction: Direction, control: Control, buffer: u64, seed: u64) {
+    with_trouble(direction, control, buffer, seed, QUIET, Wanted { p99: ms(35), used: 0.8 });
+}
+
+fn with_trouble(
+    direction: Direction,
+    control: Control,
+    buffer: u64,
+    seed: u64,
+    trouble: Trouble,
+    wanted: Wanted,
+) {
     let mut random = fastrand::Rng::with_seed(seed);
     let rates = [Rate::mbit(50), Rate::mbit(10), Rate::mbit(30)];
     let config = Config {
@@ -120,18 +134,13 @@ fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, 
             .filter(|sample| sample.at >= changed + Duration::from_secs(2))
             .map(|sample| sample.added)
             .collect();
-        // One probe alone that met a burst is no latency.
-        let calm = sim
-            .samples
-            .windows(2)
-            .filter(|pair| {
-                pair[0].at >= changed
-                    && pair.iter().all(|sample| sample.added > ms(30))
-                    && pair[1].at < changed + Duration::from_secs(10)
-            })
-            .map(|pair| pair[1].at.checked_sub(changed).unwrap())
-            .max()
-            .unwrap_or_default();
+        // The latency is back once a second passes without a probe of more than 30 ms.
+        let late = sim.samples.iter().filter(|sample| sample.at >= changed && sample.added > ms(30));
+        let mut calm = Duration::ZERO;
+        for sample in late {
+            let at = sample.at.checked_sub(changed).unwrap();
+            calm = if at.saturating_sub(calm) < Duration::from_secs(1) { at } else { break };
+        }
         let (p50, p99) = (percentile(after.iter().copied(), 50), percentile(after.iter().copied(), 99));
         println!(
             "{direction:?} {control:?} {buffer} {seed} {trouble:?} {rate}: below 30 ms after {calm:?}; then p50 {p50:?}, p99 {p99:?}; \
@@ -141,17 +150,12 @@ fn with_trouble(direction: Direction, control: Control, buffer: u64, seed: u64, 
             autorate.rate(),
             autorate.counters()
         );
-        if std::env::var("JUDGE").is_ok() {
-            continue;
+        if phase > 0 && trouble == QUIET {
+            assert!(calm < ms(2000), "{calm:?}");
         }
-        // Two seconds are wanted. Now and then senders that had lost much come back with a burst just after, which fills the modem's
-        // buffer for less than a tenth of a second.
-        if phase > 0 {
-            assert!(calm < ms(2500), "{calm:?}");
-        }
-        assert!(p99 < ms(30), "{p99:?}");
+        assert!(p99 < wanted.p99, "{p99:?}");
         let used = used(changed, before);
-        assert!(used > 0.8, "{used}");
+        assert!(used > wanted.used, "{used}");
     }
 }
 
@@ -186,17 +190,56 @@ fn down_with_cubic_and_a_deeper_buffer() {
     follows(Direction::Down, Control::Cubic, 1_500_000, 3);
 }
 
+/// Links and machines that keep packets waiting by themselves are not taken for slow ones. (With three of the last six probes late as
+/// proof, 0.3 to 0.6 of the link were used.)
 #[test]
-#[ignore = "many runs, to look at"]
-fn matrix() {
-    for trouble in [QUIET, BUSY, STOPS] {
-        for direction in [Direction::Down, Direction::Up] {
-            for control in [Control::Reno, Control::Cubic, Control::Bbr] {
-                for (buffer, seed) in [(500_000, 1), (1_500_000, 2), (500_000, 3), (1_500_000, 4)] {
-                    with_trouble(direction, control, buffer, seed, trouble);
-                }
+fn a_busy_machine_is_no_slow_link() {
+    let wanted = Wanted { p99: ms(45), used: 0.75 };
+    for (direction, control, seed) in
+        [(Direction::Down, Control::Cubic, 1), (Direction::Up, Control::Reno, 4)]
+    {
+        with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, BUSY, wanted);
+    }
+}
+
+/// A stop of up to 0.4 s every four seconds takes a sixteenth of the link by itself, and its probes are late; the rate outlives it.
+#[test]
+fn what_stops_is_no_slow_link() {
+    let wanted = Wanted { p99: ms(450), used: 0.55 };
+    for (direction, control, seed) in
+        [(Direction::Down, Control::Reno, 2), (Direction::Up, Control::Cubic, 3)]
+    {
+        with_trouble(direction, control, 500_000 * (seed % 2 + 1), seed, STOPS, wanted);
+    }
+}
+
+/// A sender that heeds no loss, through our queue before the modem. (Behind one, where it can only be slowed by drops, such a sender
+/// keeps its queue on a link that has become slower: 0.5 to 0.9 of the link, up to 90 ms.)
+#[test]
+fn up_with_a_sender_after_bbr() {
+    follows(Direction::Up, Control::Bbr, 500_000, 1);
+}
+
+/// A controller that is told that its own side stood still takes that off; what is left is the queue.
+#[test]
+fn what_its_own_side_stood_still_is_taken_off() {
+    for (told, queue) in [(true, false), (false, true)] {
+        let start = Duration::from_secs(100);
+        let mut autorate = Autorate::new(usual(), start);
+        for number in 0..40 {
+            let now = start + ms(50 * number);
+            autorate.sent(now, 0, number);
+            // From the twentieth on each takes 30 ms more, in which the shaper's thread did not run.
+            let late = if number < 20 { ms(0) } else { ms(30) };
+            let back = now + ms(20) + late;
+            autorate.carried(now, Rate::mbit(30).octets_in(ms(50)));
+            autorate.answered(back, 0, number, None);
+            if told {
+                autorate.stood(back.saturating_sub(late), back);
             }
+            autorate.handle_timeout(back);
         }
+        assert_eq!(autorate.counters().cuts > 0, queue, "{told} {:?}", autorate.counters());
     }
 }
 
@@ -285,7 +328,7 @@ fn jitter_does_not_press_the_rate_down() {
     assert!(least > Rate::mbit(10) && autorate.rate() > Rate::mbit(15), "{least} {}", autorate.rate());
 }
 
-/// A load that does not slow down by itself: only the shaper makes it.
+/// A load that does not slow down by itself: only the shaper makes it. It begins after a second, in which is learnt what is usual.
 #[test]
 fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
     for link in [12, 20, 30] {
@@ -293,6 +336,7 @@ fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
         let bits = link.as_bits() as f64;
         let (queue, long, sent) = (Cell::new(0.0_f64), Cell::new(Duration::ZERO), Cell::new(0.0));
         let carried = |autorate: &Autorate, since: Duration| {
+            let Some(since) = since.checked_sub(Duration::from_secs(1)) else { return Rate::bits(100_000) };
             let more = autorate.rate().as_bits() as f64 / bits - 1.0;
             queue.set((queue.get() + more * 0.01).max(0.0));
             if queue.get() > 0.03 {
@@ -304,10 +348,10 @@ fn the_rate_of_a_link_is_read_from_how_fast_its_delay_grows() {
             autorate.rate()
         };
         let delay = |_, _| Some(ms(20) + Duration::from_secs_f64(queue.get()));
-        let (autorate, _) = alone(usual(), 20, 4, carried, delay);
+        let (autorate, _) = alone(usual(), 21, 4, carried, delay);
         let used = sent.get() / 18.0 / bits;
         println!("a link of {link} from 40Mbit: queue below 30 ms after {:?}, used {used:.3}", long.get());
-        assert!(long.get() < Duration::from_secs(3) && used > 0.8, "{link} {:?}", autorate.counters());
+        assert!(long.get() < Duration::from_secs(2) && used > 0.8, "{link} {:?}", autorate.counters());
     }
 }
 

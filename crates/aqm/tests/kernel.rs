@@ -71,7 +71,7 @@ fn by_the_kernel(traces: &[Trace]) -> Vec<Decisions> {
             now += nanoseconds(*gap);
             match event {
                 Event::Enqueue(_, octets, ect) => {
-                    writeln!(text, "+ {now} {octets} {}", u8::from(*ect)).unwrap()
+                    writeln!(text, "+ {now} {octets} {}", u8::from(*ect)).unwrap();
                 }
                 Event::Dequeue => writeln!(text, "- {now}").unwrap(),
             }

@@ -47,5 +47,8 @@ fn decides_as_the_rfc_says() {
         }
     }
     println!("sent, marked, dropped: {counts:?}");
-    assert!(counts.iter().all(|&count| count > 500), "traces that show nothing: {counts:?}");
+    assert!(
+        counts.iter().zip([10_000, 100, 10_000]).all(|(count, least)| *count > least),
+        "traces that show nothing: {counts:?}"
+    );
 }

@@ -153,7 +153,12 @@ fn is_other(word: &str) -> bool {
 }
 
 /// `ip.split(".")`, and then four of them, or shifts.
-pub(super) fn dots(source: &Source<'_>, at: usize, arguments: std::ops::Range<usize>, out: &mut Collector<'_, '_>) {
+pub(super) fn dots(
+    source: &Source<'_>,
+    at: usize,
+    arguments: std::ops::Range<usize>,
+    out: &mut Collector<'_, '_>,
+) {
     let line = source.line(at);
     if !concerns(source, at, &arguments, words::is_ip_or_address) || source.six_near(line, 12) {
         return;

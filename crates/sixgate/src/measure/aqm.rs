@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Packets of a trace, and octets of a line of it, at most.
-const MOST_PACKETS: usize = 2_000_000;
+const MOST_PACKETS: usize = 500_000;
 const LONGEST_LINE: u64 = 200;
 
 /// The longest trace.

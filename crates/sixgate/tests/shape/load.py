@@ -29,7 +29,7 @@ class Server6(ThreadingHTTPServer):
 
 
 def serve():
-    listener = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=64)
+    listener = socket.create_server(("::", PORT), family=socket.AF_INET6, backlog=64, dualstack_ipv6=True)
     threading.Thread(target=Server6(("::", 8080), Objects).serve_forever, daemon=True).start()
     print("ready", flush=True)
 

@@ -7,7 +7,7 @@
 mod world;
 
 use serde_json::Value;
-use sixgate_lab::{Process, Signal, wait_for};
+use sixgate_lab::{Host, Process, Signal, wait_for};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use world::{
     PATIENCE, SERVER, SIXGATE, World, carried, jain, json, percentile, round_trips, run, sent, spawn,
@@ -155,6 +155,39 @@ fn the_delay_of_a_busy_link_is_low() {
     // The queue is ours, and the modem's is empty: never more than what was asked for.
     assert!(down < 1.03 && up < 1.03, "{shaped:?}");
     assert!(jain(&shaped.down) > 0.95 && jain(&shaped.up) > 0.95, "{shaped:?}");
+}
+
+/// Senders that understand marks (RFC 3168) are marked, and lose next to nothing; the marks arrive.
+#[test]
+fn marks_take_the_place_of_drops() {
+    let world = World::new("shape-marks");
+    for host in [&world.alice, &world.server] {
+        host.sysctl("net/ipv4/tcp_ecn", "1").unwrap();
+    }
+    world.serve();
+    let process = shape(&world, "--down 19M --up 4750k --json --queue own");
+    let load = world.load(60, 4, 4);
+    let marked = |host: &Host| {
+        let text = run(host, "cat /proc/net/snmp6");
+        let line = text
+            .lines()
+            .find_map(|line| line[line.find("Ip6InCEPkts")?..].split_whitespace().nth(1))
+            .unwrap();
+        line.parse::<u64>().unwrap()
+    };
+    for (host, what) in [(&world.alice, "marks on the way down"), (&world.server, "marks on the way up")] {
+        wait_for(what, PATIENCE, || marked(host) > 20).unwrap();
+    }
+    load.signal(Signal::SIGKILL).unwrap();
+    load.wait(PATIENCE).unwrap();
+    let view = stopped(&process);
+    for direction in view["directions"].as_array().unwrap() {
+        let tin = &direction["tins"][0];
+        let count = |name: &str| tin[name].as_u64().unwrap();
+        println!("{}: {} marked, {} dropped", direction["direction"], count("marked"), count("dropped"));
+        // Acknowledgements and what is sent again cannot be marked.
+        assert!(count("marked") > 20 && count("dropped") < count("marked"), "{view}");
+    }
 }
 
 /// A link that becomes slower and faster again, while four connections fill it: what ping sees, phase by phase.

@@ -113,7 +113,9 @@ impl Lexer<'_> {
             b' ' | b'\t' | b'\r' | 0x0b | 0x0c => self.at += 1,
             _ if self.comment_begins(octet) => self.comment(octet),
             b'/' if self.language == Language::Perl && self.perl_pattern_may_begin() => self.perl_pattern(),
-            b'<' if self.language == Language::Perl && self.perl_here_document() => self.here_document_announced(),
+            b'<' if self.language == Language::Perl && self.perl_here_document() => {
+                self.here_document_announced();
+            }
             b'\'' if self.language == Language::Perl && self.perl_apostrophe() => self.at += 1,
             b'"' | b'\'' | b'`' => self.quote(octet),
             b'/' if self.language == Language::JavaScript && self.pattern_may_begin() => self.pattern(),

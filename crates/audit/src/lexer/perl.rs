@@ -34,7 +34,10 @@ impl Lexer<'_> {
     /// Whether `#` begins a comment; it does not in `$#list` and as a delimiter.
     pub(super) fn perl_comment(&self) -> bool {
         self.at == 0
-            || matches!(self.text[self.at - 1], b' ' | b'\t' | b'\n' | b'\r' | b';' | b'{' | b'}' | b'(' | b')' | b',')
+            || matches!(
+                self.text[self.at - 1],
+                b' ' | b'\t' | b'\n' | b'\r' | b';' | b'{' | b'}' | b'(' | b')' | b','
+            )
     }
 
     /// Whether an apostrophe belongs to a name, as it did in packages of old (`main'x`).
@@ -70,7 +73,8 @@ impl Lexer<'_> {
         if self.perl_named(start) {
             return false;
         }
-        let blank = self.text[self.at..].iter().take(8).take_while(|octet| matches!(octet, b' ' | b'\t')).count();
+        let blank =
+            self.text[self.at..].iter().take(8).take_while(|octet| matches!(octet, b' ' | b'\t')).count();
         let open = self.peek(blank);
         let delimits = open.is_ascii_punctuation()
             && !matches!(open, b',' | b';' | b')' | b'}' | b']' | b'_' | b'$' | b'@' | b'\\' | b'.')
@@ -86,7 +90,8 @@ impl Lexer<'_> {
         if parts == 2 {
             let bracket = matches!(open, b'(' | b'[' | b'{' | b'<');
             if bracket {
-                at += self.text[at..].iter().take(200).take_while(|octet| octet.is_ascii_whitespace()).count();
+                at +=
+                    self.text[at..].iter().take(200).take_while(|octet| octet.is_ascii_whitespace()).count();
                 if let Some(open) = self.text.get(at).copied() {
                     at = self.perl_end(at + 1, open).1;
                 }

@@ -278,7 +278,10 @@ fn rust(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let both = ["IpAddr", "SocketAddr", "ToSocketAddrs", "Endpoint"].iter().any(|word| source.has(word));
     // `fn f(ip: Ipv4Addr)`: whoever calls it can have no other.
     let asked_for = source.is_before(at, ":")
-        && (at.saturating_sub(24)..at).rev().take_while(|at| !source.is(*at, ";")).any(|at| source.is(at, "fn"));
+        && (at.saturating_sub(24)..at)
+            .rev()
+            .take_while(|at| !source.is(*at, ";"))
+            .any(|at| source.is(at, "fn"));
     if import || both && !asked_for || source.six_at_all() || in_function_of_four(source, at) {
         return;
     }

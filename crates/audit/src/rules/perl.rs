@@ -25,17 +25,19 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "IO::Socket::INET");
             }
         }
-        "sockaddr_in" | "pack_sockaddr_in" | "unpack_sockaddr_in" if source.is(at + 1, "(") => {
-            if !handled(source, line) && !source.is_before(at, "sub") {
-                out.token(&rule::SOCKADDR_IN, at, one_sided(source), word);
-            }
+        "sockaddr_in" | "pack_sockaddr_in" | "unpack_sockaddr_in"
+            if source.is(at + 1, "(") && !source.is_before(at, "sub") && !handled(source, line) =>
+        {
+            out.token(&rule::SOCKADDR_IN, at, one_sided(source), word);
         }
         "split" => take_apart(source, at, out),
         "unpack" => {
-            let four = (at + 1..at + 4).any(|at| matches!(source.string(at), Some("C4" | "CCCC" | "N" | "C*")));
-            let named = (at + 2..at + 10)
-                .take_while(|at| !source.is(*at, ";"))
-                .any(|at| matches!(source.get(at), "inet_aton" | "gethostbyname") || words::is_ip_or_address(source.get(at)));
+            let four =
+                (at + 1..at + 4).any(|at| matches!(source.string(at), Some("C4" | "CCCC" | "N" | "C*")));
+            let named = (at + 2..at + 10).take_while(|at| !source.is(*at, ";")).any(|at| {
+                matches!(source.get(at), "inet_aton" | "gethostbyname")
+                    || words::is_ip_or_address(source.get(at))
+            });
             if four && named && !source.six_near(line, 6) {
                 out.token(&rule::UINT32, at, Confidence::Medium, "an address unpacked as four octets");
             }

@@ -18,10 +18,8 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
         "gethostbyname" | "gethostbyname_r" | "gethostbyname_ex" | "gethostbyaddr" | "gethostbyaddr_r" => {
             // gethostbyaddr does IPv6 where it is told so.
             let told = word.starts_with("gethostbyaddr") && handled(source, line);
-            let known = matches!(
-                source.language,
-                Language::C | Language::Cpp | Language::Python | Language::Perl
-            );
+            let known =
+                matches!(source.language, Language::C | Language::Cpp | Language::Python | Language::Perl);
             let called = call && known && !declares(source, at) && !defines(source, at);
             if called && !told && !is_own_name(source, at) {
                 out.token(&rule::OLD_RESOLVER, at, Confidence::High, word);

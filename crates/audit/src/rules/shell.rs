@@ -100,7 +100,8 @@ fn tool(source: &Source<'_>, at: usize, verb: &str, out: &mut Collector<'_, '_>)
 
 /// `ip route`, `ip route show`, `ip r get`: without a family that is IPv4's table alone, unlike `ip address`.
 fn is_table_of_four(source: &Source<'_>, at: usize) -> bool {
-    let shows = matches!(source.get(at + 2), "show" | "list" | "ls" | "get" | "\n" | "|" | ";" | ")" | ">" | "");
+    let shows =
+        matches!(source.get(at + 2), "show" | "list" | "ls" | "get" | "\n" | "|" | ";" | ")" | ">" | "");
     matches!(source.get(at + 1), "route" | "ro" | "r") && shows
 }
 

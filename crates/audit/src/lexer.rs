@@ -114,7 +114,7 @@ impl Lexer<'_> {
             _ if self.comment_begins(octet) => self.comment(octet),
             b'/' if self.language == Language::Perl && self.perl_pattern_may_begin() => self.perl_pattern(),
             b'<' if self.language == Language::Perl && self.perl_here_document() => {
-                self.here_document_announced()
+                self.here_document_announced();
             }
             b'\'' if self.language == Language::Perl && self.perl_apostrophe() => self.at += 1,
             b'"' | b'\'' | b'`' => self.quote(octet),

@@ -25,8 +25,9 @@
 //! of public repositories that are not here.
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[derive(Deserialize)]
 struct Corpus {
@@ -57,25 +58,52 @@ struct Score {
 }
 
 impl File {
+    /// Where it is, once [`unpack`]ed.
+    fn place(&self) -> PathBuf {
+        match self.from {
+            Some(_) => unpacked().join(&self.path),
+            None => self.path.replacen('~', &std::env::var("HOME").unwrap_or_default(), 1).into(),
+        }
+    }
+
     /// What is in it, where it is here in the version that was labelled: with another the lines would be others.
     fn read(&self) -> Option<Vec<u8>> {
-        let output = |program: &str, arguments: &[&str]| {
-            std::process::Command::new(program).args(arguments).output().ok().map(|output| output.stdout)
-        };
-        let path = self.path.replacen('~', &std::env::var("HOME").unwrap_or_default(), 1);
-        let octets = match self.from.as_deref() {
-            None => std::fs::read(&path).ok()?,
-            Some("node:") => {
-                let name = path.trim_end_matches(".js");
-                let text = "process.stdout.write(process.binding('natives')[process.argv[1]] || '')";
-                output("node", &["--no-deprecation", "-e", text, name])?
+        std::fs::read(self.place()).ok().filter(|octets| octets.len() as u64 == self.octets)
+    }
+}
+
+fn unpacked() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("corpus")
+}
+
+/// Brings the files that are no files by themselves out of what holds them; what is not here is passed over.
+fn unpack(corpus: &Corpus) {
+    const NODE: &str =
+        "const fs = require('fs'), path = require('path'); const [to, ...names] = process.argv.slice(1);
+        for (const name of names) { const text = process.binding('natives')[name.replace(/[.]js$/, '')];
+        const file = path.join(to, name); fs.mkdirSync(path.dirname(file), { recursive: true });
+        if (text) fs.writeFileSync(file, text); }";
+    const ZIP: &str = "import sys, zipfile; archive, to, *names = sys.argv[1:]; zipfile.ZipFile(archive).extractall(to, names)";
+    let sources: BTreeSet<&str> = corpus.file.iter().filter_map(|file| file.from.as_deref()).collect();
+    let to = unpacked();
+    for source in sources {
+        let mut command = match source.strip_prefix("zip:") {
+            Some(archive) => {
+                let mut command = Command::new("python3");
+                command.args(["-c", ZIP, archive]);
+                command
             }
-            Some(other) => {
-                let text = "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
-                output("python3", &["-c", text, other.strip_prefix("zip:")?, &path])?
+            None => {
+                let mut command = Command::new("node");
+                command.args(["--no-deprecation", "-e", NODE]);
+                command
             }
         };
-        (octets.len() as u64 == self.octets).then_some(octets)
+        let of_it = corpus.file.iter().filter(|file| file.from.as_deref() == Some(source));
+        let ended = command.arg(&to).args(of_it.map(|file| &file.path)).output();
+        if let Some(output) = ended.ok().filter(|output| !output.status.success()) {
+            println!("{source}: {}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 }
 
@@ -87,6 +115,7 @@ fn is_at(labels: &[u32], line: u32) -> bool {
 #[test]
 fn recall_and_noise_on_source_that_we_did_not_write() {
     let corpus: Corpus = toml::from_str(include_str!("corpus.toml")).expect("the corpus");
+    unpack(&corpus);
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     for file in &corpus.file {
         let Some(bytes) = file.read() else {

@@ -25,10 +25,10 @@ pub(crate) fn word(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) 
                 out.token(&rule::EXPLICIT_FAMILY, at, one_sided(source), "IO::Socket::INET");
             }
         }
-        "sockaddr_in" | "pack_sockaddr_in" | "unpack_sockaddr_in" if source.is(at + 1, "(") => {
-            if !handled(source, line) && !source.is_before(at, "sub") {
-                out.token(&rule::SOCKADDR_IN, at, one_sided(source), word);
-            }
+        "sockaddr_in" | "pack_sockaddr_in" | "unpack_sockaddr_in"
+            if source.is(at + 1, "(") && !source.is_before(at, "sub") && !handled(source, line) =>
+        {
+            out.token(&rule::SOCKADDR_IN, at, one_sided(source), word);
         }
         "split" => take_apart(source, at, out),
         "unpack" => {

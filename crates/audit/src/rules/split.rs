@@ -81,25 +81,28 @@ pub(super) fn colon(
     out.token(&rule::SPLIT, at, confidence, &format!("{}(... \":\")", source.get(at)));
 }
 
+/// How patterns write a host before its port.
+const HOSTS: [&str; 10] = [
+    "([^:]+):",
+    "([^:]*):",
+    "(.+):",
+    "(.*):",
+    "(.+?):",
+    "(.*?):",
+    r"(\S+):",
+    r"(\S+?):",
+    r"([\w.-]+):",
+    r"([\w\.-]+):",
+];
+/// And a port behind it.
+const PORTS: [&str; 6] = [r"(\d+)", r"(\\d+)", "([0-9]+)", r"(\d*)", r"(\d{1,5})", "([0-9]*)"];
+
 /// `^([^:]+):(\d+)$`, `^(.*):(\d+)$`: address and port taken apart by a pattern.
 pub(crate) fn pattern(source: &Source<'_>, at: usize, out: &mut Collector<'_, '_>) {
     let text = source.get(at);
     if text.len() < 8 || text.len() > 80 || text.contains(r"\[") {
         return;
     }
-    const HOSTS: [&str; 10] = [
-        "([^:]+):",
-        "([^:]*):",
-        "(.+):",
-        "(.*):",
-        "(.+?):",
-        "(.*?):",
-        r"(\S+):",
-        r"(\S+?):",
-        r"([\w.-]+):",
-        r"([\w\.-]+):",
-    ];
-    const PORTS: [&str; 6] = [r"(\d+)", r"(\\d+)", "([0-9]+)", r"(\d*)", r"(\d{1,5})", "([0-9]*)"];
     let apart = HOSTS.iter().any(|host| {
         text.split_once(host).is_some_and(|(_, rest)| PORTS.iter().any(|port| rest.starts_with(port)))
     });

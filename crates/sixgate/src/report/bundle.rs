@@ -63,7 +63,7 @@ impl Bundle {
         begun: Duration,
         arguments: &super::Arguments,
     ) -> Self {
-        let told = story(&capture.frames, subject.mac);
+        let exchange = story(&capture.frames, subject.mac);
         let listened =
             if subject.interfaces.is_empty() || arguments.no_capture { 0 } else { arguments.seconds };
         let kernel = nix::sys::utsname::uname()
@@ -75,10 +75,8 @@ impl Bundle {
         } else {
             subject.leases.iter().map(nameless).collect()
         };
-        let census = subject.census.as_ref().ok().cloned().map(|client| match arguments.names {
-            true => client,
-            false => without_names(client),
-        });
+        let told = |client: Client| if arguments.names { client } else { without_names(client) };
+        let census = subject.census.as_ref().ok().cloned().map(told);
         Self {
             client: subject.name(),
             randomised: subject.mac[0] & 2 != 0,
@@ -90,8 +88,8 @@ impl Bundle {
             leases,
             census,
             no_census: subject.census.as_ref().err().cloned(),
-            findings: judge(&told),
-            exchange: told.iter().map(Line::from).collect(),
+            findings: judge(&exchange),
+            exchange: exchange.iter().map(Line::from).collect(),
             history: subject.history.clone(),
             left_out: left_out(capture, listened, arguments.names),
         }

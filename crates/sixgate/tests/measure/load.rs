@@ -183,7 +183,7 @@ fn curl_carries_as_much_over_both_families() {
         let curl = run(
             &world.here,
             &format!(
-                "curl -sS -o /dev/null -w %{{speed_download}} http://{authority}:6465/down?seconds=8&token={TOKEN}"
+                "curl -sS -o /dev/null -w %{{speed_download}} http://{authority}:6465/down?seconds=20&token={TOKEN}"
             ),
         );
         let speed: f64 = curl.split_ascii_whitespace().last().unwrap().parse().unwrap();

@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     ("endpoint", endpoint),
     ("connect", connect),
     ("http", http),
+    ("proxy", proxy),
     ("xlat", xlat),
     ("audit", audit),
     ("watched", watched),

@@ -138,9 +138,8 @@ fn first_line(line: &[u8]) -> Result<(&str, &str), Refusal> {
 /// Host and port, without a user: `user@host` is a trick to show one name and go to another.
 fn authority(text: &str, port: bool) -> Result<&str, Refusal> {
     let good = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]%~".contains(&octet);
-    let ends_with_port = text
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit()));
+    let before = text.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let ends_with_port = before.len() < text.len() && before.ends_with(':');
     if text.is_empty() || text.len() > 300 || !text.bytes().all(good) || (port && !ends_with_port) {
         return Err(Refusal::Malformed("its target names no host"));
     }

@@ -375,3 +375,69 @@ fn the_queue_before_the_uplink_is_read_and_mistakes_in_it_are_explained() {
     assert_eq!(other("{ down = \"50M\" }"), ["uplink.shape"]);
     assert_eq!(other("{ down = \"95M\", up = \"200M\", diffserv = true }"), ["uplink.shape"]);
 }
+
+#[test]
+fn a_lan_has_a_queue_of_its_own_and_somebody_to_probe() {
+    use crate::shape::Facing;
+    use sixgate_aqm::Rate;
+    let with =
+        |shape: &str| format!("[uplink]\ninterface = \"a\"\n[[lan]]\ninterface = \"b\"\nshape = {shape}\n");
+    let config = parse(&with("{ down = \"95M\", up = \"10M\" }")).unwrap().config;
+    let shaped: Vec<_> =
+        config.shaped().map(|(key, interface, shape)| (key, &*interface.value, shape.plan.facing)).collect();
+    assert_eq!(shaped, [("lan.shape", "b", Facing::Hosts)]);
+    let found = config.check_speeds(|_| Some(Rate::mbit(50)));
+    assert_eq!(found.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["lan.shape.down"]);
+    let found = finding(&with("{ down = \"20M-95M\" }"));
+    assert!(found.contains("there is no router there to ask"), "{found}");
+    assert!(parse(&with("{ down = \"20M-95M\", probe = [\"fe80::2\"] }")).is_ok());
+    let other = |shape: &str| config.needs_restart(&parse(&with(shape)).unwrap().config);
+    assert!(other("{ down = \"9M\", up = \"1M\" }").is_empty());
+    assert_eq!(other("{ down = \"9M\" }"), ["lan.shape"]);
+}
+
+#[test]
+fn plug_ins_have_bounds_and_mistakes_in_them_are_explained() {
+    let with = |plugin: &str| format!("[uplink]\ninterface = \"a\"\n[[measure.plugin]]\n{plugin}\n");
+    let good = "name = \"web\"\ncommand = [\"/bin/web\", \"x y\"]\n";
+    let config = parse(&with(good)).unwrap().config;
+    let plugin = &config.plugins[0];
+    assert_eq!(
+        (plugin.every.as_secs(), plugin.time.as_secs(), plugin.octets, plugin.user),
+        (300, 30, 65_536, 65_534)
+    );
+    assert_eq!((&plugin.arguments[..], plugin.budget), (&["x y".to_owned()][..], None));
+    for (plugin, told) in [
+        (format!("{good}every = 10\ntime = 20"), "20 s is out of range / choose 1 to 10 seconds"),
+        (format!("{good}octets = 9"), "choose 64 to 1048576"),
+        ("name = \"a b\"\ncommand = [\"/x\"]".to_owned(), "`a b` is no name"),
+        ("name = \"a\"\ncommand = [\"x\"]".to_owned(), "`x` is no whole path"),
+        ("name = \"a\"\ncommand = []".to_owned(), "is no whole path"),
+        (format!("{good}[[measure.plugin]]\n{good}"), "two plug-ins are called `web`"),
+    ] {
+        let found = finding(&with(&plugin));
+        assert!(found.contains(told), "{plugin}: {found}");
+    }
+    assert_eq!(
+        config.needs_restart(&parse("[uplink]\ninterface = \"a\"\n").unwrap().config),
+        ["measure.plugin"]
+    );
+}
+
+#[test]
+fn the_proxy_is_off_until_asked_for_and_goes_to_web_servers() {
+    let with = |proxy: &str| format!("[uplink]\ninterface = \"a\"\n{proxy}\n");
+    assert_eq!(parse(&with("[proxy]")).unwrap().config.proxy, None);
+    let config = parse(&with("[proxy]\nenabled = true")).unwrap().config;
+    assert_eq!(config.proxy.as_ref().map(|proxy| (proxy.port, &proxy.to[..])), Some((3128, &[80, 443][..])));
+    assert!(config.needs_ipv4());
+    for (proxy, told) in [
+        ("[proxy]\nenabled = true\nport = 53", "the proxy cannot have port 53"),
+        ("[proxy]\nenabled = true\nto-ports = [25]", "25 (mail)"),
+        ("[proxy]\nenabled = true\nto-ports = []", "these ports are not gone to"),
+        ("[proxy]\nenabled = true\n[dns]\nenabled = false", "[proxy] resolves names by [dns], which is off"),
+    ] {
+        let found = finding(&with(proxy));
+        assert!(found.contains(told), "{proxy}: {found}");
+    }
+}

@@ -12,8 +12,10 @@ Say what is missing or wrong on a network that is somebody else's, in the order 
 and how to mend it; and at which hop its delay stands. Takes about ten seconds, a minute where little answers.
 
 Nothing is changed: router advertisements are asked for and heard, DHCPv6 is asked for information and no lease, an Offer of DHCPv4 is not taken,
-resolvers are asked for ipv4only.arpa, hops are pinged. No address, route or setting of this machine is touched. Where a DHCP client of this machine
+resolvers are asked for ipv4only.arpa and what they are, daemons of this machine for their version, hops are pinged. No address, route or setting of this machine is touched. Where a DHCP client of this machine
 has its port, that protocol is left out, and said so.
+
+Each finding says on which part of the way it first shows: this machine, the LAN, the gateway, the access link, the ISP or beyond.
 
 Without --target nobody beyond the network's own resolver is asked. Exit code 1 where a finding is as bad as --fail-on. Needs root, or CAP_NET_RAW
 and CAP_NET_BIND_SERVICE.

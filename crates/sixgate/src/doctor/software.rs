@@ -27,13 +27,13 @@ const PACKAGES: [&str; 3] = ["/var/lib/dpkg/status", "/usr/lib/opkg/status", "/l
 /// The list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Floors {
-    pub(super) kernel: KernelFloor,
+    pub(super) kernel: Kernel,
     #[serde(rename = "daemon")]
-    pub(super) daemons: Vec<Floor>,
+    pub(super) daemons: Vec<Daemon>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct KernelFloor {
+pub(super) struct Kernel {
     pub(super) floor: String,
     pub(super) since: String,
     pub(super) reason: String,
@@ -41,7 +41,7 @@ pub(super) struct KernelFloor {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Floor {
+pub(super) struct Daemon {
     pub(super) name: String,
     programs: Vec<String>,
     ask: Vec<String>,
@@ -59,16 +59,16 @@ impl Floors {
     }
 
     /// The floor of a name.
-    pub(super) fn of(&self, name: &str) -> Option<&Floor> {
+    pub(super) fn of(&self, name: &str) -> Option<&Daemon> {
         self.daemons.iter().find(|floor| floor.name.eq_ignore_ascii_case(name))
     }
 }
 
-impl KernelFloor {
+impl Kernel {
     /// When the newest series that is not newer than this version came out: year and month.
     pub(super) fn released(&self, version: &[u32]) -> Option<&str> {
-        let series = self.releases.iter().filter(|(series, _)| !is_below(version, series));
-        series.last().map(|(_, month)| month.as_str())
+        let mut series = self.releases.iter().filter(|(series, _)| !is_below(version, series));
+        series.next_back().map(|(_, month)| month.as_str())
     }
 }
 
@@ -110,10 +110,10 @@ pub(super) fn here(left_out: &mut Vec<String>) -> Vec<Software> {
         let Some(floor) = floors.daemons.get(at) else { continue };
         match version {
             Some(version) => {
-                found.push(Software { name: floor.name.clone(), version, runs: HERE.to_owned() })
+                found.push(Software { name: floor.name.clone(), version, runs: HERE.to_owned() });
             }
             None => {
-                left_out.push(format!("the version of {}, which runs here and does not tell it", floor.name))
+                left_out.push(format!("the version of {}, which runs here and does not tell it", floor.name));
             }
         }
     }
@@ -131,7 +131,7 @@ fn running(floors: &Floors) -> BTreeMap<usize, PathBuf> {
             continue;
         }
         let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
-        let known = |floor: &Floor| floor.programs.iter().any(|program| program == name.trim());
+        let known = |floor: &Daemon| floor.programs.iter().any(|program| program == name.trim());
         let Some(at) = floors.daemons.iter().position(known) else { continue };
         if fs::read_link(process.join("ns/net")).ok() != network {
             continue;
@@ -144,7 +144,7 @@ fn running(floors: &Floors) -> BTreeMap<usize, PathBuf> {
 }
 
 /// What a daemon says of its version, or the list of packages does.
-fn tells(floor: &Floor, program: &Path) -> Option<String> {
+fn tells(floor: &Daemon, program: &Path) -> Option<String> {
     let asked = (!floor.ask.is_empty() && is_roots(program)).then(|| {
         let ran = child::run(Command::new(program).args(&floor.ask).env_clear(), BOUNDS).ok()?;
         let said = String::from_utf8_lossy(&ran.out).into_owned() + &String::from_utf8_lossy(&ran.errors);

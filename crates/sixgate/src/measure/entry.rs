@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// One that is over now.
-    pub(crate) fn now(method: &str, host: impl ToString, family: Option<&str>) -> Self {
+    pub(crate) fn now(method: &str, host: &impl ToString, family: Option<&str>) -> Self {
         Self {
             time: when::rfc3339(Clock::new().wall()),
             method: method.to_owned(),

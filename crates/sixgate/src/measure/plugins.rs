@@ -269,15 +269,12 @@ fn word(text: &str) -> String {
 fn told(run: &Run) -> String {
     let figures: Vec<String> =
         run.entry.figures.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let labels = [&run.entry.host, &run.entry.family]
-        .into_iter()
-        .flatten()
-        .map(|label| format!(" {label}"))
-        .collect::<String>();
+    let labels = [Some(&run.plugin), run.entry.host.as_ref(), run.entry.family.as_ref()];
+    let labels: Vec<&str> = labels.into_iter().flatten().map(String::as_str).collect();
     format!(
-        "{} {}{labels}: {}, {} ({:.2} s)\n",
+        "{} {}: {}, {} ({:.2} s)\n",
         run.entry.time,
-        run.plugin,
+        labels.join(" "),
         run.entry.outcome,
         figures.join(", "),
         run.took

@@ -257,7 +257,7 @@ mod tests {
             entry(2, "IPv6", None),
         ];
         let page = page(&entries);
-        assert!(page.contains("connect_ms: 11.0 over IPv6, 30.0 over IPv4 (medians)."), "{page}");
+        assert!(page.contains("connect_ms: 10.0 over IPv6, 30.0 over IPv4 (medians)."), "{page}");
         assert!(page.contains("IPv6 failed 1 of 3 times.") && page.contains("<svg"), "{page}");
         assert!(
             page.contains("&lt;script&gt;.example") && !page.contains("<script") && !page.contains("<b>")

@@ -30,7 +30,7 @@ pub(crate) struct Feed {
 /// The same, heard. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    _input: ChildStdin,
+    input: ChildStdin,
     /// Tells that it has ended.
     ended: oneshot::Receiver<()>,
 }
@@ -74,15 +74,15 @@ impl Feed {
             let _ = tell.send(());
             let _ = events.send(Event::Measured(None)).await;
         });
-        Ok(Hold { _input: self.input, ended })
+        Ok(Hold { input: self.input, ended })
     }
 }
 
 impl Hold {
     /// Ends it, and waits until it has.
     pub(super) async fn end(self) {
-        let Self { _input, ended } = self;
-        drop(_input);
+        let Self { input, ended } = self;
+        drop(input);
         if tokio::time::timeout(PATIENCE, ended).await.is_err() {
             tracing::error!("what runs plug-ins does not end; it does once its plug-in has");
         }
@@ -92,17 +92,13 @@ impl Hold {
 impl Engine {
     /// A plug-in was run, or none will be any more.
     pub(crate) fn measured(&mut self, run: Option<Box<Run>>) {
-        match run {
-            Some(run) => {
-                if !run.entry.is_ok() {
-                    tracing::warn!(plugin = run.plugin, outcome = run.entry.outcome, "a plug-in failed");
-                }
-                plugins::count(&mut self.measured, *run);
-            }
-            None => {
-                let sentence = "plug-ins are not run any more: what runs them has ended (its words are on standard error); restart sixgate";
-                self.problems.put(Matter::Plugins, sentence.to_owned());
-            }
+        let Some(run) = run else {
+            let sentence = "plug-ins are not run any more: what runs them has ended (its words are on standard error); restart sixgate";
+            return self.problems.put(Matter::Plugins, sentence.to_owned());
+        };
+        if !run.entry.is_ok() {
+            tracing::warn!(plugin = run.plugin, outcome = run.entry.outcome, "a plug-in failed");
         }
+        plugins::count(&mut self.measured, *run);
     }
 }

@@ -94,7 +94,15 @@ fn the_proxy_joins_what_has_one_family_to_what_has_the_other() {
     );
     assert!(code == Some(0) && said.matches("status=501").count() == 2, "{said}");
 
-    // Not for everything, and not into the gateway itself.
+    // Not for everything, not into the gateway itself, and not from one LAN to another.
+    let bob = home.bob.wait_address("eth0", |address| prefix.contains(&address), PATIENCE).unwrap();
+    let _bobs_web = serve(&home.bob, "::", "/run");
+    wait_for("a web server", PATIENCE, || home.bob.listening(Transport::Tcp, 80)).unwrap();
+    let (code, said) = curl(&home.alice, "192.168.7.1", &[], &format!("http://[{bob}]/"));
+    assert!(
+        code == Some(0) && said.contains("status=403") && said.contains("from one LAN to another"),
+        "{said}"
+    );
     for (url, status, why) in [
         ("http://six.example:22/", "status=403", "does not go to port 22"),
         ("http://[::1]/", "status=403", "does not go to"),

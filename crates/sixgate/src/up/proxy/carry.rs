@@ -76,6 +76,7 @@ impl Served {
 /// Serves one connection.
 pub(super) async fn converse(
     mut stream: TcpStream,
+    lan: usize,
     connector: &Connector,
     shared: &Shared,
     last: &Cell<Instant>,
@@ -90,7 +91,7 @@ pub(super) async fn converse(
         }
         _ => return,
     };
-    let server = match reach(&ask, connector, shared).await {
+    let server = match reach(&ask, connector, shared, lan).await {
         Ok(server) => server,
         Err((status, why)) => {
             Counts::add(if status == 403 { &shared.counts.refused } else { &shared.counts.failed }, 1);
@@ -143,7 +144,12 @@ pub(super) fn is_gone_to(endpoint: Endpoint) -> bool {
 }
 
 /// Connects; a status and a sentence where not.
-async fn reach(ask: &Ask, connector: &Connector, shared: &Shared) -> Result<TcpStream, (u16, String)> {
+async fn reach(
+    ask: &Ask,
+    connector: &Connector,
+    shared: &Shared,
+    lan: usize,
+) -> Result<TcpStream, (u16, String)> {
     let no = |why: String| (403, why);
     let host: Host =
         ask.authority().parse().map_err(|error: sixgate_endpoint::EndpointError| (400, error.to_string()))?;
@@ -165,6 +171,9 @@ async fn reach(ask: &Ask, connector: &Connector, shared: &Shared) -> Result<TcpS
     };
     if own {
         return Err(no("this proxy does not go to the gateway itself; go there without it".to_owned()));
+    }
+    if shared.is_on_another(lan, connected.peer.address()) {
+        return Err(no("this proxy does not go from one LAN to another".to_owned()));
     }
     let _ = stream.set_nodelay(true);
     Ok(stream)

@@ -19,7 +19,7 @@ use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::sandbox::{self, Capabilities};
 use sixgate_linux::socket::tcp_listener;
 use std::fmt::Write as _;
-use std::net::{Ipv6Addr, SocketAddrV6, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -40,6 +40,15 @@ struct Shared {
     /// The networks of each LAN: who may come there.
     inside: Mutex<Vec<Vec<IpNet>>>,
     counts: Counts,
+}
+
+impl Shared {
+    /// Whether an address is on another LAN than this one: what the firewall keeps apart stays apart.
+    fn is_on_another(&self, lan: usize, address: IpAddr) -> bool {
+        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_on = |at: usize| super::is_inside(address, inside.get(at).map_or(&[], Vec::as_slice));
+        !is_on(lan) && (0..inside.len()).any(is_on)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -177,7 +186,7 @@ async fn serve(
         let asker = Asker::new(lan, from.ip(), events.clone());
         let connector = connector.clone().with_resolver(Arc::new(asker));
         all.push(Served::start(peer, Arc::clone(&shared), |shared, quiet| async move {
-            converse(stream, &connector, &shared, &quiet).await;
+            converse(stream, lan, &connector, &shared, &quiet).await;
         }));
     }
 }

@@ -60,16 +60,16 @@
 //! # What it costs
 //! `cargo bench -p sixgate-aqm --bench queue`; figures of November 2026, on one core of a virtual machine that
 //! others used too. With many flows, waiting for memory is most of the work: a line that is not in the cache took
-//! 32 ns while it was quiet, and up to 80.
+//! 32 ns while it was quiet, and up to 100 where twenty programs wanted the two cores.
 //!
 //! | | ns a packet, in and out | wanted |
 //! |---|---|---|
-//! | `fq`, 1,000 flows | 50 | 100 |
-//! | `fq`, 100,000 flows, a packet of each | 206 quiet, up to 440 | 250 |
-//! | `fq`, 100,000 flows, four packets of each | 370 quiet, up to 490 | |
-//! | `fq` when full, 65,536 queues, each packet a flow | 350 to 480 | |
-//! | `shape`, 1,000 flows of 50 hosts | 145: 3.6 Gbit/s at 64 octets, 80 at 1,500 | |
-//! | a flow read from an IPv6 packet | 6 to 12 | |
+//! | `fq`, 1,000 flows | 50 quiet, up to 72 | 100 |
+//! | `fq`, 100,000 flows, a packet of each | 206 quiet, up to 575 | 250 |
+//! | `fq`, 100,000 flows, four packets of each | 370 quiet, up to 590 | |
+//! | `fq` when full, 65,536 queues, each packet a flow | 350 to 770 | |
+//! | `shape`, 1,000 flows of 50 hosts | 145 quiet: 3.6 Gbit/s at 64 octets, 80 at 1,500; up to 214 | |
+//! | a flow read from an IPv6 packet | 6 to 14 | |
 //!
 //! # What it does
 //! In a simulated network (20 Mbit/s down, 5 up, 40 ms, four TCP connections each way; `tests/promises.rs`),

@@ -38,9 +38,11 @@ impl Pump {
         let [there, back] = impairments;
         let lines = [Emulator::new(there, seed), Emulator::new(back, seed.wrapping_add(1))];
         let seen = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("link".to_owned())
-            .spawn(move || carry(&taps, lines, &ended, &seen))?;
+        let thread = thread::Builder::new().name("link".to_owned()).spawn(move || {
+            // A cable does not wait for its turn either: what it were late would be taken for a delay of what is tested.
+            sixgate_linux::priority::raise();
+            carry(&taps, lines, &ended, &seen);
+        })?;
         Ok(Self { stop: Some(stop), thread: Some(thread), shared })
     }
 }

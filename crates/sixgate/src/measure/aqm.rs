@@ -20,7 +20,7 @@ const LONGEST_LINE: u64 = 200;
 const LONGEST: Duration = Duration::from_hours(24);
 
 pub(super) fn command(arguments: &Aqm) -> Outcome {
-    let queues: Vec<Which> = arguments.aqm.iter().map(|name| which(*name)).collect();
+    let queues: Vec<Which> = arguments.queues.iter().map(|name| which(*name)).collect();
     match &arguments.trace {
         Some(path) => match read(path) {
             Ok(trace) => on_trace(arguments, &queues, &trace),
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn lines_of_a_trace_are_read_and_mistakes_refused() {
-        let read = Arrival { at: Duration::from_micros(1_500_000), flow: 7, octets: 1500 };
+        let read = Arrival { at: Duration::from_millis(1500), flow: 7, octets: 1500 };
         assert_eq!(arrival("1.5 7\t1500"), Some(read));
         for wrong in [
             "",

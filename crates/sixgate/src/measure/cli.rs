@@ -175,7 +175,8 @@ pub(crate) struct Aqm {
         value_delimiter = ',',
         default_value = "fifo,codel,fq_codel,pie,shaper"
     )]
-    pub(crate) aqm: Vec<QueueName>,
+    #[arg(id = "aqm")]
+    pub(crate) queues: Vec<QueueName>,
     /// The link's rate, of a trace's packets or towards us.
     #[arg(long, value_name = "RATE", default_value = "20M", value_parser = super::aqm::rate)]
     pub(crate) down: Rate,

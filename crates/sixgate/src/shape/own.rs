@@ -146,7 +146,7 @@ impl Own {
 impl Drop for Own {
     fn drop(&mut self) {
         self.detour = None;
-        self.stop.stop.store(true, Ordering::Relaxed);
+        self.stop.asked.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

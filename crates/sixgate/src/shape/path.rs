@@ -149,7 +149,7 @@ impl Lateness {
 /// What the thread and the one who stops it share.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
-    pub(super) stop: AtomicBool,
+    pub(super) asked: AtomicBool,
     pub(super) lateness: Lateness,
     /// Why the thread ended by itself.
     pub(super) failed: Mutex<Option<String>>,
@@ -159,7 +159,7 @@ pub(super) struct Stop {
 pub(super) fn run(mut lanes: Vec<Lane>, stop: &Stop) {
     let clock = Clock::new();
     let mut buffer = vec![0; LINK + MAX_PACKET];
-    while !stop.stop.load(Ordering::Relaxed) {
+    while !stop.asked.load(Ordering::Relaxed) {
         if let Err(error) = turn(&mut lanes, &clock, &mut buffer, &stop.lateness) {
             tracing::error!(%error, "shaping has ended: its device cannot be read");
             let mut failed = held(&stop.failed);

@@ -183,7 +183,7 @@ pub(crate) fn command(arguments: &cli::Clat) -> Outcome {
         if !lacking.is_empty() {
             return Err(Error::Permission(lacking));
         }
-        let monitor = Monitor::new().map_err(Error::Monitor)?;
+        let monitor = Monitor::without_routes().map_err(Error::Monitor)?;
         let mut netlink = Netlink::new()?;
         // A name that was given must be right now; which one is best may show itself later.
         if let Some(name) = &arguments.interface {

@@ -1,6 +1,7 @@
 //! Starting: everything is opened, set and verified, or the start fails with one sentence that says what to do. What was set
 //! before it failed is taken back by [`Guard`].
 
+use super::anew::Anew;
 use super::before::{self, Before};
 use super::ddns::Ddns;
 use super::dns::Upstreams;
@@ -43,7 +44,7 @@ use sixgate_linux::sysctl::{self, Key, Saved};
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -285,7 +286,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             Some(lan)
         })
         .collect();
-    let mut server = Server::new(
+    let mut server = Server::with_leases(
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
@@ -327,6 +328,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         shaping,
         rules: None,
         store,
+        anew: Anew::default(),
         settings: 0,
         sockets,
         uplink,
@@ -363,6 +365,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         recorded: Vec::new(),
         seen: clock_seen,
         retry: None,
+        rerouted: BTreeSet::new(),
         routes_due: None,
         routes_rest: std::time::Duration::ZERO,
         changed: true,
@@ -475,7 +478,7 @@ fn open(
         sysctls.set("all", Key::Forwarding, 1)?;
     }
     // Subscribed before the links come up, so that no news of them is lost.
-    let monitor = Monitor::new().map_err(StartError::Monitor)?;
+    let monitor = Monitor::without_routes().map_err(StartError::Monitor)?;
     for link in links.iter().filter(|link| ours.contains(&link.name.as_str()) && !link.up) {
         netlink.set_up(link.index, true)?;
         guard.raised.push((link.index, link.name.clone()));

@@ -34,6 +34,7 @@ bench: build ## figures, as ratios against peers where there are any
 	@tests/bench-wrap
 	$(CARGO) bench --locked --quiet -p sixgate-endpoint --features tokio --bench text --bench acl --bench talkers --bench connect
 	$(CARGO) bench --locked --quiet -p sixgate-aqm --bench queue
+	DISK=target $(CARGO) bench --locked --quiet -p sixgate-store --bench million
 
 lint: ## style, lints, licences and advisories of dependencies
 	$(CARGO) fmt --all --check

@@ -9,7 +9,7 @@ mod text;
 
 pub use text::IdentityError;
 
-use sixgate_wire::dhcpv6::{DhcpOption, Duid, OptionCode, Options};
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, DuidKind, OptionCode, Options};
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -100,6 +100,24 @@ impl Mac {
         octets.get_mut(..address.len())?.copy_from_slice(address);
         let length = u8::try_from(address.len()).ok()?;
         address.iter().any(|&octet| octet != 0).then_some(Self { length, octets })
+    }
+
+    /// The Ethernet address that a link-local address was made of (RFC 4291, Appendix A).
+    pub fn of_link_local(address: Ipv6Addr) -> Option<Self> {
+        let octets = address.octets();
+        let made = octets[..8] == [0xfe, 0x80, 0, 0, 0, 0, 0, 0] && octets[11..13] == [0xff, 0xfe];
+        let mac = [octets[8] ^ 2, octets[9], octets[10], octets[13], octets[14], octets[15]];
+        if made { Self::new(&mac) } else { None }
+    }
+
+    /// The address in a DUID-LLT or DUID-LL.
+    pub fn of_duid(duid: &Duid) -> Option<Self> {
+        match duid.kind() {
+            DuidKind::LinkLayer { address, .. } | DuidKind::LinkLayerTime { address, .. } => {
+                Self::new(address)
+            }
+            DuidKind::Enterprise { .. } | DuidKind::Uuid(_) | DuidKind::Unknown { .. } => None,
+        }
     }
 
     /// The address.
@@ -361,6 +379,21 @@ mod tests {
         }
         assert_eq!(Mac::new(&[2, 0, 0, 0, 0, 0xff]).unwrap().to_string(), "02:00:00:00:00:ff");
         assert_ne!(Mac::new(&[2, 0]), Mac::new(&[2]));
+    }
+
+    #[test]
+    fn hardware_addresses_are_found_where_they_were_put() {
+        let mac = Mac::new(&[0x52, 0x54, 0, 1, 2, 3]);
+        assert_eq!(Mac::of_link_local("fe80::5054:ff:fe01:203".parse().unwrap()), mac);
+        for other in
+            ["fe80::1", "fe80::5054:ff:fd01:203", "2001:db8::5054:ff:fe01:203", "fe80:0:0:1:5054:ff:fe01:203"]
+        {
+            assert_eq!(Mac::of_link_local(other.parse().unwrap()), None, "{other}");
+        }
+        assert_eq!(Mac::of_duid(&Duid::link_layer([0x52, 0x54, 0, 1, 2, 3])), mac);
+        assert_eq!(Mac::of_duid(&Duid::link_layer_time([0x52, 0x54, 0, 1, 2, 3], 1 << 30)), mac);
+        assert_eq!(Mac::of_duid(&Duid::uuid([7; 16])), None);
+        assert_eq!(Mac::of_duid(&Duid::link_layer([0; 6])), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Numbers are little-endian. It is no protocol: whoever keeps it marks which version of sixgate's it is.
 
 use crate::identity::{Key, Learnt, Line, LinkLayer, Mac, Relay};
-use crate::lease::{Lease, LeaseState, LinkId, Resource};
+use crate::lease::{Kind, Lease, LeaseState, LinkId, Resource};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
 use std::net::Ipv6Addr;
@@ -19,6 +19,14 @@ const LINK_LAYER: u8 = 1 << 5;
 const LINE: u8 = 1 << 6;
 /// The peer is a link-local address: only its last 8 octets are there.
 const LINK_LOCAL: u8 = 1 << 7;
+/// In the table, where `LINK_LAYER` is in a log: the resource is an address, without the octet that says so.
+const ALONE: u8 = LINK_LAYER;
+/// In the table, the hardware address is the one in the peer's address; or in the DUID.
+const IN_PEER: u8 = 1 << 3;
+const IN_DUID: u8 = 1 << 4;
+
+/// A second, in nanoseconds.
+const SECOND: i64 = 1_000_000_000;
 
 const STATES: [LeaseState; 4] =
     [LeaseState::Bound, LeaseState::Declined, LeaseState::Retired, LeaseState::Registered];
@@ -75,38 +83,43 @@ pub fn put_lease(lease: &Lease, out: &mut Vec<u8>) {
     }
 }
 
+/// Where a lease is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// On disk: whole.
+    Log,
+    /// In memory, a million of them: what tells the rest is there once, and the end is at hand.
+    Table,
+}
+
 /// Appends all of a lease but its link and its relay agent, which many leases share.
 fn put_most(lease: &Lease, out: &mut Vec<u8>) {
-    put_around(lease, out, |out| {
-        for time in [lease.preferred_until, lease.valid_until, lease.granted_at, lease.renewed_at] {
-            put_time(time, out);
-        }
-    });
+    put_in(Form::Log, lease, out);
 }
 
 /// The same without the end either, and shorter: for the table, which has the end at hand.
 pub(crate) fn put_kept(lease: &Lease, out: &mut Vec<u8>) {
-    put_around(lease, out, |out| {
-        put_time(lease.renewed_at, out);
-        for time in [lease.granted_at, lease.preferred_until] {
-            put_distance(nanos(lease.renewed_at), nanos(time), out);
-        }
-    });
+    put_in(Form::Table, lease, out);
 }
 
-/// Appends how far one number is from another: few octets if it is near, seven bits in each, the lowest first.
+/// Appends a number: few octets if it is small, seven bits in each, the lowest first.
+pub(crate) fn put_number(mut number: u128, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Appends how far one time is from another: few octets if they are near each other, or whole seconds apart.
 fn put_distance(from: u64, to: u64, out: &mut Vec<u8>) {
     let distance = to.wrapping_sub(from).cast_signed();
     // Small numbers for small distances either way.
-    let mut rest = (distance << 1 ^ distance >> 63).cast_unsigned();
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+    let folded = |distance: i64| u128::from((distance << 1 ^ distance >> 63).cast_unsigned()) << 1;
+    put_number(if distance % SECOND == 0 { folded(distance / SECOND) | 1 } else { folded(distance) }, out);
 }
 
-fn put_around(lease: &Lease, out: &mut Vec<u8>, put_times: impl FnOnce(&mut Vec<u8>)) {
+fn put_in(form: Form, lease: &Lease, out: &mut Vec<u8>) {
     let place = |all: &[LeaseState]| all.iter().position(|state| *state == lease.state).unwrap_or(0) as u8;
     let key = KEYS.iter().position(|key| *key == lease.key).unwrap_or(0) as u8;
     let peer = lease.peer.octets();
@@ -116,19 +129,42 @@ fn put_around(lease: &Lease, out: &mut Vec<u8>, put_times: impl FnOnce(&mut Vec<
         place(&STATES)
             | key << 2
             | flag(HOSTNAME, lease.hostname.is_some())
-            | flag(LINK_LAYER, lease.link_layer.is_some())
+            | match form {
+                Form::Log => flag(LINK_LAYER, lease.link_layer.is_some()),
+                Form::Table => flag(ALONE, lease.resource.kind() == Kind::Address),
+            }
             | flag(LINE, lease.line.is_some())
             | flag(LINK_LOCAL, local),
     );
-    put_resource(lease.resource, out);
+    match (form, lease.resource) {
+        (Form::Table, Resource::Address(address)) => out.extend_from_slice(&address.octets()),
+        (_, resource) => put_resource(resource, out),
+    }
     out.extend_from_slice(&lease.iaid.to_le_bytes());
-    put_times(out);
+    match form {
+        Form::Log => {
+            for time in [lease.preferred_until, lease.valid_until, lease.granted_at, lease.renewed_at] {
+                put_time(time, out);
+            }
+        }
+        Form::Table => {
+            let renewed_at = nanos(lease.renewed_at);
+            put_distance(nanos(lease.valid_until), renewed_at, out);
+            for time in [lease.granted_at, lease.preferred_until] {
+                put_distance(renewed_at, nanos(time), out);
+            }
+        }
+    }
     out.extend_from_slice(peer.get(if local { 8 } else { 0 }..).unwrap_or_default());
     put_bytes(lease.duid.as_bytes(), out);
-    if let Some(LinkLayer { mac, learnt }) = &lease.link_layer {
-        let learnt = Learnt::ALL.iter().position(|other| other == learnt).unwrap_or(0) as u8;
-        out.push(learnt);
-        put_bytes(mac.as_bytes(), out);
+    match form {
+        Form::Log => {
+            if let Some(LinkLayer { mac, learnt }) = &lease.link_layer {
+                out.push(number_of(*learnt));
+                put_bytes(mac.as_bytes(), out);
+            }
+        }
+        Form::Table => put_near(lease, out),
     }
     if let Some(hostname) = &lease.hostname {
         put_bytes(hostname.as_bytes(), out);
@@ -137,6 +173,28 @@ fn put_around(lease: &Lease, out: &mut Vec<u8>, put_times: impl FnOnce(&mut Vec<
         for name in [line.interface_id(), line.remote_id(), line.subscriber_id()] {
             put_bytes(name.unwrap_or_default(), out);
         }
+    }
+}
+
+/// How a hardware address became known, as a number.
+fn number_of(learnt: Learnt) -> u8 {
+    Learnt::ALL.iter().position(|other| *other == learnt).unwrap_or(0) as u8
+}
+
+/// Appends a lease's hardware address: one octet where it stands in the peer's address or in the DUID.
+fn put_near(lease: &Lease, out: &mut Vec<u8>) {
+    let Some(LinkLayer { mac, learnt }) = lease.link_layer else {
+        out.push(0);
+        return;
+    };
+    let known = 1 | number_of(learnt) << 1;
+    if Mac::of_link_local(lease.peer) == Some(mac) {
+        out.push(known | IN_PEER);
+    } else if Mac::of_duid(&lease.duid) == Some(mac) {
+        out.push(known | IN_DUID);
+    } else {
+        out.push(known);
+        put_bytes(mac.as_bytes(), out);
     }
 }
 
@@ -221,49 +279,104 @@ impl<'a> Reader<'a> {
 
     /// What [`put_most`] wrote, with an empty link and no relay agent.
     fn most(&mut self) -> Option<Lease> {
-        self.around(|reader| Some([reader.time()?, reader.time()?, reader.time()?, reader.time()?]))
+        self.form(Form::Log, 0)
     }
 
     /// What [`put_kept`] wrote of a lease that ends then, likewise.
     pub(crate) fn kept(&mut self, end: u64) -> Option<Lease> {
-        self.around(|reader| {
-            let renewed_at = u64::from_le_bytes(reader.array()?);
-            let (granted_at, preferred_until) = (reader.distance(renewed_at)?, reader.distance(renewed_at)?);
-            Some([preferred_until, end, granted_at, renewed_at].map(time))
-        })
+        self.form(Form::Table, end)
     }
 
-    /// The number that [`put_distance`] told.
-    fn distance(&mut self, from: u64) -> Option<u64> {
+    /// The resource alone of what [`put_kept`] wrote.
+    pub(crate) fn kept_resource(&mut self) -> Option<Resource> {
+        let flags = self.byte()?;
+        if flags & ALONE == 0 {
+            self.resource()
+        } else {
+            self.array().map(|address| Resource::Address(address.into()))
+        }
+    }
+
+    /// The key and the DUID alone of what [`put_kept`] wrote.
+    pub(crate) fn kept_duid(&mut self) -> Option<(Key, &'a [u8])> {
+        let flags = *self.0.first()?;
+        let peer = if flags & LINK_LOCAL == 0 { 16 } else { 8 };
+        self.kept_resource()?;
+        // The IAID, three times, the peer.
+        self.array::<4>()?;
+        for _ in 0..3 {
+            self.number()?;
+        }
+        self.0 = self.0.get(peer..)?;
+        Some((*KEYS.get(usize::from(flags >> 2 & 3))?, self.bytes()?))
+    }
+
+    /// The number that [`put_number`] wrote.
+    pub(crate) fn number(&mut self) -> Option<u128> {
         let mut number = 0;
-        for shift in (0..64).step_by(7) {
+        for shift in (0..70).step_by(7) {
             let octet = self.byte()?;
-            number |= u64::from(octet & 0x7f) << shift;
+            number |= u128::from(octet & 0x7f) << shift;
             if octet & 0x80 == 0 {
-                let distance = number >> 1 ^ 0_u64.wrapping_sub(number & 1);
-                return Some(from.wrapping_add(distance));
+                return Some(number);
             }
         }
         None
     }
 
-    /// A lease around its times: until when it is preferred and valid, since when granted and renewed.
-    fn around(&mut self, times: impl FnOnce(&mut Self) -> Option<[Duration; 4]>) -> Option<Lease> {
-        let flags = self.byte()?;
-        let resource = self.resource()?;
+    /// The time that [`put_distance`] told.
+    fn distance(&mut self, from: u64) -> Option<u64> {
+        let number = self.number()?;
+        let folded = (number >> 1) as u64;
+        let distance = folded >> 1 ^ 0_u64.wrapping_sub(folded & 1);
+        Some(from.wrapping_add(if number & 1 == 0 { distance } else { distance.wrapping_mul(SECOND as u64) }))
+    }
+
+    /// The hardware address that [`put_near`] wrote, behind its first octet, which tells where it stands.
+    fn near(&mut self, known: u8, peer: Ipv6Addr, duid: &Duid) -> Option<LinkLayer> {
+        let mac = match known & (IN_PEER | IN_DUID) {
+            IN_PEER => Mac::of_link_local(peer),
+            IN_DUID => Mac::of_duid(duid),
+            _ => Mac::new(self.bytes()?),
+        };
+        Some(LinkLayer { mac: mac?, learnt: *Learnt::ALL.get(usize::from(known >> 1 & 3))? })
+    }
+
+    /// A lease in either form; in the table's, one that ends at `end`.
+    fn form(&mut self, form: Form, end: u64) -> Option<Lease> {
+        let flags = *self.0.first()?;
+        let resource = match form {
+            Form::Table => self.kept_resource()?,
+            Form::Log => {
+                self.byte()?;
+                self.resource()?
+            }
+        };
         let iaid = u32::from_le_bytes(self.array()?);
-        let [preferred_until, valid_until, granted_at, renewed_at] = times(self)?;
+        let [preferred_until, valid_until, granted_at, renewed_at] = match form {
+            Form::Log => [self.time()?, self.time()?, self.time()?, self.time()?],
+            Form::Table => {
+                let renewed_at = self.distance(end)?;
+                let (granted_at, preferred_until) = (self.distance(renewed_at)?, self.distance(renewed_at)?);
+                [preferred_until, end, granted_at, renewed_at].map(time)
+            }
+        };
         let peer = if flags & LINK_LOCAL == 0 {
             self.array()?.into()
         } else {
             Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(u64::from_be_bytes(self.array()?)))
         };
         let duid = Duid::new(self.bytes()?).ok()?;
-        let link_layer = if flags & LINK_LAYER == 0 {
-            None
-        } else {
-            let learnt = *Learnt::ALL.get(usize::from(self.byte()?))?;
-            Some(LinkLayer { mac: Mac::new(self.bytes()?)?, learnt })
+        let link_layer = match form {
+            Form::Table => match self.byte()? {
+                0 => None,
+                known => Some(self.near(known, peer, &duid)?),
+            },
+            Form::Log if flags & LINK_LAYER == 0 => None,
+            Form::Log => {
+                let learnt = *Learnt::ALL.get(usize::from(self.byte()?))?;
+                Some(LinkLayer { mac: Mac::new(self.bytes()?)?, learnt })
+            }
         };
         let hostname = if flags & HOSTNAME == 0 { None } else { Some(self.text()?) };
         let line = if flags & LINE == 0 {
@@ -337,7 +450,11 @@ mod tests {
             relay: Some(Arc::new(relay(None))),
             ..plain.clone()
         };
-        vec![plain, full, Lease { state: LeaseState::Retired, ..partly.clone() }, partly]
+        let mac = Mac::new(&[2, 0, 0, 0, 0, 7]).unwrap();
+        let in_duid = Lease { link_layer: Some(LinkLayer { mac, learnt: Learnt::Link }), ..plain.clone() };
+        let in_peer = Lease { peer: "fe80::ff:fe00:7".parse().unwrap(), ..in_duid.clone() };
+        let retired = Lease { state: LeaseState::Retired, ..partly.clone() };
+        vec![plain, full, retired, partly, in_duid, in_peer]
     }
 
     #[test]
@@ -354,7 +471,8 @@ mod tests {
 
     #[test]
     fn the_table_s_octets_hold_the_same() {
-        let times = [0, 1, 63, 64, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX].map(time);
+        let second = SECOND.cast_unsigned();
+        let times = [0, 1, 63, second, 86_400 * second, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX].map(time);
         for lease in leases() {
             for renewed_at in times {
                 for other in times {
@@ -368,6 +486,9 @@ mod tests {
                     };
                     let mut octets = Vec::new();
                     put_kept(&lease, &mut octets);
+                    assert_eq!(Reader::new(&octets).kept_resource(), Some(lease.resource));
+                    let known = Some((lease.key, lease.duid.as_bytes()));
+                    assert_eq!(Reader::new(&octets).kept_duid(), known);
                     let mut reader = Reader::new(&octets);
                     assert_eq!(reader.kept(nanos(lease.valid_until)), Some(lease));
                     assert!(reader.is_empty());

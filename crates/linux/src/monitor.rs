@@ -15,7 +15,8 @@ use crate::route::{
 
 /// `RTNLGRP_LINK`, `RTNLGRP_NEIGH`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE` of the
 /// kernel's `rtnetlink.h`.
-const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
+const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, ROUTES];
+const ROUTES: u32 = 11;
 /// Bytes the kernel may keep for us before it drops news.
 const KEPT: usize = 1 << 20;
 /// Bytes of one read.
@@ -71,11 +72,20 @@ impl Monitor {
     /// Subscribes, in the network namespace of this thread. Subscribe first and read the tables afterwards, or
     /// what changes in between is lost.
     pub fn new() -> io::Result<Self> {
+        Self::of(GROUPS.into_iter())
+    }
+
+    /// As [`Monitor::new`], but of IPv6 routes: whoever sets thousands need not hear of each.
+    pub fn without_routes() -> io::Result<Self> {
+        Self::of(GROUPS.into_iter().filter(|group| *group != ROUTES))
+    }
+
+    fn of(groups: impl Iterator<Item = u32>) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.set_non_blocking(true)?;
         socket.set_rx_buf_sz(KEPT)?;
         socket.bind(&SocketAddr::new(0, 0))?;
-        for group in GROUPS {
+        for group in groups {
             socket.add_membership(group)?;
         }
         Ok(Self { socket, buffer: Vec::with_capacity(BUFFER) })

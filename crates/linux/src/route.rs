@@ -15,7 +15,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -108,6 +109,8 @@ fn remedy(errno: Errno) -> &'static str {
 const BUFFER: usize = 64 * 1024;
 /// How often a dump is begun anew after the kernel says that the table changed meanwhile.
 const ATTEMPTS: usize = 16;
+/// Requests in one datagram: each may be refused, and the socket has room for so many answers.
+const TOGETHER: usize = 64;
 /// How long the kernel may take to answer. It answers at once; this bounds what a lost message costs.
 const PATIENCE_S: i64 = 10;
 
@@ -147,6 +150,75 @@ impl Netlink {
         what: &dyn Fn() -> String,
     ) -> Result<(), Error> {
         self.exchange(message, NLM_F_REQUEST | NLM_F_ACK | flags, what).map(|_| ())
+    }
+
+    /// Sends requests that each change something, many in one datagram, of which the kernel acknowledges the last alone; what it
+    /// refused, each with its number.
+    ///
+    /// # Errors
+    /// [`Error`] where the socket fails: how many of the requests were done is then not known.
+    fn change_many(
+        &mut self,
+        messages: &[(RouteNetlinkMessage, u16)],
+        what: &dyn Fn(usize) -> String,
+    ) -> Result<Vec<(usize, Error)>, Error> {
+        let mut refused = Vec::new();
+        for (number, some) in messages.chunks(TOGETHER).enumerate() {
+            let first = number * TOGETHER;
+            let name = || what(first);
+            let socket_error = |source| Error::Socket { what: name(), source };
+            let before = self.sequence;
+            let mut bytes = Vec::with_capacity(some.len() * 128);
+            for (place, (message, flags)) in some.iter().enumerate() {
+                let last = if place + 1 == some.len() { NLM_F_ACK } else { 0 };
+                let message = NetlinkPayload::InnerMessage(message.clone());
+                let (at, mut request) = (bytes.len(), self.request(message, NLM_F_REQUEST | flags | last));
+                request.finalize();
+                // Messages begin at multiples of 4 (RFC 3549 section 2.3.2).
+                bytes.resize(at + request.buffer_len().next_multiple_of(4), 0);
+                request.serialize(bytes.get_mut(at..at + request.buffer_len()).unwrap_or_default());
+            }
+            self.socket.send(&bytes, 0).map_err(socket_error)?;
+            // One that is refused is told of in any case.
+            let mut answered = false;
+            while !answered {
+                self.buffer.clear();
+                match self.socket.recv(&mut self.buffer, 0) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(socket_error(error)),
+                }
+                for bytes in Messages(&self.buffer) {
+                    let (_, _, sequence) = header_of(bytes);
+                    let place = sequence.wrapping_sub(before).wrapping_sub(1) as usize;
+                    if place >= some.len() {
+                        continue;
+                    }
+                    answered |= place + 1 == some.len();
+                    let answer = decode(bytes).map_err(|detail| Error::Answer { what: name(), detail })?;
+                    if let NetlinkPayload::Error(ErrorMessage { code: Some(code), header, .. }) =
+                        answer.payload
+                    {
+                        let text = header.get(16..).unwrap_or_default();
+                        refused.push((first + place, said_no(what(first + place), code.get(), text)));
+                    }
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    /// A request with the next number.
+    fn request(
+        &mut self,
+        message: NetlinkPayload<RouteNetlinkMessage>,
+        flags: u16,
+    ) -> NetlinkMessage<RouteNetlinkMessage> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        NetlinkMessage::new(header, message)
     }
 
     /// As [`Self::change`], for a removal: errors that say "was not there" become `false`.
@@ -214,11 +286,7 @@ impl Netlink {
     ) -> Result<(Vec<Vec<u8>>, bool), Error> {
         /// The first type that is not netlink's own (`NLMSG_MIN_TYPE`).
         const FIRST: u16 = 16;
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+        let mut request = self.request(NetlinkPayload::InnerMessage(message), flags);
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -246,11 +314,7 @@ impl Netlink {
                     continue;
                 }
                 let answer = decode(bytes).map_err(|detail| Error::Answer { what: what(), detail })?;
-                let refused = |code: i32, text: &[u8]| Error::Refused {
-                    what: what(),
-                    source: Errno::from_raw(code.saturating_neg()),
-                    detail: extended_text(text),
-                };
+                let refused = |code: i32, text: &[u8]| said_no(what(), code, text);
                 match answer.payload {
                     NetlinkPayload::Error(error) => {
                         return match error.code {
@@ -270,6 +334,11 @@ impl Netlink {
             }
         }
     }
+}
+
+/// The kernel's refusal: its code, and the attributes behind it.
+fn said_no(what: String, code: i32, attributes: &[u8]) -> Error {
+    Error::Refused { what, source: Errno::from_raw(code.saturating_neg()), detail: extended_text(attributes) }
 }
 
 /// Type, flags and sequence number of a message (RFC 3549 section 2.3.2).

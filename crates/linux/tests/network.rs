@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use ipnet::Ipv6Net;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
@@ -177,6 +178,47 @@ fn addresses_routes_neighbours_and_what_the_monitor_tells() {
             }
         }
         netlink.neighbours(None).unwrap();
+    });
+}
+
+#[test]
+fn many_routes_are_changed_at_once_and_what_is_refused_is_told() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, _) = pair(&mut netlink);
+        let mut monitor = Monitor::without_routes().unwrap();
+        let to =
+            |number: u16| Ipv6Net::new(Ipv6Addr::new(0x2001, 0xdb8, 1, number << 8, 0, 0, 0, 0), 56).unwrap();
+        let mut new: Vec<Route> =
+            (0..150).map(|number| Route::to(to(number)).via(ip("fe80::b"), a)).collect();
+        // No interface has this number.
+        for place in [0, 70, 149] {
+            new[place].interface = Some(9_999);
+        }
+        let refused = netlink.change_routes(&[], &new).unwrap();
+        assert_eq!(refused.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 70, 149]);
+        assert!(
+            refused.iter().all(|(_, error)| error.errno() == Some(nix::errno::Errno::ENODEV)),
+            "{refused:?}"
+        );
+        assert!(
+            refused[1].1.to_string().starts_with("cannot set route 2001:db8:1:4600::/56"),
+            "{}",
+            refused[1].1
+        );
+        let stand = |netlink: &mut Netlink| netlink.routes(TABLE_MAIN, Some(SIXGATE_PROTOCOL)).unwrap().len();
+        assert_eq!(stand(&mut netlink), 147);
+        // Of those that go, three were never there, which is no error; one of the others is set anew.
+        assert_eq!(netlink.change_routes(&new, &new[1..2]).unwrap().len(), 0);
+        assert_eq!(stand(&mut netlink), 1);
+        assert_eq!(netlink.change_routes(&[], &[]).unwrap().len(), 0);
+        // And the next request has its own answer.
+        assert_eq!(netlink.add_route(&new[1]).unwrap_err().errno(), Some(nix::errno::Errno::EEXIST));
+        assert_eq!(
+            monitor.read().unwrap_err().kind(),
+            io::ErrorKind::WouldBlock,
+            "of routes nothing is told"
+        );
     });
 }
 

@@ -57,7 +57,7 @@ fn offline(arguments: &Arguments) -> Outcome {
                 .leases
                 .iter()
                 .filter(|lease| lease.valid_until > now)
-                .map(|lease| up::lease_view(lease, now))
+                .map(|lease| up::lease_view(&lease, now))
                 .chain(v4.map(|lease| up::lease_view_v4(lease, now)))
                 .collect();
             show(&leases, arguments.view.json)

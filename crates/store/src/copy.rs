@@ -10,7 +10,7 @@ use crate::log::{self, Frames, HEAD, SegmentKey};
 use crate::{Change, StoreError, rows};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sixgate_dhcp::identity::Relay;
-use sixgate_dhcp::lease::{Lease, LeaseChange, LinkId};
+use sixgate_dhcp::lease::{LeaseChange, LeaseTable, LinkId};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hash;
@@ -71,7 +71,7 @@ pub(crate) fn remove(database: &Path) {
 }
 
 /// The leases of the copy, if it is named and whole.
-pub(crate) fn read(connection: &Connection, database: &Path) -> Option<Vec<Lease>> {
+pub(crate) fn read(connection: &Connection, database: &Path) -> Option<LeaseTable> {
     let (name, count) = named(connection).ok()??;
     let octets = fs::read(path_of(database)).ok()?;
     let mut frames = Frames::new(&octets, NUMBER).ok()?;
@@ -80,7 +80,8 @@ pub(crate) fn read(connection: &Connection, database: &Path) -> Option<Vec<Lease
     }
     let count = usize::try_from(count).ok()?;
     // A number that is wrong takes no more room than the file has leases.
-    let mut leases = Vec::with_capacity(count.min(octets.len() / 64));
+    let mut leases = LeaseTable::new();
+    leases.reserve(count.min(octets.len() / 64));
     let mut links: HashSet<LinkId> = HashSet::new();
     let mut relays: HashSet<Arc<Relay>> = HashSet::new();
     while let Some(content) = frames.read() {
@@ -91,7 +92,7 @@ pub(crate) fn read(connection: &Connection, database: &Path) -> Option<Vec<Lease
             if let Some(relay) = &mut lease.relay {
                 share(&mut relays, relay);
             }
-            leases.push(lease);
+            leases.put(lease);
         })?;
     }
     frames.finish(false).ok()?;

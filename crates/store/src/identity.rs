@@ -69,23 +69,30 @@ impl Columns {
         relays: &mut HashSet<Arc<Relay>>,
         wrong: &dyn Fn(&str) -> RowError,
     ) -> Result<Self, RowError> {
-        let octets = |at: usize| row.get::<_, Option<Vec<u8>>>(first + at);
-        let text = |at: usize| row.get::<_, Option<String>>(first + at);
-        let key = text(1)?.and_then(|name| Key::from_name(&name)).ok_or_else(|| wrong("key"))?;
+        // As they stand there: there may be millions of rows.
+        let octets = |at: usize| {
+            let value = row.get_ref(first + at)?.as_blob_or_null();
+            value.map_err(|_| wrong("value of octets"))
+        };
+        let text = |at: usize| {
+            let value = row.get_ref(first + at)?.as_str_or_null();
+            value.map_err(|_| wrong("text"))
+        };
+        let key = text(1)?.and_then(Key::from_name).ok_or_else(|| wrong("key"))?;
         let link_layer = match (octets(0)?, text(2)?) {
             (Some(address), Some(name)) => Some(LinkLayer {
-                mac: Mac::new(&address).ok_or_else(|| wrong("hardware address"))?,
-                learnt: Learnt::from_name(&name).ok_or_else(|| wrong("source of its hardware address"))?,
+                mac: Mac::new(address).ok_or_else(|| wrong("hardware address"))?,
+                learnt: Learnt::from_name(name).ok_or_else(|| wrong("source of its hardware address"))?,
             }),
             (None, None) => None,
             _ => return Err(wrong("hardware address without its source, or a source without its address,")),
         };
         let (interface, remote, subscriber) = (octets(3)?, octets(4)?, octets(5)?);
-        let line = Line::new(interface.as_deref(), remote.as_deref(), subscriber.as_deref());
+        let line = Line::new(interface, remote, subscriber);
         let relay = match (text(6)?, text(7)?, octets(8)?) {
             (Some(address), Some(link), id) => {
                 let id = match id {
-                    Some(id) => Some(Duid::new(&id).map_err(|_| wrong("relay identifier"))?),
+                    Some(id) => Some(Duid::new(id).map_err(|_| wrong("relay identifier"))?),
                     None => None,
                 };
                 Some(Relay {

@@ -45,7 +45,7 @@ pub use sighting::Sighting;
 pub use trace::{How, Question, Subject, Trace};
 pub use writer::RETRY;
 
-use sixgate_dhcp::lease::{Lease, LeaseChange};
+use sixgate_dhcp::lease::{LeaseChange, LeaseTable};
 use sixgate_dhcp::v4::{self as dhcpv4, Place, RosterChange};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -87,8 +87,8 @@ impl From<LeaseChange> for Change {
 /// All that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// The leases, in no particular order. Some may have ended meanwhile.
-    pub leases: Vec<Lease>,
+    /// The leases. Some may have ended meanwhile.
+    pub leases: LeaseTable,
     /// The settings by name.
     pub settings: BTreeMap<String, Vec<u8>>,
     /// The IPv4 leases, likewise.
@@ -146,6 +146,9 @@ pub struct Counters {
     pub unwritten: u64,
     /// Times that the database did not take what is in the log; it is tried again.
     pub behind_failures: u64,
+    /// Parts of the log that the disk garbled, and that were passed over: what was submitted last of anything may be lost, and
+    /// ought to be submitted again from memory.
+    pub damaged: u64,
 }
 
 #[derive(Debug, Default)]
@@ -156,6 +159,7 @@ struct Tally {
     refused: AtomicU64,
     unwritten: AtomicU64,
     behind_failures: AtomicU64,
+    damaged: AtomicU64,
     /// Set when the files are to be scrubbed and the queue was too full to say so.
     scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
@@ -276,6 +280,7 @@ impl Store {
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
             behind_failures: get(&self.tally.behind_failures),
+            damaged: get(&self.tally.damaged),
         }
     }
 

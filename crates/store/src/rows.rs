@@ -108,9 +108,13 @@ pub(crate) fn each_lease(connection: &Connection, mut see: impl FnMut(Lease)) ->
 pub(crate) fn snapshot(connection: &Connection, path: &Path) -> Result<Snapshot, RowError> {
     let mut snapshot = Snapshot::default();
     let layout = database::layout(connection)?;
-    match copy::read(connection, path) {
-        Some(leases) => snapshot.leases = leases,
-        None => each_lease(connection, |lease| snapshot.leases.push(lease))?,
+    if let Some(leases) = copy::read(connection, path) {
+        snapshot.leases = leases;
+    } else {
+        // To count them is quick; to make room again and again while a million come is not.
+        let leases: i64 = connection.query_row("SELECT count(*) FROM lease", [], |row| row.get(0))?;
+        snapshot.leases.reserve(usize::try_from(leases).unwrap_or(0));
+        each_lease(connection, |lease| drop(snapshot.leases.put(lease)))?;
     }
     let mut statement = connection.prepare("SELECT key, value FROM setting")?;
     let mut rows = statement.query([])?;

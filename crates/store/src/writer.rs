@@ -145,6 +145,10 @@ impl Writer {
 
     /// Makes a frame of what was left and the group.
     fn write(&mut self, group: &[Submission]) -> std::io::Result<()> {
+        if self.progress.begins_anew() {
+            self.log.roll()?;
+            self.progress.begun_anew();
+        }
         let submitted = group.iter().map(|submission| &submission.octets);
         let position = self.log.append(self.unwritten.iter().chain(submitted).map(Vec::as_slice))?;
         self.progress.written(position);

@@ -63,9 +63,7 @@ fn put(lease: &Lease) -> Change {
 }
 
 fn leases(path: &Path) -> Vec<Lease> {
-    let mut leases = Store::read_only(path).unwrap().snapshot().unwrap().leases;
-    leases.sort_by_key(|lease| lease.resource);
-    leases
+    Store::read_only(path).unwrap().snapshot().unwrap().leases.iter().collect()
 }
 
 fn holders(path: &Path) -> Vec<Holder> {

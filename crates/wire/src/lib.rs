@@ -13,6 +13,7 @@
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod domain;
+pub mod few;
 pub mod frame;
 pub mod ndp;
 

@@ -8,7 +8,7 @@ use super::relayed::Chain;
 use super::served::Served;
 use crate::identity::{Identity, Key, Learnt, Line, LinkLayer, Mac, Relay};
 use crate::lease::Lease;
-use sixgate_wire::dhcpv6::{DhcpOption, Duid, DuidKind, Message, OptionCode, RelayMessage, VendorData};
+use sixgate_wire::dhcpv6::{DhcpOption, Duid, Message, OptionCode, RelayMessage, VendorData};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,8 @@ impl<'a> Asker<'a> {
         let macs = Learnt::ALL.map(|learnt| match learnt {
             Learnt::Link => seen.filter(|_| direct).and_then(Mac::new),
             Learnt::Relay => chain.link_layer(),
-            Learnt::Eui64 => within(peer),
-            Learnt::Duid => duid.and_then(of_duid),
+            Learnt::Eui64 => Mac::of_link_local(peer),
+            Learnt::Duid => duid.and_then(Mac::of_duid),
         });
         Self {
             now,
@@ -114,24 +114,6 @@ impl<'a> Asker<'a> {
 /// Whether a hardware address that is known in this way is that of the machine that sends.
 fn shown(learnt: Learnt) -> bool {
     matches!(learnt, Learnt::Link | Learnt::Relay)
-}
-
-/// The Ethernet address that a link-local address was made of (RFC 4291, Appendix A).
-fn within(address: Ipv6Addr) -> Option<Mac> {
-    match address.octets() {
-        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, first, ref vendor @ .., 0xff, 0xfe, d, e, f] => {
-            Mac::new(&[&[first ^ 2][..], vendor, &[d, e, f]].concat())
-        }
-        _ => None,
-    }
-}
-
-/// The address in a DUID-LLT or DUID-LL.
-fn of_duid(duid: &Duid) -> Option<Mac> {
-    match duid.kind() {
-        DuidKind::LinkLayer { address, .. } | DuidKind::LinkLayerTime { address, .. } => Mac::new(address),
-        DuidKind::Enterprise { .. } | DuidKind::Uuid(_) | DuidKind::Unknown { .. } => None,
-    }
 }
 
 /// A client by what its link knows it by.
@@ -233,25 +215,5 @@ impl Server {
         self.flight.concerns(&(claim.identity.clone(), ia.iaid, ia.kind))
             || (self.table.held(&claim.identity, ia.iaid, ia.kind).next().is_none()
                 && self.inherited(claim, ia).iter().any(|lease| self.flight.is_about(lease.resource)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hardware_addresses_are_found_where_they_were_put() {
-        let mac = Mac::new(&[0x52, 0x54, 0, 1, 2, 3]);
-        assert_eq!(within("fe80::5054:ff:fe01:203".parse().unwrap()), mac);
-        for other in
-            ["fe80::1", "fe80::5054:ff:fd01:203", "2001:db8::5054:ff:fe01:203", "fe80:0:0:1:5054:ff:fe01:203"]
-        {
-            assert_eq!(within(other.parse().unwrap()), None, "{other}");
-        }
-        assert_eq!(of_duid(&Duid::link_layer([0x52, 0x54, 0, 1, 2, 3])), mac);
-        assert_eq!(of_duid(&Duid::link_layer_time([0x52, 0x54, 0, 1, 2, 3], 1 << 30)), mac);
-        assert_eq!(of_duid(&Duid::uuid([7; 16])), None);
-        assert_eq!(of_duid(&Duid::link_layer([0; 6])), None);
     }
 }

@@ -351,7 +351,7 @@ impl Server {
     fn offer(&mut self, now: Duration, lease: Lease) {
         // An offer that is made again needs no more room.
         self.offers.remove(lease.resource);
-        while self.offers.first_to_end().is_some_and(|offer| offer.valid_until <= now)
+        while self.offers.first_end().is_some_and(|end| end <= now)
             || self.offers.len() >= self.limits.offers.max(1)
         {
             let Some(offer) = self.offers.first_to_end() else { break };

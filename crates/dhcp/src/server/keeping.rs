@@ -40,6 +40,25 @@ impl From<HeldUp> for Discard {
 }
 
 impl Server {
+    /// Takes out what contradicts a lease that was renewed later.
+    pub(super) fn drop_contradictions(&mut self) {
+        loop {
+            let before = self.table.len();
+            for (outer, inner) in self.table.nested() {
+                // One of them may have gone.
+                let Some((outer, inner)) = self.table.get(outer).zip(self.table.get(inner)) else { continue };
+                if contradict(&outer, &inner) {
+                    let older = if inner.renewed_at > outer.renewed_at { outer } else { inner };
+                    self.table.remove(older.resource);
+                    add(&mut self.counters.snapshot_conflicts);
+                }
+            }
+            if self.table.len() == before {
+                return;
+            }
+        }
+    }
+
     /// The commit with this ticket is durable: lets out the routes and the Reply that waited for it. Call it in the order
     /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
@@ -100,4 +119,10 @@ impl Server {
         }
         self.commit(ticket, actions);
     }
+}
+
+/// Whether not both leases can stand. A registered address lies in the prefix of its owner (RFC 9686 section 4.2.1).
+fn contradict(one: &Lease, other: &Lease) -> bool {
+    let registered = |lease: &Lease| lease.state == LeaseState::Registered;
+    !registered(one) && !registered(other)
 }

@@ -48,7 +48,7 @@ pub use way::Way;
 
 use crate::balance::Balance;
 use crate::flight::Flight;
-use crate::lease::{Lease, LeaseState, LeaseTable, LinkId};
+use crate::lease::{Lease, LeaseTable, LinkId};
 use crate::policy::Policy;
 use clones::Clones;
 use ipnet::Ipv6Net;
@@ -95,6 +95,11 @@ impl Server {
     /// A server that holds the leases of `snapshot`: every lease that was made durable and not removed since. Routes
     /// that should stand are in [`Server::routes`]. It serves everybody, until [`Server::set_policy`].
     pub fn new(config: ServerConfig, snapshot: Vec<Lease>) -> Self {
+        Self::with_leases(config, snapshot.into_iter().collect())
+    }
+
+    /// As [`Server::new`]. Of leases that contradict each other those stay that were renewed last.
+    pub fn with_leases(config: ServerConfig, leases: LeaseTable) -> Self {
         let mut server = Self {
             duid: config.duid,
             links: BTreeMap::new(),
@@ -106,7 +111,7 @@ impl Server {
             hash_key: config.hash_key,
             limits: config.limits,
             balance: None,
-            table: LeaseTable::new(),
+            table: leases,
             offers: LeaseTable::new(),
             flight: Flight::new(config.limits.commits),
             routes: BTreeMap::new(),
@@ -119,13 +124,7 @@ impl Server {
         server.directory.set_relays(&config.relays);
         server.remote = config.remote.iter().map(|link| link.name.clone()).collect();
         server.replace_links(config.links.into_iter().chain(config.remote).map(Arc::new));
-        for lease in snapshot {
-            if server.table.overlaps(lease.resource.net()).any(|other| contradict(&other, &lease)) {
-                server.counters.snapshot_conflicts = server.counters.snapshot_conflicts.saturating_add(1);
-            } else {
-                server.table.put(lease);
-            }
-        }
+        server.drop_contradictions();
         server.sync_all_routes(&mut Actions::new());
         server
     }
@@ -173,12 +172,6 @@ impl Server {
     pub fn counters(&self) -> Counters {
         self.counters
     }
-}
-
-/// Whether not both leases can stand. A registered address lies in the prefix of its owner (RFC 9686 section 4.2.1).
-fn contradict(one: &Lease, other: &Lease) -> bool {
-    let registered = |lease: &Lease| lease.state == LeaseState::Registered;
-    one.resource == other.resource || !(registered(one) || registered(other))
 }
 
 /// Counts one more.

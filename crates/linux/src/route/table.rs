@@ -261,6 +261,31 @@ impl Netlink {
         self.change(request, NLM_F_CREATE | NLM_F_REPLACE, &|| format!("set route {route}"))
     }
 
+    /// Removes routes, and then adds or replaces others, as [`Netlink::remove_route`] and [`Netlink::replace_route`] do; what the
+    /// kernel refused, by its number, those removed counted first.
+    ///
+    /// # Errors
+    /// [`Error`] where the socket fails: how much was done is then not known.
+    pub fn change_routes(&mut self, gone: &[Route], new: &[Route]) -> Result<Vec<(usize, Error)>, Error> {
+        let gone_messages = gone.iter().map(|route| {
+            let route = Route { expires: None, ..route.clone() };
+            (RouteNetlinkMessage::DelRoute(route.message()), 0)
+        });
+        let new_messages = new
+            .iter()
+            .map(|route| (RouteNetlinkMessage::NewRoute(route.message()), NLM_F_CREATE | NLM_F_REPLACE));
+        let messages: Vec<_> = gone_messages.chain(new_messages).collect();
+        let what = |number: usize| match (gone.get(number), new.get(number.wrapping_sub(gone.len()))) {
+            (Some(route), _) => format!("remove route {route}"),
+            (None, Some(route)) => format!("set route {route}"),
+            (None, None) => "change routes".to_owned(),
+        };
+        let absent = |error: &Error| matches!(error.errno(), Some(Errno::ESRCH | Errno::ENODEV));
+        let mut refused = self.change_many(&messages, &what)?;
+        refused.retain(|(number, error)| *number >= gone.len() || !absent(error));
+        Ok(refused)
+    }
+
     /// Removes a route that agrees in all that is given (metric 0 agrees with any). `false`: there was none.
     pub fn remove_route(&mut self, route: &Route) -> Result<bool, Error> {
         let mut route = route.clone();

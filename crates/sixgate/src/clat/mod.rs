@@ -216,7 +216,7 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
         if !lacking.is_empty() {
             return Err(Error::Permission(lacking));
         }
-        let monitor = Monitor::new().map_err(Error::Monitor)?;
+        let monitor = Monitor::without_routes().map_err(Error::Monitor)?;
         let mut netlink = Netlink::new()?;
         // A name that was given must be right now; which one is best may show itself later.
         if let Some(name) = &arguments.interface {

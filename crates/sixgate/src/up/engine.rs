@@ -1,6 +1,7 @@
 //! The engine: one thread that owns every protocol core. An [`Event`] goes to its core, the core's actions are carried
 //! out, and [`Engine::settle`] makes the rest of the world follow what changed.
 
+use super::anew::Anew;
 use super::census::Observer;
 use super::ddns::Ddns;
 use super::dns::{Peer, Upstreams};
@@ -40,7 +41,7 @@ use sixgate_linux::route::Netlink;
 use sixgate_nd::{host, router};
 use sixgate_store::{Change, Store, Submit};
 use sixgate_wire::dhcpv6::Duid;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv6Addr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -72,6 +73,8 @@ pub(crate) struct Engine {
     /// What the firewall was last told.
     pub(crate) rules: Option<FirewallConfig>,
     pub(crate) store: Store,
+    /// Leases that are written again.
+    pub(crate) anew: Anew,
     pub(crate) settings: u64,
     pub(crate) sockets: Sockets,
     pub(crate) uplink: Option<Uplink>,
@@ -130,7 +133,9 @@ pub(crate) struct Engine {
     pub(crate) seen: Duration,
     /// When what the kernel refused is tried again.
     pub(crate) retry: Option<Duration>,
-    /// When routes to delegated prefixes are brought up to date, and before when not again.
+    /// Delegated prefixes whose routes are to change.
+    pub(crate) rerouted: BTreeSet<Ipv6Net>,
+    /// When all that depends on delegated prefixes is brought up to date, and before when not again.
     pub(crate) routes_due: Option<Duration>,
     pub(crate) routes_rest: Duration,
     /// Something changed that prefixes, routes or rules depend on.
@@ -384,14 +389,14 @@ impl Engine {
                 server::Action::Disagreed(client) => self.keep_agreed(&client, None),
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
-                        tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
+                        self.tell_of_route(&route);
                         self.delegated.insert(route.prefix, (route.via, lan));
-                        self.route_changed();
+                        self.route_changed(route.prefix);
                     }
                 }
                 server::Action::RouteRemove { prefix } => {
                     self.delegated.remove(&prefix);
-                    self.route_changed();
+                    self.route_changed(prefix);
                 }
             }
         }
@@ -428,6 +433,7 @@ impl Engine {
             }
         }
         if token & SETTING != 0 {
+            self.written_anew(token, outcome.is_ok());
             self.reservation_stored(token, outcome);
             // With a disk that takes nothing, hosts are better told unrecorded than not at all.
             if let Some((lan, actions)) = self.recording.remove(&token) {

@@ -10,6 +10,12 @@ use std::time::Duration;
 /// Metric of routes to what is on a link, as the kernel's own have.
 pub(crate) const ON_LINK_METRIC: u32 = 256;
 
+/// Metric of routes to what was delegated to somebody's router.
+pub(crate) const DELEGATED_METRIC: u32 = 1024;
+
+/// What sorts before all that a route can lead to.
+const LEAST: To = To::Gateway { gateway: Ipv6Addr::UNSPECIFIED, interface: 0 };
+
 /// An address of ours on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AddressKey {
@@ -151,6 +157,40 @@ impl Kernel {
             self.installed.routes.insert(route);
         }
         problems
+    }
+
+    /// Sets one route for each of these destinations, or none, in place of what stands there with the metric of routes to
+    /// gateways: many at once, and nothing else is looked at. Whether the kernel took them all; what it refused is tried again
+    /// by the next [`Kernel::apply`].
+    pub(crate) fn reroute(
+        &mut self,
+        netlink: &mut Netlink,
+        wanted: impl Iterator<Item = (Ipv6Net, Option<RouteKey>)>,
+    ) -> bool {
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for (destination, wanted) in wanted {
+            let all = RouteKey { destination, to: LEAST, metric: 0 }..;
+            let mine = self.installed.routes.range(all).take_while(|route| route.destination == destination);
+            let stands = mine.copied().find(|route| route.metric == DELEGATED_METRIC);
+            if stands == wanted {
+                continue;
+            }
+            gone.extend(stands);
+            new.extend(wanted);
+        }
+        if gone.is_empty() && new.is_empty() {
+            return true;
+        }
+        let messages = |keys: &[RouteKey]| keys.iter().map(message).collect::<Vec<_>>();
+        let refused = netlink.change_routes(&messages(&gone), &messages(&new));
+        for route in &gone {
+            self.installed.routes.remove(route);
+        }
+        let Ok(refused) = refused else { return false };
+        let failed = |place: usize| refused.iter().any(|(number, _)| *number == gone.len() + place);
+        let done = new.iter().enumerate().filter(|(place, _)| !failed(*place));
+        self.installed.routes.extend(done.map(|(_, route)| *route));
+        refused.is_empty()
     }
 
     /// Forgets an address that the kernel took away, so that it is put back where it is still desired.

@@ -3,6 +3,7 @@
 //! [`start`](start::start) opens and verifies everything, [`run`] feeds the [`engine`](engine::Engine) with what happens, and
 //! [`stop`](stop::stop) takes everything away again.
 
+mod anew;
 mod before;
 mod census;
 mod ddns;

@@ -104,7 +104,7 @@ pub(super) fn open(
         sysctls.set("all", Key::Forwarding, 1)?;
     }
     // Subscribed before the links come up, so that no news of them is lost.
-    let monitor = Monitor::new().map_err(StartError::Monitor)?;
+    let monitor = Monitor::without_routes().map_err(StartError::Monitor)?;
     for link in links.iter().filter(|link| ours.contains(&link.name.as_str()) && !link.up) {
         netlink.set_up(link.index, true)?;
         guard.raised.push((link.index, link.name.clone()));

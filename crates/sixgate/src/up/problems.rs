@@ -12,6 +12,8 @@ pub(crate) enum Matter {
     /// The file was read again and has mistakes.
     Configuration,
     Store,
+    /// A part of the leases' log was garbled.
+    Log,
     /// Addresses and routes.
     Kernel,
     Firewall,

@@ -25,7 +25,7 @@ const TURN: usize = 64;
 /// Longest message that is read, in octets: no link's is longer. What is cut its parser refuses.
 const LONGEST: usize = 16 * 1024;
 /// Octets of room that is kept for the next message; longer ones are rare.
-const USUAL: usize = 2048;
+const USUAL: usize = 512;
 /// Octets that may wait in the kernel at each socket, with what it keeps beside: some thousand messages, as long as the engine is
 /// busy otherwise.
 pub(super) const WAITING: u32 = 4 << 20;
@@ -171,17 +171,20 @@ impl Engine {
                 if self.relay_from_lan(lan, source, bytes) {
                     return;
                 }
-                let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone()) else { return };
-                if self.answer_leasequery(&link, source, bytes) {
+                if bytes.first() == Some(&MessageType::LEASEQUERY.0)
+                    && let Some(link) = self.lans.get(lan).map(|lan| lan.config.name.clone())
+                    && self.answer_leasequery(&link, source, bytes)
+                {
                     return;
                 }
-                let (port, source) = (source.port(), *source.ip());
+                let Some(on) = self.lans.get(lan) else { return };
+                let (link, port, source) = (on.config.name.as_str(), source.port(), *source.ip());
                 let mac = self.neighbours.host(lan, source);
-                if mac.is_none() && self.server.wants_mac(&link) {
+                if mac.is_none() && self.server.wants_mac(link) {
                     self.ask_for(lan, source);
                 }
                 let link_layer = mac.as_ref().map(|mac| &mac[..]);
-                let datagram = server::Datagram { link: &link, source, port, bytes, link_layer };
+                let datagram = server::Datagram { link, source, port, bytes, link_layer };
                 self.server.handle(now, &datagram, actions);
             }
             At::Edge(edge) => self.relayed(edge, source, bytes, actions),

@@ -3,7 +3,7 @@
 use super::before;
 use super::engine::{Engine, ROUTER_PATIENCE};
 use super::island;
-use super::kernel::{AddressKey, AddressValue, Desired, ON_LINK_METRIC, RouteKey, To};
+use super::kernel::{AddressKey, AddressValue, DELEGATED_METRIC, Desired, ON_LINK_METRIC, RouteKey, To};
 use super::lan::{Dns, Lan};
 use super::plan::{self, Delegated};
 use super::problems::Matter;
@@ -29,16 +29,33 @@ impl Engine {
     pub(crate) fn settle(&mut self) {
         self.settle_changes();
         self.settle_hosts();
+        self.settle_log();
     }
 
-    /// A prefix was delegated, or is no more. To compare all routes takes the longer the more there are: it is done at once
-    /// while it is cheap, and for a tenth of the time at most when a flood of routers asks.
-    pub(crate) fn route_changed(&mut self) {
-        let now = self.now();
-        self.routes_due = self.routes_due.or(Some(now.max(self.routes_rest)));
+    /// A prefix was delegated, or is no more: its route follows at once, together with others. What is told of all of them
+    /// takes the longer the more there are: it is done at once while it is cheap, and for a tenth of the time at most when a
+    /// flood of routers asks.
+    pub(crate) fn route_changed(&mut self, prefix: Ipv6Net) {
+        self.rerouted.insert(prefix);
+        if self.firewall.is_some() || self.config.dns.enabled || self.web.is_some() {
+            let now = self.now();
+            self.routes_due = self.routes_due.or(Some(now.max(self.routes_rest)));
+        }
+    }
+
+    fn settle_routes(&mut self) {
+        let prefixes = std::mem::take(&mut self.rerouted);
+        if prefixes.is_empty() {
+            return;
+        }
+        let wanted: Vec<_> =
+            prefixes.into_iter().map(|prefix| (prefix, self.delegated_route(prefix))).collect();
+        // Where the kernel refuses one, it is told of and tried again with everything else.
+        self.changed |= !self.kernel.reroute(&mut self.netlink, wanted.into_iter());
     }
 
     fn settle_changes(&mut self) {
+        self.settle_routes();
         let began = self.now();
         if self.routes_due.is_some_and(|due| due <= began) {
             self.changed = true;
@@ -277,13 +294,16 @@ impl Engine {
         if let Some(island) = &self.island {
             desired.routes.extend(island.routes());
         }
-        for (prefix, (via, lan)) in &self.delegated {
-            if let Some(lan) = self.lans.get(*lan).filter(|lan| lan.up) {
-                let to = To::Gateway { gateway: *via, interface: lan.interface };
-                desired.routes.insert(RouteKey { destination: *prefix, to, metric: 1024 });
-            }
-        }
+        desired.routes.extend(self.delegated.keys().filter_map(|prefix| self.delegated_route(*prefix)));
         desired
+    }
+
+    /// The route to a prefix that is delegated, where it can stand now.
+    fn delegated_route(&self, prefix: Ipv6Net) -> Option<RouteKey> {
+        let (gateway, lan) = *self.delegated.get(&prefix)?;
+        let lan = self.lans.get(lan).filter(|lan| lan.up)?;
+        let to = To::Gateway { gateway, interface: lan.interface };
+        Some(RouteKey { destination: prefix, to, metric: DELEGATED_METRIC })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starting: everything is opened, set and verified, or the start fails with one sentence that says what to do. What was set
 //! before it failed is taken back by [`Guard`]; what is opened on the network is in `open`.
 
+use super::anew::Anew;
 use super::before::{self, Before};
 use super::ddns::Ddns;
 use super::dns::Upstreams;
@@ -39,7 +40,7 @@ use sixgate_linux::sysctl::{self, Saved};
 use sixgate_nd::router::Router;
 use sixgate_store::{Store, StoreError};
 use sixgate_wire::dhcpv6::{Duid, OptionCode};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use tokio::task::spawn_local;
@@ -229,7 +230,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
             Some(lan)
         })
         .collect();
-    let mut server = Server::new(
+    let mut server = Server::with_leases(
         ServerConfig {
             duid: duid.clone(),
             links: Vec::new(),
@@ -271,6 +272,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         shaping,
         rules: None,
         store,
+        anew: Anew::default(),
         settings: 0,
         sockets,
         uplink,
@@ -311,6 +313,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         recorded: Vec::new(),
         seen: clock_seen,
         retry: None,
+        rerouted: BTreeSet::new(),
         routes_due: None,
         routes_rest: std::time::Duration::ZERO,
         changed: true,

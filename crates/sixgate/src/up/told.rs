@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState};
+use sixgate_dhcp::server::Route;
 use std::time::Duration;
 
 /// Leases in a second that the log tells of one by one.
@@ -37,6 +38,13 @@ impl Told {
 }
 
 impl Engine {
+    /// Tells of a route to a delegated prefix.
+    pub(crate) fn tell_of_route(&mut self, route: &Route) {
+        if self.told.one_more(self.now()) {
+            tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");
+        }
+    }
+
     /// Tells of a lease that is on the disk, if it begins or ends. What is renewed is of no interest.
     pub(crate) fn tell_of_lease(&mut self, change: &LeaseChange) {
         let now = self.now();

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod damage;
+
 use serde_json::Value;
 use sixgate_lab::{Command, Host, Lab, Link, Signal, root_for_tests};
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ mod segment;
 
 pub(crate) use record::{Item, change, each, put_lease as write_lease, write, write_leases};
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, SegmentError, read_from};
+pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, Read, SegmentError, read_from};
 
 use crate::StoreError;
 use crate::database::beside;
@@ -33,6 +33,13 @@ pub(crate) struct Position {
     pub(crate) segment: u64,
     /// Octets from its start.
     pub(crate) offset: u64,
+}
+
+impl Position {
+    /// The beginning of the segment behind.
+    pub(crate) fn next_segment(self) -> Self {
+        Self { segment: self.segment + 1, offset: 0 }
+    }
 }
 
 /// The path of a segment.

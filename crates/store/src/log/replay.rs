@@ -4,9 +4,8 @@ use super::{Frames, Item, Position, SegmentError, each, path_of, segments};
 use crate::error::RowError;
 use crate::{Change, Snapshot, StoreError, behind, rows};
 use rusqlite::Connection;
-use sixgate_dhcp::lease::{Lease, LeaseChange, Resource};
 use sixgate_dhcp::v4::{self, RosterChange};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -36,7 +35,7 @@ fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Po
         let octets = fs::read(path_of(database, number)).map_err(|error| unreadable(&error))?;
         let start = if number == from.segment { from.offset } else { 0 };
         let last = place + 1 == numbers.len();
-        let offset = read(&octets, number, start, last, |item| overlay.take(item))?;
+        let offset = read(&octets, number, start, last, |item| overlay.take(item, snapshot))?;
         end = Position { segment: number, offset };
     }
     overlay.put_on(snapshot);
@@ -88,21 +87,19 @@ fn read(
     Ok(frames.offset())
 }
 
-/// The latest of each thing.
+/// The latest of each thing that a snapshot has in a list.
 #[derive(Default)]
 struct Overlay {
-    leases: HashMap<Resource, Option<Lease>>,
     leases_v4: crate::v4::Overlay,
-    settings: BTreeMap<String, Option<Vec<u8>>>,
     roster: BTreeMap<v4::Place, Option<bool>>,
 }
 
 impl Overlay {
-    fn take(&mut self, (_, change): Item) {
+    fn take(&mut self, (_, change): Item, snapshot: &mut Snapshot) {
         match change {
-            Change::Lease(LeaseChange::Put(lease)) => drop(self.leases.insert(lease.resource, Some(lease))),
-            Change::Lease(LeaseChange::Remove(resource)) => drop(self.leases.insert(resource, None)),
-            Change::Setting { key, value } => drop(self.settings.insert(key, value)),
+            Change::Lease(change) => drop(snapshot.leases.apply(change)),
+            Change::Setting { key, value: Some(value) } => drop(snapshot.settings.insert(key, value)),
+            Change::Setting { key, value: None } => drop(snapshot.settings.remove(&key)),
             Change::LeaseV4(v4::LeaseChange::Put(lease)) => {
                 self.leases_v4.insert(lease.address, Some(lease));
             }
@@ -117,10 +114,6 @@ impl Overlay {
     }
 
     fn put_on(self, snapshot: &mut Snapshot) {
-        if !self.leases.is_empty() {
-            snapshot.leases.retain(|lease| !self.leases.contains_key(&lease.resource));
-            snapshot.leases.extend(self.leases.into_values().flatten());
-        }
         if !self.leases_v4.is_empty() {
             snapshot.leases_v4.retain(|lease| !self.leases_v4.contains_key(&lease.address));
             snapshot.leases_v4.extend(self.leases_v4.into_values().flatten());
@@ -130,12 +123,6 @@ impl Overlay {
             snapshot
                 .roster
                 .extend(self.roster.into_iter().filter_map(|(place, member)| Some((place, member?))));
-        }
-        for (key, value) in self.settings {
-            match value {
-                Some(value) => snapshot.settings.insert(key, value),
-                None => snapshot.settings.remove(&key),
-            };
         }
     }
 }

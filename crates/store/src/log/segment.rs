@@ -93,36 +93,56 @@ impl Key {
     }
 }
 
-/// Reads the frames of a segment from a place on, up to `end` and about `most` octets: their contents, and where they end.
-/// None where there is no more.
-pub(crate) fn read_from(
-    file: &File,
-    at: Position,
-    end: u64,
-    most: usize,
-) -> io::Result<Option<(Vec<Vec<u8>>, u64)>> {
+/// What there is from a place on.
+pub(crate) enum Read {
+    /// The contents of frames, and where they end.
+    Frames(Vec<Vec<u8>>, u64),
+    /// A frame is not as it was written; where the next one is that is, if there is one.
+    Damaged(Option<u64>),
+    /// Nothing more.
+    Nothing,
+}
+
+/// Reads the frames of a segment from a place on, about `most` octets. They are written up to `end`, where that is known.
+pub(crate) fn read_from(file: &File, at: Position, end: Option<u64>, most: usize) -> io::Result<Read> {
     let mut head = [0; HEAD];
-    file.read_exact_at(&mut head, 0)?;
-    let frames = Frames::new(&head, at.segment).map_err(|_| io::Error::other("a segment has no head"))?;
+    let Some(Ok(frames)) = whole(file.read_exact_at(&mut head, 0))?.map(|()| Frames::new(&head, at.segment))
+    else {
+        return Ok(Read::Damaged(None));
+    };
     let mut offset = at.offset.max(HEAD as u64);
     let (mut contents, mut read) = (Vec::new(), 0);
-    while read < most && offset < end {
-        let mut head = [0; FRAME];
-        if file.read_exact_at(&mut head, offset).is_err() || head == [0; FRAME] {
-            break;
-        }
-        let damaged = || io::Error::other(format!("a frame is damaged at octet {offset}"));
-        let length = frames.key.length(offset, &head).ok_or_else(damaged)?;
-        let mut content = vec![0; length];
-        file.read_exact_at(&mut content, offset + FRAME as u64)?;
-        if !frames.key.holds(offset, &head, &content) {
-            return Err(damaged());
-        }
-        offset += (FRAME + length).next_multiple_of(8) as u64;
-        read += length;
+    while read < most && end.is_none_or(|end| offset < end) {
+        let Some(content) = frames.read_at(file, offset)? else { break };
+        offset += (FRAME + content.len()).next_multiple_of(8) as u64;
+        read += content.len();
         contents.push(content);
     }
-    Ok((read > 0).then_some((contents, offset)))
+    if !contents.is_empty() {
+        return Ok(Read::Frames(contents, offset));
+    }
+    if end.is_some_and(|end| offset >= end) {
+        return Ok(Read::Nothing);
+    }
+    let length = file.metadata()?.len().min(end.unwrap_or(u64::MAX)).max(offset);
+    let mut octets = vec![0; (length - offset) as usize];
+    file.read_exact_at(&mut octets, offset)?;
+    if end.is_none() && octets.iter().all(|octet| *octet == 0) {
+        return Ok(Read::Nothing);
+    }
+    octets.splice(..0, std::iter::repeat_n(0, offset as usize));
+    let frames = Frames { octets: &octets, ..frames };
+    let next = (offset as usize..octets.len()).step_by(8).find(|at| frames.frame(*at).is_some());
+    Ok(Read::Damaged(next.map(|at| at as u64)))
+}
+
+/// None where the file is too short.
+fn whole(read: io::Result<()>) -> io::Result<Option<()>> {
+    match read {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The frames of a segment that was read as a whole.
@@ -159,6 +179,17 @@ impl<'a> Frames<'a> {
         let (content, end) = self.frame(self.at)?;
         self.at = end;
         Some(content)
+    }
+
+    /// The content of a frame in a file, if it is whole.
+    fn read_at(&self, file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
+        let mut head = [0; FRAME];
+        let length =
+            whole(file.read_exact_at(&mut head, offset))?.and_then(|()| self.key.length(offset, &head));
+        let Some(length) = length else { return Ok(None) };
+        let mut content = vec![0; length];
+        let there = whole(file.read_exact_at(&mut content, offset + FRAME as u64))?;
+        Ok(there.filter(|()| self.key.holds(offset, &head, &content)).map(|()| content))
     }
 
     fn frame(&self, at: usize) -> Option<(&'a [u8], usize)> {

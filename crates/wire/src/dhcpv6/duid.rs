@@ -1,17 +1,20 @@
 //! DHCP Unique Identifiers (RFC 9915 section 11, RFC 6355).
 
+use crate::few::Few;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// Most octets that a DUID holds after its type (RFC 9915 section 11.1).
 const MAX_CONTENT: usize = 128;
+/// Octets of a DUID that are kept without an allocation: all kinds but long ones of vendors.
+const HERE: usize = 22;
 /// Seconds between the Unix epoch and the DUID epoch, midnight UTC of 1 January 2000.
 const DUID_EPOCH: u64 = 946_684_800;
 
 /// A DUID: 1 to 128 octets behind a two-octet type. It is compared as a whole and never interpreted to decide
 /// anything (RFC 9915 section 11); [`Duid::kind`] is for people who read it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Duid(Box<[u8]>);
+pub struct Duid(Few<HERE>);
 
 /// Why octets or text are not a DUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,21 +91,21 @@ impl Duid {
         let mut octets = vec![0, 1, 0, 1];
         octets.extend_from_slice(&time.to_be_bytes());
         octets.extend_from_slice(&address);
-        Self(octets.into())
+        Self(octets[..].into())
     }
 
     /// A DUID-LL for an Ethernet address.
     pub fn link_layer(address: [u8; 6]) -> Self {
         let mut octets = vec![0, 3, 0, 1];
         octets.extend_from_slice(&address);
-        Self(octets.into())
+        Self(octets[..].into())
     }
 
     /// A DUID-UUID.
     pub fn uuid(uuid: [u8; 16]) -> Self {
         let mut octets = vec![0, 4];
         octets.extend_from_slice(&uuid);
-        Self(octets.into())
+        Self(octets[..].into())
     }
 
     /// A DUID-EN.
@@ -118,12 +121,12 @@ impl Duid {
 
     /// All octets, the type included, as they stand in an option.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// What the DUID is made of, for people.
     pub fn kind(&self) -> DuidKind<'_> {
-        let (kind, content) = match *self.0 {
+        let (kind, content) = match *self.as_bytes() {
             [a, b, ref content @ ..] => (u16::from_be_bytes([a, b]), content),
             _ => (0, &[][..]),
         };
@@ -152,7 +155,7 @@ impl Duid {
 
 impl fmt::Display for Duid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, octet) in self.0.iter().enumerate() {
+        for (i, octet) in self.as_bytes().iter().enumerate() {
             if i > 0 {
                 f.write_char(':')?;
             }

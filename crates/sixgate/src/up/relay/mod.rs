@@ -174,14 +174,14 @@ impl Engine {
                     if self.delegated.insert(prefix, (via, lan)) != Some((via, lan)) {
                         let (lan, client) = (&delegation.link, &delegation.duid);
                         tracing::info!(%prefix, %via, %lan, %client, "prefix delegated through us");
-                        self.changed = true;
+                        self.route_changed(prefix);
                     }
                 }
                 Action::Unrouted { prefix } => {
                     tracing::info!(%prefix, "no longer delegated through us");
                     self.set_all(vec![Change::Setting { key: kept::key(&prefix), value: None }]);
                     self.delegated.remove(&prefix);
-                    self.changed = true;
+                    self.route_changed(prefix);
                 }
             }
         }

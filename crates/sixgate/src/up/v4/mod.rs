@@ -244,6 +244,15 @@ impl Engine {
         }
     }
 
+    /// Writes the leases again, which the disk may have lost.
+    pub(crate) fn write_v4_anew(&mut self) {
+        let leases = self.v4.server.leases().iter();
+        let all: Vec<_> = leases.map(|lease| Change::LeaseV4(LeaseChange::Put(lease.clone()))).collect();
+        for some in all.chunks(256) {
+            self.set_all(some.to_vec());
+        }
+    }
+
     /// The store wrote a submission of ours, or could not.
     pub(crate) fn stored_v4(&mut self, token: u64, outcome: &Result<(), String>) {
         let ticket = token & !TICKET;

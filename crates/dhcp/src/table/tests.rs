@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::identity::Key;
+use ipnet::Ipv6Net;
 use proptest::prelude::*;
+use std::net::Ipv6Addr;
 
 fn lease(resource: Resource, client: u8, iaid: u32, state: LeaseState, end: u64) -> Lease {
     let relay = client
@@ -104,6 +106,18 @@ proptest! {
             let want = list.keys().copied().filter(|resource| overlap(resource.net(), asked.net()));
             prop_assert!(near.into_iter().eq(want), "around {}", asked);
         }
+        let within = |outer: &Resource, inner: &Resource| {
+            outer != inner && outer.kind() == Kind::Prefix && outer.net().contains(&inner.net())
+        };
+        let mut nested = table.nested();
+        nested.sort_by_key(|(_, inner)| *inner);
+        let want = list.keys().filter_map(|inner| {
+            let around = list.keys().filter(|outer| within(outer, inner));
+            Some((*around.max_by_key(|outer| outer.net().prefix_len())?, *inner))
+        });
+        prop_assert!(nested.into_iter().eq(want));
+        let again: LeaseTable = list.values().cloned().collect();
+        prop_assert!(again == table);
         for resource in list.into_keys() {
             prop_assert!(table.remove(resource).is_some());
         }

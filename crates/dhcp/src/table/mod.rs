@@ -1,7 +1,8 @@
 //! The table of all leases, found by resource, by holder and by their end.
 //!
-//! A million of them have to fit: a lease is kept as octets ([`crate::octets`]) and made anew for who asks; links and relay
-//! agents, which many share, are kept once; and all indices hold places in one vector, not keys of their own.
+//! A million of them have to fit: a lease is kept as octets ([`crate::octets`]), in its entry where they are as few as usual,
+//! and made anew for who asks; links and relay agents, which many share, are kept once; and all indices hold places in one
+//! vector, not keys of their own.
 //!
 //! | index | what |
 //! |---|---|
@@ -9,99 +10,23 @@
 //! | `areas` | the leases of each /64, chained, in the order of the /64s; what is longer than /64 is in `narrow` |
 //! | `ends` | a heap by valid lifetime; leases in the rarer states in sets of their own |
 
+mod ends;
+mod entry;
+mod near;
+mod shared;
+
 use crate::identity::{Identity, Key, Relay};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LinkId, Resource};
-use crate::octets::{Reader, nanos, put_kept};
+use crate::octets::{Reader, nanos, put_kept, put_number};
+use entry::{Entry, HERE, NONE};
 use hashbrown::HashTable;
-use ipnet::Ipv6Net;
+use shared::Shared;
 use sixgate_wire::dhcpv6::Duid;
+use sixgate_wire::few::Few;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// No place.
-const NONE: u32 = u32::MAX;
-/// Branches of the heap: few levels, since each is somewhere else in memory.
-const BRANCHES: usize = 4;
-
-/// One lease.
-#[derive(Debug, Clone)]
-struct Entry {
-    /// All but its end, its link and its relay agent.
-    octets: Box<[u8]>,
-    /// When it ends, in nanoseconds.
-    end: u64,
-    /// Its place in the heap.
-    heap: u32,
-    /// Part of the hash of its holder.
-    holder: u32,
-    /// The next of the same holder.
-    next_held: u32,
-    /// Its neighbours in its area.
-    area: [u32; 2],
-    link: u32,
-    relay: u32,
-}
-
-impl Entry {
-    fn resource(&self) -> Option<Resource> {
-        // Behind the flags.
-        Reader::new(self.octets.get(1..)?).resource()
-    }
-}
-
-/// What many leases share.
-#[derive(Debug, Clone)]
-struct Shared<T> {
-    numbers: BTreeMap<T, u32>,
-    /// Each with the number of its leases, registered ones apart.
-    all: Vec<Option<(T, usize, usize)>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        Self { numbers: BTreeMap::new(), all: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T: Ord + Clone> Shared<T> {
-    /// One more lease has it.
-    fn take(&mut self, value: &T, registered: bool) -> u32 {
-        let number = self.numbers.get(value).copied().unwrap_or_else(|| {
-            let number = self.free.pop().unwrap_or(self.all.len() as u32);
-            if number as usize == self.all.len() {
-                self.all.push(None);
-            }
-            self.numbers.insert(value.clone(), number);
-            number
-        });
-        if let Some(place) = self.all.get_mut(number as usize) {
-            let (_, leases, registrations) = place.get_or_insert_with(|| (value.clone(), 0, 0));
-            *(if registered { registrations } else { leases }) += 1;
-        }
-        number
-    }
-
-    /// One less has it.
-    fn give(&mut self, number: u32, registered: bool) {
-        let Some(place) = self.all.get_mut(number as usize) else { return };
-        let Some((value, leases, registrations)) = place else { return };
-        let count = if registered { &mut *registrations } else { &mut *leases };
-        *count = count.saturating_sub(1);
-        if *leases == 0 && *registrations == 0 {
-            self.numbers.remove(value);
-            *place = None;
-            self.free.push(number);
-        }
-    }
-
-    fn get(&self, number: u32) -> Option<&T> {
-        self.all.get(number as usize)?.as_ref().map(|(value, ..)| value)
-    }
-}
 
 /// All leases, found by resource, by holder and by their end. It holds at most one lease for a resource; that no two
 /// prefixes overlap is for those who put leases in: see [`LeaseTable::overlaps`].
@@ -126,7 +51,7 @@ pub struct LeaseTable {
     duids: BTreeMap<Duid, BTreeSet<Resource>>,
     /// What each client registered.
     registrations: BTreeMap<Duid, BTreeSet<Resource>>,
-    /// Where octets are written before they have a box of their length.
+    /// Where octets are written before they have their place.
     scratch: Vec<u8>,
 }
 
@@ -140,14 +65,6 @@ fn place_of(state: LeaseState) -> Option<usize> {
     }
 }
 
-/// The /64 that a resource begins in; none for prefixes that are longer.
-fn area_of(resource: Resource) -> Option<u64> {
-    match resource {
-        Resource::Prefix(net) if net.prefix_len() > 64 => None,
-        _ => Some((u128::from(resource.net().network()) >> 64) as u64),
-    }
-}
-
 /// A hash again, from the part that is kept: the table uses its upper and its lower bits.
 fn spread(holder: u32) -> u64 {
     u64::from(holder).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -157,6 +74,15 @@ impl LeaseTable {
     /// An empty table.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes room for so many leases more, where it is known how many come: nothing is moved meanwhile.
+    pub fn reserve(&mut self, leases: usize) {
+        self.entries.reserve(leases);
+        self.ends.reserve(leases);
+        let (hasher, entries) = (&self.hasher, &self.entries);
+        self.by_resource.reserve(leases, |place| hash_of(hasher, entries, *place));
+        self.by_holder.reserve(leases, |place| holder_of(entries, *place));
     }
 
     /// How many leases there are, in every state.
@@ -260,45 +186,48 @@ impl LeaseTable {
     /// Puts a lease in place of what there is for its resource, and returns that.
     #[expect(clippy::needless_pass_by_value, reason = "the table takes the lease over, in whichever form")]
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {
-        if let Some(place) = self.find(lease.resource)
-            && let Some(before) = self.read(place)
+        let before = self.find(lease.resource).and_then(|place| Some((place, self.read(place)?)));
+        let Some((place, before)) = before else {
+            self.insert(&lease);
+            return None;
+        };
+        let bound = [&before, &lease].iter().all(|lease| lease.state == LeaseState::Bound);
+        if bound
+            && before.duid == lease.duid
+            && (&before.link, &before.relay) == (&lease.link, &lease.relay)
+            && before.identity() == lease.identity()
         {
-            let bound = [&before, &lease].iter().all(|lease| lease.state == LeaseState::Bound);
-            let place_of = |lease: &Lease| (lease.link.clone(), lease.relay.clone());
-            if bound
-                && before.duid == lease.duid
-                && place_of(&before) == place_of(&lease)
-                && before.identity() == lease.identity()
-            {
-                self.renew(place, &lease);
-                return Some(before);
-            }
+            self.renew(place, &lease);
+        } else {
+            self.take_out(place, &before);
+            self.insert(&lease);
         }
-        let before = self.remove(lease.resource);
-        self.insert(&lease);
-        before
+        Some(before)
     }
 
     /// A lease of the same holder in the same state: all indices stay but the one by end.
     fn renew(&mut self, place: u32, lease: &Lease) {
-        let octets = self.octets(lease);
+        let relay = lease.relay.as_ref().and_then(|relay| self.relays.number(relay));
+        let octets = self.octets(lease, relay);
         let Some(entry) = self.entry_mut(place) else { return };
         (entry.octets, entry.end) = (octets, nanos(lease.valid_until));
         let at = entry.heap as usize;
         self.settle(at);
     }
 
-    fn octets(&mut self, lease: &Lease) -> Box<[u8]> {
+    /// What is kept of a lease: its octets, and the number of its relay agent.
+    fn octets(&mut self, lease: &Lease, relay: Option<u32>) -> Few<HERE> {
         self.scratch.clear();
         put_kept(lease, &mut self.scratch);
-        self.scratch.as_slice().into()
+        put_number(relay.map_or(0, |relay| u128::from(relay) + 1), &mut self.scratch);
+        self.scratch[..].into()
     }
 
     fn insert(&mut self, lease: &Lease) {
         let registered = lease.state == LeaseState::Registered;
-        let octets = self.octets(lease);
         let link = self.links.take(&lease.link, registered);
-        let relay = lease.relay.as_ref().map_or(NONE, |relay| self.relays.take(relay, registered));
+        let relay = lease.relay.as_ref().map(|relay| self.relays.take(relay, registered));
+        let octets = self.octets(lease, relay);
         let entry = Entry {
             octets,
             end: nanos(lease.valid_until),
@@ -307,7 +236,6 @@ impl LeaseTable {
             next_held: NONE,
             area: [NONE; 2],
             link,
-            relay,
         };
         let place = self.free.pop().unwrap_or(self.entries.len() as u32);
         match self.entries.get_mut(place as usize) {
@@ -341,6 +269,13 @@ impl LeaseTable {
     pub fn remove(&mut self, resource: Resource) -> Option<Lease> {
         let place = self.find(resource)?;
         let lease = self.read(place)?;
+        self.take_out(place, &lease);
+        Some(lease)
+    }
+
+    /// Takes out the lease in a place, which is this one.
+    fn take_out(&mut self, place: u32, lease: &Lease) {
+        let resource = lease.resource;
         let hash = self.hash(&resource);
         if let Ok(found) = self.by_resource.find_entry(hash, |other| *other == place) {
             found.remove();
@@ -350,8 +285,8 @@ impl LeaseTable {
             Some(others) => drop(others.remove(&(lease.valid_until, resource))),
             None => self.leave_holder(&lease.identity(), place),
         }
-        take_out(&mut self.registrations, &lease.duid, resource);
-        take_out(&mut self.duids, &lease.duid, resource);
+        leave(&mut self.registrations, &lease.duid, resource);
+        leave(&mut self.duids, &lease.duid, resource);
         if let Resource::Prefix(prefix) = resource
             && let Some(count) = self.lengths.get_mut(&prefix.prefix_len())
         {
@@ -367,10 +302,11 @@ impl LeaseTable {
         }
         if let Some(entry) = self.entries.get_mut(place as usize).and_then(Option::take) {
             self.links.give(entry.link, registered);
-            self.relays.give(entry.relay, registered);
+            if let Some(relay) = lease.relay.as_ref().and_then(|relay| self.relays.number(relay)) {
+                self.relays.give(relay, registered);
+            }
             self.free.push(place);
         }
-        Some(lease)
     }
 
     /// Does what a change says.
@@ -381,75 +317,10 @@ impl LeaseTable {
         }
     }
 
-    /// The lease that ends first, whatever its state.
-    pub fn first_to_end(&self) -> Option<Lease> {
-        self.ends.first().and_then(|place| self.read(*place))
-    }
-
-    /// When the first lease ends.
-    pub fn first_end(&self) -> Option<Duration> {
-        self.ends.first().map(|place| crate::octets::time(self.end(*place)))
-    }
-
     /// The first lease to end of those in a state other than bound.
     pub fn first_in(&self, state: LeaseState) -> Option<Resource> {
         let others = place_of(state).and_then(|place| self.others.get(place));
         others.and_then(BTreeSet::first).map(|(_, resource)| *resource)
-    }
-
-    /// Leases that have ended at `now`, at most so many, in no particular order.
-    pub fn ended(&self, now: Duration, most: usize) -> Vec<Lease> {
-        let now = nanos(now);
-        let mut found = Vec::new();
-        let mut open = vec![0];
-        while let Some(at) = open.pop() {
-            let Some(place) = self.ends.get(at) else { continue };
-            // What lies below it in the heap ends later.
-            if self.end(*place) <= now && found.len() < most {
-                found.extend(self.read(*place));
-                open.extend((1..=BRANCHES).map(|branch| at * BRANCHES + branch));
-            }
-        }
-        found
-    }
-
-    /// The leases that share an address with `net`, in every state.
-    pub fn overlaps(&self, net: Ipv6Net) -> impl Iterator<Item = Lease> {
-        let covering = self.lengths.range(..net.prefix_len()).filter_map(move |(&length, _)| {
-            let cover = Ipv6Net::new(net.network(), length).ok()?.trunc();
-            self.find(Resource::Prefix(cover))
-        });
-        let (first, last) = (net.network(), net.broadcast());
-        let (address, itself) = if net.prefix_len() == 128 {
-            (self.find(Resource::Address(first)), self.find(Resource::Prefix(net)))
-        } else {
-            (None, None)
-        };
-        let wide = (net.prefix_len() < 128).then(|| self.within(first, last)).into_iter().flatten();
-        covering.chain(address).chain(itself).chain(wide).filter_map(|place| self.read(place))
-    }
-
-    /// The places of the leases that begin between two addresses.
-    fn within(&self, first: Ipv6Addr, last: Ipv6Addr) -> impl Iterator<Item = u32> {
-        let upper = |address: Ipv6Addr| (u128::from(address) >> 64) as u64;
-        let heads = self.areas.range(upper(first)..=upper(last)).map(|(_, head)| *head);
-        let chained = heads.flat_map(move |head| {
-            std::iter::successors(Some(head), |place| self.entry(*place).map(|entry| entry.area[1]))
-                .take_while(|place| *place != NONE)
-        });
-        let begins = move |place: &u32| {
-            let resource = self.entry(*place).and_then(Entry::resource);
-            resource.is_some_and(|resource| (first..=last).contains(&resource.net().network()))
-        };
-        // It covers what is asked about, and was found as such.
-        let covers = move |place: &u32| {
-            let resource = self.entry(*place).and_then(Entry::resource);
-            resource.is_some_and(|resource| resource.net().broadcast() > last)
-        };
-        let lowest = Ipv6Net::new(first, 65).map_or(first.into(), |net| net.trunc());
-        let narrow = self.narrow.range(Resource::Prefix(lowest)..=Resource::Prefix(last.into()));
-        let all = chained.chain(narrow.map(|(_, place)| *place));
-        all.filter(begins).filter(move |place| !covers(place))
     }
 
     fn entry(&self, place: u32) -> Option<&Entry> {
@@ -463,9 +334,12 @@ impl LeaseTable {
     /// The lease in a place.
     fn read(&self, place: u32) -> Option<Lease> {
         let entry = self.entry(place)?;
-        let mut lease = Reader::new(&entry.octets).kept(entry.end)?;
+        let mut reader = Reader::new(entry.octets.as_bytes());
+        let mut lease = reader.kept(entry.end)?;
         lease.link = self.links.get(entry.link)?.clone();
-        lease.relay = self.relays.get(entry.relay).cloned();
+        if let Some(relay) = u32::try_from(reader.number()?).ok()?.checked_sub(1) {
+            lease.relay = self.relays.get(relay).cloned();
+        }
         Some(lease)
     }
 
@@ -474,6 +348,9 @@ impl LeaseTable {
     }
 
     fn find(&self, resource: Resource) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
         let same = |place: &u32| self.entry(*place).and_then(Entry::resource) == Some(resource);
         self.by_resource.find(self.hash(&resource), same).copied()
     }
@@ -484,8 +361,11 @@ impl LeaseTable {
     }
 
     fn is_of(&self, place: u32, holder: u32, who: &Identity) -> bool {
-        self.entry(place).is_some_and(|entry| entry.holder == holder)
-            && self.read(place).is_some_and(|lease| lease.identity() == *who)
+        let Some(entry) = self.entry(place).filter(|entry| entry.holder == holder) else { return false };
+        match (who, Reader::new(entry.octets.as_bytes()).kept_duid()) {
+            (Identity::Duid(duid), Some((Key::Duid, octets))) => duid.as_bytes() == octets,
+            _ => self.read(place).is_some_and(|lease| lease.identity() == *who),
+        }
     }
 
     fn enter_holder(&mut self, who: &Identity, place: u32) {
@@ -502,10 +382,7 @@ impl LeaseTable {
             entry.holder = holder;
         }
         let entries = &self.entries;
-        let rehash = |place: &u32| {
-            spread(entries.get(*place as usize).and_then(Option::as_ref).map_or(0, |e| e.holder))
-        };
-        self.by_holder.insert_unique(spread(holder), place, rehash);
+        self.by_holder.insert_unique(spread(holder), place, |place| holder_of(entries, *place));
     }
 
     fn leave_holder(&mut self, who: &Identity, place: u32) {
@@ -532,87 +409,40 @@ impl LeaseTable {
             }
         }
     }
+}
 
-    fn enter_area(&mut self, resource: Resource, place: u32) {
-        let Some(area) = area_of(resource) else {
-            self.narrow.insert(resource, place);
-            return;
-        };
-        if let Some(head) = self.areas.insert(area, place) {
-            if let Some(head) = self.entry_mut(head) {
-                head.area[0] = place;
-            }
-            if let Some(entry) = self.entry_mut(place) {
-                entry.area = [NONE, head];
-            }
-        }
-    }
-
-    fn leave_area(&mut self, resource: Resource, place: u32) {
-        let Some(area) = area_of(resource) else {
-            self.narrow.remove(&resource);
-            return;
-        };
-        let Some([before, after]) = self.entry(place).map(|entry| entry.area) else { return };
-        if let Some(entry) = self.entry_mut(after) {
-            entry.area[0] = before;
-        }
-        if let Some(entry) = self.entry_mut(before) {
-            entry.area[1] = after;
-        } else if after == NONE {
-            self.areas.remove(&area);
-        } else {
-            self.areas.insert(area, after);
-        }
-    }
-
-    fn end(&self, place: u32) -> u64 {
-        self.entry(place).map_or(u64::MAX, |entry| entry.end)
-    }
-
-    /// Brings what is in this place of the heap to where it belongs.
-    fn settle(&mut self, mut at: usize) {
-        let Some(&place) = self.ends.get(at) else { return };
-        let end = self.end(place);
-        while at > 0 {
-            let above = (at - 1) / BRANCHES;
-            let Some(&other) = self.ends.get(above) else { break };
-            if self.end(other) <= end {
-                break;
-            }
-            self.set_heap(at, other);
-            at = above;
-        }
-        loop {
-            let below = at * BRANCHES + 1..=at * BRANCHES + BRANCHES;
-            let first = below.filter_map(|below| Some((below, *self.ends.get(below)?)));
-            let Some((below, other)) = first.min_by_key(|(_, other)| self.end(*other)) else { break };
-            if self.end(other) >= end {
-                break;
-            }
-            self.set_heap(at, other);
-            at = below;
-        }
-        self.set_heap(at, place);
-    }
-
-    fn set_heap(&mut self, at: usize, place: u32) {
-        if let Some(slot) = self.ends.get_mut(at) {
-            *slot = place;
-        }
-        if let Some(entry) = self.entry_mut(place) {
-            entry.heap = at as u32;
-        }
+impl FromIterator<Lease> for LeaseTable {
+    /// Of two leases of one resource the last stays.
+    fn from_iter<I: IntoIterator<Item = Lease>>(leases: I) -> Self {
+        let mut table = Self::new();
+        let leases = leases.into_iter();
+        table.reserve(leases.size_hint().0);
+        leases.for_each(|lease| drop(table.put(lease)));
+        table
     }
 }
 
-fn take_out(index: &mut BTreeMap<Duid, BTreeSet<Resource>>, duid: &Duid, resource: Resource) {
+/// The same leases, in whichever order they came.
+impl PartialEq for LeaseTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for LeaseTable {}
+
+fn leave(index: &mut BTreeMap<Duid, BTreeSet<Resource>>, duid: &Duid, resource: Resource) {
     if let Some(resources) = index.get_mut(duid) {
         resources.remove(&resource);
         if resources.is_empty() {
             index.remove(duid);
         }
     }
+}
+
+/// The hash of the holder of what is in a place.
+fn holder_of(entries: &[Option<Entry>], place: u32) -> u64 {
+    spread(entries.get(place as usize).and_then(Option::as_ref).map_or(0, |entry| entry.holder))
 }
 
 /// The hash of the resource in a place.
@@ -640,5 +470,4 @@ impl LeaseTable {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

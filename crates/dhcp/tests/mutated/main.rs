@@ -1,10 +1,11 @@
 //! Millions of packets that were real ones before something in them was changed, against the server, the relay agent and the
 //! client: no panic, no growth, and nothing said that tshark calls malformed.
 //!
-//! A short run is part of `make test`. The long one:
+//! A short run is part of `make test`, as much as an unoptimised build can do in some seconds. The long one, optimised:
 //!
 //! ```text
-//! MUTATED=10000000 CARGO_PROFILE_BENCH_LTO=off cargo nextest run --cargo-profile bench -p sixgate-dhcp --test mutated --run-ignored only
+//! MUTATED=10000000 cargo test -p sixgate-dhcp --test mutated --config 'profile.dev.package.sixgate-dhcp.opt-level=1' \
+//!     --config 'profile.dev.package.sixgate-wire.opt-level=1' -- --ignored --nocapture
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -40,8 +41,8 @@ fn run(count: u64, seed: u64) -> World {
     }
     let (time, after) = (begun.elapsed(), resident());
     println!(
-        "{count} packets, seed {seed}: {:.0} a second, {} said in {} shapes, {} KiB before and {} KiB after; {}",
-        count as f64 / time.as_secs_f64(),
+        "{count} packets, seed {seed}: {} a second, {} said in {} shapes, {} KiB before and {} KiB after; {}",
+        u128::from(count) * 1_000 / time.as_millis().max(1),
         world.shapes.said,
         world.shapes.len(),
         before >> 10,
@@ -54,8 +55,8 @@ fn run(count: u64, seed: u64) -> World {
 }
 
 #[test]
-fn a_hundred_thousand_mutated_packets() {
-    let world = run(100_000, 1);
+fn twenty_thousand_mutated_packets() {
+    let world = run(20_000, 1);
     world.assert_busy();
     world.shapes.assert_clean();
 }

@@ -71,6 +71,10 @@ impl Shapes {
     /// Remembers what was said in its own words ([`own`]), if nothing like it was.
     pub(crate) fn note(&mut self, who: Who, bytes: &[u8]) {
         self.said += 1;
+        let client = innermost(bytes).and_then(|message| message.options().get(OptionCode::CLIENT_ID));
+        if client.is_some_and(is_cut_short) {
+            return;
+        }
         let mut hasher = DefaultHasher::new();
         message(bytes, &mut hasher);
         let key = (who, hasher.finish());
@@ -135,6 +139,18 @@ impl Shapes {
 fn excused(who: Who, words: &str) -> bool {
     let known = ["Trailing stray characters", "This message type is not permitted to use OPTION_CLIENT_FQDN"];
     who == Who::Leasequery && known.contains(&words)
+}
+
+/// Whether a DUID is shorter than its own type asks for. To servers it is opaque and goes back as it came (RFC 9915 section
+/// 11); tshark looks inside.
+fn is_cut_short(duid: &[u8]) -> bool {
+    match duid {
+        [0, 1, ..] => duid.len() < 9,
+        [0, 2, ..] => duid.len() < 7,
+        [0, 3, ..] => duid.len() < 5,
+        [0, 4, ..] => duid.len() < 18,
+        _ => false,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -385,8 +385,8 @@ impl Engine {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
-                server::Action::Agreed(client, way) => self.keep_agreed(&client, Some(way)),
-                server::Action::Disagreed(client) => self.keep_agreed(&client, None),
+                server::Action::Agreed(client, way) => self.keep_agreed(&client, way.as_ref()),
+                server::Action::Disagreed(client) => self.forget_agreed(&client),
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         self.tell_of_route(&route);

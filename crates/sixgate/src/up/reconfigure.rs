@@ -52,11 +52,15 @@ impl Engine {
         self.server.set_reconfigure(secret, agreed);
     }
 
-    /// Keeps who agreed, and how it is reached where it is behind relay agents; none who is forgotten. The Reply that holds
-    /// the client's key waits for what is written after this.
-    pub(crate) fn keep_agreed(&mut self, client: &Duid, agreed: Option<Option<server::Way>>) {
-        let value = agreed.map(|way| way.map_or(Vec::new(), |way| way.to_bytes()));
+    /// Keeps who agreed, and how it is reached where it is behind relay agents: the Reply that holds the client's key waits for
+    /// what is written after this.
+    pub(crate) fn keep_agreed(&mut self, client: &Duid, way: Option<&server::Way>) {
+        let value = Some(way.map_or(Vec::new(), server::Way::to_bytes));
         self.set_all(vec![Change::Setting { key: setting(client), value }]);
+    }
+
+    pub(crate) fn forget_agreed(&mut self, client: &Duid) {
+        self.set_all(vec![Change::Setting { key: setting(client), value: None }]);
     }
 
     /// The links give something else than they did: clients that can hear of it at once do.

@@ -38,13 +38,15 @@ impl<'a> Inform<'a> {
         if options.get(OptionCode::SERVER_ID).is_some() {
             return Err(Discard::ServerId);
         }
-        let mut all = options.iter().filter_map(|option| match option {
-            DhcpOption::IaAddress(address) => Some(address),
-            _ => None,
-        });
-        let (address, octets) =
-            all.next().zip(options.get(OptionCode::IA_ADDR)).ok_or(Discard::Registration)?;
+        // One, readable or not: the reply repeats it. What it may hold beside the address no RFC says, so that nothing there
+        // could be vouched for.
+        let mut all = options.raw().filter(|(code, _)| *code == OptionCode::IA_ADDR);
+        let (code, octets) = all.next().ok_or(Discard::Registration)?;
+        let DhcpOption::IaAddress(address) = DhcpOption::decode(code, octets) else {
+            return Err(Discard::Registration);
+        };
         if all.next().is_some()
+            || !address.options.as_bytes().is_empty()
             || options.get(OptionCode::ORO).is_some()
             || address.address != source
             || address.preferred > address.valid

@@ -28,7 +28,7 @@ pub enum Progress {
     Refused(StatusCode, String),
 }
 
-/// A Leasequery for all bindings of clients on a link, with where each client is (RFC 5460 section 5.2.1).
+/// A Leasequery for all bindings of clients on a link, with where each client is (RFC 5460).
 /// `requestor` is our DUID.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ impl Relay {
         }
         match message.kind() {
             MessageType::LEASEQUERY_DATA => Ok(Progress::More),
-            // RFC 5460 section 6.3: without a binding in it there is nothing to follow.
+            // RFC 5460: without a binding in it there is nothing to follow.
             MessageType::LEASEQUERY_REPLY if data.is_some() => Ok(Progress::More),
             MessageType::LEASEQUERY_REPLY | MessageType::LEASEQUERY_DONE => Ok(Progress::Done),
             other => Err(WireError::WrongType { what: "answer to a bulk leasequery", value: other.0 }),

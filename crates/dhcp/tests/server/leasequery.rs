@@ -273,7 +273,7 @@ fn in_bulk_each_client_comes_once() {
         b.ia_address(address("2001:db8:0:1::7"), 0, 0, |_| ());
     };
     assert_eq!(ask(QueryType::BY_ADDRESS, "::", &one), (vec![reply, done], vec![1]));
-    // Only what was renewed in time (RFC 7653 section 6.2).
+    // Only what was renewed in time (RFC 7653).
     let later = |b: &mut Builder<'_>| {
         b.lease_query_time(OptionCode::LQ_START_TIME, START + secs(1));
     };

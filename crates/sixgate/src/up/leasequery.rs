@@ -24,9 +24,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
-/// A connection on which nothing is asked and nothing is told is closed after this long (RFC 5460 section 6.4).
+/// A connection on which nothing is asked and nothing is told is closed after this long (RFC 5460).
 const IDLE: Duration = Duration::from_mins(2);
-/// One whose requestor reads nothing is, after this long (RFC 7653 section 8.5).
+/// One whose requestor reads nothing is, after this long (RFC 7653).
 const STUCK: Duration = Duration::from_mins(1);
 
 /// What happens on connections.

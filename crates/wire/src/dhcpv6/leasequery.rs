@@ -8,7 +8,7 @@ use crate::registry::registry;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-/// The time that base, start and end times count from: 2000-01-01T00:00:00Z (RFC 7653 section 6.3.1), since the Unix epoch.
+/// The time that base, start and end times count from: 2000-01-01T00:00:00Z (RFC 7653), since the Unix epoch.
 pub const BASE_EPOCH: Duration = Duration::from_hours(10_957 * 24);
 
 registry! {

@@ -70,7 +70,7 @@ pub(super) fn reply(
     })
 }
 
-/// What is known of one client: its data where it is on one link, else the links (RFC 5007 section 4.3.3).
+/// What is known of one client: its data where it is on one link, else the links (RFC 5007 section 4.1.2.5).
 pub(super) fn one_client(
     b: &mut Builder<'_>,
     now: Duration,
@@ -95,7 +95,7 @@ impl Bulk {
     pub(super) fn go_on(&mut self, now: Duration, server: &Server, out: &mut Vec<u8>) -> bool {
         let head = (self.query.transaction, self.query.requestor.clone());
         if !self.query.is_scan() {
-            // These are answered by one message, as over UDP (RFC 5460 section 5.2).
+            // These are answered by one message, as over UDP (RFC 5007).
             let found = self.query.find(server);
             let answer = reply(server, &head, |b| one_client(b, now, server, &self.query, &found));
             out.extend(answer.and_then(|answer| framed(&answer).ok()).unwrap_or_default());
@@ -145,14 +145,14 @@ impl Bulk {
         false
     }
 
-    /// RFC 5460 section 5.2.3: after all that was told.
+    /// RFC 5460 section 5.2.2: after all that was told.
     fn done(&self, out: &mut Vec<u8>) {
         out.extend(write(MessageType::LEASEQUERY_DONE, self.query.transaction, |_| ()).unwrap_or_default());
     }
 }
 
 impl Active {
-    /// Takes a query for what changes; what to answer at once (RFC 7653 section 8.3).
+    /// Takes a query for what changes; what to answer at once (RFC 7653).
     pub(super) fn begin(now: Duration, server: &Server, journal: &Journal, query: Query) -> (Self, Vec<u8>) {
         let since = query.since.map(|since| journal.since(since));
         let missing = since == Some(None);

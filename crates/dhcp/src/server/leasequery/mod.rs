@@ -23,13 +23,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-/// Connections at one time (RFC 5460 section 6.4 suggests 10).
+/// Connections at one time (RFC 5460 suggests 10).
 const MOST_CONNECTIONS: usize = 10;
 /// Octets of refusals that wait to be read on one connection.
 const MOST_READY: usize = 16 * 1024;
 /// Queries that wait on one connection.
 const MOST_QUERIES: usize = 16;
-/// How long an active connection may be silent (RFC 7653 section 8.1): requestors give up after twice that.
+/// How long an active connection may be silent (RFC 7653): requestors give up after twice that.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What has happened since the start.
@@ -182,7 +182,7 @@ impl Leasequery {
         let read = message.and_then(|message| Some((message, head(&message, &server.duid)?)));
         match (kind, read) {
             (Some(MessageType::STARTTLS), _) => {
-                // RFC 7653 section 8.2: it goes on in the clear, or the requestor leaves.
+                // RFC 7653: it goes on in the clear, or the requestor leaves.
                 let transaction = message.map(|message| message.transaction()).unwrap_or_default();
                 let words = (StatusCode::TLS_CONNECTION_REFUSED, "this server does not speak TLS");
                 let refused = write(MessageType::STARTTLS, transaction, |b| status(b, words));
@@ -210,7 +210,7 @@ impl Leasequery {
                 }
             }
             _ => {
-                // Nothing else has a place here (RFC 5460 section 5): what follows cannot be trusted either.
+                // Nothing else has a place here (RFC 5460): what follows cannot be trusted either.
                 add(&mut self.counters.malformed);
                 known.ends = true;
             }
@@ -237,7 +237,7 @@ impl Leasequery {
                 self.counters.updates = self.counters.updates.saturating_add(told);
                 more = left;
             } else {
-                // RFC 7653 section 8.5: who does not keep up is told so, and asks again.
+                // RFC 7653: who does not keep up is told so, and asks again.
                 add(&mut self.counters.lagging);
                 let words = (StatusCode::QUERY_TERMINATED, "too many updates were waiting to be read");
                 let done =
@@ -290,7 +290,7 @@ impl Leasequery {
     }
 }
 
-/// RFC 5007 section 4.4.1.
+/// RFC 5007 section 4.1.3.
 const NOT_ALLOWED: Refusal = (StatusCode::NOT_ALLOWED, "this server does not tell you of leases");
 
 impl Server {

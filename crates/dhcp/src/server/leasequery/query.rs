@@ -41,7 +41,7 @@ pub(super) struct Query {
 pub(super) type Refusal = (StatusCode, &'static str);
 
 /// Who asks, and by which number: what every answer needs. None where the message must be discarded (RFC 5007 section
-/// 4.3.3): it is no query, names no requestor, or is meant for another server.
+/// 4.2.1): it is no query, names no requestor, or is meant for another server.
 pub(super) fn head(message: &Message<'_>, server: &Duid) -> Option<(TransactionId, Duid)> {
     let options = message.options();
     if options.get(OptionCode::SERVER_ID).is_some_and(|named| named != server.as_bytes()) {
@@ -75,7 +75,7 @@ impl Query {
             Some(links)
         };
         let time = |seconds: u32| BASE_EPOCH.saturating_add(Duration::from_secs(seconds.into()));
-        // They stand beside the query as well as in it (RFC 7653 section 6.2).
+        // They stand beside the query as well as in it (RFC 7653).
         let find = |code| query.options.find(code).or_else(|| message.options().find(code));
         let since = match find(OptionCode::LQ_START_TIME) {
             Some(DhcpOption::LqStartTime(seconds)) => Some(time(seconds)),
@@ -144,7 +144,7 @@ impl Query {
             }
     }
 
-    /// Whether the lease's time is within what is asked for (RFC 7653 section 6.2).
+    /// Whether the lease's time is within what is asked for (RFC 7653).
     pub(super) fn is_within(&self, lease: &Lease) -> bool {
         self.since.is_none_or(|since| lease.renewed_at >= since)
             && self.until.is_none_or(|until| lease.renewed_at <= until)

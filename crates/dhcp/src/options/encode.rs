@@ -35,7 +35,28 @@ pub(super) fn given(key: &str, value: &Value) -> Result<Given, ValueError> {
         }
         _ => contents.push(content(key, &form, value)?),
     }
+    if code == OptionCode::VENDOR_OPTS {
+        one_of_each(key, &contents)?;
+    }
     Ok(Given { code, contents, always })
+}
+
+/// What there is of one enterprise stands in one option (RFC 9915 section 21.17).
+fn one_of_each(key: &str, contents: &[Vec<u8>]) -> Result<(), ValueError> {
+    for (at, content) in contents.iter().enumerate() {
+        let earlier = contents.get(..at).unwrap_or_default();
+        if let Some(enterprise) = content.first_chunk::<4>()
+            && earlier.iter().any(|other| other.starts_with(enterprise))
+        {
+            let number = u32::from_be_bytes(*enterprise);
+            return Err(ValueError::new(
+                &format!("{key}[{at}]"),
+                format!("enterprise {number} stands twice, and clients need not look at the second"),
+                "write all its options in one table",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The option that a name or a code stands for.

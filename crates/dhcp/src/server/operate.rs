@@ -2,8 +2,9 @@
 
 use super::action::{Action, Actions};
 use super::{Server, add};
-use crate::identity::{Identity, Key, Learnt, LinkLayer, Relay};
+use crate::identity::{Identity, Key, Learnt, Line, LinkLayer, Relay};
 use crate::lease::{Lease, LeaseChange, LeaseState, Resource};
+use crate::reservation::{Origin, Owner, Reservation};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +39,37 @@ pub enum Refusal {
     /// It is that client's already.
     #[error("{0} holds it already")]
     Same(Box<Identity>),
+    /// It, or a part of it, is reserved for somebody else, who would take it back.
+    #[error(
+        "{resource} is not moved: {reserved} is reserved for {owner} ({origin}), and {to} is somebody else as far as can be told; \
+         take the reservation away first, or change whom it names"
+    )]
+    Reserved {
+        /// What was named.
+        resource: Resource,
+        /// What of the reservation overlaps it.
+        reserved: Resource,
+        /// Whose that is.
+        owner: Box<Owner>,
+        /// Where that is said.
+        origin: Origin,
+        /// Whom it should be given to.
+        to: Box<Identity>,
+    },
     /// Something about it is on its way to the disk, or the disk takes nothing.
     #[error("{0} is being written just now, or the disk takes nothing (`sixgate status` tells); try again")]
     Busy(Resource),
+}
+
+/// Whether a line is what the owner goes by.
+fn is_line(owner: &Owner, line: &Line) -> bool {
+    let is = |name: Option<&[u8]>, owner: &[u8]| name == Some(owner);
+    match owner {
+        Owner::Subscriber(name) => is(line.subscriber_id(), name),
+        Owner::Remote(name) => is(line.remote_id(), name),
+        Owner::Interface(name) => is(line.interface_id(), name),
+        _ => false,
+    }
 }
 
 impl Server {
@@ -58,7 +87,8 @@ impl Server {
     /// it was given before holds nothing from now on: it hears so when it asks again.
     ///
     /// # Errors
-    /// [`Refusal`] where nobody holds it, its link does not know clients by such an identity, or it cannot be written now.
+    /// [`Refusal`] where nobody holds it, its link does not know clients by such an identity, it is reserved for another, or it
+    /// cannot be written now.
     pub fn move_lease(
         &mut self,
         now: Duration,
@@ -124,7 +154,29 @@ impl Server {
         if lease.identity() == *to {
             return Err(Refusal::Same(Box::new(to.clone())));
         }
+        let here = |row: &Reservation| row.link.as_ref().is_none_or(|link| *link == lease.link);
+        let rows = self.policy.reservations.overlaps(resource.net()).filter(|(_, row)| here(row));
+        if let Some((reserved, row)) = rows.into_iter().find(|(_, row)| !self.is_owner(&row.owner, to)) {
+            let (owner, origin) = (Box::new(row.owner.clone()), row.origin);
+            return Err(Refusal::Reserved { resource, reserved, owner, origin, to: Box::new(to.clone()) });
+        }
         Ok(lease)
+    }
+
+    /// Whether it is known that who goes by `to` is the owner of a reservation: by name, or since his leases say so.
+    fn is_owner(&self, owner: &Owner, to: &Identity) -> bool {
+        let named = match (owner, to) {
+            (Owner::Duid(owner) | Owner::Association(owner, _), Identity::Duid(duid)) => owner == duid,
+            (Owner::Mac(owner), Identity::Mac(mac)) => **owner == *mac.as_bytes(),
+            (_, Identity::Line(name)) => name.line().0.is_some_and(|line| is_line(owner, &line)),
+            _ => false,
+        };
+        let shows = |lease: &Lease| match owner {
+            Owner::Duid(duid) | Owner::Association(duid, _) => lease.duid == *duid,
+            Owner::Mac(mac) => lease.link_layer.is_some_and(|found| found.mac.as_bytes() == &**mac),
+            _ => lease.line.as_ref().is_some_and(|line| is_line(owner, line)),
+        };
+        named || self.table.held_by(to).any(|lease| shows(&lease))
     }
 
     fn may_change(&self, resource: Resource) -> Result<(), Refusal> {

@@ -1,11 +1,12 @@
 //! Who gets what: options, classes, lists, reservations, in simulated time.
 
 use crate::asking::{Ask, Desk, assert_disjoint, client_address, client_duid, secs};
+use sixgate_dhcp::identity::Identity;
 use sixgate_dhcp::lease::{LeaseState, Resource};
 use sixgate_dhcp::options::{Given, OptionSet, Value};
 use sixgate_dhcp::policy::{Exclude, Policy};
 use sixgate_dhcp::reservation::{Origin, Owner, Reservation, Reservations};
-use sixgate_dhcp::server::{Action, Actions, Discard};
+use sixgate_dhcp::server::{Action, Actions, Discard, Refusal};
 use sixgate_wire::dhcpv6::{DhcpOption, MessageType, OptionCode, Options, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -386,4 +387,35 @@ fn without_pools_only_what_is_reserved_is_extended() {
     let renew = Ask::new(MessageType::RENEW, 2).pd(1, &[&others.to_string()]);
     assert_eq!(desk.ask(&renew), None);
     assert_eq!(desk.server.leases().get(others).unwrap().state, LeaseState::Bound);
+}
+
+#[test]
+fn what_is_reserved_for_one_is_not_moved_to_another() {
+    let mut desk = Desk::lan();
+    let mine = desk.bind(&solicit(1)).only();
+    let theirs = desk.bind(&solicit(4)).only();
+    let text = mine.to_string();
+    desk.set_policy(reserved([reservation(Owner::Duid(client_duid(2)), &[&text])]));
+    let to = |client| Identity::Duid(client_duid(client));
+    let mut actions = Actions::new();
+    let refused = desk.server.move_lease(desk.now, mine, &to(3), &mut actions).unwrap_err();
+    assert!(matches!(refused, Refusal::Reserved { resource, .. } if resource == mine), "{refused}");
+    let said = refused.to_string();
+    assert!(
+        said.contains(&client_duid(2).to_string()) && said.contains("take the reservation away"),
+        "{said}"
+    );
+    assert_eq!(desk.server.may_move(mine, &to(3)), Err(refused));
+    assert!(actions.is_empty());
+    // What is next to it may go anywhere, and to its owner it may go.
+    desk.server.may_move(theirs, &to(3)).unwrap();
+    desk.server.move_lease(desk.now, mine, &to(2), &mut actions).unwrap();
+    // Reserved for a machine: known to be the client's by what its other leases say of it.
+    let mac = Owner::Mac([2, 0, 0, 0, 0, 5].into());
+    let mut desk = Desk::lan();
+    let mine = desk.bind(&solicit(1)).only();
+    desk.set_policy(reserved([reservation(mac, &[&mine.to_string()])]));
+    assert!(matches!(desk.server.may_move(mine, &to(5)), Err(Refusal::Reserved { .. })), "not known yet");
+    desk.bind(&Ask::new(MessageType::SOLICIT, 5).na(9, &[]));
+    desk.server.may_move(mine, &to(5)).unwrap();
 }

@@ -6,6 +6,7 @@ use sixgate_wire::dhcpv6::{Duid, Message};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
+const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x54);
 const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
 
 fn config(how: u8) -> Config {
@@ -60,7 +61,7 @@ pub fn client(bytes: &[u8]) {
                 if let Some(field) = bytes.get_mut(1..4).filter(|_| how & 1 == 0) {
                     field.copy_from_slice(&transaction);
                 }
-                client.handle(now, SERVER, &bytes, &mut actions);
+                client.handle(now, (SERVER, CLIENT), &bytes, &mut actions);
             }
             1 => {
                 now = client.poll_timeout().filter(|at| *at < Duration::MAX).map_or(now, |at| at.max(now));

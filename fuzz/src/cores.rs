@@ -236,7 +236,7 @@ pub fn server(bytes: &[u8]) {
                 }
                 Action::RouteAdd(_)
                 | Action::RouteRemove { .. }
-                | Action::Agreed(_)
+                | Action::Agreed(..)
                 | Action::Disagreed(_) => {}
             }
         }

@@ -23,6 +23,9 @@ pub struct Config {
     pub options: Vec<OptionCode>,
     /// The client's name for the server's DNS update (RFC 4704); without a dot it is sent as a partial name.
     pub hostname: Option<String>,
+    /// Classes that the client says it belongs to (RFC 9915 section 21.15): octets that mean something to the servers of
+    /// its network. None is empty.
+    pub user_classes: Vec<Vec<u8>>,
 }
 
 /// A delegated prefix to ask for.
@@ -59,6 +62,7 @@ impl Config {
             reconfigure_accept: false,
             options: vec![OptionCode::DNS_SERVERS, OptionCode::DOMAIN_LIST],
             hostname: None,
+            user_classes: Vec::new(),
         }
     }
 

@@ -48,6 +48,9 @@ impl Draft<'_> {
                 out.reconfigure_accept();
             }
             out.oro(&self.requested());
+            if !config.user_classes.is_empty() {
+                out.user_classes(&config.user_classes);
+            }
             if let Some(name) =
                 config.hostname.as_deref().filter(|_| kind != MessageType::INFORMATION_REQUEST)
             {

@@ -202,13 +202,21 @@ impl Client {
         self.advance(now, actions);
     }
 
-    /// A UDP datagram came from `source` to port 546.
-    pub fn handle(&mut self, now: Duration, source: Ipv6Addr, bytes: &[u8], actions: &mut Actions) {
+    /// A UDP datagram came from `source` to port 546 of `destination`: an address of ours, or a group's.
+    pub fn handle(
+        &mut self,
+        now: Duration,
+        (source, destination): (Ipv6Addr, Ipv6Addr),
+        bytes: &[u8],
+        actions: &mut Actions,
+    ) {
         self.counters.received += 1;
         match Packet::parse(bytes) {
             Err(_) => self.counters.malformed += 1,
             Ok(Packet::Message(message)) => match message.kind() {
                 MessageType::ADVERTISE | MessageType::REPLY => self.answer(now, source, &message, actions),
+                // RFC 9915 section 16.11.
+                MessageType::RECONFIGURE if destination.is_multicast() => self.counters.unsolicited += 1,
                 MessageType::RECONFIGURE => self.reconfigure(now, &message, bytes, actions),
                 _ => self.counters.unsolicited += 1,
             },
@@ -303,6 +311,15 @@ impl Client {
             _ => {}
         }
         self.advance(now, actions);
+    }
+
+    /// The link-local address that servers know is gone, and there is another: where they may ask the client to come back, it
+    /// tells them at once (RFC 9915 section 18.2.4).
+    pub fn readdressed(&mut self, now: Duration, actions: &mut Actions) {
+        let reachable = self.binding.as_ref().is_some_and(|binding| binding.reconfigure.is_some());
+        if reachable && self.state == State::Bound {
+            self.renew_now(now, actions);
+        }
     }
 
     /// Changes the hint of a configured prefix association and asks with it: at once where something is held (RFC 8168

@@ -2,7 +2,7 @@
 
 use crate::lease::LinkId;
 use ipnet::Ipv6Net;
-use sixgate_wire::dhcpv6::{Duid, SERVER_PORT};
+use sixgate_wire::dhcpv6::{Duid, OptionCode, SERVER_PORT};
 use std::net::Ipv6Addr;
 
 /// A relay agent's configuration.
@@ -55,6 +55,8 @@ pub struct Link {
     pub remote_id: Option<(u32, Vec<u8>)>,
     /// Sent as Relay Agent Subscriber-ID (RFC 4580).
     pub subscriber_id: Option<Vec<u8>>,
+    /// Options for the clients of the link, which servers take into their answers where they allow it (RFC 6422).
+    pub supplied: Vec<(OptionCode, Vec<u8>)>,
     /// Whether a client's link-layer address is sent where it is known (RFC 6939).
     pub client_link_layer: bool,
     /// Relay agents on, or behind, the link that may send Relay-forward. From anybody else it is forged: it
@@ -79,6 +81,7 @@ impl Link {
             interface_id: None,
             remote_id: None,
             subscriber_id: None,
+            supplied: Vec::new(),
             client_link_layer: false,
             relays: Vec::new(),
             delegates: true,

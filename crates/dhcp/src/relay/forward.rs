@@ -93,6 +93,13 @@ impl Relay {
             if let Some(id) = &link.subscriber_id {
                 out.option(OptionCode::SUBSCRIBER_ID, id);
             }
+            if !link.supplied.is_empty() {
+                out.container(OptionCode::RSOO, |out| {
+                    for (code, content) in &link.supplied {
+                        out.option(*code, content);
+                    }
+                });
+            }
             // RFC 6939 section 5: the first hop alone, which is the one that sees the frame.
             match datagram.link_layer.filter(|_| link.client_link_layer) {
                 Some(address) => {

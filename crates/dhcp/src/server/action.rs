@@ -1,5 +1,6 @@
 //! What goes into the server and what comes out of it.
 
+use super::way::Way;
 use crate::lease::{LeaseChange, LinkId};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
@@ -38,8 +39,9 @@ pub enum Action {
     },
     /// Install this route in place of any that its prefix has.
     RouteAdd(Route),
-    /// Keep that this client takes Reconfigure messages, before whatever comes next: see [`super::Server::set_reconfigure`].
-    Agreed(Duid),
+    /// Keep that this client takes Reconfigure messages, and how it is reached where it is behind relay agents, in place of
+    /// what was kept of it and before whatever comes next: see [`super::Server::set_reconfigure`].
+    Agreed(Duid, Option<Way>),
     /// That client is not kept any more.
     Disagreed(Duid),
     /// Take the route to this prefix away.

@@ -169,6 +169,10 @@ pub struct Counters {
     pub registrations_moved: u64,
     /// Registrations forgotten early, to make room for newer ones.
     pub registrations_evicted: u64,
+    /// Answers that hold what a relay agent supplied (RFC 6422).
+    pub supplied: u64,
+    /// Options that a relay agent supplied and may not, or that are malformed.
+    pub supplied_refused: u64,
     /// Clients of another server's buckets that were heeded because they had waited too long.
     pub late: u64,
     /// Commits that failed.

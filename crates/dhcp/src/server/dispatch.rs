@@ -55,7 +55,8 @@ impl Server {
             _ => &mut self.counters.information_request,
         };
         *count = count.saturating_add(1);
-        self.reconfigured(asked.client.as_ref(), asked.kind);
+        let way = || chain.way(datagram);
+        self.reconfigured(asked.client.as_ref(), asked.kind, way, actions);
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
@@ -66,7 +67,10 @@ impl Server {
         };
         let answer = answered.and_then(|answer| {
             let mut bytes = answer.encode(&asked, &self.duid, &link, &served)?;
-            self.offer_reconfigure(now, &asked, (ticket, answer.kind), &mut bytes, actions);
+            if answer.configuration {
+                self.add_supplied(&chain, &asked, &mut bytes);
+            }
+            self.offer_reconfigure(now, &asked, way, (ticket, answer.kind), &mut bytes, actions);
             Ok((answer.kind, chain.reply(datagram, bytes)?))
         });
         let (kind, reply) = match answer {

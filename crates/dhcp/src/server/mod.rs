@@ -35,6 +35,8 @@ mod relayed;
 mod reply;
 mod routes;
 mod served;
+mod supplied;
+mod way;
 
 pub use action::{Action, Actions, Datagram, Reply, Route};
 pub use asker::Asker;
@@ -42,6 +44,8 @@ pub use clones::Station;
 pub use config::{AddressPool, DelegationPool, Lifetimes, Limits, Link, Relays, ServerConfig};
 pub use counters::{Counters, Discard};
 pub use operate::Refusal;
+pub use supplied::ENABLED as RELAY_SUPPLIED;
+pub use way::Way;
 
 use crate::balance::Balance;
 use crate::lease::{Lease, LeaseState, LeaseTable, LinkId, Resource};

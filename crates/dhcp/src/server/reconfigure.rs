@@ -7,12 +7,12 @@
 use super::Server;
 use super::action::{Action, Actions, Reply};
 use super::message::Asked;
+use super::way::Way;
 use crate::lease::{Lease, LeaseState, Resource};
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
 use sixgate_wire::dhcpv6::{
-    Authentication, Builder, CLIENT_PORT, Duid, MessageType, OptionCode, RelayMessage, SERVER_PORT,
-    TransactionId,
+    Authentication, Builder, CLIENT_PORT, Duid, MessageType, OptionCode, TransactionId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -76,7 +76,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Reconfigure {
     secret: [u8; KEY],
-    agreed: BTreeSet<Duid>,
+    /// With the way to each that is behind relay agents.
+    agreed: BTreeMap<Duid, Option<Way>>,
     waiting: BTreeMap<Duid, Waiting>,
     due: BTreeSet<(Duration, Duid)>,
     last_replay: u64,
@@ -128,8 +129,12 @@ fn authentication(b: &mut Builder<'_>, replay: u64, kind: u8, content: &[u8; KEY
 
 impl Server {
     /// Lets clients that agree be asked to come back. `secret` has to stay the same over restarts and is nobody else's; `agreed`
-    /// are those of whom [`Action::Agreed`] told.
-    pub fn set_reconfigure(&mut self, secret: [u8; 16], agreed: impl IntoIterator<Item = Duid>) {
+    /// are those of whom [`Action::Agreed`] told, with what it told last.
+    pub fn set_reconfigure(
+        &mut self,
+        secret: [u8; 16],
+        agreed: impl IntoIterator<Item = (Duid, Option<Way>)>,
+    ) {
         self.reconfigure = Some(Reconfigure {
             secret,
             agreed: agreed.into_iter().collect(),
@@ -165,7 +170,7 @@ impl Server {
         }
         let mut asked = Called::default();
         for (client, lease) in clients {
-            if !reconfigure.agreed.contains(&client) {
+            if !reconfigure.agreed.contains_key(&client) {
                 asked.never_agreed += 1;
                 continue;
             }
@@ -181,11 +186,12 @@ impl Server {
     }
 
     /// Adds to a message for a client that it may agree, or its key (RFC 9915 sections 18.3.9 and 20.4.1). The message binds
-    /// something, if it is a Reply.
+    /// something, if it is a Reply. `way` is where the client is, if it is behind relay agents.
     pub(super) fn offer_reconfigure(
         &mut self,
         now: Duration,
         asked: &Asked<'_>,
+        way: impl FnOnce() -> Option<Way>,
         (ticket, kind): (u64, MessageType),
         bytes: &mut Vec<u8>,
         actions: &mut Actions,
@@ -197,7 +203,7 @@ impl Server {
         if kind == MessageType::REPLY && !self.flight.is_open(ticket) {
             return;
         }
-        let known = reconfigure.agreed.contains(client);
+        let known = reconfigure.agreed.contains_key(client);
         let rebinds = matches!(request, MessageType::RENEW | MessageType::REBIND);
         // Who was bound before this was switched on agrees when it renews; who has its key keeps it.
         let gives_key = kind == MessageType::REPLY
@@ -206,7 +212,7 @@ impl Server {
             if reconfigure.agreed.len() >= most {
                 let holders: BTreeSet<Duid> = self.table.from(0).map(|(_, lease)| lease.duid).collect();
                 let gone: Vec<Duid> =
-                    reconfigure.agreed.iter().filter(|one| !holders.contains(*one)).cloned().collect();
+                    reconfigure.agreed.keys().filter(|one| !holders.contains(*one)).cloned().collect();
                 for client in gone {
                     reconfigure.agreed.remove(&client);
                     actions.push(Action::Disagreed(client));
@@ -215,9 +221,10 @@ impl Server {
             if reconfigure.agreed.len() >= most {
                 return;
             }
-            reconfigure.agreed.insert(client.clone());
+            let way = way();
+            reconfigure.agreed.insert(client.clone(), way.clone());
             reconfigure.counters.agreed = reconfigure.counters.agreed.saturating_add(1);
-            actions.push(Action::Agreed(client.clone()));
+            actions.push(Action::Agreed(client.clone(), way));
         }
         let mut room = [0; 64];
         let mut b = Builder::message(&mut room, kind, TransactionId::default());
@@ -230,8 +237,23 @@ impl Server {
         bytes.extend(b.finish().unwrap_or_default().get(4..).unwrap_or_default());
     }
 
-    /// A client came back, whether it was asked to or not.
-    pub(super) fn reconfigured(&mut self, client: Option<&Duid>, request: MessageType) {
+    /// A client came back, whether it was asked to or not. Where it is now, if it is behind relay agents, `way` says.
+    pub(super) fn reconfigured(
+        &mut self,
+        client: Option<&Duid>,
+        request: MessageType,
+        way: impl FnOnce() -> Option<Way>,
+        actions: &mut Actions,
+    ) {
+        if let (Some(reconfigure), Some(client)) = (&mut self.reconfigure, client)
+            && let Some(known) = reconfigure.agreed.get_mut(client)
+        {
+            let now = way();
+            if *known != now {
+                known.clone_from(&now);
+                actions.push(Action::Agreed(client.clone(), now));
+            }
+        }
         let comes = matches!(
             request,
             MessageType::RENEW
@@ -300,8 +322,9 @@ impl Server {
         write(&mac(key, &[&unsigned]))
     }
 
-    /// The datagrams that bring a message to the holder of a lease: on its link, or through its relay agent (of several in a
-    /// row only the nearest is known, and no way is found). An agent is sought wherever agents are heard.
+    /// The datagrams that bring a message to the holder of a lease: on its link, or through the relay agents that its last
+    /// message came through. Of who agreed before these were kept the nearest agent alone is known: it is sought wherever
+    /// agents are heard, and others in the row are not reached.
     fn way_to(&self, lease: &Lease, bytes: Vec<u8>) -> Vec<Reply> {
         let Some(relay) = &lease.relay else {
             return vec![Reply {
@@ -311,19 +334,17 @@ impl Server {
                 bytes,
             }];
         };
-        let mut room = vec![0; RelayMessage::HEADER + bytes.len() + 300];
-        let mut b = Builder::relay(&mut room, MessageType::RELAY_REPLY, 0, relay.link, lease.peer);
-        if let Some(interface) = lease.line.as_ref().and_then(|line| line.interface_id()) {
-            b.option(OptionCode::INTERFACE_ID, interface);
-        }
-        b.option(OptionCode::RELAY_MSG, &bytes);
-        let Ok(bytes) = b.finish() else { return Vec::new() };
+        let kept = self.reconfigure.as_ref().and_then(|known| known.agreed.get(&lease.duid)?.clone());
+        let interface = lease.line.as_ref().and_then(|line| line.interface_id());
+        let way = kept.unwrap_or_else(|| Way::of_one(relay, lease.peer, interface));
+        let Some(bytes) = way.wrap(bytes) else { return Vec::new() };
+        let here = |link: &&str| way.link().is_none_or(|on| on == *link);
         let reply = |link: &str| Reply {
             link: link.into(),
-            destination: relay.address,
-            port: SERVER_PORT,
-            bytes: bytes.to_vec(),
+            destination: way.address(),
+            port: way.port(),
+            bytes: bytes.clone(),
         };
-        self.directory.on().map(reply).collect()
+        self.directory.on().filter(here).map(reply).collect()
     }
 }

@@ -7,6 +7,7 @@ use super::action::{Datagram, Reply};
 use super::config::{Link, Relays};
 use super::counters::Discard;
 use super::nets::Nets;
+use super::way::Way;
 use crate::identity::{Line, Mac, Relay};
 use crate::lease::LinkId;
 use sixgate_wire::dhcpv6::{
@@ -99,7 +100,7 @@ impl<'a> Chain<'a> {
     fn port(&self, source: u16) -> u16 {
         match self.hops.first() {
             None => CLIENT_PORT,
-            Some(hop) if hop.options().get(OptionCode::RELAY_PORT).is_some() => source,
+            Some(hop) if comes_back(hop, OptionCode::RELAY_PORT).is_some() => source,
             Some(_) => SERVER_PORT,
         }
     }
@@ -114,13 +115,31 @@ impl<'a> Chain<'a> {
         })
     }
 
+    /// The way on which the client can be sent something that it did not ask for; none from a client on the link.
+    pub(super) fn way(&self, datagram: &Datagram<'_>) -> Option<Way> {
+        let port = self.port(datagram.port);
+        Way::new(datagram.link, datagram.source, port, &self.hops)
+    }
+
     /// Puts the answer for the client into a Relay-reply for each agent, the innermost first (RFC 9915 section 19.3).
     fn wrap(&self, answer: Vec<u8>) -> Result<Vec<u8>, Discard> {
         self.hops.iter().rev().try_fold(answer, |inside, hop| reply_to(hop, &inside))
     }
 }
 
-fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
+/// What an agent gets back whether it asks for it or not (RFC 9915 section 21.18, RFC 8357 section 5.2).
+pub(super) const ALWAYS: [OptionCode; 2] = [OptionCode::INTERFACE_ID, OptionCode::RELAY_PORT];
+
+/// The content of one of these in an agent's message, unless it is malformed: an interface without a name, a port that is
+/// none.
+pub(super) fn comes_back<'a>(hop: &RelayMessage<'a>, code: OptionCode) -> Option<&'a [u8]> {
+    let content = hop.options().get(code)?;
+    let well_formed = if code == OptionCode::RELAY_PORT { content.len() == 2 } else { !content.is_empty() };
+    well_formed.then_some(content)
+}
+
+/// A Relay-reply to a Relay-forward, with what its agent must get back.
+pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
     let options = hop.options();
     // All that is sent back was in the message, and each option is sent back once.
     let mut room = vec![0; RelayMessage::HEADER + 4 + inside.len() + options.as_bytes().len()];
@@ -131,9 +150,8 @@ fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
         hop.link_address(),
         hop.peer_address(),
     );
-    let always = [OptionCode::INTERFACE_ID, OptionCode::RELAY_PORT];
-    for code in always {
-        if let Some(content) = options.get(code) {
+    for code in ALWAYS {
+        if let Some(content) = comes_back(hop, code) {
             b.option(code, content);
         }
     }
@@ -142,7 +160,7 @@ fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
     let asked = options.get(OptionCode::ERO).unwrap_or_default();
     let asked: BTreeSet<u16> =
         asked.as_chunks::<2>().0.iter().map(|code| u16::from_be_bytes(*code)).collect();
-    let there = |code: &OptionCode| always.contains(code) || *code == OptionCode::RELAY_MSG;
+    let there = |code: &OptionCode| ALWAYS.contains(code) || *code == OptionCode::RELAY_MSG;
     for (code, content) in options.raw().filter(|(code, _)| asked.contains(&code.0) && !there(code)) {
         b.option(code, content);
     }
@@ -150,12 +168,26 @@ fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>, Discard> {
 }
 
 /// Which relay agents are heard, and which link each link-address stands for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Directory {
     on: BTreeSet<String>,
     from: Nets<()>,
     places: Nets<Arc<Link>>,
     known: BTreeSet<Arc<Relay>>,
+    /// What agents may supply for their clients.
+    pub(super) supplied: BTreeSet<OptionCode>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            on: BTreeSet::new(),
+            from: Nets::default(),
+            places: Nets::default(),
+            known: BTreeSet::new(),
+            supplied: super::supplied::ENABLED.into(),
+        }
+    }
 }
 
 impl Directory {

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) const START: Duration = Duration::from_secs(1_795_000_000);
 pub(crate) const NA: u32 = 0x0a0b_0c0d;
 pub(crate) const PD: u32 = 7;
+pub(crate) const CLIENT_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x54);
 pub(crate) const SERVER_ADDRESS: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
@@ -74,7 +75,7 @@ impl Bench {
     }
 
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
-        self.act(|client, now, actions| client.handle(now, SERVER_ADDRESS, bytes, actions));
+        self.act(|client, now, actions| client.handle(now, (SERVER_ADDRESS, CLIENT_ADDRESS), bytes, actions));
     }
 
     /// Turns the clock to `until`, stopping at each time the client asked for.

@@ -326,3 +326,119 @@ fn where_nothing_is_held_but_information_a_new_link_is_asked_for_it() {
     assert_eq!(again.kind(), MessageType::INFORMATION_REQUEST);
     assert!(again.at - bench.now <= seconds(1));
 }
+
+/// Section 21.15.
+#[test]
+fn user_classes_are_sent_as_they_are_configured() {
+    let classes = vec![b"gateway".to_vec(), vec![0, 255]];
+    let mut bench = Bench::new(Config { user_classes: classes, ..gateway() });
+    bench.start();
+    let solicit = bench.sent();
+    let octets = b"\0\x07gateway\0\x02\0\xff";
+    assert_eq!(solicit.message().options().get(OptionCode::USER_CLASS), Some(&octets[..]));
+    assert_eq!(count(&solicit, OptionCode::USER_CLASS), 1);
+    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
+    assert_eq!(bench.sent().message().options().get(OptionCode::USER_CLASS), Some(&octets[..]));
+    let mut plain = Bench::new(gateway());
+    plain.start();
+    assert_eq!(count(&plain.sent(), OptionCode::USER_CLASS), 0);
+}
+
+/// Section 18.2.10.5: what the last Reply says is all there is.
+#[test]
+fn a_resolver_that_the_reply_names_no_more_is_no_longer_used() {
+    let mut bench = Bench::new(Config::new(client_duid()));
+    bench.start();
+    let names = |bench: &mut Bench, resolvers: &[std::net::Ipv6Addr], time: &[u8]| {
+        let inform = bench.sent();
+        assert_eq!(inform.kind(), MessageType::INFORMATION_REQUEST);
+        bench.receive(&answer(&inform, MessageType::REPLY, 1, |out| {
+            if !resolvers.is_empty() {
+                out.addresses(OptionCode::DNS_SERVERS, resolvers);
+            }
+            if !time.is_empty() {
+                out.option(OptionCode::NTP_SERVER, time);
+            }
+        }));
+        bench.changed()
+    };
+    assert_eq!(names(&mut bench, &[address(1), address(2)], &[]).dns_servers, [address(1), address(2)]);
+    assert_eq!(names(&mut bench, &[address(2)], &[]).dns_servers, [address(2)]);
+    assert!(names(&mut bench, &[], &[]).dns_servers.is_empty());
+    // Other options are kept in the same way, as a source of time.
+    let config = Config { options: vec![OptionCode::NTP_SERVER], ..Config::new(client_duid()) };
+    let mut bench = Bench::new(config);
+    bench.start();
+    let time = [&[0, 1, 0, 16][..], &address(3).octets()].concat();
+    assert_eq!(names(&mut bench, &[], &time).options, [(OptionCode::NTP_SERVER.0, time)]);
+    assert!(names(&mut bench, &[], &[]).options.is_empty());
+}
+
+/// Sections 18.2.1 and 15: what has a limit stops there, with nothing sent after it; a Solicit has none, and goes on.
+#[test]
+fn what_has_a_limit_stops_at_it() {
+    let mut bench = Bench::new(gateway());
+    bench.start();
+    let solicit = bench.sent();
+    bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
+    let kinds: Vec<MessageType> = (0..11).map(|_| bench.sent().kind()).collect();
+    assert!(kinds[..10].iter().all(|kind| *kind == MessageType::REQUEST), "REQ_MAX_RC: {kinds:?}");
+    assert_eq!(kinds[10], MessageType::SOLICIT);
+    let begun = bench.now;
+    while bench.now < begun + seconds(30 * 86_400) {
+        assert_eq!(bench.sent().kind(), MessageType::SOLICIT);
+    }
+    // A Release is given up after REL_MAX_RC, and nothing follows.
+    let mut bench = Bench::new(gateway());
+    bench.bind();
+    bench.act(Client::release);
+    for _ in 0..4 {
+        assert_eq!(bench.sent().kind(), MessageType::RELEASE);
+    }
+    bench.run_for(seconds(100_000));
+    assert!(bench.nothing_sent());
+    assert_eq!(bench.client.state(), State::Idle);
+}
+
+/// An option that would route (draft-ietf-mif-dhcpv6-route-option: codes were never assigned; clients of some vendors sent
+/// these): routes are told by router advertisements alone (RFC 4191), and whatever a server says of them by DHCPv6 changes
+/// nothing, asked for or not.
+#[test]
+fn a_route_by_dhcpv6_is_ignored() {
+    let route = |next_hop: u16, prefix: u16| {
+        // NEXT_HOP with an RT_PREFIX in it: lifetime, length, preference, prefix.
+        let mut inner = 9_999_u32.to_be_bytes().to_vec();
+        inner.extend([64, 0]);
+        inner.extend(address(9).octets());
+        let mut option = address(0x53).octets().to_vec();
+        option.extend(prefix.to_be_bytes());
+        option.extend((inner.len() as u16).to_be_bytes());
+        option.extend(inner);
+        (OptionCode(next_hop), option)
+    };
+    // Of the draft's implementations, and of experiments.
+    let routes = [route(242, 243), route(65_442, 65_443)];
+    let config = |options: Vec<OptionCode>| Config { options, ..gateway() };
+    let held = |options: Vec<OptionCode>, routes: &[(OptionCode, Vec<u8>)]| {
+        let mut bench = Bench::new(config(options));
+        bench.start();
+        let solicit = bench.sent();
+        bench.receive(&advertise(&solicit, 1, 255, &Offer::both(1)));
+        let request = bench.sent();
+        let oro = request.message().options().get(OptionCode::ORO).unwrap().to_vec();
+        bench.receive(&answer(&request, MessageType::REPLY, 1, |out| {
+            Offer::both(1).write(out);
+            for (code, content) in routes {
+                out.option(*code, content);
+            }
+        }));
+        (oro, bench.changed())
+    };
+    let usual = vec![OptionCode::DNS_SERVERS, OptionCode::DOMAIN_LIST];
+    let (oro, with) = held(usual.clone(), &routes);
+    let (_, without) = held(usual, &[]);
+    assert_eq!(with, without, "addresses, prefixes, resolvers and times are the same");
+    for (code, _) in &routes {
+        assert!(oro.chunks(2).all(|asked| asked != code.0.to_be_bytes()), "it is not asked for");
+    }
+}

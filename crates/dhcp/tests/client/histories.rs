@@ -1,6 +1,8 @@
 //! Many seeded histories over a link that loses, doubles and delays, against a small server written here.
 
-use super::bench::{Bench, NA, PD, SERVER_ADDRESS, Sent, address, answer, gateway, prefix, seconds};
+use super::bench::{
+    Bench, CLIENT_ADDRESS, NA, PD, SERVER_ADDRESS, Sent, address, answer, gateway, prefix, seconds,
+};
 use sixgate_dhcp::client::{Action, Actions, Client, State};
 use sixgate_wire::dhcpv6::{DhcpOption, Message, MessageType, OptionCode, StatusCode};
 use std::collections::BTreeMap;
@@ -128,8 +130,9 @@ impl World {
             if let Some((i, _)) = arrival.filter(|&(_, at)| at <= timer) {
                 let (_, to_server, bytes) = self.under_way.swap_remove(i);
                 if !to_server {
-                    self.bench
-                        .act(|client, now, actions| client.handle(now, SERVER_ADDRESS, &bytes, actions));
+                    self.bench.act(|client, now, actions| {
+                        client.handle(now, (SERVER_ADDRESS, CLIENT_ADDRESS), &bytes, actions)
+                    });
                 } else if let Some(reply) = self.server.answer(self.bench.now, &bytes) {
                     self.carry(false, &reply);
                 }

@@ -109,7 +109,9 @@ impl Uplink {
             let wait = wait.clamp(Duration::from_millis(1), Duration::from_secs(1));
             self.socket.set_read_timeout(Some(wait)).unwrap();
             if let Ok((length, std::net::SocketAddr::V6(source))) = self.socket.recv_from(&mut buffer) {
-                self.act(|client, now, actions| client.handle(now, *source.ip(), &buffer[..length], actions));
+                self.act(|client, now, actions| {
+                    client.handle(now, (*source.ip(), Ipv6Addr::LOCALHOST), &buffer[..length], actions)
+                });
             }
             self.act(Client::handle_timeout);
         }

@@ -1,11 +1,11 @@
 //! Reconfigure and its authentication (RFC 9915 section 20.4).
 
 use super::bench::{
-    Bench, Offer, Sent, advertise, answer, client_duid, gateway, reply, seconds, server_duid,
+    Bench, Offer, SERVER_ADDRESS, Sent, advertise, answer, client_duid, gateway, reply, seconds, server_duid,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use sixgate_dhcp::client::{Config, State};
+use sixgate_dhcp::client::{Client, Config, State};
 use sixgate_wire::dhcpv6::{Builder, MessageType, OptionCode, TransactionId};
 
 const KEY: [u8; 16] = *b"sixteen octets!!";
@@ -151,4 +151,38 @@ fn a_reconfigure_that_asks_for_nothing_is_discarded() {
     let mut bench = bound(true);
     bench.receive(&authentic(11, &[asks(MessageType::RENEW)]));
     assert_eq!(bench.sent().kind(), MessageType::RENEW);
+}
+
+/// RFC 9915 section 16.11.
+#[test]
+fn a_reconfigure_to_a_group_is_discarded() {
+    let mut bench = bound(true);
+    let good = reconfigure(MessageType::RENEW, 11, &KEY);
+    for group in ["ff02::1", "ff02::1:2", "ff05::1:3"] {
+        let way = (SERVER_ADDRESS, group.parse().unwrap());
+        bench.act(|client, now, actions| client.handle(now, way, &good, actions));
+        assert_eq!(bench.client.state(), State::Bound, "{group}");
+        assert!(bench.nothing_sent(), "{group}");
+    }
+    assert_eq!(bench.client.counters().unsolicited, 3);
+    bench.receive(&good);
+    assert_eq!(bench.sent().kind(), MessageType::RENEW, "it was good otherwise");
+}
+
+/// RFC 9915 section 18.2.4.
+#[test]
+fn who_may_be_asked_to_come_back_tells_of_another_link_local_address_at_once() {
+    let mut bench = bound(true);
+    bench.run_for(seconds(10));
+    bench.act(Client::readdressed);
+    let renew = bench.sent();
+    assert_eq!((renew.kind(), renew.at), (MessageType::RENEW, bench.now));
+    bench.receive(&reply(&renew, 1, &Offer::both(1)));
+    assert_eq!(bench.client.state(), State::Bound);
+    // Nobody asks a client without a key to come back: it waits for T1.
+    let mut bench = bound(false);
+    bench.run_for(seconds(10));
+    bench.act(Client::readdressed);
+    assert!(bench.nothing_sent());
+    assert_eq!(bench.client.state(), State::Bound);
 }

@@ -14,6 +14,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 const CLIENTS: usize = 3;
+const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
 const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 const VALID: u64 = 4000;
 
@@ -160,7 +161,7 @@ impl World {
                 }
                 server::Action::RouteAdd(_)
                 | server::Action::RouteRemove { .. }
-                | server::Action::Agreed(_)
+                | server::Action::Agreed(..)
                 | server::Action::Disagreed(_) => {}
             }
         }
@@ -187,7 +188,7 @@ impl World {
                 match self.events.swap_remove(arrival.1).1 {
                     Event::ToClient(number, bytes) => {
                         self.client(number, |client, now, actions| {
-                            client.handle(now, SERVER, &bytes, actions);
+                            client.handle(now, (SERVER, CLIENT), &bytes, actions);
                         });
                     }
                     Event::ToServer(number, bytes) => {

@@ -2,8 +2,11 @@
 
 use crate::asking::*;
 use sixgate_dhcp::lease::Kind;
+use sixgate_dhcp::options::{Given, OptionSet, Value};
+use sixgate_dhcp::policy::Policy;
+use sixgate_dhcp::reservation::Reservations;
 use sixgate_dhcp::server::{Action, Actions, Datagram, Discard, ServerConfig};
-use sixgate_wire::dhcpv6::{MessageType, OptionCode, StatusCode};
+use sixgate_wire::dhcpv6::{MessageType, OptionCode, Options, StatusCode};
 
 const BOUND_KINDS: [MessageType; 4] =
     [MessageType::RENEW, MessageType::REBIND, MessageType::RELEASE, MessageType::DECLINE];
@@ -220,4 +223,74 @@ fn an_information_refresh_time_is_never_below_irt_minimum() {
         let heard = desk.ask(&ask).unwrap();
         assert_eq!(heard.option(OptionCode::INFORMATION_REFRESH_TIME), Some(&u32::to_be_bytes(told)[..]));
     }
+}
+
+fn configured(entries: Vec<(&str, Value)>) -> Desk {
+    let given = entries.into_iter().map(|(name, value)| Given::new(name, &value).unwrap()).collect();
+    let policy = Policy::new(OptionSet::new(given).unwrap(), Reservations::default());
+    let mut desk = Desk::lan();
+    let mut actions = Actions::new();
+    desk.server.set_policy(desk.now, policy, &mut actions);
+    desk
+}
+
+fn table(entries: &[(&str, Value)]) -> Value {
+    Value::Table(entries.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+}
+
+/// Section 18.3.9: rules, border relay and ports of a softwire are in the container, whatever else was asked for.
+#[test]
+fn a_container_that_is_asked_for_comes_whole() {
+    let rule = |ipv6: &str| {
+        table(&[
+            ("ipv4", Value::from("192.0.2.0/24")),
+            ("ipv6", Value::from(ipv6)),
+            ("ea-length", Value::Number(16)),
+        ])
+    };
+    let rules = Value::List(vec![rule("2001:db8::/40"), rule("2001:db8:100::/40")]);
+    let map = table(&[("rules", rules), ("relays", Value::List(vec![Value::from("2001:db8::1")]))]);
+    let mut desk = configured(vec![("s46-mape", map)]);
+    for kind in [MessageType::SOLICIT, MessageType::REQUEST, MessageType::INFORMATION_REQUEST] {
+        let ask = Ask::new(kind, 1).oro(&[OptionCode::S46_CONT_MAPE]);
+        let ask = if kind == MessageType::INFORMATION_REQUEST { ask } else { ask.na(1, &[]) };
+        let heard = desk.ask(&ask).unwrap();
+        let content = heard.option(OptionCode::S46_CONT_MAPE).unwrap_or_else(|| panic!("{heard:?}"));
+        let inside: Vec<OptionCode> = Options::parse(content).unwrap().raw().map(|(code, _)| code).collect();
+        let count = |code| inside.iter().filter(|known| **known == code).count();
+        assert_eq!((count(OptionCode::S46_RULE), count(OptionCode::S46_BR), inside.len()), (2, 1, 3));
+    }
+}
+
+/// Section 21.17: what is configured for one enterprise is one option, and for another is another.
+#[test]
+fn vendor_options_of_one_enterprise_are_in_one_option() {
+    let vendor = |enterprise: i64, codes: &[&str]| {
+        let text = || table(&[("type", Value::from("text")), ("value", Value::from("x"))]);
+        let entries: Vec<(&str, Value)> = codes.iter().map(|code| (*code, text())).collect();
+        table(&[("enterprise", Value::Number(enterprise)), ("options", table(&entries))])
+    };
+    let both = Value::List(vec![vendor(4_491, &["1", "2"]), vendor(9, &["1"])]);
+    let mut desk = configured(vec![("vendor-options", both)]);
+    let ask = Ask::new(MessageType::SOLICIT, 1).na(1, &[]).oro(&[OptionCode::VENDOR_OPTS]);
+    let heard = desk.ask(&ask).unwrap();
+    let told = heard.raw.iter().filter(|(code, _)| *code == OptionCode::VENDOR_OPTS);
+    let enterprises: Vec<&[u8]> = told.map(|(_, content)| &content[..4]).collect();
+    assert_eq!(enterprises, [&4_491_u32.to_be_bytes()[..], &9_u32.to_be_bytes()]);
+    let twice = Value::List(vec![vendor(9, &["1"]), vendor(9, &["2"])]);
+    let error = Given::new("vendor-options", &twice).unwrap_err().to_string();
+    assert!(error.contains("enterprise 9 stands twice"), "{error}");
+}
+
+/// Section 21.16: no message of a server has a vendor class, and the client sends none.
+#[test]
+fn a_vendor_class_is_the_clients_word_and_not_given_back() {
+    let mut desk = Desk::lan();
+    let class = [&4_491_u32.to_be_bytes()[..], &[0, 2], b"ab"].concat();
+    let ask = Ask::new(MessageType::SOLICIT, 1)
+        .na(1, &[])
+        .oro(&[OptionCode::VENDOR_CLASS])
+        .raw(OptionCode::VENDOR_CLASS, &class);
+    assert_eq!(desk.ask(&ask).unwrap().option(OptionCode::VENDOR_CLASS), None);
+    assert!(Given::new("16", &Value::from("x")).is_err(), "nobody can configure one");
 }

@@ -215,7 +215,7 @@ impl World {
                 Action::RouteAdd(Route { prefix, via, link }) => {
                     self.routes.insert(prefix, (via, link.to_string()));
                 }
-                Action::Agreed(_) | Action::Disagreed(_) => {}
+                Action::Agreed(..) | Action::Disagreed(_) => {}
                 Action::RouteRemove { prefix } => {
                     assert!(self.routes.remove(&prefix).is_some(), "{prefix} had no route");
                 }

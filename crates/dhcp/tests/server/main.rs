@@ -9,6 +9,8 @@ mod histories;
 mod hostile;
 mod leasequery;
 mod messages;
+#[path = "../common/pcap.rs"]
+mod pcap;
 mod policy;
 mod races;
 mod reconfiguring;
@@ -16,3 +18,4 @@ mod registering;
 mod relay_histories;
 mod relaying;
 mod renumbering;
+mod supplied;

@@ -1,12 +1,13 @@
 //! Who is asked to come back, by which message, and how often (RFC 9915 sections 18.3.11 and 20.4).
 
 use crate::asking::{Ask, Desk, START, client_address, client_duid, config, lan, secs, server_duid};
+use crate::relaying::{AGENT, Hop, OUTER, relays, remote, unwrapped};
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
 use sixgate_dhcp::identity::{Key, Line, Relay};
 use sixgate_dhcp::lease::{Lease, LeaseState};
 use sixgate_dhcp::server::reconfigure::{Called, Whom};
-use sixgate_dhcp::server::{Action, Relays, Reply, Server, ServerConfig};
+use sixgate_dhcp::server::{Action, Relays, Reply, Server, ServerConfig, Way};
 use sixgate_wire::dhcpv6::{DhcpOption, Message, MessageType, OptionCode, Packet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ fn only_who_agrees_gets_a_key_and_only_when_it_is_bound() {
     assert_eq!((kind, Duration::from_nanos(replay)), (1, desk.now));
     assert!(bound.option(OptionCode::RECONF_ACCEPT).is_some());
     // Kept before the Reply, and that it was agreed once.
-    let kept = desk.log.iter().position(|action| *action == Action::Agreed(client_duid(1))).unwrap();
+    let kept = desk.log.iter().position(|action| *action == Action::Agreed(client_duid(1), None)).unwrap();
     let committed = desk.log.iter().position(|action| matches!(action, Action::Commit { .. })).unwrap();
     assert!(kept < committed);
     let other = desk.bind(&solicit(2));
@@ -171,7 +172,7 @@ fn who_agreed_is_known_after_a_restart_and_found_behind_its_relay_agent() {
     };
     let relays = Relays { on: vec!["wan".to_owned()], from: vec!["2001:db8:0:5::/64".parse().unwrap()] };
     let mut server = Server::new(ServerConfig { relays, ..config(vec![lan()]) }, vec![lease]);
-    server.set_reconfigure(SECRET, [client_duid(1)]);
+    server.set_reconfigure(SECRET, [(client_duid(1), None)]);
     server.reconfigure(START, &Whom::All, MessageType::INFORMATION_REQUEST);
     let sent = run(&mut server, START, START);
     let [(_, reply)] = &sent[..] else { panic!("{sent:?}") };
@@ -206,8 +207,138 @@ fn who_agreed_is_bounded() {
     }
     let kept = |wanted: fn(&Action) -> bool| desk.log.iter().filter(|action| wanted(action)).count();
     let (agreed, gone) = (
-        kept(|action| matches!(action, Action::Agreed(_))),
+        kept(|action| matches!(action, Action::Agreed(..))),
         kept(|action| matches!(action, Action::Disagreed(_))),
     );
     assert!(agreed == 50 && agreed - gone <= 5, "{agreed} {gone}");
+}
+
+/// The ways that were to be kept of a client, in order.
+fn ways(desk: &Desk) -> Vec<Option<Way>> {
+    let kept = desk.log.iter().filter_map(|action| match action {
+        Action::Agreed(client, way) if *client == client_duid(1) => Some(way.clone()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// Sections 18.3.11 and 19.3.
+#[test]
+fn a_client_behind_a_row_of_agents_is_reached_as_its_last_message_came() {
+    let config = || ServerConfig { remote: remote(|_| {}), relays: relays(), ..config(vec![lan()]) };
+    let mut desk = Desk::new(config());
+    desk.server.set_reconfigure(SECRET, []);
+    let first = Hop::first("2001:db8:1::1", 1).line(b"eth3");
+    let row =
+        [first.clone(), Hop::outer().line(b"port-7").with(OptionCode::RELAY_PORT, &[0, 0]), Hop::outer()];
+    let solicit = solicit(1).raw(OptionCode::RAPID_COMMIT, &[]);
+    let bound = crate::relaying::ask(&mut desk, &solicit, &row).unwrap();
+    let key = authentication(bound.option(OptionCode::AUTH).unwrap()).2;
+    let reached = |server: &mut Server, now: Duration, row: &[Hop], agent: &str| {
+        server.reconfigure(now, &Whom::All, MessageType::RENEW);
+        let sent = run(server, now, now);
+        let [(_, reply)] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((&*reply.link, reply.destination, reply.port), ("core", agent.parse().unwrap(), 547));
+        assert_eq!(check(&unwrapped(&reply.bytes, row), 1, &key).0, MessageType::RENEW);
+    };
+    reached(&mut desk.server, desk.now, &row, OUTER);
+    // It is kept with the consent, and known after a restart.
+    let kept = ways(&desk);
+    let [Some(way)] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!(Way::from_bytes(&way.to_bytes()).as_ref(), Some(way));
+    let mut server = Server::new(config(), desk.disk.iter().collect());
+    server.set_reconfigure(SECRET, [(client_duid(1), Way::from_bytes(&way.to_bytes()))]);
+    reached(&mut server, desk.now + secs(1), &row, OUTER);
+    // It was plugged in elsewhere: its last message says where. What it says of the same place is not kept twice.
+    let moved = [Hop::first("2001:db8:1::1", 1).line(b"eth4")];
+    for _ in 0..2 {
+        desk.pass(secs(5));
+        let renew = Ask::new(MessageType::RENEW, 1).ia(&bound.ias[0]);
+        crate::relaying::ask(&mut desk, &renew, &moved).unwrap();
+    }
+    assert_eq!(ways(&desk).len(), 2);
+    reached(&mut desk.server, desk.now + secs(1), &moved, AGENT);
+}
+
+#[test]
+fn what_is_no_way_is_not_read_as_one() {
+    let mut desk =
+        Desk::new(ServerConfig { remote: remote(|_| {}), relays: relays(), ..config(vec![lan()]) });
+    desk.server.set_reconfigure(SECRET, []);
+    // Longer than what is kept: then the lease alone tells where the client is.
+    let long = [Hop::first("2001:db8:1::1", 1).line(&[b'x'; 1_100])];
+    let ask = solicit(1).raw(OptionCode::RAPID_COMMIT, &[]);
+    crate::relaying::ask(&mut desk, &ask, &long).unwrap();
+    assert_eq!(ways(&desk), [None]);
+    desk.server.reconfigure(desk.now, &Whom::All, MessageType::RENEW);
+    let now = desk.now;
+    assert_eq!(run(&mut desk.server, now, now).len(), 2, "wherever agents are heard");
+    let renew = Ask::new(MessageType::SOLICIT, 1).na(1, &[]).raw(OptionCode::RAPID_COMMIT, &[]);
+    crate::relaying::ask(&mut desk, &renew, &[Hop::first("2001:db8:1::1", 1)]).unwrap();
+    let way = ways(&desk).pop().flatten().unwrap().to_bytes();
+    for length in 0..way.len() {
+        assert_eq!(Way::from_bytes(&way[..length]), None, "{length}");
+    }
+}
+
+/// Section 18.3.11.
+#[test]
+fn a_reconfigure_has_what_belongs_there_and_nothing_else() {
+    let mut desk = desk();
+    desk.bind(&solicit(1));
+    for asked in [MessageType::RENEW, MessageType::REBIND, MessageType::INFORMATION_REQUEST] {
+        desk.now += secs(600);
+        desk.server.reconfigure(desk.now, &Whom::All, asked);
+        let now = desk.now;
+        let sent = run(&mut desk.server, now, now);
+        let message = Message::parse(&sent[0].1.bytes).unwrap();
+        let codes: Vec<OptionCode> = message.options().raw().map(|(code, _)| code).collect();
+        let belong = [OptionCode::SERVER_ID, OptionCode::CLIENT_ID, OptionCode::RECONF_MSG, OptionCode::AUTH];
+        assert_eq!(codes, belong);
+        assert_eq!(message.options().get(OptionCode::RECONF_MSG), Some(&[asked.0][..]));
+        assert_eq!(authentication(message.options().get(OptionCode::AUTH).unwrap()).1, 2, "an HMAC");
+    }
+}
+
+/// Section 20.3: the counter is the time, and more than the last one where that stands still.
+#[test]
+fn the_counter_of_reconfigures_grows_over_restarts() {
+    let mut desk = desk();
+    let bound = desk.bind(&solicit(1));
+    let (mut last, _, key) = authentication(bound.option(OptionCode::AUTH).unwrap());
+    let leases: Vec<Lease> = desk.disk.iter().collect();
+    let mut now = desk.now;
+    for _ in 0..3 {
+        now += Duration::from_millis(1);
+        let mut server = Server::new(config(vec![lan()]), leases.clone());
+        server.set_reconfigure(SECRET, [(client_duid(1), None)]);
+        for _ in 0..3 {
+            server.reconfigure(now, &Whom::All, MessageType::RENEW);
+            let replay = check(&run(&mut server, now, now)[0].1.bytes, 1, &key).1;
+            assert!(replay > last);
+            last = replay;
+        }
+    }
+}
+
+/// Section 20.4.2: of the secret, which is 128 random bits of the system's, and of the client alone.
+#[test]
+fn a_key_is_128_bits_and_nobody_elses() {
+    let keys = |secret: [u8; 16]| {
+        let mut desk = Desk::lan();
+        desk.server.set_reconfigure(secret, []);
+        [1, 2].map(|client| {
+            let bound = desk.bind(&solicit(client));
+            let option = bound.option(OptionCode::AUTH).unwrap();
+            // Protocol, algorithm, method, counter, type; and then the key.
+            assert_eq!(option.len(), 3 + 8 + 1 + 16);
+            authentication(option).2
+        })
+    };
+    let mut other = SECRET;
+    other[15] ^= 1;
+    let all = [keys(SECRET), keys(other)].concat();
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), 4);
+    assert_eq!(keys(SECRET), all[..2], "the same for the same");
 }

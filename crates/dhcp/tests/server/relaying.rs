@@ -10,7 +10,7 @@ use sixgate_wire::dhcpv6::{
 use std::net::Ipv6Addr;
 
 pub(crate) const AGENT: &str = "2001:db8:ff::1";
-const OUTER: &str = "2001:db8:ff::2";
+pub(crate) const OUTER: &str = "2001:db8:ff::2";
 
 fn address(text: &str) -> Ipv6Addr {
     text.parse().unwrap()
@@ -49,6 +49,11 @@ impl Hop {
     /// The agent on the client's link.
     pub(crate) fn first(link: &str, client: u8) -> Self {
         Self { link: address(link), peer: client_address(client), options: Vec::new() }
+    }
+
+    /// An agent nearer to the server, behind which is [`AGENT`].
+    pub(crate) fn outer() -> Self {
+        Self { link: Ipv6Addr::UNSPECIFIED, peer: address(AGENT), options: Vec::new() }
     }
 
     pub(crate) fn with(mut self, code: OptionCode, content: &[u8]) -> Self {
@@ -92,7 +97,7 @@ fn send(desk: &mut Desk, on: &str, source: &str, bytes: &[u8]) -> Option<Reply> 
 }
 
 /// Asks through agents and takes the answer out again, checking each layer of it.
-fn ask(desk: &mut Desk, ask: &Ask, hops: &[Hop]) -> Option<Heard> {
+pub(crate) fn ask(desk: &mut Desk, ask: &Ask, hops: &[Hop]) -> Option<Heard> {
     let source = if hops.len() > 1 { OUTER } else { AGENT };
     let reply = send(desk, "core", source, &wrapped(&ask.bytes(), hops))?;
     assert_eq!((&*reply.link, reply.destination, reply.port), ("core", address(source), SERVER_PORT));

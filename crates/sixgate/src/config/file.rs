@@ -191,6 +191,7 @@ pub(super) struct Uplink {
     pub(super) release: Option<bool>,
     pub(super) resolv_conf: Option<PathBuf>,
     pub(super) hostname: Option<String>,
+    pub(super) user_class: Option<Vec<Spanned<String>>>,
     pub(super) shape: Option<Spanned<Shape>>,
 }
 
@@ -242,6 +243,7 @@ pub(super) struct Lan {
     pub(super) pd_exclude: Option<Spanned<PdExclude>>,
     pub(super) relay: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) relay_from: Option<Vec<Spanned<String>>>,
+    pub(super) relay_options: Option<Options>,
     pub(super) interface_id: Option<Spanned<String>>,
     pub(super) remote_id: Option<Spanned<String>>,
     pub(super) subscriber_id: Option<Spanned<String>>,
@@ -254,6 +256,7 @@ pub(super) struct Lan {
 pub(super) struct Relays {
     pub(super) interfaces: Vec<Spanned<String>>,
     pub(super) from: Vec<Spanned<String>>,
+    pub(super) supplied_options: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -148,6 +148,8 @@ pub(crate) struct Uplink {
     pub(crate) resolv_conf: Option<PathBuf>,
     /// Name told to the server (RFC 4704).
     pub(crate) hostname: Option<String>,
+    /// Classes that it says it belongs to (RFC 9915 section 21.15).
+    pub(crate) user_class: Vec<Vec<u8>>,
     /// None: packets wait where the link has its queue.
     pub(crate) shape: Option<Shape>,
 }
@@ -165,6 +167,7 @@ impl Uplink {
             ("uplink.release", self.release != new.release),
             ("uplink.resolv-conf", self.resolv_conf != new.resolv_conf),
             ("uplink.hostname", self.hostname != new.hostname),
+            ("uplink.user-class", self.user_class != new.user_class),
             ("uplink.shape", !shape::only_rates_differ(self.shape.as_ref(), new.shape.as_ref())),
         ]
         .into_iter()
@@ -595,6 +598,11 @@ impl Reader<'_> {
             Some(value)
         });
         let shape = uplink.shape.and_then(|shape| self.shape(shape));
+        let classes = uplink.user_class.unwrap_or_default();
+        let user_class = classes
+            .into_iter()
+            .filter_map(|class| self.identifier(Some(class), "uplink.user-class"))
+            .collect();
         Uplink {
             interface,
             shape,
@@ -606,6 +614,7 @@ impl Reader<'_> {
             release: uplink.release.unwrap_or(false),
             resolv_conf: uplink.resolv_conf,
             hostname: uplink.hostname,
+            user_class,
         }
     }
 
@@ -724,6 +733,7 @@ impl Reader<'_> {
             interface_id: lan.interface_id,
             remote_id: lan.remote_id,
             subscriber_id: lan.subscriber_id,
+            options: lan.relay_options,
         });
         let (key, trust) = self.key("lan", lan.key, lan.trust.as_deref(), false);
         Lan {

@@ -190,7 +190,7 @@ impl Reader<'_> {
     }
 
     /// Options of one place. Each that is wrong is told by itself.
-    fn options(&mut self, key: &str, written: Option<file::Options>) -> OptionSet {
+    pub(super) fn options(&mut self, key: &str, written: Option<file::Options>) -> OptionSet {
         let mut all: Vec<Given> = Vec::new();
         let mut spans: Vec<Range<usize>> = Vec::new();
         for (name, spanned) in written.unwrap_or_default() {

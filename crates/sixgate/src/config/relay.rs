@@ -2,6 +2,7 @@
 
 use super::{Lan, Reader, file};
 use ipnet::Ipv6Net;
+use sixgate_dhcp::options::OptionSet;
 use sixgate_endpoint::Endpoint;
 use sixgate_wire::dhcpv6::SERVER_PORT;
 use std::ops::Range;
@@ -39,12 +40,15 @@ pub(crate) struct Relay {
 /// How one LAN is relayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LanRelay {
+    /// To whom; none stands for whatever server is there (RFC 9915 section 19).
     pub(crate) servers: Vec<Endpoint>,
     /// Other relay agents on the LAN, or behind it.
     pub(crate) from: Vec<Ipv6Net>,
     pub(crate) interface_id: Option<Vec<u8>>,
     pub(crate) remote_id: Option<Vec<u8>>,
     pub(crate) subscriber_id: Option<Vec<u8>>,
+    /// For the LAN's clients, where the servers allow it (RFC 6422).
+    pub(crate) options: OptionSet,
 }
 
 /// What a LAN's keys say of relaying, as they stand in the file.
@@ -54,6 +58,7 @@ pub(super) struct Written {
     pub(super) interface_id: Option<Spanned<String>>,
     pub(super) remote_id: Option<Spanned<String>>,
     pub(super) subscriber_id: Option<Spanned<String>>,
+    pub(super) options: Option<file::Options>,
 }
 
 impl Reader<'_> {
@@ -91,12 +96,14 @@ impl Reader<'_> {
 
     /// What a LAN's keys say of relaying; `None` where it is served.
     pub(super) fn lan_relay(&mut self, written: Written) -> Option<LanRelay> {
-        let Written { relay, from, interface_id, remote_id, subscriber_id } = written;
+        let Written { relay, from, interface_id, remote_id, subscriber_id, options } = written;
         let Some(relay) = relay else {
             let first = from.and_then(|from| from.first().map(Spanned::span));
+            let option = options.and_then(|options| options.first_key_value().map(|(_, value)| value.span()));
             let span = |id: Option<Spanned<String>>| id.map(|id| id.span());
             for (key, span) in [
                 ("lan.relay-from", first),
+                ("lan.relay-options", option),
                 ("lan.interface-id", span(interface_id)),
                 ("lan.remote-id", span(remote_id)),
                 ("lan.subscriber-id", span(subscriber_id)),
@@ -109,9 +116,6 @@ impl Reader<'_> {
             }
             return None;
         };
-        if relay.get_ref().is_empty() {
-            self.error(relay.span(), "lan.relay", "there is nobody to relay to", SERVERS);
-        }
         let servers = relay.into_inner().iter().filter_map(|text| self.relay_server(text)).collect();
         let from = from.unwrap_or_default().iter().filter_map(|text| self.relay_from(text)).collect();
         Some(LanRelay {
@@ -120,6 +124,7 @@ impl Reader<'_> {
             interface_id: self.identifier(interface_id, "lan.interface-id"),
             remote_id: self.identifier(remote_id, "lan.remote-id"),
             subscriber_id: self.identifier(subscriber_id, "lan.subscriber-id"),
+            options: self.options("lan.relay-options", options),
         })
     }
 
@@ -171,7 +176,7 @@ impl Reader<'_> {
     }
 
     /// Text as it is, or octets in hexadecimal behind `0x`.
-    fn identifier(&mut self, text: Option<Spanned<String>>, key: &str) -> Option<Vec<u8>> {
+    pub(super) fn identifier(&mut self, text: Option<Spanned<String>>, key: &str) -> Option<Vec<u8>> {
         let text = text?;
         let octets = match text.get_ref().strip_prefix("0x") {
             None => Some(text.get_ref().as_bytes().to_vec()),
@@ -253,13 +258,17 @@ mod tests {
         let relay = parse(&text).unwrap().config.lans[0].relay.clone().unwrap();
         assert_eq!((relay.interface_id, relay.subscriber_id), (Some(vec![0, 255]), Some("Müller".into())));
         assert_eq!(relay.from.len(), 2);
+        let anybody =
+            parse(&RELAY.replace("\"2001:db8::547\"", "")).unwrap().config.lans[0].relay.clone().unwrap();
+        assert!(anybody.servers.is_empty(), "All_DHCP_Servers");
+        let options = parse(&format!("{RELAY}relay-options = {{ erp-domain = \"example.net\" }}\n")).unwrap();
+        assert_eq!(options.config.lans[0].relay.as_ref().unwrap().options.iter().count(), 1);
     }
 
     #[test]
     fn mistakes_are_explained() {
         let with = |more: &str| finding(&format!("{RELAY}{more}"));
         let servers = |text: &str| finding(&RELAY.replace("\"2001:db8::547\"", text));
-        assert!(servers("").contains("nobody to relay to"));
         assert!(servers("\"ff05::1:3\"").contains("by which interface"));
         assert!(servers("\"fe80::1\"").contains("by which interface"));
         assert!(servers("\"192.0.2.1\"").contains("cannot be a DHCPv6 server's address"));
@@ -267,6 +276,7 @@ mod tests {
         assert!(servers("\"fe80::1%lan0\"").contains("on a LAN that is relayed"));
         assert!(with("remote-id = \"line 7\"\n").contains("private enterprise number"));
         assert!(with("interface-id = \"0x0\"\n").contains("pairs of hexadecimal digits"));
+        assert!(with("relay-options = { erp-domain = 7 }\n").contains("erp-domain"));
         assert!(with("relay-from = [\"ff02::1\"]\n").contains("neither an IPv6 address nor a prefix"));
         assert!(with("[relay-agent]\nrate = 0\n").contains("nothing is relayed"));
         let served = RELAY.replace("relay = [\"2001:db8::547\"]", "subscriber-id = \"7\"");

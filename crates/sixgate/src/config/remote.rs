@@ -3,6 +3,8 @@
 use super::{DELEGATED, Lan, Located, Reader, file};
 use ipnet::Ipv6Net;
 use sixgate_dhcp::identity::{Key, Learnt};
+use sixgate_dhcp::server::RELAY_SUPPLIED;
+use sixgate_wire::dhcpv6::{Definition, OptionCode};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -17,6 +19,8 @@ const VALID: u64 = 24 * 3600;
 pub(crate) struct Relays {
     pub(crate) interfaces: Vec<Located>,
     pub(crate) from: Vec<Ipv6Net>,
+    /// What agents may supply for their clients (RFC 6422).
+    pub(crate) supplied: Vec<OptionCode>,
 }
 
 /// A link behind relay agents.
@@ -83,7 +87,27 @@ impl Reader<'_> {
                 "name at least one interface, and at least one network that relay agents send from",
             );
         }
-        Some(Relays { interfaces, from })
+        let supplied = match relays.supplied_options {
+            None => RELAY_SUPPLIED.to_vec(),
+            Some(names) => names.iter().filter_map(|name| self.supplied(name)).collect(),
+        };
+        Some(Relays { interfaces, from, supplied })
+    }
+
+    /// An option by its name, or its code.
+    fn supplied(&mut self, name: &Spanned<String>) -> Option<OptionCode> {
+        let word = name.get_ref();
+        let code = word.parse().ok().map(OptionCode);
+        let known = Definition::named(word).or_else(|| Definition::of(code?));
+        if known.is_none() {
+            self.error(
+                name.span(),
+                "relays.supplied-options",
+                format!("`{word}` is no option that configures hosts"),
+                "write names that `sixgate options` shows, such as \"erp-domain\"",
+            );
+        }
+        known.map(|known| known.code)
     }
 
     /// An address, or a network.
@@ -386,6 +410,10 @@ mod tests {
                 "`all` is neither an IPv6 address nor an IPv6 prefix",
             ),
             (format!("{HOME}{}", RELAYS.replace("core0", "wan0")), "no relay agent is heard on the uplink"),
+            (
+                RELAYS.to_owned() + "supplied-options = [\"client-id\"]\n",
+                "`client-id` is no option that configures hosts / write names",
+            ),
             (subnet("key = \"name\""), "clients are not known by `name` / choose"),
             (subnet("key = \"mac\""), "none is trusted: nobody would get anything / add trust = [\"relay\"]"),
             (subnet("trust = [\"link\"]"), "the frames of clients behind a relay agent are not seen here"),

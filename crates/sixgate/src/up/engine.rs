@@ -225,10 +225,10 @@ impl Engine {
                 }
                 self.router_actions(index, actions);
             }
-            Event::Dhcp6Client { source, bytes } => {
+            Event::Dhcp6Client { source, destination, bytes } => {
                 let mut actions = Vec::new();
                 if let Some(client) = self.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
-                    client.handle(now, source, &bytes, &mut actions);
+                    client.handle(now, (source, destination), &bytes, &mut actions);
                 }
                 self.client_actions(actions);
             }
@@ -290,7 +290,10 @@ impl Engine {
     pub(crate) fn client_actions(&mut self, actions: Vec<client::Action>) {
         for action in actions {
             match action {
-                client::Action::Send { bytes } => self.sockets.send_client(&bytes),
+                client::Action::Send { bytes } => {
+                    let from = self.uplink.as_ref().and_then(|uplink| uplink.link_local);
+                    self.sockets.send_client(from, &bytes);
+                }
                 client::Action::Save(binding) => {
                     self.set(persist::BINDING, Some(binding.to_bytes()));
                 }
@@ -366,8 +369,8 @@ impl Engine {
                         self.stored(ticket, &Err("its queue is full".to_owned()));
                     }
                 }
-                server::Action::Agreed(client) => self.keep_agreed(&client, true),
-                server::Action::Disagreed(client) => self.keep_agreed(&client, false),
+                server::Action::Agreed(client, way) => self.keep_agreed(&client, way.as_ref()),
+                server::Action::Disagreed(client) => self.forget_agreed(&client),
                 server::Action::RouteAdd(route) => {
                     if let Some(lan) = self.lan_by_name(&route.link) {
                         tracing::info!(prefix = %route.prefix, via = %route.via, lan = %route.link, "prefix delegated on");

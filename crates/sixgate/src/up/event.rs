@@ -28,7 +28,7 @@ pub(crate) enum Event {
     /// An ICMPv6 Neighbour Discovery message.
     Nd { side: Side, source: Ipv6Addr, hop_limit: u8, bytes: Vec<u8> },
     /// A datagram to UDP port 546 on the uplink.
-    Dhcp6Client { source: Ipv6Addr, bytes: Vec<u8> },
+    Dhcp6Client { source: Ipv6Addr, destination: Ipv6Addr, bytes: Vec<u8> },
     /// Datagrams wait at UDP port 547, of a LAN or where relay agents are; the reading task waits to hear whether all were read.
     Dhcp6Readable { at: At, drained: oneshot::Sender<bool> },
     /// A datagram to the relay agent's port towards servers.

@@ -49,6 +49,12 @@ impl Lan {
         self.link_local.is_some() && !self.router.is_running()
     }
 
+    /// From which address, by which interface, hosts here are answered by DHCPv6: from our link-local address where theirs is one
+    /// too, whatever other addresses the interface has (RFC 9915 section 13); elsewhere as the kernel chooses (RFC 6724).
+    pub(crate) fn speaks_from(&self, to: Ipv6Addr) -> Option<(Ipv6Addr, u32)> {
+        self.link_local.filter(|_| to.is_unicast_link_local()).map(|from| (from, self.interface))
+    }
+
     /// The gateway's own address in one of the LAN's prefixes.
     pub(crate) fn gateway(net: Ipv6Net) -> Ipv6Addr {
         (u128::from(net.network()) | 1).into()

@@ -17,6 +17,9 @@ impl Engine {
             monitor::Event::AddressGone(address) => {
                 self.kernel.address_gone(address.interface, address.address);
                 self.changed = true;
+                if address.address.is_unicast_link_local() {
+                    self.link_local_gone(address.interface, address.address);
+                }
             }
             monitor::Event::Neighbour(neighbour) => self.kernel_neighbour(&neighbour),
             monitor::Event::Overrun => {
@@ -143,19 +146,53 @@ impl Engine {
         if address.tentative || !address.address.is_unicast_link_local() {
             return;
         }
+        // Of several the first stands for as long as it is there: it is what we are known by on the link.
         if let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.interface == address.interface)
-            && uplink.link_local != Some(address.address)
+            && uplink.link_local.is_none()
         {
             uplink.link_local = Some(address.address);
-            self.start_uplink(now);
+            // The host is there once begun, until the link goes down.
+            if uplink.host.is_some() {
+                self.readdress_uplink(now, address.address);
+            } else {
+                self.start_uplink(now);
+            }
         }
         let Some(index) = self.lans.iter().position(|lan| lan.interface == address.interface) else { return };
         if let Some(lan) = self.lans.get_mut(index)
-            && lan.link_local != Some(address.address)
+            && lan.link_local.is_none()
         {
             lan.link_local = Some(address.address);
             self.changed = true;
         }
+    }
+
+    /// A link-local address is no more. Where it was ours, another one takes its place, if there is any.
+    fn link_local_gone(&mut self, interface: u32, address: Ipv6Addr) {
+        let gone = |known: &mut Option<Ipv6Addr>| known.take_if(|known| *known == address).is_some();
+        let uplink = self.uplink.as_mut().filter(|uplink| uplink.interface == interface);
+        let mut ours = uplink.is_some_and(|uplink| gone(&mut uplink.link_local));
+        for lan in self.lans.iter_mut().filter(|lan| lan.interface == interface) {
+            ours |= gone(&mut lan.link_local);
+        }
+        if !ours {
+            return;
+        }
+        match self.netlink.addresses(Some(interface)) {
+            Ok(addresses) => addresses.iter().for_each(|address| self.address(address)),
+            Err(error) => tracing::error!(%error, "the kernel cannot be asked for addresses"),
+        }
+    }
+
+    /// The uplink has another link-local address than it had.
+    fn readdress_uplink(&mut self, now: Duration, link_local: Ipv6Addr) {
+        tracing::info!(%link_local, "the uplink has another link-local address");
+        let mut actions = Vec::new();
+        if let Some(client) = self.uplink.as_mut().and_then(|uplink| uplink.client.as_mut()) {
+            client.readdressed(now, &mut actions);
+        }
+        self.changed = true;
+        self.client_actions(actions);
     }
 
     /// Somebody else has an address that we wanted.

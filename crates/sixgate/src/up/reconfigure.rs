@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Setting that holds the secret of which clients' keys are made.
 const SECRET: &str = "dhcp.reconfigure-secret";
-/// Beginning of the settings that say who agreed; the DUID in hexadecimal follows.
+/// Beginning of the settings that say who agreed; the DUID in hexadecimal follows. Their value is the way there.
 const AGREED: &str = "dhcp.reconfigure-agreed.";
 
 fn setting(client: &Duid) -> String {
@@ -47,13 +47,20 @@ impl Engine {
         if kept.is_none() {
             self.set(SECRET, Some(secret.to_vec()));
         }
-        self.server.set_reconfigure(secret, settings.keys().filter_map(|name| client(name)));
+        let agreed =
+            settings.iter().filter_map(|(name, value)| Some((client(name)?, server::Way::from_bytes(value))));
+        self.server.set_reconfigure(secret, agreed);
     }
 
-    /// Keeps who agreed: the Reply that holds the client's key waits for what is written after this.
-    pub(crate) fn keep_agreed(&mut self, client: &Duid, agreed: bool) {
-        let value = agreed.then(Vec::new);
+    /// Keeps who agreed, and how it is reached where it is behind relay agents: the Reply that holds the client's key waits for
+    /// what is written after this.
+    pub(crate) fn keep_agreed(&mut self, client: &Duid, way: Option<&server::Way>) {
+        let value = Some(way.map_or(Vec::new(), server::Way::to_bytes));
         self.set_all(vec![Change::Setting { key: setting(client), value }]);
+    }
+
+    pub(crate) fn forget_agreed(&mut self, client: &Duid) {
+        self.set_all(vec![Change::Setting { key: setting(client), value: None }]);
     }
 
     /// The links give something else than they did: clients that can hear of it at once do.

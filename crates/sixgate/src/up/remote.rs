@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// All_DHCP_Servers, site-scoped: where relay agents send that are told no address (RFC 9915 section 7.1).
-const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3);
+pub(crate) const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3);
 
 /// An interface that leads to relay agents and is no LAN's.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(crate) fn edges(config: &Config) -> impl Iterator<Item = &str> {
 
 /// What the server shall hear.
 pub(crate) fn relays(config: &Config) -> server::Relays {
-    let Some(Relays { interfaces, from }) = &config.relays else { return server::Relays::default() };
+    let Some(Relays { interfaces, from, .. }) = &config.relays else { return server::Relays::default() };
     let on = interfaces.iter().map(|interface| {
         let lan = config.lans.iter().find(|lan| lan.interface.value == interface.value);
         lan.map_or_else(|| link_of(&interface.value), |lan| lan.name.clone())
@@ -120,6 +120,12 @@ fn link(subnet: &Subnet) -> Link {
 }
 
 impl Engine {
+    /// Tells the server what relay agents may supply.
+    pub(crate) fn allow_supplied(&mut self) {
+        let supplied = self.config.relays.iter().flat_map(|relays| &relays.supplied);
+        self.server.set_relay_supplied(supplied.copied());
+    }
+
     /// A datagram came from where relay agents are.
     pub(crate) fn relayed(
         &mut self,
@@ -151,6 +157,7 @@ impl Engine {
     pub(crate) fn reload_remote(&mut self, before: &Config) {
         if before.relays != self.config.relays {
             self.server.set_relays(&relays(&self.config));
+            self.allow_supplied();
         }
         if before.subnets != self.config.subnets {
             let mut actions = server::Actions::new();

@@ -212,8 +212,12 @@ impl Engine {
         for of_one in replies.chunk_by(|(at, ..), (other, ..)| at == other) {
             let Some((at, ..)) = of_one.first() else { continue };
             let Some(socket) = self.dhcp_socket(*at) else { continue };
+            let from = |to: &SocketAddrV6| match at {
+                At::Lan(lan) => self.lans.get(*lan).and_then(|lan| lan.speaks_from(*to.ip())),
+                At::Edge(_) => None,
+            };
             let all: Vec<_> =
-                of_one.iter().map(|(_, to, bytes)| Outgoing { bytes, to: *to, from: None }).collect();
+                of_one.iter().map(|(_, to, bytes)| Outgoing { bytes, to: *to, from: from(to) }).collect();
             let mut datagrams = all.as_slice();
             while let Some(first) = datagrams.first() {
                 // Whoever looks at a LAN from this machine sees each reply; relay agents get many at a time.

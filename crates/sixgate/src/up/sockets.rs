@@ -197,13 +197,15 @@ impl Sockets {
     }
 
     /// Sends a DHCPv6 client's message to all servers on the uplink.
-    pub(crate) fn send_client(&self, bytes: &[u8]) {
+    /// From the link-local address by which they know us, whatever else there is (RFC 9915 section 13).
+    pub(crate) fn send_client(&self, from: Option<Ipv6Addr>, bytes: &[u8]) {
         let Some((uplink, client)) = self.uplink.as_ref().and_then(|u| Some((u, u.client.as_ref()?))) else {
             return;
         };
         let servers = dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS;
         let to = SocketAddrV6::new(servers, dhcpv6::SERVER_PORT, 0, uplink.interface.index);
-        tell(client.get_ref().send(bytes, to, None), "DHCPv6", servers);
+        let from = from.map(|from| (from, uplink.interface.index));
+        tell(client.get_ref().send(bytes, to, from), "DHCPv6", servers);
     }
 
     /// The socket of the DHCPv6 server on a LAN.
@@ -212,9 +214,15 @@ impl Sockets {
     }
 
     /// Sends a relay agent's message to a client.
-    pub(crate) fn send_to_client(&self, lan: usize, to: SocketAddrV6, bytes: &[u8]) {
+    pub(crate) fn send_to_client(
+        &self,
+        lan: usize,
+        to: SocketAddrV6,
+        from: Option<(Ipv6Addr, u32)>,
+        bytes: &[u8],
+    ) {
         if let Some(socket) = self.dhcp(lan) {
-            tell(socket.send(bytes, to, None), "DHCPv6", *to.ip());
+            tell(socket.send(bytes, to, from), "DHCPv6", *to.ip());
         }
     }
 
@@ -287,19 +295,19 @@ pub(crate) fn tell(sent: io::Result<()>, what: &str, to: Ipv6Addr) {
 
 fn open_uplink(interface: Interface, dhcp: bool, events: &Sender) -> Result<UplinkSockets, SocketsError> {
     let nd = watch_nd(Side::Uplink, &interface, &[134, 137], &[ndp::ALL_NODES], events)?;
-    let client = if dhcp {
-        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, dhcpv6::CLIENT_PORT, 0, 0);
-        let mut options = Udp6Options::new(any).device(&interface.name);
-        options.multicast_interface = Some(interface.index);
-        let socket = Rc::new(watched(udp6(&options)?)?);
-        read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| Event::Dhcp6Client {
-            source: *received.source.ip(),
-            bytes,
-        });
-        Some(socket)
-    } else {
-        None
-    };
+    let client =
+        if dhcp {
+            let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, dhcpv6::CLIENT_PORT, 0, 0);
+            let mut options = Udp6Options::new(any).device(&interface.name);
+            options.multicast_interface = Some(interface.index);
+            let socket = Rc::new(watched(udp6(&options)?)?);
+            read(Rc::clone(&socket), UdpSocket6::recv, events.clone(), |received, bytes| {
+                Event::Dhcp6Client { source: *received.source.ip(), destination: received.destination, bytes }
+            });
+            Some(socket)
+        } else {
+            None
+        };
     Ok(UplinkSockets { interface, nd, client })
 }
 

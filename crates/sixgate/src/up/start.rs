@@ -374,6 +374,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
     engine.start_policy(&snapshot.settings);
+    engine.allow_supplied();
     engine.start_reconfigure(&snapshot.settings, reconfigure_secret);
     engine.set_hosts();
     engine.set_dns64();
@@ -525,6 +526,7 @@ fn uplink(config: crate::config::Uplink, link: &Link, duid: &Duid, record: Optio
         asked.rapid_commit = config.rapid_commit;
         asked.reconfigure_accept = config.reconfigure;
         asked.hostname.clone_from(&config.hostname);
+        asked.user_classes.clone_from(&config.user_class);
         if !asked.options.contains(&OptionCode::PD_EXCLUDE) {
             asked.options.push(OptionCode::PD_EXCLUDE);
         }

@@ -228,6 +228,8 @@ impl Engine {
             ("registrations-moved", c.registrations_moved),
             ("registrations-evicted", c.registrations_evicted),
             ("late", c.late),
+            ("relay-supplied", c.supplied),
+            ("relay-supplied-refused", c.supplied_refused),
             ("commits-failed", c.commits_failed),
         ]
         .map(|(name, value)| (name.to_owned(), value))

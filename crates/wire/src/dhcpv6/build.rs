@@ -137,6 +137,19 @@ impl<'b> Builder<'b> {
         self.container(OptionCode::ORO, |b| codes.iter().for_each(|code| b.out.u16(code.0)))
     }
 
+    /// User classes, each behind its length; what is longer than the field can say fails.
+    pub fn user_classes(&mut self, classes: &[Vec<u8>]) -> &mut Self {
+        self.container(OptionCode::USER_CLASS, |b| {
+            for class in classes {
+                if let Ok(length) = u16::try_from(class.len()) {
+                    b.octets(&length.to_be_bytes()).octets(class);
+                } else {
+                    b.out.fail();
+                }
+            }
+        })
+    }
+
     /// Preference.
     pub fn preference(&mut self, value: u8) -> &mut Self {
         self.option(OptionCode::PREFERENCE, &[value])

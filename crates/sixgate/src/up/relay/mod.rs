@@ -9,6 +9,7 @@ mod view;
 
 use super::engine::Engine;
 use super::lan::Lan;
+use super::remote::ALL_SERVERS;
 use crate::config::{self, Config};
 use ipnet::Ipv6Net;
 use sixgate_dhcp::relay::{self, Action, Actions, FromLink, FromServer, Limits, Link, Relay, Server};
@@ -84,7 +85,11 @@ pub(crate) fn rules(config: &Config) -> Option<RelayRules> {
         let address = server.ipv6()?;
         Some(if address.is_multicast() { Ipv6Net::default() } else { address.into() })
     };
-    let servers = Ipv6Net::aggregate(&servers.filter_map(net).collect());
+    // Who belongs to a group cannot be known, nor who is meant where nobody was named.
+    let anybody =
+        config.lans.iter().filter_map(|lan| lan.relay.as_ref()).any(|relay| relay.servers.is_empty());
+    let servers = servers.filter_map(net).chain(anybody.then(Ipv6Net::default)).collect();
+    let servers = Ipv6Net::aggregate(&servers);
     relays(config).then_some(RelayRules { port: config.relay.port, servers })
 }
 
@@ -158,8 +163,9 @@ impl Engine {
                 Action::ToServer { server, bytes } => self.sockets.send_relay(&server, &bytes),
                 Action::ToLink { link, destination, port, bytes } => {
                     let Some(lan) = self.lan_by_name(&link) else { continue };
-                    let scope = self.lans.get(lan).map_or(0, |lan| lan.interface);
-                    self.sockets.send_to_client(lan, SocketAddrV6::new(destination, port, 0, scope), &bytes);
+                    let Some(on) = self.lans.get(lan) else { continue };
+                    let to = SocketAddrV6::new(destination, port, 0, on.interface);
+                    self.sockets.send_to_client(lan, to, on.speaks_from(destination), &bytes);
                 }
                 Action::Routed(delegation) => {
                     let Some(lan) = self.lan_by_name(&delegation.link) else { continue };
@@ -187,10 +193,20 @@ impl Engine {
             return;
         }
         let relayed = self.lans.iter().filter_map(|lan| lan.config.relay.as_ref());
-        let zones = relayed.flat_map(|relay| &relay.servers).any(|server| server.zone().is_some());
-        let links = if zones { self.netlink.links().unwrap_or_default() } else { Vec::new() };
+        // Which interfaces there are matters to servers that name theirs, and to those that nobody named.
+        let zones = relayed.clone().flat_map(|relay| &relay.servers).any(|server| server.zone().is_some());
+        let anybody = relayed.clone().any(|relay| relay.servers.is_empty());
+        let links = if zones || anybody { self.netlink.links().unwrap_or_default() } else { Vec::new() };
         let index_of = |name: &str| links.iter().find(|link| link.name == name).map(|link| link.index);
-        let config = core_config(&self.config.relay, &self.lans, &self.duid, &index_of);
+        let uplink = self.uplink.as_ref().map(|uplink| uplink.interface);
+        let lans = |index: u32| self.lans.iter().any(|lan| lan.interface == index);
+        let leads_on = |link: &&route::Link| match uplink {
+            Some(uplink) => link.index == uplink,
+            None => link.up && !link.loopback && !lans(link.index),
+        };
+        let group = |link: &route::Link| Server { address: ALL_SERVERS, interface: Some(link.index) };
+        let groups: Vec<Server> = links.iter().filter(leads_on).map(group).collect();
+        let config = core_config(&self.config.relay, &self.lans, &self.duid, &groups, &index_of);
         if let Some(agent) = self.relay.as_mut().filter(|agent| agent.config != config) {
             agent.core.set_config(config.clone());
             agent.config = config;
@@ -203,6 +219,7 @@ fn core_config(
     all: &config::Relay,
     lans: &[Lan],
     duid: &Duid,
+    groups: &[Server],
     index_of: &impl Fn(&str) -> Option<u32>,
 ) -> relay::Config {
     let link = |lan: &Lan| {
@@ -210,6 +227,13 @@ fn core_config(
         let mut link = Link::new(&lan.config.name);
         link.interface = Some(lan.interface);
         link.servers = relayed.servers.iter().filter_map(|server| self::server(server, index_of)).collect();
+        if relayed.servers.is_empty() {
+            link.servers = groups.to_vec();
+        }
+        let options = relayed.options.iter();
+        link.supplied = options
+            .flat_map(|option| option.contents().map(|content| (option.code(), content.to_vec())))
+            .collect();
         link.address = lan.resolvers().first().copied();
         link.link_local = lan.link_local;
         link.prefixes = (lan.share.prefixes.iter().map(|prefix| prefix.net))

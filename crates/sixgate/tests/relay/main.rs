@@ -9,4 +9,5 @@ mod forged;
 #[path = "../up/network.rs"]
 mod network;
 mod servers;
+mod supplied;
 mod world;

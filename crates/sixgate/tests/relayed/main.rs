@@ -8,4 +8,5 @@ mod clients;
 mod lan;
 mod lines;
 mod network;
+mod reconfigured;
 mod subnets;

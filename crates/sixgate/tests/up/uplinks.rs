@@ -1,6 +1,7 @@
 //! The uplink before ISPs that we did not write: Kea and dibbler delegate, radvd advertises, and on the customer's line
 //! tshark judges every packet that the gateway sends.
 
+mod conformance;
 mod dibbler;
 mod kea;
 mod renumbering;

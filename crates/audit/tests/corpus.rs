@@ -87,17 +87,14 @@ fn unpack(corpus: &Corpus) {
     let sources: BTreeSet<&str> = corpus.file.iter().filter_map(|file| file.from.as_deref()).collect();
     let to = unpacked();
     for source in sources {
-        let mut command = match source.strip_prefix("zip:") {
-            Some(archive) => {
-                let mut command = Command::new("python3");
-                command.args(["-c", ZIP, archive]);
-                command
-            }
-            None => {
-                let mut command = Command::new("node");
-                command.args(["--no-deprecation", "-e", NODE]);
-                command
-            }
+        let mut command = if let Some(archive) = source.strip_prefix("zip:") {
+            let mut command = Command::new("python3");
+            command.args(["-c", ZIP, archive]);
+            command
+        } else {
+            let mut command = Command::new("node");
+            command.args(["--no-deprecation", "-e", NODE]);
+            command
         };
         let of_it = corpus.file.iter().filter(|file| file.from.as_deref() == Some(source));
         let ended = command.arg(&to).args(of_it.map(|file| &file.path)).output();

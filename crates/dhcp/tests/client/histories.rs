@@ -131,7 +131,7 @@ impl World {
                 let (_, to_server, bytes) = self.under_way.swap_remove(i);
                 if !to_server {
                     self.bench.act(|client, now, actions| {
-                        client.handle(now, (SERVER_ADDRESS, CLIENT_ADDRESS), &bytes, actions)
+                        client.handle(now, (SERVER_ADDRESS, CLIENT_ADDRESS), &bytes, actions);
                     });
                 } else if let Some(reply) = self.server.answer(self.bench.now, &bytes) {
                     self.carry(false, &reply);

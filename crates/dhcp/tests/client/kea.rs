@@ -110,7 +110,7 @@ impl Uplink {
             self.socket.set_read_timeout(Some(wait)).unwrap();
             if let Ok((length, std::net::SocketAddr::V6(source))) = self.socket.recv_from(&mut buffer) {
                 self.act(|client, now, actions| {
-                    client.handle(now, (*source.ip(), Ipv6Addr::LOCALHOST), &buffer[..length], actions)
+                    client.handle(now, (*source.ip(), Ipv6Addr::LOCALHOST), &buffer[..length], actions);
                 });
             }
             self.act(Client::handle_timeout);

@@ -33,12 +33,17 @@ pub(crate) fn asked(number: u8) -> Config {
     }
 }
 
+/// What a client is told to do.
+type Verb<'a> = &'a dyn Fn(&mut Client, std::time::Duration, &mut Vec<sixgate_dhcp::client::Action>);
+/// What a query asks by.
+type Fill<'a> = &'a dyn Fn(&mut Builder<'_>);
+
 /// Four clients through all their states, on the link and behind a relay agent: what was said to whom.
 pub(crate) fn exchanges(world: &mut World) {
     for number in 0..8 {
         let relayed = number >= 4;
         world.client = Client::new(asked(number), None, fastrand::Rng::with_seed(number.into()));
-        let verbs: [&dyn Fn(&mut Client, std::time::Duration, &mut Vec<_>); 6] = [
+        let verbs: [Verb<'_>; 6] = [
             &|client, now, actions| client.start(now, actions),
             &|client, now, actions| client.renew_now(now, actions),
             &|client, now, actions| client.link_up(now, actions),
@@ -164,7 +169,7 @@ fn queries(world: &mut World) {
     let remote = |b: &mut Builder<'_>| {
         b.option(OptionCode::REMOTE_ID, b"\0\0\0\x09line");
     };
-    let all: [(QueryType, &dyn Fn(&mut Builder<'_>)); 5] = [
+    let all: [(QueryType, Fill<'_>); 5] = [
         (QueryType::BY_ADDRESS, &address),
         (QueryType::BY_CLIENT_ID, &client),
         (QueryType::BY_RELAY_ID, &relay),

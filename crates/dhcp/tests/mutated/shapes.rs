@@ -154,7 +154,7 @@ fn is_cut_short(duid: &[u8]) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|octet| format!("{octet:02x}")).collect()
+    bytes.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// What of a message is its sender's own word. A relay agent passes on what it did not write, malformed or not: in its place

@@ -205,7 +205,7 @@ impl World {
         replies
     }
 
-    fn to_server(&mut self, relayed: bool, source: Ipv6Addr, bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn serve(&mut self, relayed: bool, source: Ipv6Addr, bytes: &[u8]) -> Vec<Vec<u8>> {
         let link = if relayed { "core" } else { "lan" };
         let datagram = Datagram { link, source, port: 546, bytes, link_layer: Some(&[2, 0, 0, 0, 0, 9]) };
         let mut actions = Actions::new();
@@ -229,7 +229,7 @@ impl World {
         sent
     }
 
-    fn to_relay(&mut self, source: Ipv6Addr, bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn relay_on(&mut self, source: Ipv6Addr, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut actions = Vec::new();
         let link_layer = Some([2, 0, 0, 0, 0, 9]);
         let datagram = FromLink { link: "one", source, port: 547, link_layer, bytes };
@@ -237,7 +237,7 @@ impl World {
         self.relayed(actions)
     }
 
-    fn back_to_relay(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn relay_back(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut actions = Vec::new();
         let datagram = FromServer { source: SERVER, interface: 9, bytes };
         self.relay.handle_from_server(self.now, &datagram, &mut actions);
@@ -268,7 +268,7 @@ impl World {
         let mut heard = vec![reply.to_vec()];
         if relayed {
             self.keep(To::RelayFromServer, reply);
-            heard = self.back_to_relay(reply);
+            heard = self.relay_back(reply);
         }
         let mut sent = Vec::new();
         for bytes in heard {
@@ -295,12 +295,12 @@ impl World {
                 let mut asked = vec![bytes.clone()];
                 if relayed {
                     self.keep(To::RelayFromLink, &bytes);
-                    asked = self.to_relay(source, &bytes);
+                    asked = self.relay_on(source, &bytes);
                 }
                 for bytes in asked {
                     self.keep(if relayed { To::ServerRelayed } else { To::Server }, &bytes);
                     let from = if relayed { AGENT.parse().unwrap() } else { source };
-                    let mut replies = self.to_server(relayed, from, &bytes);
+                    let mut replies = self.serve(relayed, from, &bytes);
                     while let Some((ticket, changes)) = self.flight.pop_front() {
                         self.leasequery.committed(self.now, &self.server, &changes);
                         let mut actions = Actions::new();
@@ -335,7 +335,7 @@ impl World {
         for reply in self.served(actions) {
             self.hear(relayed, &reply);
         }
-        self.converse(relayed, |client, now, actions| client.handle_timeout(now, actions));
+        self.converse(relayed, sixgate_dhcp::client::Client::handle_timeout);
     }
 
     /// One packet.
@@ -349,18 +349,18 @@ impl World {
         match to {
             To::Server => {
                 let source = registered(&bytes).unwrap_or(client_address(client));
-                self.to_server(false, source, &bytes);
+                self.serve(false, source, &bytes);
             }
             To::ServerRelayed => {
-                self.to_server(true, AGENT.parse().unwrap(), &bytes);
+                self.serve(true, AGENT.parse().unwrap(), &bytes);
             }
             To::RelayFromLink => {
                 let nested = bytes.first() == Some(&12);
                 let source = if nested { DOWNSTREAM } else { client_address(client) };
-                self.to_relay(source, &bytes);
+                self.relay_on(source, &bytes);
             }
             To::RelayFromServer => {
-                self.back_to_relay(&bytes);
+                self.relay_back(&bytes);
             }
             To::Client => {
                 let mut actions = Vec::new();

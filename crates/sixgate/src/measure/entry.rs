@@ -216,10 +216,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("measured.jsonl");
         let later = Entry { time: "2026-11-27T00:00:00Z".to_owned(), ..entry("refused") };
-        append(&path, &[later.clone()]).unwrap();
+        append(&path, std::slice::from_ref(&later)).unwrap();
         append(&path, &[entry(OK).with("connect_ms", 1.0)]).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{}\n\nno JSON\n").unwrap();
-        let (entries, strange) = read(&[path.clone()]).unwrap();
+        let (entries, strange) = read(std::slice::from_ref(&path)).unwrap();
         assert_eq!((entries, strange), (vec![entry(OK).with("connect_ms", 1.0), later], 2));
         assert!(read(&[folder.path().join("none")]).unwrap_err().contains("none"));
         // One that is too long is put aside, and read all the same.

@@ -17,6 +17,10 @@ impl Engine {
             monitor::Event::AddressGone(address) => {
                 self.kernel.address_gone(address.interface, address.address);
                 self.changed = true;
+                // What has an end, as every lease, the kernel takes away where it keeps what has none and says that it failed.
+                if address.dadfailed {
+                    self.duplicate(address.interface, address.address);
+                }
                 if address.address.is_unicast_link_local() {
                     self.link_local_gone(address.interface, address.address);
                 }

@@ -78,6 +78,35 @@ fn held_address(home: &Home, within: &str) -> Ipv6Addr {
     address
 }
 
+/// Sections 18.2.8 and 18.2.10.1.
+#[test]
+fn an_address_that_somebody_has_is_declined_and_nothing_comes_from_it() {
+    let home = home("keadad");
+    let line = Line::watch(&home);
+    // The first that Kea gives.
+    let taken = "2001:db8:0:1::1000";
+    home.isp.add_address_nodad("cust0", net(&format!("{taken}/128"))).unwrap();
+    let kea = Kea::start(&home.isp, &Pools::default());
+    internet(&home);
+    let gateway = Sixgate::start(&home.gw, GATEWAY);
+    line.capture().wait_fields("dhcpv6.msgtype == 9", &["dhcpv6.iaaddr.ip"], 1, PATIENCE).unwrap();
+    let declined = line.fields("dhcpv6.msgtype == 9", "dhcpv6.iaaddr.ip");
+    assert!(declined.iter().all(|address| address == taken), "{declined:?}");
+    let address = gateway.wait_status("another address", |status| {
+        let addresses = status["uplink"]["addresses"].as_array()?;
+        let texts = addresses.iter().filter_map(|address| address["what"].as_str());
+        texts.filter_map(|text| text.parse::<Ipv6Addr>().ok()).find(|address| {
+            ADDRESSED.parse::<Ipv6Net>().unwrap().contains(address) && address.to_string() != taken
+        })
+    });
+    home.gw.wait_address("wan0", |held| held == address, PATIENCE).unwrap();
+    assert_eq!(line.sent(&format!("ipv6.src == {taken}")), 0, "{}", line.capture().summary());
+    assert_from_link_local(&line);
+    gateway.stop();
+    kea.stop();
+    line.judge();
+}
+
 /// Section 18.2.4, before our own server: Kea gives no key for Reconfigure.
 #[test]
 fn a_gateway_whose_link_local_address_changes_renews_at_once() {

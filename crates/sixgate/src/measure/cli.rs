@@ -170,12 +170,11 @@ pub(crate) enum ControlName {
 pub(crate) struct Aqm {
     /// Which queues, with commas between them.
     #[arg(
-        long,
+        long = "aqm",
         value_name = "QUEUES",
         value_delimiter = ',',
         default_value = "fifo,codel,fq_codel,pie,shaper"
     )]
-    #[arg(id = "aqm")]
     pub(crate) queues: Vec<QueueName>,
     /// The link's rate, of a trace's packets or towards us.
     #[arg(long, value_name = "RATE", default_value = "20M", value_parser = super::aqm::rate)]

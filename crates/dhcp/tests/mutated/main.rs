@@ -1,11 +1,10 @@
 //! Millions of packets that were real ones before something in them was changed, against the server, the relay agent and the
 //! client: no panic, no growth, and nothing said that tshark calls malformed.
 //!
-//! A short run is part of `make test`, as much as an unoptimised build can do in some seconds. The long one, optimised:
+//! A short run is part of `make test`, as much as can be done in some seconds. The long one:
 //!
 //! ```text
-//! MUTATED=10000000 cargo test -p sixgate-dhcp --test mutated --config 'profile.dev.package.sixgate-dhcp.opt-level=1' \
-//!     --config 'profile.dev.package.sixgate-wire.opt-level=1' -- --ignored --nocapture
+//! MUTATED=10000000 cargo test -p sixgate-dhcp --test mutated -- --ignored --nocapture
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic)]
 

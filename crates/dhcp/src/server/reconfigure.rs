@@ -211,8 +211,13 @@ impl Server {
         if gives_key && !known {
             if reconfigure.agreed.len() >= most {
                 let holders: BTreeSet<Duid> = self.table.from(0).map(|(_, lease)| lease.duid).collect();
-                let gone: Vec<Duid> =
-                    reconfigure.agreed.keys().filter(|one| !holders.contains(*one)).cloned().collect();
+                let gone: Vec<Duid> = reconfigure
+                    .agreed
+                    .keys()
+                    .filter(|one| !holders.contains(*one))
+                    .take(256)
+                    .cloned()
+                    .collect();
                 for client in gone {
                     reconfigure.agreed.remove(&client);
                     actions.push(Action::Disagreed(client));

@@ -67,6 +67,16 @@ impl Reader<'_> {
                 remedy,
             );
         }
+        if plugin.user == Some(0) {
+            let remedy =
+                "write the number of a user who may do nothing, or leave it out: then it is 65534, nobody";
+            self.error(
+                plugin.command.span(),
+                "measure.plugin.user",
+                "0 is root, whom nothing bounds",
+                remedy,
+            );
+        }
         let span = plugin.command.span();
         let mut words = plugin.command.into_inner().into_iter();
         let program = words.next().unwrap_or_default();

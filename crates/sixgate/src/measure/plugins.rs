@@ -115,7 +115,8 @@ pub(super) fn command(arguments: &Plugins) -> Outcome {
         }
         let Some(plugin) = plugins.get(at) else { break };
         let run = if schedule.is_spent(at, clock.now()) { spent(plugin) } else { run(plugin, &stopped) };
-        schedule.ran(at, clock.now(), run.octets.unwrap_or_default());
+        // One that does not tell what it took, having failed, has taken what it had.
+        schedule.ran(at, clock.now(), run.octets.unwrap_or(plugin.budget.unwrap_or_default()));
         // What was cut short by the end is no measurement.
         if stopped.load(Ordering::Relaxed) || tell(&run) != Outcome::Done {
             break;

@@ -66,7 +66,11 @@ impl Choice {
         // Of what routers tell everybody, this host hears all.
         let told_all = packet.protocol == ICMPV6 && packet.payload.first() == Some(&134);
         if told_all || (own && packet.protocol != UDP) {
-            return Some(bytes.len());
+            // What is told of neighbours, routers and groups is whole. An error quotes the packet that it is about, and an echo has whatever
+            // its sender put in: of those, as of all else, eight octets.
+            let whole = packet.protocol == ICMPV6 && matches!(packet.payload.first(), Some(130..=137 | 143));
+            let head = bytes.len() - packet.payload.len() + 8;
+            return Some(if whole { bytes.len() } else { head.min(bytes.len()) });
         }
         if packet.protocol != UDP {
             return None;
@@ -117,7 +121,9 @@ impl Capture {
                 Err(error) => return Err(error.to_string()),
             }
             for socket in &sockets {
-                while let Ok(length) = socket.recv(&mut buffer) {
+                // A flood comes to an end too.
+                for _ in 0..256 {
+                    let Ok(length) = socket.recv(&mut buffer) else { break };
                     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                     capture.hear(choice, now, buffer.get(..length).unwrap_or_default());
                 }

@@ -183,12 +183,13 @@ impl Kernel {
         }
         let messages = |keys: &[RouteKey]| keys.iter().map(message).collect::<Vec<_>>();
         let refused = netlink.change_routes(&messages(&gone), &messages(&new));
-        for route in &gone {
+        // What may still stand stays known: the next `apply` takes it away, and one that is not there any more is no fault.
+        let Ok(refused) = refused else { return false };
+        let failed = |place: usize| refused.iter().any(|(number, _)| *number == place);
+        for (_, route) in gone.iter().enumerate().filter(|(place, _)| !failed(*place)) {
             self.installed.routes.remove(route);
         }
-        let Ok(refused) = refused else { return false };
-        let failed = |place: usize| refused.iter().any(|(number, _)| *number == gone.len() + place);
-        let done = new.iter().enumerate().filter(|(place, _)| !failed(*place));
+        let done = new.iter().enumerate().filter(|(place, _)| !failed(gone.len() + *place));
         self.installed.routes.extend(done.map(|(_, route)| *route));
         refused.is_empty()
     }

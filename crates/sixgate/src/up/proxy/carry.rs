@@ -159,8 +159,14 @@ async fn reach(
             "this proxy does not go to port {port}; to-ports under [proxy] names those that it goes to"
         )));
     }
-    if host.endpoint().is_some_and(|endpoint| endpoint.zone().is_some() || !is_gone_to(endpoint)) {
-        return Err(no(format!("this proxy does not go to {}", ask.authority())));
+    if let Some(endpoint) = host.endpoint() {
+        if endpoint.zone().is_some() {
+            return Err(no(format!("this proxy does not go to {}", ask.authority())));
+        }
+        // Before anything is sent: that a port is open there is not told either.
+        if let Some(why) = shared.why_not(lan, endpoint) {
+            return Err(no(why.to_owned()));
+        }
     }
     let connected = connector.connect_async(&host, port).await.map_err(|error| (502, error.to_string()))?;
     let stream = connected.stream;
@@ -172,8 +178,8 @@ async fn reach(
     if own {
         return Err(no("this proxy does not go to the gateway itself; go there without it".to_owned()));
     }
-    if shared.is_on_another(lan, connected.peer.address()) {
-        return Err(no("this proxy does not go from one LAN to another".to_owned()));
+    if let Some(why) = shared.why_not(lan, connected.peer) {
+        return Err(no(why.to_owned()));
     }
     let _ = stream.set_nodelay(true);
     Ok(stream)

@@ -15,11 +15,12 @@ use resolver::Asker;
 use serde::{Deserialize, Serialize};
 use sixgate_endpoint::Endpoint;
 use sixgate_endpoint::connect::{Connector, Policy, policy};
+use sixgate_endpoint::nat64::Prefix;
 use sixgate_linux::listeners::{self, Protocol};
 use sixgate_linux::sandbox::{self, Capabilities};
 use sixgate_linux::socket::tcp_listener;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, TcpListener};
+use std::net::{Ipv6Addr, SocketAddrV6, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -39,15 +40,31 @@ struct Shared {
     wanted: Wanted,
     /// The networks of each LAN: who may come there.
     inside: Mutex<Vec<Vec<IpNet>>>,
+    /// Behind which translators of ours have IPv4.
+    prefixes: Vec<Prefix>,
     counts: Counts,
 }
 
 impl Shared {
-    /// Whether an address is on another LAN than this one: what the firewall keeps apart stays apart.
-    fn is_on_another(&self, lan: usize, address: IpAddr) -> bool {
+    /// Why an address is not gone to from this LAN, if it is not. What the firewall keeps apart stays apart, also where it is named by
+    /// the address that the NAT64 has for it.
+    fn why_not(&self, lan: usize, endpoint: Endpoint) -> Option<&'static str> {
+        let behind = endpoint
+            .ipv6()
+            .and_then(|address| self.prefixes.iter().find_map(|prefix| prefix.extract(address)));
+        let behind = behind.map(Endpoint::new);
+        if [Some(endpoint), behind].into_iter().flatten().any(|endpoint| !carry::is_gone_to(endpoint)) {
+            return Some(
+                "this proxy does not go to a machine itself, to what has a meaning on one link alone, or to many at once",
+            );
+        }
         let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_on = |at: usize| super::is_inside(address, inside.get(at).map_or(&[], Vec::as_slice));
-        !is_on(lan) && (0..inside.len()).any(is_on)
+        let is_on = |at: usize, endpoint: Endpoint| {
+            super::is_inside(endpoint.address(), inside.get(at).map_or(&[], Vec::as_slice))
+        };
+        let is_on_any = |endpoint: Endpoint| (0..inside.len()).any(|at| is_on(at, endpoint));
+        let apart = !is_on(lan, endpoint) && is_on_any(endpoint) || behind.is_some_and(is_on_any);
+        apart.then_some("this proxy does not go from one LAN to another")
     }
 }
 
@@ -123,7 +140,8 @@ pub(crate) fn open(config: &Config, events: &Sender) -> Result<Option<Proxy>, St
         found.push(format!("TCP [{}]:{} on {device}", entry.address, entry.port));
         sockets.push(listener);
     }
-    let shared = Arc::new(Shared { wanted, inside: Mutex::default(), counts: Counts::default() });
+    let prefixes = config.nat64.iter().map(|nat64| nat64.prefix).chain(config.dns.dns64).collect();
+    let shared = Arc::new(Shared { wanted, inside: Mutex::default(), prefixes, counts: Counts::default() });
     let (stop, stopped) = oneshot::channel();
     let (of_thread, events) = (Arc::clone(&shared), events.clone());
     // What strangers send is looked at by a thread that may do nothing.
@@ -141,10 +159,11 @@ fn run(sockets: Vec<TcpListener>, shared: &Arc<Shared>, events: &Sender, stopped
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "the proxy cannot run"),
     };
-    let connector = Connector::new(Policy { deadline: CONNECT, ..policy() });
     LocalSet::new().block_on(&runtime, async {
         for (lan, socket) in sockets.into_iter().enumerate() {
-            let (connector, shared, events) = (connector.clone(), Arc::clone(shared), events.clone());
+            // Each has its own threads for names: those who ask on one LAN keep nobody waiting on another.
+            let connector = Connector::new(Policy { deadline: CONNECT, ..policy() });
+            let (shared, events) = (Arc::clone(shared), events.clone());
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(listener) => drop(spawn_local(serve(listener, lan, connector, shared, events))),
                 Err(error) => tracing::error!(%error, "the proxy cannot listen"),
@@ -183,7 +202,7 @@ async fn serve(
             all.len() >= MOST && Served::end_quietest(&mut all, |_| true)
         };
         Counts::add(&shared.counts.evicted, evicted.into());
-        let asker = Asker::new(lan, from.ip(), events.clone());
+        let asker = Asker::new(lan, from.ip(), Arc::clone(&shared), events.clone());
         let connector = connector.clone().with_resolver(Arc::new(asker));
         all.push(Served::start(peer, Arc::clone(&shared), |shared, quiet| async move {
             converse(stream, lan, &connector, &shared, &quiet).await;

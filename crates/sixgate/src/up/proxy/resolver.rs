@@ -2,11 +2,13 @@
 
 use super::super::event::{Event, Sender};
 use super::super::queries::Connection;
+use super::Shared;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use sixgate_endpoint::resolve::{Resolve, ResolveError, ResolveFailure};
 use sixgate_endpoint::{Endpoint, Family};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
@@ -19,12 +21,13 @@ const MOST: usize = 32;
 pub(super) struct Asker {
     lan: usize,
     source: IpAddr,
+    shared: Arc<Shared>,
     events: Sender,
 }
 
 impl Asker {
-    pub(super) fn new(lan: usize, source: IpAddr, events: Sender) -> Self {
-        Self { lan, source, events }
+    pub(super) fn new(lan: usize, source: IpAddr, shared: Arc<Shared>, events: Sender) -> Self {
+        Self { lan, source, shared, events }
     }
 
     /// The answer to one question; the engine has the forwarder.
@@ -74,7 +77,9 @@ impl Resolve for Asker {
         };
         let found = answer.answers.iter().filter_map(address).map(Endpoint::new);
         Ok(found
-            .filter(|endpoint| endpoint.family() == family && super::carry::is_gone_to(*endpoint))
+            .filter(|endpoint| {
+                endpoint.family() == family && self.shared.why_not(self.lan, *endpoint).is_none()
+            })
             .take(MOST)
             .collect())
     }

@@ -264,3 +264,44 @@ impl ProxyView {
         line
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_apart_stays_apart_by_whatever_address() {
+        let nets = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).to_vec();
+        let inside =
+            vec![nets(["2001:db8:1::/64", "192.168.1.0/24"]), nets(["2001:db8:2::/64", "192.168.2.0/24"])];
+        let shared = Shared {
+            wanted: Wanted { port: 3128, to: vec![443] },
+            inside: Mutex::new(inside),
+            prefixes: vec![Prefix::new("2001:db8:64::".parse().unwrap(), 96).unwrap()],
+            counts: Counts::default(),
+        };
+        let goes = |text: &str| shared.why_not(0, text.parse().unwrap()).is_none();
+        // The Internet, the LAN itself, and IPv4 behind the NAT64.
+        for text in
+            ["2001:db8:f::80", "203.0.113.80", "2001:db8:1::7", "192.168.1.7", "2001:db8:64::203.0.113.80"]
+        {
+            assert!(goes(text), "{text}");
+        }
+        // The other LAN, by any name; what no machine but ours has.
+        for text in [
+            "2001:db8:2::7",
+            "192.168.2.7",
+            "::ffff:192.168.2.7",
+            "2001:db8:64::192.168.2.7",
+            "2001:db8:64::192.168.1.7",
+            "2001:db8:64::169.254.169.254",
+            "2001:db8:64::127.0.0.1",
+            "127.0.0.1",
+            "::1",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(!goes(text), "{text}");
+        }
+    }
+}

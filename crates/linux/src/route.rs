@@ -182,12 +182,7 @@ impl Netlink {
             // One that is refused is told of in any case.
             let mut answered = false;
             while !answered {
-                self.buffer.clear();
-                match self.socket.recv(&mut self.buffer, 0) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(socket_error(error)),
-                }
+                self.receive().map_err(socket_error)?;
                 for bytes in Messages(&self.buffer) {
                     let (_, _, sequence) = header_of(bytes);
                     let place = sequence.wrapping_sub(before).wrapping_sub(1) as usize;
@@ -277,6 +272,18 @@ impl Netlink {
         Ok((decoded, interrupted))
     }
 
+    /// The kernel's next datagram, into the buffer.
+    fn receive(&mut self) -> io::Result<()> {
+        loop {
+            self.buffer.clear();
+            match self.socket.recv(&mut self.buffer, 0) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// As [`Self::exchange`], the answers undecoded, each with its header.
     fn exchange_raw(
         &mut self,
@@ -296,12 +303,7 @@ impl Netlink {
         let mut answers = Vec::new();
         let mut interrupted = false;
         loop {
-            self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, 0) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(socket_error(error)),
-            }
+            self.receive().map_err(socket_error)?;
             for bytes in Messages(&self.buffer) {
                 let (kind, flags, sequence) = header_of(bytes);
                 if sequence != self.sequence {

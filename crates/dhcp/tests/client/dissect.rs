@@ -3,58 +3,9 @@
 use super::bench::{
     Bench, Offer, Sent, address, advertise, answer, client_duid, gateway, prefix, reply, seconds,
 };
+use super::pcap::{self, Datagram};
 use sixgate_dhcp::client::{Client, Config, PdRequest};
 use sixgate_wire::dhcpv6::{Builder, DhcpOption, MessageType, OptionCode, Options, StatusCode};
-use std::io::Write as _;
-use std::process::Command;
-
-/// A pcap file of raw IPv6 packets, each a UDP datagram to servers.
-fn pcap(messages: &[Sent]) -> Vec<u8> {
-    const LINKTYPE_RAW: u32 = 101;
-    let mut out = Vec::new();
-    out.extend(0xa1b2_c3d4_u32.to_le_bytes());
-    out.extend([2, 0, 4, 0]);
-    out.extend([0; 8]);
-    out.extend(65_535_u32.to_le_bytes());
-    out.extend(LINKTYPE_RAW.to_le_bytes());
-    for message in messages {
-        let source = "fe80::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
-        let target = "ff02::1:2".parse::<std::net::Ipv6Addr>().unwrap().octets();
-        let length = u16::try_from(message.bytes.len() + 8).unwrap();
-        let mut udp =
-            [&546_u16.to_be_bytes()[..], &547_u16.to_be_bytes(), &length.to_be_bytes(), &[0, 0]].concat();
-        udp.extend(&message.bytes);
-        let sum = checksum(
-            &[&source[..], &target, &u32::from(length).to_be_bytes(), &17_u32.to_be_bytes(), &udp].concat(),
-        );
-        udp[6..8].copy_from_slice(&sum.to_be_bytes());
-        let mut packet = vec![0x60, 0, 0, 0];
-        packet.extend(length.to_be_bytes());
-        packet.extend([17, 1]);
-        packet.extend(source);
-        packet.extend(target);
-        packet.extend(udp);
-        let size = u32::try_from(packet.len()).unwrap().to_le_bytes();
-        out.extend(u32::try_from(message.at.as_secs()).unwrap().to_le_bytes());
-        out.extend(message.at.subsec_micros().to_le_bytes());
-        out.extend(size);
-        out.extend(size);
-        out.extend(packet);
-    }
-    out
-}
-
-fn checksum(octets: &[u8]) -> u16 {
-    let mut sum: u32 =
-        octets.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |&b| u32::from(b))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    match !(sum as u16) {
-        0 => 0xffff,
-        sum => sum,
-    }
-}
 
 /// One message of each kind that a client sends.
 fn session() -> Vec<Sent> {
@@ -113,21 +64,12 @@ fn session() -> Vec<Sent> {
     all
 }
 
-/// What tshark makes of the messages: for each packet a value for each field.
+/// What tshark makes of the messages, sent to all servers: for each packet a value for each field.
 fn dissect(messages: &[Sent], fields: &[&str]) -> Vec<Vec<String>> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(&pcap(messages)).unwrap();
-    let mut command = Command::new("tshark");
-    command
-        .args(["-n", "-o", "udp.check_checksum:TRUE", "-T", "fields", "-E", "separator=|", "-r"])
-        .arg(file.path());
-    for field in fields {
-        command.args(["-e", field]);
-    }
-    let output = command.output().expect("this test needs tshark: install the package of that name");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect()
+    let to = "ff02::1:2".parse().unwrap();
+    let datagrams: Vec<_> =
+        messages.iter().map(|message| Datagram { to, ports: (546, 547), bytes: &message.bytes }).collect();
+    pcap::dissect(&datagrams, fields)
 }
 
 /// The codes of all options, an option's own options after it.

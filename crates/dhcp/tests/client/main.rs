@@ -8,6 +8,8 @@ mod conformance;
 mod dissect;
 mod histories;
 mod kea;
+#[path = "../common/pcap.rs"]
+mod pcap;
 mod reconfigure;
 mod renewing;
 mod soliciting;

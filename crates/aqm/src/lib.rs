@@ -8,7 +8,7 @@
 //! - [`shape`]: a shaper over it, modelled on Linux's CAKE. **Begin here** where the queue stands in a modem
 //!   that you cannot change: an exact rate, what the link adds to each packet, fairness of hosts, tins by DSCP.
 //! - [`autorate`]: the rate to shape at, where the link changes.
-//! - [`request`]: for servers that are asked for more than they can do.
+//! - [`request`]: for servers that are asked for more than they can do; [`shed`]: how much of it they should not even read.
 //! - [`codel`]: CoDel (RFC 8289) alone, for a queue of your own. [`pie`]: PIE (RFC 8033), to compare with.
 //! - [`sim`]: a network in simulated time, to try all these in.
 //! - [`classify`]: flow, ECN and DSCP of IPv4 and IPv6 packets, and marking them. [`IpPacket`] does all of it.
@@ -113,6 +113,7 @@ mod queues;
 mod rate;
 pub mod request;
 pub mod shape;
+pub mod shed;
 pub mod sim;
 mod time;
 

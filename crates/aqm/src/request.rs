@@ -53,6 +53,17 @@ pub struct Counters {
     pub refused: u64,
 }
 
+impl Counters {
+    fn with(self, other: Self) -> Self {
+        Self {
+            pushed: self.pushed + other.pushed,
+            served: self.served + other.served,
+            stale: self.stale + other.stale,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Class<T> {
     line: VecDeque<(T, Stamp)>,
@@ -60,6 +71,7 @@ struct Class<T> {
     empty: Stamp,
     /// Requests of classes before it that were served while it waited.
     passed_over: u32,
+    counters: Counters,
 }
 
 /// Turns that classes with priority have while another waits.
@@ -87,7 +99,6 @@ pub struct Requests<T> {
     config: Config,
     classes: Box<[Class<T>]>,
     waiting: usize,
-    counters: Counters,
 }
 
 impl<T> Requests<T> {
@@ -95,13 +106,13 @@ impl<T> Requests<T> {
     pub fn new(config: Config) -> Self {
         let config =
             Config { classes: config.classes.clamp(1, 8), capacity: config.capacity.max(1), ..config };
-        let class = |_| Class { line: VecDeque::new(), empty: Stamp::default(), passed_over: 0 };
-        Self {
-            config,
-            classes: (0..config.classes).map(class).collect(),
-            waiting: 0,
+        let class = |_| Class {
+            line: VecDeque::new(),
+            empty: Stamp::default(),
+            passed_over: 0,
             counters: Counters::default(),
-        }
+        };
+        Self { config, classes: (0..config.classes).map(class).collect(), waiting: 0 }
     }
 
     /// Takes a request in. Where there is no room, the oldest of the last class that waits goes, for it is the
@@ -110,16 +121,22 @@ impl<T> Requests<T> {
     pub fn push(&mut self, now: Duration, class: usize, request: T) -> Option<T> {
         let now = Stamp::of(now);
         let class = class.min(self.classes.len() - 1);
-        self.counters.pushed += 1;
         let mut turned_away = None;
         if self.waiting >= self.config.capacity {
-            self.counters.refused += 1;
             let last = self.classes.iter_mut().skip(class).rev().find(|class| !class.line.is_empty());
-            let Some(last) = last else { return Some(request) };
+            let Some(last) = last else {
+                if let Some(class) = self.classes.get_mut(class) {
+                    class.counters.pushed += 1;
+                    class.counters.refused += 1;
+                }
+                return Some(request);
+            };
+            last.counters.refused += 1;
             turned_away = last.line.pop_front().map(|(oldest, _)| oldest);
             self.waiting -= 1;
         }
         if let Some(class) = self.classes.get_mut(class) {
+            class.counters.pushed += 1;
             if class.line.is_empty() {
                 class.empty = now;
             }
@@ -144,7 +161,7 @@ impl<T> Requests<T> {
                     break;
                 };
                 self.waiting -= 1;
-                self.counters.stale += 1;
+                class.counters.stale += 1;
                 stale(request);
             }
             if class.line.is_empty() {
@@ -160,11 +177,11 @@ impl<T> Requests<T> {
         if class.line.is_empty() {
             class.empty = now;
         }
+        class.counters.served += 1;
         for after in self.classes.iter_mut().skip(chosen + 1).filter(|class| !class.line.is_empty()) {
             after.passed_over += 1;
         }
         self.waiting -= 1;
-        self.counters.served += 1;
         Some(request)
     }
 
@@ -180,6 +197,11 @@ impl<T> Requests<T> {
 
     /// What happened so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.classes.iter().fold(Counters::default(), |all, class| all.with(class.counters))
+    }
+
+    /// What happened so far to requests of a class.
+    pub fn counters_of(&self, class: usize) -> Counters {
+        self.classes.get(class).map_or(Counters::default(), |class| class.counters)
     }
 }

@@ -1,7 +1,10 @@
 //! The steady clock: time since the Unix epoch that never runs backwards while the process lives.
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
 
 /// Wall time at the start of the run, plus what `CLOCK_BOOTTIME` has counted since.
@@ -44,6 +47,52 @@ pub fn is_synchronised() -> bool {
     // SAFETY: with `modes` zero the kernel changes nothing, and writes to the one value that it is given.
     let answer = unsafe { libc::adjtimex(&raw mut state) };
     answer >= 0 && answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0
+}
+
+/// A descriptor that becomes readable when a time has passed, to the microsecond (timerfd_create(2)): what waits with epoll alone
+/// counts milliseconds.
+#[derive(Debug)]
+pub struct Timer(TimerFd);
+
+impl Timer {
+    /// One that runs for nothing yet.
+    ///
+    /// # Errors
+    /// When the process has as many descriptors as it may.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Self(TimerFd::new(TimerClock::CLOCK_MONOTONIC, flags)?))
+    }
+
+    /// Becomes readable after `wait` from now, once, and not for what was set before.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set(&self, wait: Duration) -> io::Result<()> {
+        // No time at all would stop it.
+        let wait = wait.max(Duration::from_nanos(1));
+        Ok(self.0.set(Expiration::OneShot(wait.into()), TimerSetTimeFlags::empty())?)
+    }
+
+    /// Takes the mark away that the time is over.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it is not.
+    pub fn take(&self) -> io::Result<()> {
+        Ok(self.0.wait()?)
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
 }
 
 impl Default for Clock {

@@ -7,11 +7,13 @@
 #![allow(unsafe_code)]
 
 mod bypass;
+mod filter;
 mod frame;
 mod icmp6;
 mod outlet;
 mod packet;
 mod probe;
+mod shed;
 mod tcp;
 mod udp;
 mod watch;

@@ -8,6 +8,7 @@ use std::io::{self, IoSliceMut, Read as _};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
+use super::filter::attach;
 use super::{Error, Wanted, bind, bind_to_link, open, option, option_bytes, packet};
 use crate::listeners::Protocol;
 use crate::tun::VnetHeader;
@@ -132,24 +133,6 @@ fn filter(address: Ipv6Addr, at: u32) -> Vec<libc::sock_filter> {
     program.push(statement(RETURN, 0, 0, u32::MAX));
     program.push(statement(RETURN, 0, 0, 0));
     program
-}
-
-/// `SO_ATTACH_FILTER` (socket(7)).
-fn attach(socket: &File, program: &[libc::sock_filter]) -> io::Result<()> {
-    let described =
-        libc::sock_fprog { len: program.len() as libc::c_ushort, filter: program.as_ptr().cast_mut() };
-    // SAFETY: `sock_fprog` is a count and a pointer; its octets are read as such by the kernel, which copies the program that it
-    // points to, alive until the call returns, and writes nothing.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const described).cast(),
-            size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Lets IPv6 packets of one interface in, those alone that arrive.

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::sys::socket::{MsgFlags, recv};
 
+use super::filter::{Assembler, Go, RANDOM, attach};
 use super::{bind_to_link, option, option_bytes};
 
 /// Octets of a frame that are handed over: all headers that matter, and a Neighbour Discovery message.
@@ -49,7 +50,7 @@ pub fn watch(
     interface: u32,
     prefix: Option<(Ipv6Addr, u8)>,
 ) -> Result<WatchSocket, WatchError> {
-    open(device, interface, program(prefix), Hears { groups: true, ours: false })
+    open(device, interface, &program(prefix), Hears { groups: true, ours: false })
 }
 
 /// Opens a socket on the interface of this name and number that hears the heads of DHCPv6 messages to servers and relay agents and
@@ -58,7 +59,7 @@ pub fn watch(
 /// # Errors
 /// [`WatchError`], such as without CAP_NET_RAW.
 pub fn watch_dhcpv6(device: &str, interface: u32) -> Result<WatchSocket, WatchError> {
-    open(device, interface, dhcpv6_program(), Hears { groups: false, ours: false })
+    open(device, interface, &dhcpv6_program(), Hears { groups: false, ours: false })
 }
 
 /// Opens a socket that hears, whole, what one host and everybody's routers and servers say to each other to come up and to find names:
@@ -67,7 +68,7 @@ pub fn watch_dhcpv6(device: &str, interface: u32) -> Result<WatchSocket, WatchEr
 /// # Errors
 /// [`WatchError`], such as without CAP_NET_RAW.
 pub fn watch_host(device: &str, interface: u32, host: [u8; 6]) -> Result<WatchSocket, WatchError> {
-    open(device, interface, host_program(host), Hears { groups: true, ours: true })
+    open(device, interface, &host_program(host), Hears { groups: true, ours: true })
 }
 
 /// What a socket hears beside what is for this machine.
@@ -83,7 +84,7 @@ struct Hears {
 fn open(
     device: &str,
     interface: u32,
-    program: Vec<libc::sock_filter>,
+    program: &[libc::sock_filter],
     hears: Hears,
 ) -> Result<WatchSocket, WatchError> {
     let failed = |step| move |source| WatchError { device: device.to_owned(), step, source };
@@ -116,32 +117,13 @@ fn open(
     Ok(socket)
 }
 
-/// Lets the kernel choose by `program`.
-fn attach(fd: &OwnedFd, mut program: Vec<libc::sock_filter>) -> io::Result<()> {
-    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
-    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
-    let size = mem::size_of_val(&program) as libc::socklen_t;
-    // SAFETY: the pointer and the size are those of one living `sock_fprog`, which points to `len` living instructions;
-    // the kernel copies them.
-    let set = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const program).cast(),
-            size,
-        )
-    };
-    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 impl WatchSocket {
     /// Hears from now on of connections into this prefix, and of no other.
     ///
     /// # Errors
     /// What the kernel says of the program.
     pub fn set_prefix(&self, prefix: Option<(Ipv6Addr, u8)>) -> io::Result<()> {
-        attach(&self.fd, program(prefix))
+        attach(&self.fd, &program(prefix))
     }
 
     /// Takes the next frame, from its Ethernet header on and maybe cut off; its length in the buffer.
@@ -186,77 +168,16 @@ impl AsRawFd for WatchSocket {
     }
 }
 
-/// Where a jump leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Go {
-    Next,
-    To(&'static str),
-    Take,
-    Leave,
-}
-
-/// A program under way: instructions, and the names of some.
-#[derive(Debug, Default)]
-struct Assembler {
-    code: Vec<(u32, u32, Go, Go)>,
-    labels: Vec<(&'static str, usize)>,
-}
-
 /// Octets of an Ethernet header.
 const ETHERNET: u32 = 14;
-/// Ancillary data of the kernel's (linux/filter.h): `SKF_AD_OFF + SKF_AD_PKTTYPE` and `SKF_AD_OFF + SKF_AD_RANDOM`.
+/// Ancillary data of the kernel's (linux/filter.h): `SKF_AD_OFF + SKF_AD_PKTTYPE`.
 const PACKET_TYPE: u32 = (-0x1000_i32 + 4).cast_unsigned();
-const RANDOM: u32 = (-0x1000_i32 + 56).cast_unsigned();
 /// `PACKET_OUTGOING` of linux/if_packet.h.
 const OUTGOING: u32 = 4;
 /// SYN and ACK of TCP, and where its flags are.
 const SYN: u32 = 0x02;
 const SYN_AND_ACK: u32 = 0x12;
 const TCP_FLAGS: u32 = 13;
-
-impl Assembler {
-    fn label(&mut self, name: &'static str) {
-        self.labels.push((name, self.code.len()));
-    }
-
-    /// Loads from a fixed place: `BPF_B`, `BPF_H` or `BPF_W`.
-    fn load(&mut self, size: u32, at: u32) {
-        self.code.push((libc::BPF_LD | size | libc::BPF_ABS, at, Go::Next, Go::Next));
-    }
-
-    /// Loads from behind an IPv4 header, however long that is.
-    fn load_behind_ipv4(&mut self, size: u32, at: u32) {
-        self.code.push((libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, ETHERNET, Go::Next, Go::Next));
-        self.code.push((libc::BPF_LD | size | libc::BPF_IND, ETHERNET + at, Go::Next, Go::Next));
-    }
-
-    fn and(&mut self, mask: u32) {
-        self.code.push((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, mask, Go::Next, Go::Next));
-    }
-
-    fn if_equal(&mut self, value: u32, yes: Go, no: Go) {
-        self.code.push((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no));
-    }
-
-    /// The program; of what it takes, so many octets are handed over.
-    fn finish(mut self, kept: u32) -> Vec<libc::sock_filter> {
-        let (take, leave) = (self.code.len(), self.code.len() + 1);
-        self.code.push((libc::BPF_RET | libc::BPF_K, kept, Go::Next, Go::Next));
-        self.code.push((libc::BPF_RET | libc::BPF_K, 0, Go::Next, Go::Next));
-        let place = |go: Go, at: usize| match go {
-            Go::Next => at + 1,
-            Go::Take => take,
-            Go::Leave => leave,
-            Go::To(name) => self.labels.iter().find(|(label, _)| *label == name).map_or(leave, |(_, at)| *at),
-        };
-        let jump = |go: Go, at: usize| (place(go, at) - at - 1) as u8;
-        let instruction = |(at, &(code, k, yes, no)): (usize, &(u32, u32, Go, Go))| {
-            let (jt, jf) = if code & 0x07 == libc::BPF_JMP { (jump(yes, at), jump(no, at)) } else { (0, 0) };
-            libc::sock_filter { code: code as u16, jt, jf, k }
-        };
-        self.code.iter().enumerate().map(instruction).collect()
-    }
-}
 
 /// What [`WatchSocket`] says that it hears. All jumps lead forwards, and the program is far shorter than the 255
 /// instructions that a jump can reach.
@@ -279,7 +200,7 @@ fn program(prefix: Option<(Ipv6Addr, u8)>) -> Vec<libc::sock_filter> {
     a.load(octet, ETHERNET + 9);
     a.if_equal(libc::IPPROTO_UDP as u32, To("datagram"), Next);
     a.if_equal(libc::IPPROTO_TCP as u32, Next, Leave);
-    a.load_behind_ipv4(octet, TCP_FLAGS);
+    a.load_behind_ipv4(octet, ETHERNET, TCP_FLAGS);
     a.and(SYN_AND_ACK);
     a.if_equal(SYN, Take, Leave);
     a.label("datagram");
@@ -344,7 +265,7 @@ fn host_program(host: [u8; 6]) -> Vec<libc::sock_filter> {
     a.load(octet, ETHERNET + 9);
     a.if_equal(libc::IPPROTO_UDP as u32, Next, Leave);
     for at in [0, 2] {
-        a.load_behind_ipv4(half, at);
+        a.load_behind_ipv4(half, ETHERNET, at);
         for port in [53, 67, 68] {
             a.if_equal(port, Take, Next);
         }

@@ -161,6 +161,7 @@ impl Engine {
         let health = self.health.as_ref().and_then(Probing::poll_timeout);
         let others = [
             self.waiting.is_due().then_some(Duration::ZERO),
+            self.waiting.poll_timeout(),
             self.routes_due,
             self.server.poll_timeout(),
             self.v4.poll_timeout(),
@@ -207,6 +208,7 @@ impl Engine {
         let mut actions = Vec::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
+        self.shed_requests();
         self.handle_timeout_v4();
         self.handle_timeout_relay();
         let mut actions = Vec::new();

@@ -37,7 +37,7 @@ impl Edge {
         options.receive_buffer = Some(requests::WAITING);
         options.reuse_address = shared;
         let socket = Rc::new(watched(udp6(&options)?)?);
-        requests::watch(Rc::clone(&socket), requests::At::Edge(number), events.clone());
+        requests::watch(Rc::clone(&socket), requests::At::Edge(number), events.clone())?;
         Ok(Self { name: interface.name.clone(), index: interface.index, socket })
     }
 

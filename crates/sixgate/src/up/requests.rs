@@ -7,14 +7,18 @@
 
 use super::engine::Engine;
 use super::event::{Event, Sender};
-use super::sockets::{Watched, tell};
+use super::sockets::{Watched, tell, watched};
 use sixgate_aqm::request::{Config, Requests};
+use sixgate_aqm::shed::Shed;
 use sixgate_dhcp::server::{self, Reply};
+use sixgate_linux::clock::Timer;
 use sixgate_linux::socket::{Outgoing, Slot, UdpSocket6};
-use sixgate_wire::dhcpv6::{HOP_COUNT_LIMIT, MessageType, Packet};
+use sixgate_wire::dhcpv6::{HOP_COUNT_LIMIT, MessageType, Packet, SERVER_PORT};
 use std::io;
 use std::net::SocketAddrV6;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
 
 /// Datagrams in one call.
 const BATCH: usize = 32;
@@ -26,6 +30,8 @@ const TURN: usize = 64;
 const LONGEST: usize = 16 * 1024;
 /// Octets of room that is kept for the next message; longer ones are rare.
 const USUAL: usize = 512;
+/// Time between two reads of a socket: each costs some wake-ups, of the writer of leases too, whether it brings one message or twenty.
+const APART: Duration = Duration::from_micros(500);
 /// Octets that may wait in the kernel at each socket, with what it keeps beside: some thousand messages, as long as the engine is
 /// busy otherwise.
 pub(super) const WAITING: u32 = 4 << 20;
@@ -58,6 +64,7 @@ struct Message {
 /// What waits to be answered, and to be sent.
 pub(crate) struct Waiting {
     requests: Requests<Message>,
+    shed: Shed,
     /// Room of messages that were answered, for others.
     rooms: Vec<Vec<u8>>,
     slots: Vec<Slot>,
@@ -68,6 +75,7 @@ impl Waiting {
     pub(crate) fn new() -> Self {
         Self {
             requests: Requests::new(QUEUE),
+            shed: Shed::default(),
             rooms: Vec::new(),
             slots: (0..BATCH).map(|_| Slot::new(LONGEST)).collect(),
             replies: Vec::new(),
@@ -79,10 +87,19 @@ impl Waiting {
         !self.requests.is_empty()
     }
 
-    /// What the queue counted, by name.
-    pub(crate) fn counters(&self) -> [(&'static str, u64); 2] {
+    /// When it is looked at again which share the kernel keeps away.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        self.shed.poll_timeout()
+    }
+
+    /// What the queue counted, by name; and of first requests, how many in a thousand the kernel keeps away now.
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 3] {
         let c = self.requests.counters();
-        [("waited-too-long", c.stale), ("turned-away", c.refused)]
+        [
+            ("waited-too-long", c.stale),
+            ("turned-away", c.refused),
+            ("kept-away-per-thousand", self.shed.share().into()),
+        ]
     }
 
     fn recycle(rooms: &mut Vec<Vec<u8>>, mut room: Vec<u8>) {
@@ -92,6 +109,9 @@ impl Waiting {
         }
     }
 }
+
+/// The class of those who ask for the first time.
+const FIRST: usize = 2;
 
 /// Who comes first: those who would lose what they have, then those who were made an offer.
 fn class(bytes: &[u8]) -> usize {
@@ -106,15 +126,42 @@ fn class(bytes: &[u8]) -> usize {
         Some(Packet::Message(message)) => match message.kind() {
             MessageType::RENEW | MessageType::REBIND | MessageType::RELEASE | MessageType::DECLINE => 0,
             MessageType::REQUEST | MessageType::CONFIRM => 1,
-            _ => 2,
+            _ => FIRST,
         },
-        _ => 2,
+        _ => FIRST,
     }
 }
 
-/// Tells the engine of messages that wait, and goes on when it has read them.
-pub(super) fn watch(socket: Watched<UdpSocket6>, at: At, events: Sender) {
-    super::sockets::watch(socket, events, move |drained| Event::Dhcp6Readable { at, drained });
+/// Tells the engine of messages that wait, and goes on when it has read them. A message that comes alone is read at once; where
+/// they come closer together than [`APART`], those that came meanwhile are read as one batch.
+pub(super) fn watch(socket: Watched<UdpSocket6>, at: At, events: Sender) -> io::Result<()> {
+    let timer = watched(Timer::new()?)?;
+    spawn_local(async move {
+        let mut last = None::<Instant>;
+        while let Ok(mut ready) = socket.readable().await {
+            let rest = last.and_then(|last| APART.checked_sub(last.elapsed())).filter(|rest| !rest.is_zero());
+            if let Some(rest) = rest
+                && timer.get_ref().set(rest).is_ok()
+            {
+                while let Ok(mut over) = timer.readable().await {
+                    if over.try_io(|timer| timer.get_ref().take()).is_ok() {
+                        break;
+                    }
+                }
+            }
+            let (drained, answer) = oneshot::channel();
+            if events.send(Event::Dhcp6Readable { at, drained }).await.is_err() {
+                return;
+            }
+            match answer.await {
+                Ok(true) => ready.clear_ready(),
+                Ok(false) => {}
+                Err(_) => return,
+            }
+            last = Some(Instant::now());
+        }
+    });
+    Ok(())
 }
 
 impl Engine {
@@ -162,6 +209,31 @@ impl Engine {
         }
         self.server_actions(actions);
         self.send_dhcp();
+        self.shed_requests();
+    }
+
+    /// Lets the kernel keep away what would be read and not answered, and no more when that is over.
+    pub(crate) fn shed_requests(&mut self) {
+        let now = self.now();
+        let before = self.waiting.shed.share();
+        let Some(share) = self.waiting.shed.update(now, self.waiting.requests.counters_of(FIRST)) else {
+            return;
+        };
+        for at in (0..self.lans.len()).map(At::Lan).chain(self.sockets.edges().map(At::Edge)) {
+            let shed = self.dhcp_socket(at).map_or(Ok(()), |socket| socket.shed_first_requests(share));
+            if let Err(error) = shed {
+                // All is read then, and what waited too long is dropped after that.
+                tracing::debug!(%error, ?at, "the kernel takes no filter");
+            }
+        }
+        if before == 0 {
+            tracing::warn!(
+                per_thousand = share,
+                "more clients ask for the first time than can be answered: some are not read; they will ask again"
+            );
+        } else if share == 0 {
+            tracing::info!("all clients that ask for the first time are read again");
+        }
     }
 
     fn answer_request(&mut self, at: At, source: SocketAddrV6, bytes: &[u8], actions: &mut server::Actions) {
@@ -212,8 +284,13 @@ impl Engine {
         let mut replies = std::mem::take(&mut self.waiting.replies);
         // Those that can pass the kernel as one side by side.
         replies.sort_by_key(|(at, to, bytes)| (*at, *to, std::cmp::Reverse(bytes.len())));
-        for of_one in replies.chunk_by(|(at, ..), (other, ..)| at == other) {
-            let Some((at, ..)) = of_one.first() else { continue };
+        // Relay agents get many replies at a time; whoever looks at a LAN from this machine sees each that is for a client.
+        let to_relay = |to: &SocketAddrV6| to.port() == SERVER_PORT;
+        for of_one in replies
+            .chunk_by(|(at, to, _), (at_next, next, _)| at == at_next && to_relay(to) == to_relay(next))
+        {
+            let Some((at, to, _)) = of_one.first() else { continue };
+            let together = to_relay(to);
             let Some(socket) = self.dhcp_socket(*at) else { continue };
             let from = |to: &SocketAddrV6| match at {
                 At::Lan(lan) => self.lans.get(*lan).and_then(|lan| lan.speaks_from(*to.ip())),
@@ -223,11 +300,7 @@ impl Engine {
                 of_one.iter().map(|(_, to, bytes)| Outgoing { bytes, to: *to, from: from(to) }).collect();
             let mut datagrams = all.as_slice();
             while let Some(first) = datagrams.first() {
-                // Whoever looks at a LAN from this machine sees each reply; relay agents get many at a time.
-                let sent = match at {
-                    At::Lan(_) => socket.send_apart(datagrams),
-                    At::Edge(_) => socket.send_batch(datagrams),
-                };
+                let sent = if together { socket.send_batch(datagrams) } else { socket.send_apart(datagrams) };
                 // Without room for one more, or a way to the first, that one is lost: its client asks again.
                 let count = *sent.as_ref().unwrap_or(&1);
                 tell(sent.map(|_| ()), "DHCPv6", *first.to.ip());

@@ -247,6 +247,11 @@ impl Sockets {
         self.edges.get(number)
     }
 
+    /// Their numbers.
+    pub(crate) fn edges(&self) -> std::ops::Range<usize> {
+        0..self.edges.len()
+    }
+
     /// Sends a DHCPv4 server's message.
     pub(crate) fn send_v4(&self, lan: usize, reply: &sixgate_dhcp::v4::Reply) {
         if let Some(v4) = self.lans.get(lan).and_then(|lan| lan.v4.as_ref()) {
@@ -357,7 +362,7 @@ fn open_lan(
     // The relay agent's socket may have the same port, and no device.
     options.reuse_address = relay;
     let dhcp = Rc::new(watched(udp6(&options)?)?);
-    requests::watch(Rc::clone(&dhcp), requests::At::Lan(index), events.clone());
+    requests::watch(Rc::clone(&dhcp), requests::At::Lan(index), events.clone())?;
     let v4 = ipv4.then(|| EdgeV4::open(index, &interface, events)).transpose()?;
     let dns = if dns {
         // Clients over IPv4 have mapped addresses here.

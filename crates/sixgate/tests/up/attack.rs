@@ -85,3 +85,37 @@ fn a_neighbour_that_takes_all_leases_leaves_the_other_lan_its_own() {
     gateway.stop();
     isp.stop();
 }
+
+#[test]
+fn a_flood_of_new_clients_is_not_even_read_and_who_has_a_lease_keeps_it() {
+    let home = home("attack-flood");
+    let gateway = Sixgate::start(
+        &home.gw,
+        "[[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:1::/64\"]\n\
+         [[lan]]\ninterface = \"lan1\"\nprefixes = [\"2001:db8:2::/64\"]\n\
+         [dns]\nenabled = false\n[dhcp]\nleases = 1000000\n",
+    );
+    for host in [&home.alice, &home.bob] {
+        host.wait_link_local("eth0", PATIENCE).unwrap();
+    }
+    let load = |host: &Host, arguments: &str| {
+        let load = Command::new(SIXGATE).args(["lab", "dhcp-load", "--interface", "eth0"]);
+        let load = host.spawn(&load.args(arguments.split(' '))).unwrap();
+        load.wait_line("begin", PATIENCE).unwrap();
+        load
+    };
+    let kept_away = |status: &serde_json::Value| status["dhcp"]["kept-away-per-thousand"].as_u64().unwrap();
+    // Fifty that have leases, and renew them while others ask for new ones as fast as packets can be sent.
+    let renewing = load(&home.bob, "--renew --clients 50 --rate 10 --seconds 5");
+    let flood = load(&home.alice, "--clients 100000000 --rate 10000000 --seconds 6");
+    gateway.wait_status("messages that are kept away", |status| (kept_away(status) > 100).then_some(()));
+    assert!(renewing.wait(PATIENCE).unwrap().success(), "{}", renewing.output());
+    let output = renewing.output();
+    let told: serde_json::Value = output.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let count = |what: &str| told[what].as_u64().unwrap();
+    assert!(count("completed") >= 45, "{told}\n{}", gateway.status());
+    assert!(flood.wait(PATIENCE).unwrap().success(), "{}", flood.output());
+    // And when it is over, all are heard again.
+    gateway.wait_status("nothing kept away", |status| (kept_away(status) == 0).then_some(()));
+    gateway.stop();
+}

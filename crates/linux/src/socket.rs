@@ -34,7 +34,7 @@ pub use outlet::{Outlet, open_outlet};
 pub use packet::{Outgoing, Received, Slot};
 pub use probe::{probe_path_mtu, tcp_rtt};
 pub use tcp::{tcp_listener, tcp6_listener};
-pub use udp::{Udp6Options, UdpSocket6, udp6};
+pub use udp::{TOGETHER, Udp6Options, UdpSocket6, udp6};
 pub use watch::{WatchError, WatchSocket, watch, watch_dhcpv6, watch_host};
 
 /// A socket cannot be had.

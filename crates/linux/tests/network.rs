@@ -17,7 +17,7 @@ use sixgate_linux::route::{
     AddressConfig, FOREVER, Netlink, Route, RouteKind, RouteV4, SIXGATE_PROTOCOL, TABLE_MAIN,
 };
 use sixgate_linux::socket::{
-    Icmp6Options, Outgoing, Slot, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
+    Icmp6Options, Outgoing, Slot, TOGETHER, Udp6Options, frames, icmp6, tcp_listener, tcp6_listener, udp6,
 };
 use sixgate_linux::sysctl::{self, Key, Saved};
 
@@ -371,6 +371,57 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
         let absent = Expected { port: 9, ..expected[1] };
         let error = listeners::verify(&[expected[0], absent]).unwrap_err().to_string();
         assert!(error.contains("TCP [::]:9") && !error.contains("547"), "{error}");
+    });
+}
+
+#[test]
+fn datagrams_that_arrive_together_are_read_together_and_told_apart() {
+    isolated(|| {
+        let mut netlink = Netlink::new().unwrap();
+        let (a, b) = pair(&mut netlink);
+        let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+        let server = Udp6Options { together: true, ..Udp6Options::new(any(547)).device("b") };
+        let server = udp6(&server).unwrap();
+        let client = udp6(&Udp6Options::new(any(546)).device("a")).unwrap();
+        // Twenty on one way, the last shorter; one of another length; and two that are alike.
+        let lengths = [vec![100; 19], vec![60, 300, 40, 40]].concat();
+        let payloads: Vec<Vec<u8>> = (100..).zip(lengths).map(|(byte, length)| vec![byte; length]).collect();
+        let to = SocketAddrV6::new(ip("fe80::b"), 547, 0, a);
+        let send = || {
+            let outgoing = |bytes| Outgoing { bytes, to, from: Some((ip("fe80::a"), a)) };
+            let datagrams: Vec<_> = payloads.iter().map(|bytes| outgoing(bytes)).collect();
+            assert_eq!(client.send_batch(&datagrams).unwrap(), payloads.len());
+        };
+        let mut slots: Vec<Slot> = (0..8).map(|_| Slot::new(TOGETHER)).collect();
+        let read = |slots: &mut [Slot]| {
+            let (mut got, mut used) = (Vec::new(), 0);
+            while got.len() < payloads.len() {
+                wait_readable(&server, Instant::now() + PATIENCE);
+                let count = server.recv_batch(slots).unwrap();
+                used += count;
+                for (bytes, received) in slots[..count].iter().flat_map(Slot::datagrams) {
+                    assert_eq!((*received.source.ip(), received.truncated), (ip("fe80::a"), false));
+                    got.push(bytes.to_vec());
+                }
+            }
+            assert_eq!(got, payloads);
+            used
+        };
+        send();
+        let together = read(&mut slots);
+        assert!(together < payloads.len(), "{together} reads");
+        // While some are kept away, each is looked at by itself.
+        server.shed_first_requests(1).unwrap();
+        send();
+        assert_eq!(read(&mut slots), payloads.len());
+        server.shed_first_requests(0).unwrap();
+        send();
+        assert_eq!(read(&mut slots), together);
+        // One without octets is one.
+        client.send(&[], to, Some((ip("fe80::a"), a))).unwrap();
+        wait_readable(&server, Instant::now() + PATIENCE);
+        assert_eq!(server.recv_batch(&mut slots).unwrap(), 1);
+        assert_eq!(slots[0].datagrams().map(|(bytes, _)| bytes.len()).collect::<Vec<_>>(), [0]);
     });
 }
 

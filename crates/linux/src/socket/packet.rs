@@ -33,6 +33,8 @@ pub struct Received {
     pub hop_limit: Option<u8>,
     /// How long it has waited here to be read, where the socket asks for it.
     pub waited: Option<Duration>,
+    /// It is several datagrams on one way, one behind the other: the octets of each, but for the last, which may be shorter.
+    pub segment: Option<usize>,
 }
 
 /// Room for one datagram of a batch.
@@ -50,7 +52,19 @@ impl Slot {
         Self { buffer: vec![0; size], received: None }
     }
 
-    /// The datagram, if one is here.
+    /// The datagrams that are here: more than one where the socket takes them together.
+    pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], &Received)> {
+        let whole = self.datagram();
+        // One without octets is one.
+        let alone = whole.filter(|(bytes, _)| bytes.is_empty());
+        let each = whole.into_iter().flat_map(|(bytes, received)| {
+            let segment = received.segment.filter(|segment| *segment > 0).unwrap_or(received.len.max(1));
+            bytes.chunks(segment).map(move |bytes| (bytes, received))
+        });
+        alone.into_iter().chain(each)
+    }
+
+    /// The datagram, if one is here; of several all octets.
     pub fn datagram(&self) -> Option<(&[u8], &Received)> {
         let received = self.received.as_ref()?;
         Some((self.buffer.get(..received.len)?, received))
@@ -140,6 +154,7 @@ fn received(message: &libc::msghdr, name: &Name, control: &Control, length: usiz
         interface: 0,
         hop_limit: None,
         waited: None,
+        segment: None,
     };
     // `usize` with one C library, `u32` with another.
     #[allow(clippy::unnecessary_cast)]
@@ -158,6 +173,10 @@ fn received(message: &libc::msghdr, name: &Name, control: &Control, length: usiz
                 received.hop_limit = limit.and_then(|limit| u8::try_from(limit).ok());
             }
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => received.waited = waited(value),
+            (libc::SOL_UDP, libc::UDP_GRO) => {
+                let length = value.first_chunk().map(|length| i32::from_ne_bytes(*length));
+                received.segment = length.and_then(|length| usize::try_from(length).ok());
+            }
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::filter::{self, Assembler, Go, RANDOM};
-use super::udp::UdpSocket6;
+use super::udp::{UdpSocket6, take_together};
 
 /// Octets of a UDP header: a program for a UDP socket sees it before the message.
 const UDP: u32 = 8;
@@ -27,7 +27,13 @@ impl UdpSocket6 {
     /// # Errors
     /// What the kernel says of the program; what was set before is then still so.
     pub fn shed_first_requests(&self, share: u16) -> io::Result<()> {
-        if share == 0 { filter::detach(self) } else { filter::attach(self, &program(share.min(1000))) }
+        if share == 0 {
+            filter::detach(self)?;
+        } else {
+            filter::attach(self, &program(share.min(1000)))?;
+        }
+        // The program sees the first of datagrams that came together, and would drop all for it.
+        if self.together { take_together(self, share == 0) } else { Ok(()) }
     }
 }
 

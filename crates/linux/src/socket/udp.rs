@@ -34,7 +34,13 @@ pub struct Udp6Options {
     /// Octets of datagrams, with what the kernel keeps beside each, that may wait to be read; the system's default where
     /// there is none. Beyond the system's limit it takes CAP_NET_ADMIN, without which that limit holds.
     pub receive_buffer: Option<u32>,
+    /// Datagrams of one sender with one length that arrive together are read as one (`UDP_GRO`): see [`Slot::datagrams`] and
+    /// [`TOGETHER`]. Kernels before 5.0 hand over each by itself all the same.
+    pub together: bool,
 }
+
+/// Most octets that a socket hands over at once where it takes datagrams together: slots have to have this room.
+pub const TOGETHER: usize = 65_535;
 
 impl Udp6Options {
     /// Bound to an address and nothing more; our own multicast is not heard.
@@ -51,6 +57,7 @@ impl Udp6Options {
             ipv4: false,
             broadcast: false,
             receive_buffer: None,
+            together: false,
         }
     }
 
@@ -78,6 +85,8 @@ impl Udp6Options {
 #[derive(Debug)]
 pub struct UdpSocket6 {
     fd: OwnedFd,
+    /// It takes datagrams together, unless something needs to see each.
+    pub(super) together: bool,
 }
 
 /// Opens a UDP socket.
@@ -113,11 +122,17 @@ pub fn udp6(options: &Udp6Options) -> Result<UdpSocket6, Error> {
             .or_else(|_| option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, half))
             .map_err(wanted.failed("SO_RCVBUF"))?;
     }
+    let together = options.together && take_together(&fd, true).is_ok();
     bind(&fd, options.address).map_err(wanted.failed("bind"))?;
     for (group, interface) in &options.groups {
         join(&fd, *group, *interface).map_err(wanted.failed("join a multicast group"))?;
     }
-    Ok(UdpSocket6 { fd })
+    Ok(UdpSocket6 { fd, together })
+}
+
+/// Has datagrams that arrive together read together, or each by itself.
+pub(super) fn take_together(fd: &impl AsRawFd, together: bool) -> io::Result<()> {
+    option(fd, libc::SOL_UDP, libc::UDP_GRO, together.into())
 }
 
 impl UdpSocket6 {

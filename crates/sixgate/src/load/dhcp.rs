@@ -10,11 +10,11 @@
     reason = "rates of a benchmark, far below 2^52"
 )]
 
-use super::{receive, send, slots};
+use super::{receive, send};
 use crate::{Outcome, fail, print};
 use clap::Args;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sixgate_linux::socket::{Outgoing, Slot, Udp6Options, UdpSocket6, udp6};
+use sixgate_linux::socket::{Outgoing, Slot, TOGETHER, Udp6Options, UdpSocket6, udp6};
 use sixgate_wire::dhcpv6::{
     ALL_RELAY_AGENTS_AND_SERVERS, Builder, CLIENT_PORT, DhcpOption, Duid, Message, MessageType, OptionCode,
     Packet, SERVER_PORT, TransactionId,
@@ -180,6 +180,7 @@ impl<'a> Load<'a> {
             let options = Udp6Options {
                 multicast_interface: Some(interface),
                 receive_buffer: Some(WAITING),
+                together: true,
                 ..Udp6Options::new(SocketAddrV6::new(source, port, 0, scope)).device(&arguments.interface)
             };
             udp6(&options).map_err(io::Error::other)
@@ -190,7 +191,7 @@ impl<'a> Load<'a> {
             arguments,
             sockets: (0..arguments.sources).map(open).collect::<io::Result<_>>()?,
             to: arguments.relay.unwrap_or(all),
-            slots: slots(),
+            slots: (0..super::BATCH).map(|_| Slot::new(TOGETHER)).collect(),
             ring: vec![None; RING],
             held: vec![Box::default(); kept],
             told: arguments.told.as_ref().map(File::create).transpose()?.map(BufWriter::new),
@@ -341,7 +342,7 @@ impl<'a> Load<'a> {
             let Some(open) = self.sockets.get(socket) else { continue };
             let count = receive(open, &mut slots)?;
             read += count;
-            for (bytes, _) in slots.iter().take(count).filter_map(Slot::datagram) {
+            for (bytes, _) in slots.iter().take(count).flat_map(Slot::datagrams) {
                 let message = match Packet::parse(bytes) {
                     Ok(Packet::Message(message)) => Some(message),
                     Ok(Packet::Relay(relay)) => match relay.relayed() {

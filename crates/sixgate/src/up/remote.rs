@@ -35,6 +35,7 @@ impl Edge {
         let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, SERVER_PORT, 0, 0);
         let mut options = Udp6Options::new(any).device(&interface.name).group(ALL_SERVERS, interface.index);
         options.receive_buffer = Some(requests::WAITING);
+        options.together = true;
         options.reuse_address = shared;
         let socket = Rc::new(watched(udp6(&options)?)?);
         requests::watch(Rc::clone(&socket), requests::At::Edge(number), events.clone())?;

@@ -12,7 +12,7 @@ use sixgate_aqm::request::{Config, Requests};
 use sixgate_aqm::shed::Shed;
 use sixgate_dhcp::server::{self, Reply};
 use sixgate_linux::clock::Timer;
-use sixgate_linux::socket::{Outgoing, Slot, UdpSocket6};
+use sixgate_linux::socket::{Outgoing, Slot, TOGETHER, UdpSocket6};
 use sixgate_wire::dhcpv6::{HOP_COUNT_LIMIT, MessageType, Packet, SERVER_PORT};
 use std::io;
 use std::net::SocketAddrV6;
@@ -22,12 +22,10 @@ use tokio::task::spawn_local;
 
 /// Datagrams in one call.
 const BATCH: usize = 32;
-/// Batches that are read before it is somebody else's turn.
-const READS: usize = 8;
+/// Messages that are read before it is somebody else's turn, but for the rest of a batch.
+const MOST_READ: usize = 8 * BATCH;
 /// Messages that are answered before it is somebody else's turn.
 const TURN: usize = 64;
-/// Longest message that is read, in octets: no link's is longer. What is cut its parser refuses.
-const LONGEST: usize = 16 * 1024;
 /// Octets of room that is kept for the next message; longer ones are rare.
 const USUAL: usize = 512;
 /// Time between two reads of a socket: each costs some wake-ups, of the writer of leases too, whether it brings one message or twenty.
@@ -77,7 +75,7 @@ impl Waiting {
             requests: Requests::new(QUEUE),
             shed: Shed::default(),
             rooms: Vec::new(),
-            slots: (0..BATCH).map(|_| Slot::new(LONGEST)).collect(),
+            slots: (0..BATCH).map(|_| Slot::new(TOGETHER)).collect(),
             replies: Vec::new(),
         }
     }
@@ -176,13 +174,14 @@ impl Engine {
     pub(crate) fn read_requests(&mut self, at: At) -> bool {
         let now = self.now();
         let mut slots = std::mem::take(&mut self.waiting.slots);
-        let mut count = BATCH;
-        for _ in 0..READS {
+        let (mut count, mut read) = (BATCH, 0);
+        while read < MOST_READ {
             count = self.dhcp_socket(at).map_or(0, |socket| receive(socket, &mut slots));
-            for (bytes, received) in slots.iter().take(count).filter_map(Slot::datagram) {
+            for (bytes, received) in slots.iter().take(count).flat_map(Slot::datagrams) {
                 let mut room =
                     self.waiting.rooms.pop().unwrap_or_else(|| Vec::with_capacity(bytes.len().max(USUAL)));
                 room.extend_from_slice(bytes);
+                read += 1;
                 let message = Message { at, source: received.source, bytes: room };
                 if let Some(gone) = self.waiting.requests.push(now, class(bytes), message) {
                     Waiting::recycle(&mut self.waiting.rooms, gone.bytes);

@@ -359,6 +359,7 @@ fn open_lan(
         .group(dhcpv6::ALL_RELAY_AGENTS_AND_SERVERS, interface.index);
     options.multicast_interface = Some(interface.index);
     options.receive_buffer = Some(requests::WAITING);
+    options.together = true;
     // The relay agent's socket may have the same port, and no device.
     options.reuse_address = relay;
     let dhcp = Rc::new(watched(udp6(&options)?)?);

@@ -378,7 +378,7 @@ fn udp_tells_where_a_datagram_was_sent_and_by_which_interface() {
 fn datagrams_that_arrive_together_are_read_together_and_told_apart() {
     isolated(|| {
         let mut netlink = Netlink::new().unwrap();
-        let (a, b) = pair(&mut netlink);
+        let (a, _) = pair(&mut netlink);
         let any = |port| SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
         let server = Udp6Options { together: true, ..Udp6Options::new(any(547)).device("b") };
         let server = udp6(&server).unwrap();

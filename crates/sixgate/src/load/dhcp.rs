@@ -76,6 +76,8 @@ pub(crate) struct Arguments {
 const RING: usize = 1 << 20;
 /// Octets of the longest message.
 const LONGEST: usize = 1024;
+/// Answers that come within this time are read together: the times that are told may be too long by it.
+const MOMENT: Duration = Duration::from_micros(200);
 /// Octets that may wait at each socket.
 const WAITING: u32 = 16 << 20;
 
@@ -216,6 +218,7 @@ impl<'a> Load<'a> {
             let now = Instant::now();
             let passed = now - began;
             let begins = self.next < last && passed.as_secs_f64() < seconds;
+            let mut busy = false;
             if begins {
                 let due = match rate {
                     Some(rate) => {
@@ -225,6 +228,7 @@ impl<'a> Load<'a> {
                         (self.arguments.window.saturating_sub(self.under_way) as u64).min(last - self.next)
                     }
                 };
+                busy = due >= super::BATCH as u64;
                 self.begin(stage, due.min(super::BATCH as u64), first)?;
             } else {
                 ended.get_or_insert(now);
@@ -235,11 +239,15 @@ impl<'a> Load<'a> {
                 break;
             }
             if read == 0 {
-                let busy = begins && rate.is_none() && self.under_way < self.arguments.window;
-                let pause = if busy { PollTimeout::ZERO } else { PollTimeout::from(1_u8) };
+                let at_once = begins && rate.is_none() && self.under_way < self.arguments.window;
+                let pause = if at_once { PollTimeout::ZERO } else { PollTimeout::from(1_u8) };
                 let mut all: Vec<_> =
                     self.sockets.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)).collect();
                 poll(&mut all, pause)?;
+            }
+            // At a rate that is given, what comes within a moment is read together: the load is to cost the machine little.
+            if rate.is_some() && begins && !busy && read < super::BATCH {
+                std::thread::sleep(MOMENT);
             }
         }
         if let Some(told) = &mut self.told {

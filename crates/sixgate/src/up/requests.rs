@@ -38,9 +38,10 @@ pub(super) const WAITING: u32 = 4 << 20;
 /// is of no use.
 const QUEUE: Config = Config {
     classes: 3,
-    capacity: 4096,
+    capacity: 8192,
     patience: Duration::from_millis(900),
-    target: Duration::from_millis(20),
+    // A disk that was busy for a moment is no overload: clients have time.
+    target: Duration::from_millis(50),
     interval: Duration::from_millis(100),
 };
 

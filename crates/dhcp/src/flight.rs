@@ -135,11 +135,6 @@ impl<T: Table, R> Flight<T, R> {
         self.last_ticket
     }
 
-    /// Whether anything waits to be committed under this ticket.
-    pub(crate) fn is_open(&self, ticket: u64) -> bool {
-        self.commits.contains_key(&ticket)
-    }
-
     /// Whether a change of this is on its way.
     pub(crate) fn is_about(&self, key: T::Key) -> bool {
         self.versions.contains_key(&key)
@@ -216,14 +211,20 @@ impl<T: Table, R> Flight<T, R> {
         }
     }
 
-    /// Takes a commit back that nobody was asked for yet.
-    pub(crate) fn forget(&mut self, ticket: u64, table: &mut T) {
-        self.settle(ticket, false, table);
+    /// Takes a commit back that nobody was asked for yet. `over` hears of each lease that it would have made.
+    pub(crate) fn forget(&mut self, ticket: u64, table: &mut T, over: impl FnMut(T::Lease)) {
+        self.settle(ticket, false, table, over);
     }
 
-    /// The commit is durable: what it was about, and the answer that waited for it.
-    pub(crate) fn committed(&mut self, ticket: u64, table: &mut T) -> Option<(Vec<T::Key>, Option<R>)> {
-        let commit = self.settle(ticket, true, table)?;
+    /// The commit is durable: what it was about, and the answer that waited for it. `over` hears of each lease that it
+    /// replaced or removed.
+    pub(crate) fn committed(
+        &mut self,
+        ticket: u64,
+        table: &mut T,
+        over: impl FnMut(T::Lease),
+    ) -> Option<(Vec<T::Key>, Option<R>)> {
+        let commit = self.settle(ticket, true, table, over)?;
         if self.mending == Some(ticket) {
             self.mending = None;
             self.suspect.retain(|key| !commit.keys.contains(key));
@@ -232,8 +233,15 @@ impl<T: Table, R> Flight<T, R> {
     }
 
     /// The commit did not happen: the table goes back to what was before, and the disk is doubted. Whether there was one.
-    pub(crate) fn failed(&mut self, now: Duration, ticket: u64, table: &mut T) -> bool {
-        let Some(commit) = self.settle(ticket, false, table) else { return false };
+    /// `over` hears of each lease that it would have made.
+    pub(crate) fn failed(
+        &mut self,
+        now: Duration,
+        ticket: u64,
+        table: &mut T,
+        over: impl FnMut(T::Lease),
+    ) -> bool {
+        let Some(commit) = self.settle(ticket, false, table, over) else { return false };
         self.suspect.extend(commit.keys);
         self.mending = self.mending.filter(|mending| *mending != ticket);
         self.retry_at = now.saturating_add(RETRY);
@@ -284,7 +292,13 @@ impl<T: Table, R> Flight<T, R> {
         &self.leaving
     }
 
-    fn settle(&mut self, ticket: u64, durable: bool, table: &mut T) -> Option<Commit<T, R>> {
+    fn settle(
+        &mut self,
+        ticket: u64,
+        durable: bool,
+        table: &mut T,
+        mut over: impl FnMut(T::Lease),
+    ) -> Option<Commit<T, R>> {
         let mut commit = self.commits.remove(&ticket)?;
         for holder in std::mem::take(&mut commit.holders) {
             if let Entry::Occupied(mut count) = self.holders.entry(holder) {
@@ -300,9 +314,7 @@ impl<T: Table, R> Flight<T, R> {
                 continue;
             };
             let (_, lease) = versions.pending.remove(at);
-            if durable {
-                versions.durable = lease;
-            }
+            let gone = if durable { std::mem::replace(&mut versions.durable, lease) } else { lease };
             // What is durable now and was the latest before is in the table as it is.
             let latest_before = durable && (at < versions.pending.len() || versions.pending.is_empty());
             if !latest_before || versions.latest().is_none() {
@@ -311,6 +323,7 @@ impl<T: Table, R> Flight<T, R> {
             if self.versions.get(&key).is_some_and(|versions| versions.pending.is_empty()) {
                 self.versions.remove(&key);
             }
+            gone.into_iter().for_each(&mut over);
         }
         Some(commit)
     }

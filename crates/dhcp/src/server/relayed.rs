@@ -203,19 +203,19 @@ impl Directory {
         self.places = written.chain(implied).map(|(net, link)| (net, Arc::clone(link))).collect();
     }
 
-    /// Whether every agent of the row may speak for clients.
-    pub(super) fn hears(&self, datagram: &Datagram<'_>, chain: &Chain<'_>) -> Result<(), Discard> {
-        if !self.on.contains(datagram.link) {
+    /// Whether every agent of a row may speak for clients: that which the server hears, and those that it names.
+    pub(super) fn hears(
+        &self,
+        link: &str,
+        agent: Ipv6Addr,
+        hops: &[RelayMessage<'_>],
+    ) -> Result<(), Discard> {
+        if !self.on.contains(link) {
             return Err(Discard::Relayed);
         }
-        let (_, inner) = chain.hops.split_last().ok_or(Discard::Relayed)?;
-        let mut agents = std::iter::once(datagram.source).chain(inner.iter().map(RelayMessage::peer_address));
+        let (_, inner) = hops.split_last().ok_or(Discard::Relayed)?;
+        let mut agents = std::iter::once(agent).chain(inner.iter().map(RelayMessage::peer_address));
         if agents.all(|agent| self.from.longest(agent).is_some()) { Ok(()) } else { Err(Discard::Relay) }
-    }
-
-    /// The links on which relay agents are heard.
-    pub(super) fn on(&self) -> impl Iterator<Item = &str> {
-        self.on.iter().map(String::as_str)
     }
 
     /// The link that a link-address stands for.

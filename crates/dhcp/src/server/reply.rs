@@ -62,6 +62,11 @@ impl Answer {
         }
     }
 
+    /// Whether it tells of a binding that was made or extended.
+    pub(super) fn binds(&self) -> bool {
+        self.kind == MessageType::REPLY && self.outcomes.iter().any(Outcome::is_useful)
+    }
+
     /// The octets of the answer (RFC 9915 sections 18.3.9 and 18.3.10).
     pub(super) fn encode(
         &self,

@@ -183,6 +183,11 @@ impl LeaseTable {
         self.held_by(&Identity::Duid(duid.clone())).chain(others.filter_map(|resource| self.get(*resource)))
     }
 
+    /// Whether anything is bound by this DUID, as [`LeaseTable::of_duid`] has it.
+    pub fn has_duid(&self, duid: &Duid) -> bool {
+        self.duids.contains_key(duid) || self.first_held(&Identity::Duid(duid.clone())).is_some()
+    }
+
     /// Puts a lease in place of what there is for its resource, and returns that.
     #[expect(clippy::needless_pass_by_value, reason = "the table takes the lease over, in whichever form")]
     pub fn put(&mut self, lease: Lease) -> Option<Lease> {

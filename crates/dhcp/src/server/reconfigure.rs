@@ -441,12 +441,9 @@ impl Server {
     /// The datagram that brings a message to the holder of a lease; none where that is out of reach.
     fn bring(&self, lease: &Lease, bytes: Vec<u8>) -> Option<Reply> {
         Some(match self.reach(lease)? {
-            Reach::Link => Reply {
-                link: lease.link.clone(),
-                destination: lease.peer,
-                port: CLIENT_PORT,
-                bytes,
-            },
+            Reach::Link => {
+                Reply { link: lease.link.clone(), destination: lease.peer, port: CLIENT_PORT, bytes }
+            }
             Reach::Way(way) => Reply {
                 link: way.link().clone(),
                 destination: way.address(),

@@ -6,12 +6,13 @@
 //!
 //! | index | what |
 //! |---|---|
-//! | `by_resource`, `by_holder` | hash tables, keyed at random since strangers choose what is in them |
+//! | `by_resource`, `by_holder` | hash tables, keyed at random since strangers choose what is in them; in parts, so that none takes long to grow |
 //! | `areas` | the leases of each /64, chained, in the order of the /64s; what is longer than /64 is in `narrow` |
 //! | `ends` | a heap by valid lifetime; leases in the rarer states in sets of their own |
 
 mod ends;
 mod entry;
+mod index;
 mod near;
 mod shared;
 
@@ -19,7 +20,7 @@ use crate::identity::{Identity, Key, Relay};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LinkId, Resource};
 use crate::octets::{Reader, nanos, put_kept, put_number};
 use entry::{Entry, HERE, NONE};
-use hashbrown::HashTable;
+use index::Index;
 use shared::Shared;
 use sixgate_wire::dhcpv6::Duid;
 use sixgate_wire::few::Few;
@@ -35,9 +36,9 @@ pub struct LeaseTable {
     hasher: RandomState,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_resource: HashTable<u32>,
+    by_resource: Index,
     /// The first lease of each holder; bound leases only: nobody extends the others.
-    by_holder: HashTable<u32>,
+    by_holder: Index,
     areas: BTreeMap<u64, u32>,
     narrow: BTreeMap<Resource, u32>,
     ends: Vec<u32>,
@@ -250,7 +251,7 @@ impl LeaseTable {
         let hash = self.hash(&lease.resource);
         let (hasher, entries) = (&self.hasher, &self.entries);
         let rehash = |place: &u32| hash_of(hasher, entries, *place);
-        self.by_resource.insert_unique(hash, place, rehash);
+        self.by_resource.insert(hash, place, rehash);
         self.enter_area(lease.resource, place);
         if let Some(others) = place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
             others.insert((lease.valid_until, lease.resource));
@@ -282,9 +283,7 @@ impl LeaseTable {
     fn take_out(&mut self, place: u32, lease: &Lease) {
         let resource = lease.resource;
         let hash = self.hash(&resource);
-        if let Ok(found) = self.by_resource.find_entry(hash, |other| *other == place) {
-            found.remove();
-        }
+        self.by_resource.remove(hash, place);
         let registered = lease.state == LeaseState::Registered;
         match place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
             Some(others) => drop(others.remove(&(lease.valid_until, resource))),
@@ -357,12 +356,12 @@ impl LeaseTable {
             return None;
         }
         let same = |place: &u32| self.entry(*place).and_then(Entry::resource) == Some(resource);
-        self.by_resource.find(self.hash(&resource), same).copied()
+        self.by_resource.find(self.hash(&resource), same)
     }
 
     fn first_held(&self, who: &Identity) -> Option<u32> {
         let holder = self.hash(who) as u32;
-        self.by_holder.find(spread(holder), |place| self.is_of(*place, holder, who)).copied()
+        self.by_holder.find(spread(holder), |place| self.is_of(*place, holder, who))
     }
 
     fn is_of(&self, place: u32, holder: u32, who: &Identity) -> bool {
@@ -387,7 +386,7 @@ impl LeaseTable {
             entry.holder = holder;
         }
         let entries = &self.entries;
-        self.by_holder.insert_unique(spread(holder), place, |place| holder_of(entries, *place));
+        self.by_holder.insert(spread(holder), place, |place| holder_of(entries, *place));
     }
 
     fn leave_holder(&mut self, who: &Identity, place: u32) {
@@ -406,12 +405,10 @@ impl LeaseTable {
             }
             return;
         }
-        if let Ok(mut found) = self.by_holder.find_entry(spread(holder), |other| *other == place) {
-            if next == NONE {
-                found.remove();
-            } else {
-                *found.get_mut() = next;
-            }
+        if next == NONE {
+            self.by_holder.remove(spread(holder), place);
+        } else if let Some(first) = self.by_holder.find_mut(spread(holder), |other| *other == place) {
+            *first = next;
         }
     }
 }

@@ -28,6 +28,7 @@ impl Server {
         let link = self.place(datagram, &chain)?;
         let relay = chain.relay(datagram.source).map(|relay| self.directory.share(relay));
         let from = (datagram.source, datagram.link_layer);
+        let here = if direct { link.name.clone() } else { self.directory.name(datagram.link) };
         let message = chain.message;
         let policy = Arc::clone(&self.policy);
         if message.kind() == MessageType::ADDR_REG_INFORM {
@@ -69,7 +70,7 @@ impl Server {
                 self.add_supplied(&chain, &asked, &mut bytes);
             }
             let agrees = self.offer_reconfigure(now, &asked, &answer, &mut bytes);
-            Ok((answer.kind, answer.binds(), agrees, chain.reply(datagram, bytes)?))
+            Ok((answer.kind, answer.binds(), agrees, chain.reply(here, datagram, bytes)?))
         });
         let (kind, binds, agrees, reply) = match answer {
             Ok(answer) => answer,

@@ -105,10 +105,15 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The datagram that brings an answer back to whoever sent the question.
-    pub(super) fn reply(&self, question: &Datagram<'_>, answer: Vec<u8>) -> Result<Reply, Discard> {
+    /// The datagram that brings an answer back to whoever sent the question, on the link where it came in.
+    pub(super) fn reply(
+        &self,
+        link: LinkId,
+        question: &Datagram<'_>,
+        answer: Vec<u8>,
+    ) -> Result<Reply, Discard> {
         Ok(Reply {
-            link: question.link.into(),
+            link,
             destination: question.source,
             port: self.port(question.port),
             bytes: self.wrap(answer)?,
@@ -170,7 +175,7 @@ pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>,
 /// Which relay agents are heard, and which link each link-address stands for.
 #[derive(Debug)]
 pub(super) struct Directory {
-    on: BTreeSet<String>,
+    on: BTreeSet<LinkId>,
     from: Nets<()>,
     places: Nets<Arc<Link>>,
     known: BTreeSet<Arc<Relay>>,
@@ -192,7 +197,7 @@ impl Default for Directory {
 
 impl Directory {
     pub(super) fn set_relays(&mut self, relays: &Relays) {
-        self.on = relays.on.iter().cloned().collect();
+        self.on = relays.on.iter().map(|link| link.as_str().into()).collect();
         self.from = relays.from.iter().map(|net| (*net, ())).collect();
     }
 
@@ -216,6 +221,11 @@ impl Directory {
         let (_, inner) = hops.split_last().ok_or(Discard::Relayed)?;
         let mut agents = std::iter::once(agent).chain(inner.iter().map(RelayMessage::peer_address));
         if agents.all(|agent| self.from.longest(agent).is_some()) { Ok(()) } else { Err(Discard::Relay) }
+    }
+
+    /// The name of a link on which relay agents are heard, to be kept.
+    pub(super) fn name(&self, link: &str) -> LinkId {
+        self.on.get(link).cloned().unwrap_or_else(|| link.into())
     }
 
     /// The link that a link-address stands for.

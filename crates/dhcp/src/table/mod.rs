@@ -24,6 +24,7 @@ use index::Index;
 use shared::Shared;
 use sixgate_wire::dhcpv6::Duid;
 use sixgate_wire::few::Few;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
@@ -162,20 +163,52 @@ impl LeaseTable {
     }
 
     /// The bound leases of one association.
-    pub fn held(&self, who: &Identity, iaid: u32, kind: Kind) -> impl Iterator<Item = Lease> {
-        self.held_by(who).filter(move |lease| lease.iaid == iaid && lease.resource.kind() == kind)
+    pub fn held<'t>(
+        &'t self,
+        who: &Identity,
+        iaid: u32,
+        kind: Kind,
+    ) -> impl Iterator<Item = Lease> + use<'t> {
+        self.held_in(who, Some((iaid, kind)))
     }
 
     /// The bound leases of one holder, all its associations together.
-    pub fn held_by(&self, who: &Identity) -> impl Iterator<Item = Lease> + use<> {
-        let mut leases = Vec::new();
-        let mut place = self.first_held(who).unwrap_or(NONE);
-        while let Some(entry) = self.entry(place) {
-            leases.extend(self.read(place));
-            place = entry.next_held;
-        }
-        leases.sort_by_key(|lease| (lease.iaid, lease.resource));
-        leases.into_iter()
+    pub fn held_by<'t>(&'t self, who: &Identity) -> impl Iterator<Item = Lease> + use<'t> {
+        self.held_in(who, None)
+    }
+
+    /// Whether an association has a bound lease.
+    pub fn holds(&self, who: &Identity, iaid: u32, kind: Kind) -> bool {
+        let mut held = self.chain(who).filter_map(|(_, entry)| entry.association());
+        held.any(|(of, resource)| (of, resource.kind()) == (iaid, kind))
+    }
+
+    /// How many bound leases a holder has.
+    pub fn count_held(&self, who: &Identity) -> usize {
+        self.chain(who).count()
+    }
+
+    /// What a holder has, with its places, in no particular order.
+    fn chain(&self, who: &Identity) -> impl Iterator<Item = (u32, &Entry)> {
+        let with = |place: u32| self.entry(place).map(|entry| (place, entry));
+        let first = self.first_held(who).and_then(with);
+        std::iter::successors(first, move |(_, entry)| with(entry.next_held))
+    }
+
+    /// The leases of one association or of all of a holder's, by the associations' numbers and by what is leased.
+    fn held_in<'t>(
+        &'t self,
+        who: &Identity,
+        association: Option<(u32, Kind)>,
+    ) -> impl Iterator<Item = Lease> + use<'t> {
+        let of = |(place, entry): (u32, &Entry)| {
+            let (iaid, resource) = entry.association()?;
+            let passes = association.is_none_or(|which| which == (iaid, resource.kind()));
+            passes.then_some((iaid, resource, place))
+        };
+        let mut found: SmallVec<[(u32, Resource, u32); 2]> = self.chain(who).filter_map(of).collect();
+        found.sort_unstable();
+        found.into_iter().filter_map(|(_, _, place)| self.read(place))
     }
 
     /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.

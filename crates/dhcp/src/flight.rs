@@ -9,9 +9,11 @@
 //! nothing is given, extended or ended ([`Flight::held_up`]) until the disk has taken a commit of what the table holds
 //! instead ([`Flight::mend`]).
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Duration;
 
 /// A lease is kept from others for this long after its end: its client counts from when the answer reached it, which is
@@ -34,11 +36,11 @@ pub enum Change<L, K> {
 /// A table of leases.
 pub(crate) trait Table: Debug + Default {
     /// What is leased.
-    type Key: Copy + Ord + Debug;
+    type Key: Copy + Ord + Hash + Debug;
     /// It, and who holds it.
     type Lease: Clone + Debug;
     /// Whom a change concerns.
-    type Holder: Clone + Ord + Debug;
+    type Holder: Clone + Eq + Hash + Debug;
 
     /// The lease of this.
     fn lease(&self, key: Self::Key) -> Option<Self::Lease>;
@@ -73,12 +75,12 @@ pub(crate) struct Flight<T: Table, R> {
     /// Most commits under way.
     most: usize,
     last_ticket: u64,
-    commits: BTreeMap<u64, Commit<T, R>>,
-    versions: BTreeMap<T::Key, Versions<T>>,
+    commits: HashMap<u64, Commit<T, R>>,
+    versions: HashMap<T::Key, Versions<T>>,
     /// Leases that the table holds no longer and the disk may still.
     leaving: T,
-    /// How many changes on their way give to each holder, or take from it.
-    holders: BTreeMap<T::Holder, usize>,
+    /// How many commits on their way give to each holder, or take from it.
+    holders: HashMap<T::Holder, usize>,
     /// What failed commits were about: of these the disk may come to hold something else than the table.
     suspect: BTreeSet<T::Key>,
     /// The commit under way that brings the disk back to the table.
@@ -89,9 +91,9 @@ pub(crate) struct Flight<T: Table, R> {
 
 #[derive(Debug)]
 struct Commit<T: Table, R> {
-    keys: Vec<T::Key>,
-    /// Whom its changes concern, once for each change and version of what it replaces.
-    holders: Vec<T::Holder>,
+    keys: SmallVec<[T::Key; 2]>,
+    /// Whom its changes concern, by what they make and by what they replace.
+    holders: SmallVec<[T::Holder; 2]>,
     reply: Option<R>,
 }
 
@@ -99,7 +101,7 @@ struct Commit<T: Table, R> {
 #[derive(Debug)]
 struct Versions<T: Table> {
     durable: Option<T::Lease>,
-    pending: Vec<(u64, Option<T::Lease>)>,
+    pending: SmallVec<[(u64, Option<T::Lease>); 1]>,
 }
 
 impl<T: Table> Versions<T> {
@@ -119,10 +121,10 @@ impl<T: Table, R> Flight<T, R> {
         Self {
             most,
             last_ticket: 0,
-            commits: BTreeMap::new(),
-            versions: BTreeMap::new(),
+            commits: HashMap::new(),
+            versions: HashMap::new(),
             leaving: T::default(),
-            holders: BTreeMap::new(),
+            holders: HashMap::new(),
             suspect: BTreeSet::new(),
             mending: None,
             retry_at: Duration::ZERO,
@@ -133,11 +135,6 @@ impl<T: Table, R> Flight<T, R> {
     pub(crate) fn ticket(&mut self) -> u64 {
         self.last_ticket = self.last_ticket.saturating_add(1);
         self.last_ticket
-    }
-
-    /// Whether anything waits to be committed under this ticket.
-    pub(crate) fn is_open(&self, ticket: u64) -> bool {
-        self.commits.contains_key(&ticket)
     }
 
     /// Whether a change of this is on its way.
@@ -175,18 +172,20 @@ impl<T: Table, R> Flight<T, R> {
         let versions = self
             .versions
             .entry(key)
-            .or_insert_with(|| Versions { durable: table.lease(key), pending: Vec::new() });
+            .or_insert_with(|| Versions { durable: table.lease(key), pending: SmallVec::new() });
         let commit = self.commits.entry(ticket).or_insert_with(|| Commit {
-            keys: Vec::new(),
-            holders: Vec::new(),
+            keys: SmallVec::new(),
+            holders: SmallVec::new(),
             reply: None,
         });
         // Changes that are on their way already may fail before this one: then it replaces what is behind them.
         let replaced =
             versions.pending.iter().filter_map(|(_, lease)| lease.as_ref()).chain(&versions.durable);
         for holder in replaced.chain(&lease).filter_map(T::holder) {
-            *self.holders.entry(holder.clone()).or_default() += 1;
-            commit.holders.push(holder);
+            if !commit.holders.contains(&holder) {
+                *self.holders.entry(holder.clone()).or_default() += 1;
+                commit.holders.push(holder);
+            }
         }
         match versions.pending.last_mut() {
             Some((last, pending)) if *last == ticket => *pending = lease,
@@ -216,14 +215,20 @@ impl<T: Table, R> Flight<T, R> {
         }
     }
 
-    /// Takes a commit back that nobody was asked for yet.
-    pub(crate) fn forget(&mut self, ticket: u64, table: &mut T) {
-        self.settle(ticket, false, table);
+    /// Takes a commit back that nobody was asked for yet. `over` hears of each lease that it would have made.
+    pub(crate) fn forget(&mut self, ticket: u64, table: &mut T, over: impl FnMut(T::Lease)) {
+        self.settle(ticket, false, table, over);
     }
 
-    /// The commit is durable: what it was about, and the answer that waited for it.
-    pub(crate) fn committed(&mut self, ticket: u64, table: &mut T) -> Option<(Vec<T::Key>, Option<R>)> {
-        let commit = self.settle(ticket, true, table)?;
+    /// The commit is durable: what it was about, and the answer that waited for it. `over` hears of each lease that it
+    /// replaced or removed.
+    pub(crate) fn committed(
+        &mut self,
+        ticket: u64,
+        table: &mut T,
+        over: impl FnMut(T::Lease),
+    ) -> Option<(SmallVec<[T::Key; 2]>, Option<R>)> {
+        let commit = self.settle(ticket, true, table, over)?;
         if self.mending == Some(ticket) {
             self.mending = None;
             self.suspect.retain(|key| !commit.keys.contains(key));
@@ -232,8 +237,15 @@ impl<T: Table, R> Flight<T, R> {
     }
 
     /// The commit did not happen: the table goes back to what was before, and the disk is doubted. Whether there was one.
-    pub(crate) fn failed(&mut self, now: Duration, ticket: u64, table: &mut T) -> bool {
-        let Some(commit) = self.settle(ticket, false, table) else { return false };
+    /// `over` hears of each lease that it would have made.
+    pub(crate) fn failed(
+        &mut self,
+        now: Duration,
+        ticket: u64,
+        table: &mut T,
+        over: impl FnMut(T::Lease),
+    ) -> bool {
+        let Some(commit) = self.settle(ticket, false, table, over) else { return false };
         self.suspect.extend(commit.keys);
         self.mending = self.mending.filter(|mending| *mending != ticket);
         self.retry_at = now.saturating_add(RETRY);
@@ -284,7 +296,13 @@ impl<T: Table, R> Flight<T, R> {
         &self.leaving
     }
 
-    fn settle(&mut self, ticket: u64, durable: bool, table: &mut T) -> Option<Commit<T, R>> {
+    fn settle(
+        &mut self,
+        ticket: u64,
+        durable: bool,
+        table: &mut T,
+        mut over: impl FnMut(T::Lease),
+    ) -> Option<Commit<T, R>> {
         let mut commit = self.commits.remove(&ticket)?;
         for holder in std::mem::take(&mut commit.holders) {
             if let Entry::Occupied(mut count) = self.holders.entry(holder) {
@@ -300,9 +318,7 @@ impl<T: Table, R> Flight<T, R> {
                 continue;
             };
             let (_, lease) = versions.pending.remove(at);
-            if durable {
-                versions.durable = lease;
-            }
+            let gone = if durable { std::mem::replace(&mut versions.durable, lease) } else { lease };
             // What is durable now and was the latest before is in the table as it is.
             let latest_before = durable && (at < versions.pending.len() || versions.pending.is_empty());
             if !latest_before || versions.latest().is_none() {
@@ -311,6 +327,7 @@ impl<T: Table, R> Flight<T, R> {
             if self.versions.get(&key).is_some_and(|versions| versions.pending.is_empty()) {
                 self.versions.remove(&key);
             }
+            gone.into_iter().for_each(&mut over);
         }
         Some(commit)
     }

@@ -1,5 +1,6 @@
 //! Every system call of sixgate: netlink, nftables, sockets, namespaces. The only crate with `unsafe`.
 
+pub mod allocations;
 pub mod clock;
 pub mod listeners;
 pub mod lock;

@@ -17,7 +17,9 @@ client was given; it is repeated until the client comes, eight times at most. A 
   sixgate reconfigure 2001:db8::7                 whoever holds that address or prefix; a DUID does too
   sixgate reconfigure --all --ask information-request     for configuration alone
 
-Behind relay agents, clients are reached through the agent by which they were last heard, if it is the only one in the row.
+Behind relay agents, clients are reached by the way of the message that last bound them or extended what they hold, as long as
+each agent in it is still named in [relays]. Clients without such a way are told as out of reach: they hear of changes when
+they renew.
 
 Exit code 1 where the client that was named cannot be asked.")]
 #[command(group = clap::ArgGroup::new("whom").args(["client", "all", "link"]).required(true))]
@@ -82,11 +84,22 @@ pub(crate) fn command(arguments: &Arguments) -> Outcome {
             0 => String::new(),
             count => format!("; {count} never agreed to be asked, and hear of it when they renew"),
         };
-        print(&format!("{} clients are being asked{never}\n", done.asked))
+        let out = match done.out_of_reach {
+            0 => String::new(),
+            count => format!(
+                "; {count} cannot be reached now: no way is known through the relay agents before them, or [relays] names \
+                 not all of those; they hear of it when they renew"
+            ),
+        };
+        print(&format!("{} clients are being asked{never}{out}\n", done.asked))
     };
     // Whoever names one client wants that one.
     if done.asked == 0 && arguments.client.is_some() {
-        return fail("that client cannot be asked: it holds nothing, or never agreed");
+        return fail(if done.out_of_reach > 0 {
+            "that client cannot be asked: it is out of reach behind its relay agents"
+        } else {
+            "that client cannot be asked: it holds nothing, or never agreed"
+        });
     }
     outcome
 }

@@ -165,6 +165,8 @@ pub(crate) struct Reconfigured {
     pub(crate) asked: usize,
     /// Clients that were meant and never agreed to it.
     pub(crate) never_agreed: usize,
+    /// Clients that agreed, behind relay agents through which they cannot be reached now.
+    pub(crate) out_of_reach: usize,
 }
 
 /// One lease.

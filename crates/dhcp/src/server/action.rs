@@ -42,8 +42,8 @@ pub enum Action {
     /// Keep that this client takes Reconfigure messages, and how it is reached where it is behind relay agents, in place of
     /// what was kept of it and before whatever comes next: see [`super::Server::set_reconfigure`].
     Agreed(Duid, Option<Way>),
-    /// That client is not kept any more.
-    Disagreed(Duid),
+    /// These clients are not kept any more: they hold nothing.
+    Disagreed(Vec<Duid>),
     /// Take the route to this prefix away.
     RouteRemove {
         /// The prefix that is delegated no longer.

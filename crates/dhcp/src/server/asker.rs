@@ -9,6 +9,7 @@ use super::served::Served;
 use crate::identity::{Identity, Key, Learnt, Line, LinkLayer, Mac, Relay};
 use crate::lease::Lease;
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, Message, OptionCode, RelayMessage, VendorData};
+use smallvec::SmallVec;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,10 +163,10 @@ impl Server {
     /// - what was moved to the client, which has not asked for it since;
     /// - where the key is not the DUID: what another DUID holds, since that machine, or the one on that line, is this one
     ///   now. Of several associations it is the first.
-    pub(super) fn inherited(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
+    pub(super) fn inherited(&self, claim: &Claim<'_>, ia: &Association) -> SmallVec<[Lease; 1]> {
         let fits = |lease: &Lease| lease.link == claim.link.name && lease.resource.kind() == ia.kind;
         for other in claim.others() {
-            let held: Vec<Lease> = self.table.held(&other, ia.iaid, ia.kind).filter(fits).collect();
+            let held: SmallVec<[Lease; 1]> = self.table.held(&other, ia.iaid, ia.kind).filter(fits).collect();
             if !held.is_empty() {
                 return held;
             }
@@ -175,15 +176,15 @@ impl Server {
             moved || (lease.key != Key::Duid && lease.duid != *claim.duid)
         };
         let mut left = self.table.held_by(&claim.identity).filter(fits).filter(passes);
-        let Some(first) = left.next() else { return Vec::new() };
+        let Some(first) = left.next() else { return SmallVec::new() };
         let iaid = first.iaid;
         std::iter::once(first).chain(left.filter(|lease| lease.iaid == iaid)).collect()
     }
 
     /// What an association holds on its link, or inherits there.
-    pub(super) fn holdings(&self, claim: &Claim<'_>, ia: &Association) -> Vec<Lease> {
+    pub(super) fn holdings(&self, claim: &Claim<'_>, ia: &Association) -> SmallVec<[Lease; 1]> {
         let held = self.table.held(&claim.identity, ia.iaid, ia.kind);
-        let held: Vec<Lease> = held.filter(|lease| lease.link == claim.link.name).collect();
+        let held: SmallVec<[Lease; 1]> = held.filter(|lease| lease.link == claim.link.name).collect();
         if held.is_empty() { self.inherited(claim, ia) } else { held }
     }
 
@@ -213,7 +214,7 @@ impl Server {
     /// Whether something of the association, or something that it is about to inherit, is on its way to the disk.
     pub(super) fn is_committing(&self, claim: &Claim<'_>, ia: &Association) -> bool {
         self.flight.concerns(&(claim.identity.clone(), ia.iaid, ia.kind))
-            || (self.table.held(&claim.identity, ia.iaid, ia.kind).next().is_none()
+            || (!self.table.holds(&claim.identity, ia.iaid, ia.kind)
                 && self.inherited(claim, ia).iter().any(|lease| self.flight.is_about(lease.resource)))
     }
 }

@@ -12,6 +12,7 @@ use crate::policy::PoolPart;
 use crate::reservation::MOST_RESOURCES;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::StatusCode;
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// Leases of one association, whatever the number of pools.
@@ -40,7 +41,7 @@ struct Pool<'a> {
 impl Server {
     /// Extends what the association holds, gives it what it lacks, and ends what it can hold no longer.
     pub(super) fn assign(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind) -> Outcome {
-        let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: Vec::new(), status: None };
+        let mut outcome = Outcome { kind: ia.kind, iaid: ia.iaid, leases: SmallVec::new(), status: None };
         if bind != Bind::Offer {
             self.look_for_clones(asker, ia);
         }
@@ -101,30 +102,25 @@ impl Server {
     /// One lease from each pool that gives and from which the association has none.
     fn grant(&mut self, asker: &Claim<'_>, ia: &Association, bind: Bind, outcome: &mut Outcome) {
         let link = asker.link;
-        let pools: Vec<Pool<'_>> = match ia.kind {
-            Kind::Address => {
-                let pool = |p: &super::AddressPool| Pool {
-                    prefix: p.prefix.trunc(),
-                    lifetimes: p.lifetimes,
-                    lengths: (128, 128),
-                    link,
-                };
-                link.addresses.iter().map(pool).collect()
+        let addresses = link.addresses.iter().map(|p: &super::AddressPool| Pool {
+            prefix: p.prefix.trunc(),
+            lifetimes: p.lifetimes,
+            lengths: (128, 128),
+            link,
+        });
+        let prefixes = link.delegation.iter().map(|p: &super::DelegationPool| {
+            // RFC 8168 section 3.2: the length asked for, or the nearest that is allowed.
+            let asked = ia.length.unwrap_or(p.length).min(p.longest).max(p.shortest);
+            Pool {
+                prefix: p.prefix.trunc(),
+                lifetimes: p.lifetimes,
+                lengths: (asked.max(p.prefix.prefix_len()), p.longest),
+                link,
             }
-            Kind::Prefix => {
-                let pool = |p: &super::DelegationPool| {
-                    // RFC 8168 section 3.2: the length asked for, or the nearest that is allowed.
-                    let asked = ia.length.unwrap_or(p.length).min(p.longest).max(p.shortest);
-                    Pool {
-                        prefix: p.prefix.trunc(),
-                        lifetimes: p.lifetimes,
-                        lengths: (asked.max(p.prefix.prefix_len()), p.longest),
-                        link,
-                    }
-                };
-                link.delegation.iter().map(pool).collect()
-            }
-        };
+        });
+        let of = |kind| (ia.kind == kind).then_some(());
+        let addresses = of(Kind::Address).into_iter().flat_map(|()| addresses.clone());
+        let pools = addresses.chain(of(Kind::Prefix).into_iter().flat_map(|()| prefixes.clone()));
         self.grant_reserved(asker, ia, bind, outcome);
         let mut given = outcome.leases.iter().filter(|(_, told)| told.valid > 0).count();
         for pool in pools {
@@ -209,7 +205,7 @@ impl Server {
             if outcome.leases.iter().any(|(own, told)| *own == resource && told.valid > 0) {
                 continue;
             }
-            let Some(lifetimes) = self.lifetimes_of(&asker.link.name, resource) else { continue };
+            let Some(lifetimes) = self.lifetimes_on(asker.link, resource) else { continue };
             if !lifetimes.gives(asker.now) {
                 continue;
             }
@@ -226,14 +222,14 @@ impl Server {
     /// is not for its client's classes.
     fn lifetimes_for(&self, asker: &Claim<'_>, ia: &Association, resource: Resource) -> Option<Lifetimes> {
         let (served, link) = (&asker.served, asker.link);
-        let lifetimes = self.lifetimes_of(&link.name, resource)?;
+        let lifetimes = self.lifetimes_on(link, resource)?;
         if served.resources(ia).any(|own| own == resource) {
             return Some(lifetimes);
         }
         let net = resource.net();
         let awaited = |own: Resource| {
             let held = self.table.held(&asker.identity, ia.iaid, ia.kind).any(|lease| lease.resource == own);
-            let lifetimes = self.lifetimes_of(&link.name, own);
+            let lifetimes = self.lifetimes_on(link, own);
             same_place(own.net(), net, ia.kind)
                 && lifetimes.is_some_and(|lifetimes| lifetimes.gives(asker.now))
                 && (held || self.is_clear(asker, ia.iaid, own, false))
@@ -271,7 +267,7 @@ impl Server {
         let limits = &self.limits;
         self.table.len() - self.table.registered() >= limits.leases
             || self.table.len_on(&asker.link.name) >= asker.link.leases.unwrap_or(limits.leases_per_link)
-            || self.table.held_by(&asker.identity).count() >= limits.leases_per_client
+            || self.table.count_held(&asker.identity) >= limits.leases_per_client
     }
 
     /// What to give from `pool`: what the client asks for, else what its hash says; of what is offered to others only
@@ -365,7 +361,10 @@ impl Server {
 
     /// The lifetimes that a resource has on a link; none where it lies outside of what the link gives.
     pub(super) fn lifetimes_of(&self, link: &str, resource: Resource) -> Option<Lifetimes> {
-        let link = self.links.get(link)?;
+        self.lifetimes_on(self.links.get(link)?, resource)
+    }
+
+    fn lifetimes_on(&self, link: &Link, resource: Resource) -> Option<Lifetimes> {
         if !is_given(link, resource) {
             return None;
         }

@@ -21,13 +21,14 @@ impl Server {
         let chain = Chain::read(datagram.bytes)?;
         let direct = chain.hops.is_empty();
         if !direct {
-            self.directory.hears(datagram, &chain)?;
+            self.directory.hears(datagram.link, datagram.source, &chain.hops)?;
             add(&mut self.counters.relayed);
         }
         self.is_balanced_here(chain.message)?;
         let link = self.place(datagram, &chain)?;
         let relay = chain.relay(datagram.source).map(|relay| self.directory.share(relay));
         let from = (datagram.source, datagram.link_layer);
+        let here = if direct { link.name.clone() } else { self.directory.name(datagram.link) };
         let message = chain.message;
         let policy = Arc::clone(&self.policy);
         if message.kind() == MessageType::ADDR_REG_INFORM {
@@ -55,8 +56,6 @@ impl Server {
             _ => &mut self.counters.information_request,
         };
         *count = count.saturating_add(1);
-        let way = || chain.way(datagram);
-        self.reconfigured(asked.client.as_ref(), asked.kind, way, actions);
         let ticket = self.flight.ticket();
         let answered = match &asked.client {
             Some(duid) if asked.kind != MessageType::INFORMATION_REQUEST => {
@@ -70,16 +69,22 @@ impl Server {
             if answer.configuration {
                 self.add_supplied(&chain, &asked, &mut bytes);
             }
-            self.offer_reconfigure(now, &asked, way, (ticket, answer.kind), &mut bytes, actions);
-            Ok((answer.kind, chain.reply(datagram, bytes)?))
+            let agrees = self.offer_reconfigure(now, &asked, &answer, &mut bytes);
+            Ok((answer.kind, answer.binds(), agrees, chain.reply(here, datagram, bytes)?))
         });
-        let (kind, reply) = match answer {
+        let (kind, binds, agrees, reply) = match answer {
             Ok(answer) => answer,
             Err(reason) => {
-                self.flight.forget(ticket, &mut self.table);
+                self.unstage(ticket);
                 return Err(reason);
             }
         };
+        if let Some(client) = &asked.client {
+            self.came_back(client, asked.kind);
+            if binds {
+                self.learn_way(now, client, agrees, || chain.way(datagram), actions);
+            }
+        }
         let changes = self.flight.changes(ticket);
         if changes.is_empty() {
             let count = if kind == MessageType::ADVERTISE {

@@ -9,6 +9,7 @@ use super::reply::{Answer, Outcome};
 use super::{Discard, Server};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, Resource};
 use sixgate_wire::dhcpv6::{MessageType, OptionCode, StatusCode};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 impl Server {
@@ -59,7 +60,7 @@ impl Server {
             }
             _ => {
                 let rebind = asked.kind == MessageType::REBIND;
-                let outcomes: Vec<_> = asked
+                let outcomes: SmallVec<_> = asked
                     .associations
                     .iter()
                     .filter_map(|ia| self.extend_all(asker, ia, rebind, ticket))
@@ -71,7 +72,7 @@ impl Server {
         }
     }
 
-    fn assign_all(&mut self, asker: &Claim<'_>, asked: &Asked<'_>, bind: Bind) -> Vec<Outcome> {
+    fn assign_all(&mut self, asker: &Claim<'_>, asked: &Asked<'_>, bind: Bind) -> SmallVec<[Outcome; 2]> {
         asked.associations.iter().map(|ia| self.give(asker, ia, bind)).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Keeping leases: on the disk before anybody is told of them, the disk the same as the table, and none beyond its end.
 
+use super::reconfigure::doubt;
 use super::{Action, Actions, Discard, Server, add};
 use crate::flight::{AT_ONCE, HeldUp, Table};
 use crate::identity::Identity;
@@ -62,7 +63,9 @@ impl Server {
     /// The commit with this ticket is durable: lets out the routes and the Reply that waited for it. Call it in the order
     /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
-        let Some((resources, reply)) = self.flight.committed(ticket, &mut self.table) else { return };
+        let over = |lease| doubt(&mut self.reconfigure, lease);
+        let Some((resources, reply)) = self.flight.committed(ticket, &mut self.table, over) else { return };
+        self.forget_doubted(actions);
         for resource in resources {
             self.sync_route(resource, actions);
         }
@@ -75,9 +78,16 @@ impl Server {
     /// The commit with this ticket did not happen: its leases are again what they were before, and nobody is told. The
     /// store may do it later nevertheless, before what later tickets ask for: the server overwrites it as soon as it can.
     pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
-        if self.flight.failed(now, ticket, &mut self.table) {
+        let over = |lease| doubt(&mut self.reconfigure, lease);
+        if self.flight.failed(now, ticket, &mut self.table, over) {
             add(&mut self.counters.commits_failed);
         }
+    }
+
+    /// Takes back what was staged for a message that is not answered.
+    pub(super) fn unstage(&mut self, ticket: u64) {
+        let over = |lease| doubt(&mut self.reconfigure, lease);
+        self.flight.forget(ticket, &mut self.table, over);
     }
 
     pub(super) fn stage(&mut self, ticket: u64, change: LeaseChange) {

@@ -3,6 +3,7 @@
 use super::counters::Discard;
 use crate::lease::{Kind, Resource};
 use sixgate_wire::dhcpv6::{DhcpOption, Duid, Fqdn, Message, MessageType, OptionCode};
+use smallvec::SmallVec;
 
 /// Leases heeded in one association of a client's message.
 const MAX_LISTED: usize = 8;
@@ -15,7 +16,7 @@ pub(super) struct Association {
     pub(super) kind: Kind,
     pub(super) iaid: u32,
     /// The leases that it lists, the unspecified ones left out.
-    pub(super) listed: Vec<Resource>,
+    pub(super) listed: SmallVec<[Resource; 2]>,
     /// The length of prefix that it would like (RFC 8168).
     pub(super) length: Option<u8>,
 }
@@ -27,7 +28,7 @@ pub(super) struct Asked<'a> {
     pub(super) kind: MessageType,
     /// Every message has it, but for an Information-request.
     pub(super) client: Option<Duid>,
-    pub(super) associations: Vec<Association>,
+    pub(super) associations: SmallVec<[Association; 2]>,
     pub(super) fqdn: Option<Fqdn<'a>>,
 }
 
@@ -63,7 +64,7 @@ impl<'a> Asked<'a> {
         if client.is_none() && !informing {
             return Err(Discard::NoClientId);
         }
-        let mut associations: Vec<Association> = Vec::new();
+        let mut associations: SmallVec<[Association; 2]> = SmallVec::new();
         let mut fqdn = None;
         for option in options.iter() {
             let association = match option {

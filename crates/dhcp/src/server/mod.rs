@@ -154,6 +154,7 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Duration, actions: &mut Actions) {
         self.mend(now, actions);
         self.expire(now, actions);
+        self.forget_doubted(actions);
         self.send_reconfigures(now, actions);
     }
 

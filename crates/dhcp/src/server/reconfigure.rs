@@ -3,18 +3,24 @@
 //! A client says by an option that it takes such messages, and is given a key in the Reply that binds it. The key is
 //! derived from a secret and the client's DUID: nothing but who agreed has to be kept, and its owner keeps that
 //! ([`Action::Agreed`]) before the Reply leaves. Replay detection values are the time: they grow over restarts too.
+//!
+//! Behind relay agents a client is reached by the way ([`Way`]) of the last message that bound it or extended what it holds,
+//! as long as every agent in it may still speak for clients, and the client's lease was heard of the same way. Without such a
+//! way it is out of reach: the agents would bring the message to nobody, or to somebody else. Who holds nothing any more is
+//! forgotten.
 
-use super::Server;
 use super::action::{Action, Actions, Reply};
 use super::message::Asked;
+use super::reply::Answer;
 use super::way::Way;
+use super::{Server, add};
 use crate::lease::{Lease, LeaseState, Resource};
 use hmac::{Hmac, KeyInit, Mac as _};
 use md5::Md5;
 use sixgate_wire::dhcpv6::{
     Authentication, Builder, CLIENT_PORT, Duid, MessageType, OptionCode, TransactionId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// REC_TIMEOUT (RFC 9915 section 7.6).
@@ -23,6 +29,10 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const MOST_SENT: u8 = 8;
 /// Clients that are asked within a second, so that not all of them come back at once.
 const PACE: u32 = 100;
+/// A client's way is kept anew no more often than this: who comes by two ways in turn costs no write for each message.
+const REST: Duration = Duration::from_mins(1);
+/// Clients that are forgotten by one [`Action::Disagreed`].
+const FORGOTTEN_AT_ONCE: usize = 256;
 /// Octets of a key, and of an HMAC-MD5.
 const KEY: usize = 16;
 /// Room for a Reconfigure: two DUIDs of 130 octets and little else.
@@ -39,6 +49,16 @@ pub struct Counters {
     pub answered: u64,
     /// Clients that did not, however often they were asked.
     pub given_up: u64,
+    /// Clients that could not be asked again: what they held is gone, or the way to them.
+    pub out_of_reach: u64,
+    /// Clients that would have agreed when there was no room for more.
+    pub refused: u64,
+    /// Clients behind relay agents that came by another way than before.
+    pub moved: u64,
+    /// Other ways that were not kept at once, since the one before them had just been.
+    pub held_back: u64,
+    /// Clients that were forgotten, since they hold nothing any more.
+    pub forgotten: u64,
 }
 
 /// Who is asked.
@@ -59,6 +79,29 @@ pub struct Called {
     pub clients: usize,
     /// Clients that were meant and never agreed.
     pub never_agreed: usize,
+    /// Clients that agreed and cannot be reached now: no way is known through the relay agents before them, or not all of
+    /// those may speak for clients.
+    pub out_of_reach: usize,
+}
+
+/// That a client agreed.
+#[derive(Debug, Default)]
+struct Consent {
+    /// How it is reached; none on a link of the server's own, and where no way could be kept.
+    way: Option<Way>,
+    /// When its owner was last told of another way.
+    told_at: Duration,
+    /// Its owner was told of another way than this.
+    is_news: bool,
+}
+
+/// How a client is reached.
+#[derive(Debug, Clone, Copy)]
+enum Reach<'a> {
+    /// On a link of the server's own.
+    Link,
+    /// Through relay agents.
+    Way(&'a Way),
 }
 
 /// One who was asked and has not come back.
@@ -76,8 +119,9 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Reconfigure {
     secret: [u8; KEY],
-    /// With the way to each that is behind relay agents.
-    agreed: BTreeMap<Duid, Option<Way>>,
+    agreed: HashMap<Duid, Consent>,
+    /// Who may hold nothing any more, and what it held.
+    doubted: Vec<(Duid, Resource)>,
     waiting: BTreeMap<Duid, Waiting>,
     due: BTreeSet<(Duration, Duid)>,
     last_replay: u64,
@@ -127,22 +171,43 @@ fn authentication(b: &mut Builder<'_>, replay: u64, kind: u8, content: &[u8; KEY
     });
 }
 
+/// A lease came to an end, or never came to be: its client may hold nothing any more.
+pub(super) fn doubt(reconfigure: &mut Option<Reconfigure>, lease: Lease) {
+    if let Some(reconfigure) = reconfigure
+        && reconfigure.agreed.contains_key(&lease.duid)
+    {
+        reconfigure.doubted.push((lease.duid, lease.resource));
+    }
+}
+
 impl Server {
     /// Lets clients that agree be asked to come back. `secret` has to stay the same over restarts and is nobody else's; `agreed`
-    /// are those of whom [`Action::Agreed`] told, with what it told last.
+    /// are those of whom [`Action::Agreed`] told, with what it told last. Those of them who hold nothing are forgotten at once.
     pub fn set_reconfigure(
         &mut self,
         secret: [u8; 16],
         agreed: impl IntoIterator<Item = (Duid, Option<Way>)>,
+        actions: &mut Actions,
     ) {
+        let (agreed, gone): (Vec<_>, Vec<_>) =
+            agreed.into_iter().partition(|(client, _)| self.table.has_duid(client));
+        let consent = |(client, way)| (client, Consent { way, ..Consent::default() });
         self.reconfigure = Some(Reconfigure {
             secret,
-            agreed: agreed.into_iter().collect(),
+            agreed: agreed.into_iter().map(consent).collect(),
+            doubted: Vec::new(),
             waiting: BTreeMap::new(),
             due: BTreeSet::new(),
             last_replay: 0,
-            counters: Counters::default(),
+            counters: Counters { forgotten: gone.len() as u64, ..Counters::default() },
         });
+        let gone: Vec<Duid> = gone.into_iter().map(|(client, _)| client).collect();
+        actions.extend(gone.chunks(FORGOTTEN_AT_ONCE).map(|some| Action::Disagreed(some.to_vec())));
+    }
+
+    /// How many clients have agreed and hold something.
+    pub fn agreed(&self) -> usize {
+        self.reconfigure.as_ref().map_or(0, |reconfigure| reconfigure.agreed.len())
     }
 
     /// What has happened since the start; none where it is off.
@@ -153,7 +218,9 @@ impl Server {
     /// Asks clients to come back with a message of this type: a Renew, a Rebind or an Information-request. They are asked one
     /// after the other, and again until they do, a few times.
     pub fn reconfigure(&mut self, now: Duration, whom: &Whom, message: MessageType) -> Called {
-        let Some(reconfigure) = &mut self.reconfigure else { return Called::default() };
+        if self.reconfigure.is_none() {
+            return Called::default();
+        }
         let meant = |lease: &Lease| match whom {
             Whom::All => true,
             Whom::Link(link) => *lease.link == **link,
@@ -170,8 +237,14 @@ impl Server {
         }
         let mut asked = Called::default();
         for (client, lease) in clients {
+            let reached = self.reach(&lease).is_some();
+            let Some(reconfigure) = &mut self.reconfigure else { continue };
             if !reconfigure.agreed.contains_key(&client) {
                 asked.never_agreed += 1;
+                continue;
+            }
+            if !reached {
+                asked.out_of_reach += 1;
                 continue;
             }
             let after = Duration::from_secs(1) * u32::try_from(asked.clients).unwrap_or(u32::MAX) / PACE;
@@ -185,54 +258,32 @@ impl Server {
         asked
     }
 
-    /// Adds to a message for a client that it may agree, or its key (RFC 9915 sections 18.3.9 and 20.4.1). The message binds
-    /// something, if it is a Reply. `way` is where the client is, if it is behind relay agents.
+    /// Adds to an answer that the client may agree, or its key (RFC 9915 sections 18.3.9 and 20.4.1). Whether it agrees by
+    /// this, once the answer leaves: then [`Server::learn_way`] has to be told.
     pub(super) fn offer_reconfigure(
         &mut self,
         now: Duration,
         asked: &Asked<'_>,
-        way: impl FnOnce() -> Option<Way>,
-        (ticket, kind): (u64, MessageType),
+        answer: &Answer,
         bytes: &mut Vec<u8>,
-        actions: &mut Actions,
-    ) {
-        let (most, request) = (self.limits.leases, asked.kind);
+    ) -> bool {
         let accepts = asked.message.options().get(OptionCode::RECONF_ACCEPT).is_some();
-        let Some(reconfigure) = self.reconfigure.as_mut().filter(|_| accepts) else { return };
-        let Some(client) = &asked.client else { return };
-        if kind == MessageType::REPLY && !self.flight.is_open(ticket) {
-            return;
+        let Some(reconfigure) = self.reconfigure.as_mut().filter(|_| accepts) else { return false };
+        let Some(client) = &asked.client else { return false };
+        let binds = answer.binds();
+        if !binds && answer.kind != MessageType::ADVERTISE {
+            return false;
         }
         let known = reconfigure.agreed.contains_key(client);
-        let rebinds = matches!(request, MessageType::RENEW | MessageType::REBIND);
         // Who was bound before this was switched on agrees when it renews; who has its key keeps it.
-        let gives_key = kind == MessageType::REPLY
-            && (matches!(request, MessageType::SOLICIT | MessageType::REQUEST) || rebinds && !known);
-        if gives_key && !known {
-            if reconfigure.agreed.len() >= most {
-                let holders: BTreeSet<Duid> = self.table.from(0).map(|(_, lease)| lease.duid).collect();
-                let gone: Vec<Duid> = reconfigure
-                    .agreed
-                    .keys()
-                    .filter(|one| !holders.contains(*one))
-                    .take(256)
-                    .cloned()
-                    .collect();
-                for client in gone {
-                    reconfigure.agreed.remove(&client);
-                    actions.push(Action::Disagreed(client));
-                }
-            }
-            if reconfigure.agreed.len() >= most {
-                return;
-            }
-            let way = way();
-            reconfigure.agreed.insert(client.clone(), way.clone());
-            reconfigure.counters.agreed = reconfigure.counters.agreed.saturating_add(1);
-            actions.push(Action::Agreed(client.clone(), way));
+        let begins = matches!(asked.kind, MessageType::SOLICIT | MessageType::REQUEST);
+        let gives_key = binds && (begins || !known);
+        if gives_key && !known && reconfigure.agreed.len() >= self.limits.leases {
+            add(&mut reconfigure.counters.refused);
+            return false;
         }
         let mut room = [0; 64];
-        let mut b = Builder::message(&mut room, kind, TransactionId::default());
+        let mut b = Builder::message(&mut room, answer.kind, TransactionId::default());
         b.reconfigure_accept();
         if gives_key {
             let (replay, key) = (reconfigure.replay(now), reconfigure.key(client));
@@ -240,25 +291,46 @@ impl Server {
         }
         // Options alone: the message has its header.
         bytes.extend(b.finish().unwrap_or_default().get(4..).unwrap_or_default());
+        gives_key
     }
 
-    /// A client came back, whether it was asked to or not. Where it is now, if it is behind relay agents, `way` says.
-    pub(super) fn reconfigured(
+    /// A client was bound, or what it holds was extended, by a message that came by `way`, if through relay agents. It agrees
+    /// to be asked, or may have agreed before.
+    pub(super) fn learn_way(
         &mut self,
-        client: Option<&Duid>,
-        request: MessageType,
+        now: Duration,
+        client: &Duid,
+        agrees: bool,
         way: impl FnOnce() -> Option<Way>,
         actions: &mut Actions,
     ) {
-        if let (Some(reconfigure), Some(client)) = (&mut self.reconfigure, client)
-            && let Some(known) = reconfigure.agreed.get_mut(client)
-        {
-            let now = way();
-            if *known != now {
-                known.clone_from(&now);
-                actions.push(Action::Agreed(client.clone(), now));
+        let Some(reconfigure) = &mut self.reconfigure else { return };
+        let Some(consent) = reconfigure.agreed.get_mut(client) else {
+            if agrees {
+                let way = way();
+                add(&mut reconfigure.counters.agreed);
+                actions.push(Action::Agreed(client.clone(), way.clone()));
+                reconfigure.agreed.insert(client.clone(), Consent { way, ..Consent::default() });
             }
+            return;
+        };
+        let way = way();
+        let moved = consent.way != way;
+        if moved {
+            add(&mut reconfigure.counters.moved);
+            consent.way = way;
+            consent.is_news = true;
         }
+        if consent.is_news && now >= consent.told_at.saturating_add(REST) {
+            (consent.told_at, consent.is_news) = (now, false);
+            actions.push(Action::Agreed(client.clone(), consent.way.clone()));
+        } else if moved {
+            add(&mut reconfigure.counters.held_back);
+        }
+    }
+
+    /// A client was answered, whether it was asked to come back or not.
+    pub(super) fn came_back(&mut self, client: &Duid, request: MessageType) {
         let comes = matches!(
             request,
             MessageType::RENEW
@@ -266,10 +338,30 @@ impl Server {
                 | MessageType::INFORMATION_REQUEST
                 | MessageType::RELEASE
         );
-        if let (Some(reconfigure), Some(client), true) = (&mut self.reconfigure, client, comes)
+        if let (Some(reconfigure), true) = (&mut self.reconfigure, comes)
             && reconfigure.stop_waiting(client)
         {
-            reconfigure.counters.answered = reconfigure.counters.answered.saturating_add(1);
+            add(&mut reconfigure.counters.answered);
+        }
+    }
+
+    /// Forgets those of the doubted who hold nothing indeed.
+    pub(super) fn forget_doubted(&mut self, actions: &mut Actions) {
+        let Some(reconfigure) = self.reconfigure.as_mut().filter(|known| !known.doubted.is_empty()) else {
+            return;
+        };
+        let mut gone = Vec::new();
+        for (client, resource) in std::mem::take(&mut reconfigure.doubted) {
+            // What was retired is not bound any more, and yet its client may be asked about it.
+            let has = || self.table.get(resource).is_some_and(|lease| lease.duid == client);
+            if !self.table.has_duid(&client) && !has() && reconfigure.agreed.remove(&client).is_some() {
+                reconfigure.stop_waiting(&client);
+                add(&mut reconfigure.counters.forgotten);
+                gone.push(client);
+            }
+        }
+        if !gone.is_empty() {
+            actions.push(Action::Disagreed(gone));
         }
     }
 
@@ -297,12 +389,18 @@ impl Server {
             waiting.at = now.saturating_add(waiting.timeout);
             waiting.timeout *= 2;
             let (replay, key) = (reconfigure.replay(now), reconfigure.key(&client));
-            reconfigure.counters.sent = reconfigure.counters.sent.saturating_add(1);
-            reconfigure.wait(client.clone(), waiting);
             let bytes = self.reconfigure_message(&client, waiting.message, replay, &key);
             let lease = self.table.get(waiting.lease).filter(|lease| lease.duid == client);
-            if let (Some(bytes), Some(lease)) = (bytes, lease) {
-                actions.extend(self.way_to(&lease, bytes).into_iter().map(Action::Reply));
+            // What was true when it was called may be so no longer.
+            let reply = lease.zip(bytes).and_then(|(lease, bytes)| self.bring(&lease, bytes));
+            let Some(reconfigure) = &mut self.reconfigure else { return };
+            if let Some(reply) = reply {
+                add(&mut reconfigure.counters.sent);
+                reconfigure.wait(client, waiting);
+                actions.push(Action::Reply(reply));
+            } else {
+                reconfigure.stop_waiting(&client);
+                add(&mut reconfigure.counters.out_of_reach);
             }
         }
     }
@@ -327,29 +425,31 @@ impl Server {
         write(&mac(key, &[&unsigned]))
     }
 
-    /// The datagrams that bring a message to the holder of a lease: on its link, or through the relay agents that its last
-    /// message came through. Of who agreed before these were kept the nearest agent alone is known: it is sought wherever
-    /// agents are heard, and others in the row are not reached.
-    fn way_to(&self, lease: &Lease, bytes: Vec<u8>) -> Vec<Reply> {
-        let Some(relay) = &lease.relay else {
-            return vec![Reply {
-                link: lease.link.clone(),
-                destination: lease.peer,
-                port: CLIENT_PORT,
-                bytes,
-            }];
-        };
-        let kept = self.reconfigure.as_ref().and_then(|known| known.agreed.get(&lease.duid)?.clone());
-        let interface = lease.line.as_ref().and_then(|line| line.interface_id());
-        let way = kept.unwrap_or_else(|| Way::of_one(relay, lease.peer, interface));
-        let Some(bytes) = way.wrap(bytes) else { return Vec::new() };
-        let here = |link: &&str| way.link().is_none_or(|on| on == *link);
-        let reply = |link: &str| Reply {
-            link: link.into(),
-            destination: way.address(),
-            port: way.port(),
-            bytes: bytes.clone(),
-        };
-        self.directory.on().filter(here).map(reply).collect()
+    /// How the holder of a lease is reached; none where it is not.
+    fn reach(&self, lease: &Lease) -> Option<Reach<'_>> {
+        if lease.relay.is_none() {
+            // Of what was moved to somebody nobody knows yet where he is.
+            let known = !lease.peer.is_unspecified() && !self.remote.contains(&lease.link);
+            return (known && self.links.contains_key(&lease.link)).then_some(Reach::Link);
+        }
+        let way = self.reconfigure.as_ref()?.agreed.get(&lease.duid)?.way.as_ref()?;
+        // Who may speak for clients may have changed since it was learnt.
+        let heard = self.directory.hears(way.link(), way.address(), &way.hops()).is_ok();
+        (heard && way.leads_to(lease)).then_some(Reach::Way(way))
+    }
+
+    /// The datagram that brings a message to the holder of a lease; none where that is out of reach.
+    fn bring(&self, lease: &Lease, bytes: Vec<u8>) -> Option<Reply> {
+        Some(match self.reach(lease)? {
+            Reach::Link => {
+                Reply { link: lease.link.clone(), destination: lease.peer, port: CLIENT_PORT, bytes }
+            }
+            Reach::Way(way) => Reply {
+                link: way.link().clone(),
+                destination: way.address(),
+                port: way.port(),
+                bytes: way.wrap(bytes)?,
+            },
+        })
     }
 }

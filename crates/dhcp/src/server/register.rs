@@ -90,7 +90,7 @@ impl Server {
             return Err(Discard::Committing);
         }
         add(&mut self.counters.addr_reg_inform);
-        let reply = chain.reply(datagram, self.registered(message, &inform)?)?;
+        let reply = chain.reply(datagram.link.into(), datagram, self.registered(message, &inform)?)?;
         let ticket = self.flight.ticket();
         if inform.address.valid == 0 {
             // Its owner has it no more (RFC 9686 section 4.6).

@@ -105,10 +105,15 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The datagram that brings an answer back to whoever sent the question.
-    pub(super) fn reply(&self, question: &Datagram<'_>, answer: Vec<u8>) -> Result<Reply, Discard> {
+    /// The datagram that brings an answer back to whoever sent the question, on the link where it came in.
+    pub(super) fn reply(
+        &self,
+        link: LinkId,
+        question: &Datagram<'_>,
+        answer: Vec<u8>,
+    ) -> Result<Reply, Discard> {
         Ok(Reply {
-            link: question.link.into(),
+            link,
             destination: question.source,
             port: self.port(question.port),
             bytes: self.wrap(answer)?,
@@ -170,7 +175,7 @@ pub(super) fn reply_to(hop: &RelayMessage<'_>, inside: &[u8]) -> Result<Vec<u8>,
 /// Which relay agents are heard, and which link each link-address stands for.
 #[derive(Debug)]
 pub(super) struct Directory {
-    on: BTreeSet<String>,
+    on: BTreeSet<LinkId>,
     from: Nets<()>,
     places: Nets<Arc<Link>>,
     known: BTreeSet<Arc<Relay>>,
@@ -192,7 +197,7 @@ impl Default for Directory {
 
 impl Directory {
     pub(super) fn set_relays(&mut self, relays: &Relays) {
-        self.on = relays.on.iter().cloned().collect();
+        self.on = relays.on.iter().map(|link| link.as_str().into()).collect();
         self.from = relays.from.iter().map(|net| (*net, ())).collect();
     }
 
@@ -203,19 +208,24 @@ impl Directory {
         self.places = written.chain(implied).map(|(net, link)| (net, Arc::clone(link))).collect();
     }
 
-    /// Whether every agent of the row may speak for clients.
-    pub(super) fn hears(&self, datagram: &Datagram<'_>, chain: &Chain<'_>) -> Result<(), Discard> {
-        if !self.on.contains(datagram.link) {
+    /// Whether every agent of a row may speak for clients: that which the server hears, and those that it names.
+    pub(super) fn hears(
+        &self,
+        link: &str,
+        agent: Ipv6Addr,
+        hops: &[RelayMessage<'_>],
+    ) -> Result<(), Discard> {
+        if !self.on.contains(link) {
             return Err(Discard::Relayed);
         }
-        let (_, inner) = chain.hops.split_last().ok_or(Discard::Relayed)?;
-        let mut agents = std::iter::once(datagram.source).chain(inner.iter().map(RelayMessage::peer_address));
+        let (_, inner) = hops.split_last().ok_or(Discard::Relayed)?;
+        let mut agents = std::iter::once(agent).chain(inner.iter().map(RelayMessage::peer_address));
         if agents.all(|agent| self.from.longest(agent).is_some()) { Ok(()) } else { Err(Discard::Relay) }
     }
 
-    /// The links on which relay agents are heard.
-    pub(super) fn on(&self) -> impl Iterator<Item = &str> {
-        self.on.iter().map(String::as_str)
+    /// The name of a link on which relay agents are heard, to be kept.
+    pub(super) fn name(&self, link: &str) -> LinkId {
+        self.on.get(link).cloned().unwrap_or_else(|| link.into())
     }
 
     /// The link that a link-address stands for.

@@ -8,6 +8,7 @@ use crate::lease::{Kind, Resource};
 use crate::options;
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::{Builder, Duid, Fqdn, INFINITY, MessageType, OptionCode, StatusCode, pd_exclude};
+use smallvec::SmallVec;
 
 /// Room for the longest answer: 16 associations with 12 leases each, and configuration.
 const ROOM: usize = 16 * 1024;
@@ -22,13 +23,13 @@ const IRT_MINIMUM: u32 = 600;
 pub(super) struct Outcome {
     pub(super) kind: Kind,
     pub(super) iaid: u32,
-    pub(super) leases: Vec<(Resource, Told)>,
+    pub(super) leases: SmallVec<[(Resource, Told); 2]>,
     pub(super) status: Option<(StatusCode, &'static str)>,
 }
 
 impl Outcome {
     pub(super) fn status(kind: Kind, iaid: u32, code: StatusCode, words: &'static str) -> Self {
-        Self { kind, iaid, leases: Vec::new(), status: Some((code, words)) }
+        Self { kind, iaid, leases: SmallVec::new(), status: Some((code, words)) }
     }
 
     /// Whether the client may use something of it.
@@ -44,7 +45,7 @@ pub(super) struct Answer {
     pub(super) preference: Option<u8>,
     pub(super) rapid_commit: bool,
     pub(super) status: Option<(StatusCode, &'static str)>,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: SmallVec<[Outcome; 2]>,
     /// Whether configuration that the client asked for goes with it.
     pub(super) configuration: bool,
 }
@@ -57,9 +58,14 @@ impl Answer {
             preference: None,
             rapid_commit: false,
             status: None,
-            outcomes: Vec::new(),
+            outcomes: SmallVec::new(),
             configuration: false,
         }
+    }
+
+    /// Whether it tells of a binding that was made or extended.
+    pub(super) fn binds(&self) -> bool {
+        self.kind == MessageType::REPLY && self.outcomes.iter().any(Outcome::is_useful)
     }
 
     /// The octets of the answer (RFC 9915 sections 18.3.9 and 18.3.10).

@@ -32,6 +32,13 @@ impl Entry {
     pub(super) fn resource(&self) -> Option<Resource> {
         Reader::new(self.octets.as_bytes()).kept_resource()
     }
+
+    /// The number of its association, and what is leased.
+    pub(super) fn association(&self) -> Option<(u32, Resource)> {
+        let mut reader = Reader::new(self.octets.as_bytes());
+        let resource = reader.kept_resource()?;
+        Some((u32::from_le_bytes(reader.array()?), resource))
+    }
 }
 
 #[cfg(test)]

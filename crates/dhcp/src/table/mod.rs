@@ -6,12 +6,13 @@
 //!
 //! | index | what |
 //! |---|---|
-//! | `by_resource`, `by_holder` | hash tables, keyed at random since strangers choose what is in them |
+//! | `by_resource`, `by_holder` | hash tables, keyed at random since strangers choose what is in them; in parts, so that none takes long to grow |
 //! | `areas` | the leases of each /64, chained, in the order of the /64s; what is longer than /64 is in `narrow` |
 //! | `ends` | a heap by valid lifetime; leases in the rarer states in sets of their own |
 
 mod ends;
 mod entry;
+mod index;
 mod near;
 mod shared;
 
@@ -19,10 +20,11 @@ use crate::identity::{Identity, Key, Relay};
 use crate::lease::{Kind, Lease, LeaseChange, LeaseState, LinkId, Resource};
 use crate::octets::{Reader, nanos, put_kept, put_number};
 use entry::{Entry, HERE, NONE};
-use hashbrown::HashTable;
+use index::Index;
 use shared::Shared;
 use sixgate_wire::dhcpv6::Duid;
 use sixgate_wire::few::Few;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
@@ -35,9 +37,9 @@ pub struct LeaseTable {
     hasher: RandomState,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_resource: HashTable<u32>,
+    by_resource: Index,
     /// The first lease of each holder; bound leases only: nobody extends the others.
-    by_holder: HashTable<u32>,
+    by_holder: Index,
     areas: BTreeMap<u64, u32>,
     narrow: BTreeMap<Resource, u32>,
     ends: Vec<u32>,
@@ -161,26 +163,63 @@ impl LeaseTable {
     }
 
     /// The bound leases of one association.
-    pub fn held(&self, who: &Identity, iaid: u32, kind: Kind) -> impl Iterator<Item = Lease> {
-        self.held_by(who).filter(move |lease| lease.iaid == iaid && lease.resource.kind() == kind)
+    pub fn held<'t>(
+        &'t self,
+        who: &Identity,
+        iaid: u32,
+        kind: Kind,
+    ) -> impl Iterator<Item = Lease> + use<'t> {
+        self.held_in(who, Some((iaid, kind)))
     }
 
     /// The bound leases of one holder, all its associations together.
-    pub fn held_by(&self, who: &Identity) -> impl Iterator<Item = Lease> + use<> {
-        let mut leases = Vec::new();
-        let mut place = self.first_held(who).unwrap_or(NONE);
-        while let Some(entry) = self.entry(place) {
-            leases.extend(self.read(place));
-            place = entry.next_held;
-        }
-        leases.sort_by_key(|lease| (lease.iaid, lease.resource));
-        leases.into_iter()
+    pub fn held_by<'t>(&'t self, who: &Identity) -> impl Iterator<Item = Lease> + use<'t> {
+        self.held_in(who, None)
+    }
+
+    /// Whether an association has a bound lease.
+    pub fn holds(&self, who: &Identity, iaid: u32, kind: Kind) -> bool {
+        let mut held = self.chain(who).filter_map(|(_, entry)| entry.association());
+        held.any(|(of, resource)| (of, resource.kind()) == (iaid, kind))
+    }
+
+    /// How many bound leases a holder has.
+    pub fn count_held(&self, who: &Identity) -> usize {
+        self.chain(who).count()
+    }
+
+    /// What a holder has, with its places, in no particular order.
+    fn chain(&self, who: &Identity) -> impl Iterator<Item = (u32, &Entry)> {
+        let with = |place: u32| self.entry(place).map(|entry| (place, entry));
+        let first = self.first_held(who).and_then(with);
+        std::iter::successors(first, move |(_, entry)| with(entry.next_held))
+    }
+
+    /// The leases of one association or of all of a holder's, by the associations' numbers and by what is leased.
+    fn held_in<'t>(
+        &'t self,
+        who: &Identity,
+        association: Option<(u32, Kind)>,
+    ) -> impl Iterator<Item = Lease> + use<'t> {
+        let of = |(place, entry): (u32, &Entry)| {
+            let (iaid, resource) = entry.association()?;
+            let passes = association.is_none_or(|which| which == (iaid, resource.kind()));
+            passes.then_some((iaid, resource, place))
+        };
+        let mut found: SmallVec<[(u32, Resource, u32); 2]> = self.chain(who).filter_map(of).collect();
+        found.sort_unstable();
+        found.into_iter().filter_map(|(_, _, place)| self.read(place))
     }
 
     /// The bound leases of everybody who asks with this DUID, whatever its holders are known by.
     pub fn of_duid(&self, duid: &Duid) -> impl Iterator<Item = Lease> {
         let others = self.duids.get(duid).into_iter().flatten();
         self.held_by(&Identity::Duid(duid.clone())).chain(others.filter_map(|resource| self.get(*resource)))
+    }
+
+    /// Whether anything is bound by this DUID, as [`LeaseTable::of_duid`] has it.
+    pub fn has_duid(&self, duid: &Duid) -> bool {
+        self.duids.contains_key(duid) || self.first_held(&Identity::Duid(duid.clone())).is_some()
     }
 
     /// Puts a lease in place of what there is for its resource, and returns that.
@@ -245,7 +284,7 @@ impl LeaseTable {
         let hash = self.hash(&lease.resource);
         let (hasher, entries) = (&self.hasher, &self.entries);
         let rehash = |place: &u32| hash_of(hasher, entries, *place);
-        self.by_resource.insert_unique(hash, place, rehash);
+        self.by_resource.insert(hash, place, rehash);
         self.enter_area(lease.resource, place);
         if let Some(others) = place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
             others.insert((lease.valid_until, lease.resource));
@@ -277,9 +316,7 @@ impl LeaseTable {
     fn take_out(&mut self, place: u32, lease: &Lease) {
         let resource = lease.resource;
         let hash = self.hash(&resource);
-        if let Ok(found) = self.by_resource.find_entry(hash, |other| *other == place) {
-            found.remove();
-        }
+        self.by_resource.remove(hash, place);
         let registered = lease.state == LeaseState::Registered;
         match place_of(lease.state).and_then(|place| self.others.get_mut(place)) {
             Some(others) => drop(others.remove(&(lease.valid_until, resource))),
@@ -352,12 +389,12 @@ impl LeaseTable {
             return None;
         }
         let same = |place: &u32| self.entry(*place).and_then(Entry::resource) == Some(resource);
-        self.by_resource.find(self.hash(&resource), same).copied()
+        self.by_resource.find(self.hash(&resource), same)
     }
 
     fn first_held(&self, who: &Identity) -> Option<u32> {
         let holder = self.hash(who) as u32;
-        self.by_holder.find(spread(holder), |place| self.is_of(*place, holder, who)).copied()
+        self.by_holder.find(spread(holder), |place| self.is_of(*place, holder, who))
     }
 
     fn is_of(&self, place: u32, holder: u32, who: &Identity) -> bool {
@@ -382,7 +419,7 @@ impl LeaseTable {
             entry.holder = holder;
         }
         let entries = &self.entries;
-        self.by_holder.insert_unique(spread(holder), place, |place| holder_of(entries, *place));
+        self.by_holder.insert(spread(holder), place, |place| holder_of(entries, *place));
     }
 
     fn leave_holder(&mut self, who: &Identity, place: u32) {
@@ -401,12 +438,10 @@ impl LeaseTable {
             }
             return;
         }
-        if let Ok(mut found) = self.by_holder.find_entry(spread(holder), |other| *other == place) {
-            if next == NONE {
-                found.remove();
-            } else {
-                *found.get_mut() = next;
-            }
+        if next == NONE {
+            self.by_holder.remove(spread(holder), place);
+        } else if let Some(first) = self.by_holder.find_mut(spread(holder), |other| *other == place) {
+            *first = next;
         }
     }
 }

@@ -48,7 +48,7 @@ impl Server {
     /// The commit with this ticket is durable: lets out the answer that waited for it. Call it in the order
     /// of the tickets; a ticket that is not known does nothing.
     pub fn committed(&mut self, ticket: u64, actions: &mut Actions) {
-        if let Some((_, Some(reply))) = self.flight.committed(ticket, &mut self.table) {
+        if let Some((_, Some(reply))) = self.flight.committed(ticket, &mut self.table, drop) {
             count(&mut self.counters.ack);
             actions.push(Action::Reply(reply));
         }
@@ -58,7 +58,7 @@ impl Server {
     /// told. The store may do it later nevertheless, before what later tickets ask for: the server overwrites
     /// it as soon as it can.
     pub fn commit_failed(&mut self, now: Duration, ticket: u64) {
-        if self.flight.failed(now, ticket, &mut self.table) {
+        if self.flight.failed(now, ticket, &mut self.table, drop) {
             count(&mut self.counters.commits_failed);
         }
     }

@@ -218,7 +218,7 @@ impl Server {
             Ok(answered) => answered,
             Err(reason) => {
                 // Nothing of it was given to anybody yet.
-                self.flight.forget(ticket, &mut self.table);
+                self.flight.forget(ticket, &mut self.table, drop);
                 return Err(reason);
             }
         };

@@ -113,7 +113,7 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let now = Duration::from_hours(500_000);
         let mut server = Server::new(server_config(), Vec::new());
-        server.set_reconfigure([7; 16], []);
+        server.set_reconfigure([7; 16], [], &mut Actions::new());
         let mut world = Self {
             server,
             leasequery: Leasequery::new(now, vec!["2001:db8:ff::/64".parse().unwrap()]),

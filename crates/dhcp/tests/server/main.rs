@@ -15,6 +15,7 @@ mod messages;
 mod pcap;
 mod policy;
 mod races;
+mod reach;
 mod reconfiguring;
 mod registering;
 mod relay_histories;

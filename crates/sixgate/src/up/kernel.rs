@@ -67,6 +67,13 @@ pub(crate) struct Desired {
     pub(crate) routes: BTreeSet<RouteKey>,
 }
 
+/// What goes.
+enum Gone<'a> {
+    Route(&'a RouteKey),
+    /// With the length of its prefix.
+    Address(&'a AddressKey, u8),
+}
+
 /// What was installed.
 #[derive(Debug, Default)]
 pub(crate) struct Kernel {
@@ -97,17 +104,22 @@ impl Kernel {
         !self.left.is_empty()
     }
 
-    /// Takes away the routes that an earlier run left and that are not ours again. What fails is told as a sentence.
+    /// Takes away the routes that an earlier run left and that are not ours again. What fails is told as a sentence, and tried
+    /// again at the next call.
     pub(crate) fn sweep(&mut self, netlink: &mut Netlink) -> Vec<String> {
+        self.sweep_by(|route| netlink.remove_route(route).map(drop).map_err(|error| error.to_string()))
+    }
+
+    fn sweep_by(&mut self, mut remove: impl FnMut(&Route) -> Result<(), String>) -> Vec<String> {
         let same = |a: &Route, b: &Route| {
             (a.destination, a.metric, a.gateway, a.kind) == (b.destination, b.metric, b.gateway, b.kind)
                 && (a.interface == b.interface || b.interface.is_none())
         };
         let ours: Vec<Route> = self.installed.routes.iter().map(message).collect();
-        let left = std::mem::take(&mut self.left);
-        (left.iter().filter(|route| !ours.iter().any(|ours| same(route, ours))))
-            .filter_map(|route| netlink.remove_route(route).err().map(|error| error.to_string()))
-            .collect()
+        self.left.retain(|route| !ours.iter().any(|ours| same(route, ours)));
+        let mut problems = Vec::new();
+        self.left.retain(|route| remove(route).map_err(|problem| problems.push(problem)).is_err());
+        problems
     }
 
     /// The addresses that stand, with the lengths of their prefixes.
@@ -120,21 +132,15 @@ impl Kernel {
         if desired == self.installed {
             return Vec::new();
         }
-        let mut problems = Vec::new();
-        let old = std::mem::take(&mut self.installed);
-        // Routes that go leave first and addresses last, so that nothing points at what is not there.
-        for route in old.routes.difference(&desired.routes) {
-            if let Err(error) = netlink.remove_route(&message(route)) {
-                problems.push(error.to_string());
-            }
-        }
-        for (key, value) in old.addresses.iter().filter(|(key, _)| !desired.addresses.contains_key(key)) {
-            if let Err(error) = netlink.remove_address(key.interface, key.address, value.prefix_length) {
-                problems.push(error.to_string());
-            }
-        }
+        let mut problems = self.withdraw(&desired, |gone| {
+            let done = match gone {
+                Gone::Route(route) => netlink.remove_route(&message(route)),
+                Gone::Address(key, length) => netlink.remove_address(key.interface, key.address, length),
+            };
+            done.map(drop).map_err(|error| error.to_string())
+        });
         for (key, value) in desired.addresses {
-            if old.addresses.get(&key) != Some(&value) {
+            if self.installed.addresses.get(&key) != Some(&value) {
                 let (preferred, valid) = value.left(now);
                 let wanted = AddressConfig::new(key.address, value.prefix_length)
                     .lifetimes(preferred, valid)
@@ -148,7 +154,7 @@ impl Kernel {
             self.installed.addresses.insert(key, value);
         }
         for route in desired.routes {
-            if !old.routes.contains(&route)
+            if !self.installed.routes.contains(&route)
                 && let Err(error) = netlink.replace_route(&message(&route))
             {
                 problems.push(error.to_string());
@@ -156,6 +162,23 @@ impl Kernel {
             }
             self.installed.routes.insert(route);
         }
+        problems
+    }
+
+    /// Takes away what is desired no longer, routes first, so that nothing points at what is not there. What could not be taken
+    /// away still stands: it stays known, for the next time.
+    fn withdraw(
+        &mut self,
+        desired: &Desired,
+        mut remove: impl FnMut(Gone<'_>) -> Result<(), String>,
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut stays = |gone: Gone<'_>| remove(gone).map_err(|problem| problems.push(problem)).is_err();
+        let Desired { addresses, routes } = &mut self.installed;
+        routes.retain(|route| desired.routes.contains(route) || stays(Gone::Route(route)));
+        addresses.retain(|key, value| {
+            desired.addresses.contains_key(key) || stays(Gone::Address(key, value.prefix_length))
+        });
         problems
     }
 
@@ -241,5 +264,61 @@ mod tests {
         assert_eq!(until(12_500, Duration::from_millis(13_999)).left(now), (2, 3));
         assert_eq!(until(10_300, Duration::from_millis(10_400)).left(now), (0, 1));
         assert_eq!(until(0, Duration::MAX).left(now), (0, u32::MAX));
+    }
+    fn route(destination: &str) -> RouteKey {
+        let destination = destination.parse().unwrap();
+        RouteKey { destination, to: To::Link { interface: 3 }, metric: DELEGATED_METRIC }
+    }
+
+    /// One that stays for want of an answer is tried again, until it is gone; one that went is not.
+    #[test]
+    fn what_could_not_be_taken_away_is_tried_again() {
+        let address = |text: &str| AddressKey { interface: 3, address: text.parse().unwrap() };
+        let (one, other) = (address("2001:db8::1"), address("2001:db8::2"));
+        let value =
+            AddressValue { prefix_length: 64, preferred_until: Duration::MAX, valid_until: Duration::MAX };
+        let routes = ["2001:db8:1::/64", "2001:db8:2::/64"].map(route);
+        let mut kernel = Kernel {
+            installed: Desired { addresses: [(one, value), (other, value)].into(), routes: routes.into() },
+            left: ["2001:db8:2::/64", "2001:db8:3::/64", "2001:db8:4::/64"]
+                .map(|destination| message(&route(destination)))
+                .into(),
+        };
+        let mut asked = Vec::new();
+        let mut withdraw = |kernel: &mut Kernel, refused: &[&str]| {
+            asked.clear();
+            let problems = kernel.withdraw(&Desired::default(), |gone| {
+                let what = match gone {
+                    Gone::Route(route) => route.destination.to_string(),
+                    Gone::Address(key, length) => format!("{}/{length}", key.address),
+                };
+                asked.push(what.clone());
+                if refused.contains(&what.as_str()) { Err(what) } else { Ok(()) }
+            });
+            (problems, asked.clone())
+        };
+        let refused = ["2001:db8:2::/64", "2001:db8::1/64"];
+        let all = ["2001:db8:1::/64", "2001:db8:2::/64", "2001:db8::1/64", "2001:db8::2/64"];
+        assert_eq!(
+            withdraw(&mut kernel, &refused),
+            (refused.map(str::to_owned).into(), all.map(str::to_owned).into())
+        );
+        // What an earlier run left likewise; what is ours, since it still stands, is not its any more.
+        let mut swept = Vec::new();
+        let problems = kernel.sweep_by(|route| {
+            swept.push(route.destination.to_string());
+            if swept.len() == 1 { Err("busy".to_owned()) } else { Ok(()) }
+        });
+        assert_eq!(
+            (problems.len(), &swept[..]),
+            (1, &["2001:db8:3::/64", "2001:db8:4::/64"].map(str::to_owned)[..])
+        );
+        assert!(kernel.has_left());
+        assert!(kernel.sweep_by(|_| Ok(())).is_empty() && !kernel.has_left());
+        let (problems, asked) = withdraw(&mut kernel, &[]);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(asked, refused);
+        assert_eq!(kernel.installed, Desired::default());
+        assert_eq!(withdraw(&mut kernel, &[]), (Vec::new(), Vec::new()));
     }
 }

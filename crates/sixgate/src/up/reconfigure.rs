@@ -49,7 +49,9 @@ impl Engine {
         }
         let agreed =
             settings.iter().filter_map(|(name, value)| Some((client(name)?, server::Way::from_bytes(value))));
-        self.server.set_reconfigure(secret, agreed);
+        let mut actions = server::Actions::new();
+        self.server.set_reconfigure(secret, agreed, &mut actions);
+        self.server_actions(actions);
     }
 
     /// Keeps who agreed, and how it is reached where it is behind relay agents: the Reply that holds the client's key waits for
@@ -59,8 +61,10 @@ impl Engine {
         self.set_all(vec![Change::Setting { key: setting(client), value }]);
     }
 
-    pub(crate) fn forget_agreed(&mut self, client: &Duid) {
-        self.set_all(vec![Change::Setting { key: setting(client), value: None }]);
+    /// What is not taken is forgotten at the next start.
+    pub(crate) fn forget_agreed(&mut self, clients: &[Duid]) {
+        let gone = clients.iter().map(|client| Change::Setting { key: setting(client), value: None });
+        self.set_all(gone.collect());
     }
 
     /// The links give something else than they did: clients that can hear of it at once do.
@@ -74,7 +78,8 @@ impl Engine {
             let before = self.given.insert(link.clone(), nets.clone()).unwrap_or_default();
             if before.difference(&nets).next().is_some() {
                 let called = self.server.reconfigure(now, &Whom::Link(link.to_string()), MessageType::RENEW);
-                tracing::info!(lan = %link, clients = called.clients, "renumbered: clients are asked to renew");
+                let (clients, out_of_reach) = (called.clients, called.out_of_reach);
+                tracing::info!(lan = %link, clients, out_of_reach, "renumbered: clients are asked to renew");
             }
         }
         let mut actions = server::Actions::new();
@@ -107,7 +112,11 @@ impl Engine {
         let mut actions = server::Actions::new();
         self.server.handle_timeout(now, &mut actions);
         self.server_actions(actions);
-        Ok(view::Reconfigured { asked: called.clients, never_agreed: called.never_agreed })
+        Ok(view::Reconfigured {
+            asked: called.clients,
+            never_agreed: called.never_agreed,
+            out_of_reach: called.out_of_reach,
+        })
     }
 
     /// The client that holds an address or a prefix, or that has this DUID.
@@ -130,6 +139,11 @@ impl Engine {
             ("reconfigure", c.sent),
             ("reconfigure-answered", c.answered),
             ("reconfigure-given-up", c.given_up),
+            ("reconfigure-out-of-reach", c.out_of_reach),
+            ("reconfigure-refused", c.refused),
+            ("reconfigure-moved", c.moved),
+            ("reconfigure-moves-held-back", c.held_back),
+            ("reconfigure-forgotten", c.forgotten),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

@@ -156,8 +156,10 @@ impl Engine {
             .iter()
             .any(|m| !self.problems.about(m).is_empty());
         self.retry = refused.then(|| now + RETRY);
-        if self.kernel.has_left() {
-            self.retry = Some(self.started + ROUTER_PATIENCE);
+        let patience = self.started + ROUTER_PATIENCE;
+        // Later, what could not be swept is a problem as any other.
+        if self.kernel.has_left() && now < patience {
+            self.retry = Some(self.retry.map_or(patience, |retry| retry.min(patience)));
         }
     }
 

@@ -33,7 +33,10 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     if restored.is_empty() {
         engine.set(before::SETTING, None);
         engine.set(before::RESOLV_CONF, None);
-        engine.set(before::ADDRESSES, None);
+        // What could not be taken away, the next run takes.
+        let left = engine.kernel.addresses().next().is_some();
+        let record = left.then(|| before::encode_addresses(engine.kernel.addresses(), &engine.epoch));
+        engine.set(before::ADDRESSES, record);
     }
     problems.extend(restored);
     // Their devices go, and the routes into them.

@@ -49,14 +49,9 @@ impl Addresses {
 
     /// Writes the difference between `desired` and what stands. What fails is told as a sentence, and tried again at the next call.
     pub(crate) fn apply(&mut self, netlink: &mut Netlink, desired: &[Key]) -> Vec<String> {
-        let mut problems = Vec::new();
-        let gone: Vec<Key> = self.installed.keys().filter(|key| !desired.contains(key)).copied().collect();
-        for key in gone {
-            let ours = self.installed.remove(&key) == Some(true);
-            if ours && let Err(error) = netlink.remove_address_v4(key.0, key.1) {
-                problems.push(error.to_string());
-            }
-        }
+        let mut problems = self.withdraw(desired, |(interface, net)| {
+            netlink.remove_address_v4(interface, net).map(drop).map_err(|error| error.to_string())
+        });
         for key in desired.iter().filter(|key| !self.installed.contains_key(key)).copied().collect::<Vec<_>>()
         {
             match add(netlink, key) {
@@ -64,6 +59,19 @@ impl Addresses {
                 Err(error) => problems.push(error.to_string()),
             }
         }
+        problems
+    }
+
+    /// Takes away what is desired no longer. What could not be taken away still stands: it stays known, for the next time.
+    fn withdraw(
+        &mut self,
+        desired: &[Key],
+        mut remove: impl FnMut(Key) -> Result<(), String>,
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
+        self.installed.retain(|key, ours| {
+            desired.contains(key) || (*ours && remove(*key).map_err(|error| problems.push(error)).is_err())
+        });
         problems
     }
 
@@ -108,5 +116,21 @@ mod tests {
         let mut odd = Addresses::default();
         odd.adopt(b"boot-1\n3\nx 10.0.0.1/8\n3 10.0.0.1\n\xff", "boot-1");
         assert!(odd.installed.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_taken_away_is_tried_again() {
+        let [ours, theirs]: [Key; 2] =
+            ["192.0.2.1/24", "198.51.100.1/24"].map(|net| (3, net.parse().unwrap()));
+        let mut addresses = Addresses { installed: [(ours, true), (theirs, false)].into() };
+        let refused = addresses.withdraw(&[], |key| Err(format!("{} is busy", key.1)));
+        assert_eq!(refused, ["192.0.2.1/24 is busy"]);
+        assert!(addresses.has(&ours) && !addresses.has(&theirs));
+        let mut asked = Vec::new();
+        let refused = addresses.withdraw(&[], |key| {
+            asked.push(key);
+            Ok(())
+        });
+        assert_eq!((asked, addresses.has(&ours), refused.len()), (vec![ours], false, 0));
     }
 }

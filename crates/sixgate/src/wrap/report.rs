@@ -6,6 +6,7 @@ use super::run::Run;
 use super::world::World;
 use crate::sarif;
 use serde_json::{Value, json};
+use sixgate_measure::markup::escaped;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;

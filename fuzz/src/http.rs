@@ -1,6 +1,6 @@
 //! HTTP: what strangers on a LAN send to the dashboard and to the proxy.
 
-use sixgate_http::{Ask, MAX_BODY, MAX_FIELDS, MAX_HEAD, Request, Response};
+use sixgate_http::{Answer, Ask, MAX_BODY, MAX_FIELDS, MAX_HEAD, Request, Response};
 
 /// Octets of a connection. A request is the same however it is cut into segments: none of its beginnings is one, and what is
 /// refused early is refused in the end.
@@ -49,7 +49,7 @@ pub fn proxy(bytes: &[u8]) {
                     && !ask.authority().contains(['@', '/', ' ', '\r', '\n'])
             );
             assert_eq!(Ask::parse(&bytes[..used], "sixgate"), Ok(Some((ask.clone(), used))));
-            if let Ask::Forward { authority, head } = ask {
+            if let Ask::Forward { authority, head, answer: _ } = ask {
                 let ends = head.windows(4).filter(|four| four == b"\r\n\r\n").count();
                 assert!(ends == 1 && head.ends_with(b"\r\n\r\n"), "one head only");
                 let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
@@ -61,4 +61,27 @@ pub fn proxy(bytes: &[u8]) {
         Ok(None) => assert!(bytes.len() <= MAX_HEAD, "what is waited for is bounded"),
         Err(refusal) => assert!((400..=505).contains(&refusal.status())),
     }
+}
+
+/// What a server answers to a client of HTTP/1.0. The first octet says how many of the others come at once: that makes no difference. One
+/// head comes out at most, without a word of chunks, and no more body than went in.
+pub fn answer(bytes: &[u8]) {
+    let Some((size, octets)) = bytes.split_first() else { return };
+    let take = |size: usize| {
+        let (mut answer, mut out) = (Answer::new("GET", "sixgate"), Vec::new());
+        let taken = octets.chunks(size).try_for_each(|piece| answer.push(piece, &mut out));
+        (taken.is_ok(), out, answer)
+    };
+    let (whole, out, answer) = take(octets.len().max(1));
+    let (by_pieces, pieces, _) = take(usize::from(*size).max(1));
+    assert_eq!(whole, by_pieces);
+    assert!(!whole || out == pieces, "pieces make no difference");
+    if !answer.has_begun() {
+        return assert!(out.is_empty());
+    }
+    assert!(out.starts_with(b"HTTP/1.1 ") && out.len() <= octets.len() + 100);
+    let end = out.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 2;
+    let head = String::from_utf8_lossy(&out[..end]).to_ascii_lowercase();
+    assert_eq!(head.matches("\r\nconnection:").count(), 1);
+    assert!(!head.contains("\r\ntransfer-encoding:") && head.matches("\r\ncontent-length:").count() <= 1);
 }

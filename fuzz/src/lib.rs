@@ -25,7 +25,7 @@ pub use client::client;
 pub use connect::connect;
 pub use cores::{dns, server};
 pub use dnssec::dnssec;
-pub use http::{http, proxy};
+pub use http::{answer, http, proxy};
 pub use kit::endpoint;
 pub use leasequery::leasequery;
 pub use measured::measured;
@@ -56,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     ("connect", connect),
     ("http", http),
     ("proxy", proxy),
+    ("answer", answer),
     ("xlat", xlat),
     ("audit", audit),
     ("watched", watched),

@@ -96,6 +96,11 @@ fn proxy() {
 }
 
 #[test]
+fn answer() {
+    replay("answer");
+}
+
+#[test]
 fn xlat() {
     replay("xlat");
 }

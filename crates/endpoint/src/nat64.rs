@@ -178,16 +178,23 @@ pub fn prefixes(answers: impl IntoIterator<Item = Ipv6Addr>) -> Vec<Prefix> {
     found
 }
 
+/// The IPv4 nodes that `address` may be of, each behind the prefix that would have it (RFC 6052 section 2.2): up
+/// to six, for whoever cannot know which prefixes there are.
+pub fn possible(address: Ipv6Addr) -> impl Iterator<Item = (Prefix, Ipv4Addr)> {
+    [96, 64, 56, 48, 40, 32].into_iter().filter_map(move |length: u8| {
+        let mut octets = [0; 16];
+        let kept = usize::from(length / 8);
+        octets[..kept].copy_from_slice(&address.octets()[..kept]);
+        let prefix = Prefix::new(octets.into(), length).ok()?;
+        Some((prefix, prefix.extract(address)?))
+    })
+}
+
 /// The prefixes behind which a well-known address stands in `answer`, the rest being zero (RFC 7050 section
 /// 3: at one place only, or it tells nothing).
 fn candidates(answer: Ipv6Addr) -> Option<Prefix> {
-    let mut fitting = [96, 64, 56, 48, 40, 32].into_iter().filter_map(|length: u8| {
-        let mut octets = [0; 16];
-        let kept = usize::from(length / 8);
-        octets[..kept].copy_from_slice(&answer.octets()[..kept]);
-        let prefix = Prefix::new(octets.into(), length).ok()?;
-        WELL_KNOWN_ADDRESSES.contains(&prefix.extract(answer)?).then_some(prefix)
-    });
+    let known = |(prefix, node)| WELL_KNOWN_ADDRESSES.contains(&node).then_some(prefix);
+    let mut fitting = possible(answer).filter_map(known);
     let first = fitting.next()?;
     fitting.next().is_none().then_some(first)
 }
@@ -228,6 +235,17 @@ mod tests {
         // RFC 6052 section 2.2: the octet at bits 64 to 71 is zero; a suffix may be anything.
         assert_eq!(prefix("2001:db8::/32").extract(v6("2001:db8:c000:221:100::")), None);
         assert_eq!(prefix("2001:db8::/32").extract(v6("2001:db8:c000:221:7:8:9:a")), Some(node));
+    }
+
+    #[test]
+    fn a_node_is_found_behind_whatever_prefix() {
+        let node = Ipv4Addr::new(192, 0, 2, 33);
+        for of in ["2001:db8::/32", "2001:db8:122:300::/56", "2001:db8:122:344::/64", "2001:db8:122:344::/96"]
+        {
+            let of = prefix(of);
+            assert!(possible(of.synthesise(node)).any(|found| found == (of, node)), "{of}");
+        }
+        assert!(!possible(v6("2001:db8::192.0.2.34")).any(|(_, found)| found == node));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! Strict where leniency has been a hole: lines end with CRLF and nothing else, no line is folded, a field that has one value
 //! stands once, and what is longer than the limits is refused before it is kept. It knows GET, HEAD and POST, and bodies with
-//! a Content-Length. [`Ask`] is what a client asks of a proxy, any method and body.
+//! a Content-Length. [`Ask`] is what a client asks of a proxy, any method and body; [`Answer`] what it
+//! gets where it speaks HTTP/1.0.
 //!
 //! ```
 //! use sixgate_http::{Method, Request, Response};
@@ -14,10 +15,12 @@
 //! assert!(Response::new(200).to_bytes(request.method, request.keep_alive).starts_with(b"HTTP/1.1 200 OK\r\n"));
 //! ```
 
+mod answer;
 mod proxy;
 mod request;
 mod response;
 
+pub use answer::{Answer, BadAnswer};
 pub use proxy::Ask;
 pub use request::{MAX_BODY, MAX_FIELDS, MAX_HEAD, Method, Refusal, Request};
 pub use response::Response;

@@ -1,5 +1,6 @@
 //! Requests to a proxy (RFC 9110 sections 7.6 and 9.3.6, RFC 9112 section 3.2): where a client wants to, and what is sent on.
 
+use super::answer::Answer;
 use super::request::{MAX_FIELDS, MAX_HEAD, Refusal, field, head_length, is_token};
 
 /// What a client asks of a proxy.
@@ -18,6 +19,8 @@ pub enum Ask {
         /// field that was meant for us, and the wish that the connection be closed afterwards, so that what comes behind the
         /// answer is nobody's.
         head: Vec<u8>,
+        /// Of a client of HTTP/1.0: through this it gets what the server answers. To any other it goes as it comes.
+        answer: Option<Answer>,
     },
 }
 
@@ -48,7 +51,7 @@ impl Ask {
 }
 
 /// The lines of a head, without their ends.
-fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|octet| *octet == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .take_while(|line| !line.is_empty())
@@ -57,7 +60,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn read(head: &[u8], name: &str) -> Result<Ask, Refusal> {
     let mut lines = lines(head);
     let first = lines.next().unwrap_or_default();
-    let (method, target) = first_line(first)?;
+    let (method, target, old) = first_line(first)?;
     let mut kept: Vec<&[u8]> = Vec::new();
     // Names that a Connection field says are meant for us alone.
     let mut named: Vec<String> = Vec::new();
@@ -75,6 +78,10 @@ fn read(head: &[u8], name: &str) -> Result<Ask, Refusal> {
     let framed = all.iter().filter(|(name, ..)| FRAMING.contains(&name.as_str())).count();
     if framed > 1 {
         return Err(Refusal::Malformed("it says more than once how long its body is"));
+    }
+    // RFC 9112 section 6.1: there is none in HTTP/1.0, and whoever passed it on has not understood it.
+    if old && all.iter().any(|(name, ..)| name == "transfer-encoding") {
+        return Err(Refusal::Malformed("a body of HTTP/1.0 has no Transfer-Encoding"));
     }
     if all.iter().filter(|(name, ..)| name == "host").count() > 1 {
         return Err(Refusal::Malformed("a field that has one value stands twice"));
@@ -97,7 +104,10 @@ fn read(head: &[u8], name: &str) -> Result<Ask, Refusal> {
     let to = authority(to, false)?;
     // A Connection field cannot take away how the body is framed.
     let meant = |name: &String| {
-        OURS.contains(&name.as_str()) || (named.contains(name) && !FRAMING.contains(&name.as_str()))
+        OURS.contains(&name.as_str())
+            || (named.contains(name) && !FRAMING.contains(&name.as_str()))
+            // Of HTTP/1.0 it means nothing (RFC 9110 section 10.1.1), and nobody would hear the answer.
+            || (old && name == "expect")
     };
     kept.extend(all.iter().filter(|(name, ..)| !meant(name)).map(|(.., line)| *line));
     let slash = if path.starts_with('/') { "" } else { "/" };
@@ -109,11 +119,12 @@ fn read(head: &[u8], name: &str) -> Result<Ask, Refusal> {
         head.extend_from_slice(b"\r\n");
     }
     head.extend_from_slice(b"\r\n");
-    Ok(Ask::Forward { authority: to.to_owned(), head })
+    let answer = old.then(|| Answer::new(method, name));
+    Ok(Ask::Forward { authority: to.to_owned(), head, answer })
 }
 
-/// Method and target.
-fn first_line(line: &[u8]) -> Result<(&str, &str), Refusal> {
+/// Method and target, and whether it is HTTP/1.0.
+fn first_line(line: &[u8]) -> Result<(&str, &str, bool), Refusal> {
     let line = std::str::from_utf8(line)
         .map_err(|_| Refusal::Malformed("its first line is not: method, target, version"))?;
     let mut words = line.split(' ');
@@ -129,7 +140,7 @@ fn first_line(line: &[u8]) -> Result<(&str, &str), Refusal> {
         return Err(Refusal::Malformed("its target has characters that a target cannot have"));
     }
     match version {
-        "HTTP/1.1" | "HTTP/1.0" => Ok((method, target)),
+        "HTTP/1.1" | "HTTP/1.0" => Ok((method, target, version == "HTTP/1.0")),
         _ if version.starts_with("HTTP/") => Err(Refusal::Version),
         _ => Err(Refusal::Malformed("its first line does not end with a version")),
     }
@@ -169,10 +180,25 @@ mod tests {
     fn what_is_sent_on_names_the_host_of_the_target_and_nothing_that_was_ours() {
         let text = "POST http://www.example.com:8080?q=1 HTTP/1.1\r\nHost: other.example\r\nContent-Length: 3\r\nproxy-connection: keep-alive\r\n\
                     X-Secret: 1\r\nConnection: x-secret, Content-Length\r\nAccept: a\u{e9}\r\n\r\n";
-        let Some((Ask::Forward { authority, head }, _)) = ask(text).unwrap() else { panic!("it is sent on") };
+        let Some((Ask::Forward { authority, head, answer: None }, _)) = ask(text).unwrap() else {
+            panic!("it is sent on")
+        };
         assert_eq!(authority, "www.example.com:8080");
         let expected = "POST /?q=1 HTTP/1.1\r\nHost: www.example.com:8080\r\nVia: 1.1 us\r\nConnection: close\r\nContent-Length: 3\r\nAccept: a\u{e9}\r\n\r\n";
         assert_eq!(String::from_utf8(head).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_client_of_http_1_0_is_answered_as_it_can_read() {
+        let text = "HEAD http://a/ HTTP/1.0\r\nExpect: 100-continue\r\nA: b\r\n\r\n";
+        let Some((Ask::Forward { head, answer, .. }, _)) = ask(text).unwrap() else {
+            panic!("it is sent on")
+        };
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with("HEAD / HTTP/1.1\r\nHost: a\r\n") && !head.contains("Expect"), "{head}");
+        assert_eq!(answer, Some(Answer::new("HEAD", "us")));
+        assert!(ask("POST http://a/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
+        assert!(ask("POST http://a/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").is_ok());
     }
 
     #[test]

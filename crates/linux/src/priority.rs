@@ -52,6 +52,15 @@ pub fn raise() -> Urgency {
     Urgency::Usual
 }
 
+/// Makes the calling thread less urgent than the usual ones (nice 10): it has what they leave. Threads and programs that it starts from
+/// then on are so too, and cannot change it.
+pub fn lower() {
+    /// `nice(2)`; with 19, a busy machine would let it wait for seconds.
+    const LESS: libc::c_int = 10;
+    // SAFETY: no pointers are involved; on Linux it is about the calling thread alone. Everybody may be less urgent.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LESS) };
+}
+
 /// Runs `f` as [`sandbox::confined`] does, on a thread that is as urgent as it may be; so are those that it starts.
 ///
 /// # Errors

@@ -28,9 +28,11 @@
 
 #![allow(unsafe_code, reason = "ptrace, and what happens between fork and exec")]
 
+mod begin;
 mod call;
 mod memory;
 mod place;
+mod ptrace;
 mod sends;
 mod tracer;
 

@@ -9,7 +9,8 @@
 //! - [`icmp`]: echo requests, and what comes back, of both families.
 //! - [`echo`]: the datagrams between a prober and our own far end.
 //! - [`stats`]: samples in bounded memory, percentiles and how sure they are.
-//! - [`flent`]: results in the file format of flent. [`picture`]: results as SVG, and as text for a terminal.
+//! - [`flent`]: results in the file format of flent. [`picture`]: results as SVG, and as text for a terminal. [`markup`]: text of
+//!   others within such a picture, or a page.
 //!
 //! What opens sockets is in the program (`sixgate/src/measure`).
 
@@ -17,6 +18,7 @@ pub mod calibrate;
 pub mod echo;
 pub mod flent;
 pub mod icmp;
+pub mod markup;
 pub mod page;
 pub mod path;
 pub mod picture;

@@ -36,6 +36,10 @@ pub(crate) enum Ended {
     TooLong,
     /// It said too much, and was ended.
     TooMuch,
+    /// Its processes took too much memory together, and were ended.
+    TooLarge,
+    /// It was too many processes, and they were ended.
+    TooMany,
 }
 
 /// What became of a program.
@@ -52,11 +56,15 @@ pub(crate) struct Ran {
 /// # Errors
 /// When it cannot be started.
 pub(crate) fn run(command: &mut Command, bounds: Bounds) -> io::Result<Ran> {
-    run_while(command, bounds, || true)
+    run_while(command, bounds, || None)
 }
 
-/// The same, for as long as `wanted`: then it counts as one that took too long.
-pub(crate) fn run_while(command: &mut Command, bounds: Bounds, wanted: impl Fn() -> bool) -> io::Result<Ran> {
+/// The same, until `stop` says how it ended: asked every few milliseconds.
+pub(crate) fn run_while(
+    command: &mut Command,
+    bounds: Bounds,
+    mut stop: impl FnMut() -> Option<Ended>,
+) -> io::Result<Ran> {
     let begun = Instant::now();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn()?;
@@ -69,8 +77,10 @@ pub(crate) fn run_while(command: &mut Command, bounds: Bounds, wanted: impl Fn()
         listen(&mut streams, GLANCE);
         ended = if streams.iter().any(Stream::is_over) {
             Some(Ended::TooMuch)
-        } else if begun.elapsed() >= bounds.time || !wanted() {
+        } else if begun.elapsed() >= bounds.time {
             Some(Ended::TooLong)
+        } else if let Some(stopped) = stop() {
+            Some(stopped)
         } else {
             child.try_wait()?.map(|status| match (status.code(), status.signal()) {
                 (Some(code), _) => Ended::Exit(code),
@@ -166,9 +176,9 @@ fn listen(streams: &mut [Stream; 2], patience: Duration) -> bool {
 pub(crate) fn hunt() -> (usize, bool) {
     let (mut ended, begun) = (0, Instant::now());
     loop {
-        let mut children = 0;
-        for pid in children_of_ours() {
-            children += 1;
+        let mut living = 0;
+        for pid in children("self") {
+            living += 1;
             let _ = kill(pid, Signal::SIGKILL);
             if let Ok(status) = waitpid(pid, Some(WaitPidFlag::WNOHANG))
                 && status.pid().is_some()
@@ -177,7 +187,7 @@ pub(crate) fn hunt() -> (usize, bool) {
             }
         }
         // Those that were on their way to us when we looked.
-        if children == 0 && waitpid(None, Some(WaitPidFlag::WNOHANG)).is_err() {
+        if living == 0 && waitpid(None, Some(WaitPidFlag::WNOHANG)).is_err() {
             return (ended, false);
         }
         if begun.elapsed() >= HUNT {
@@ -187,13 +197,26 @@ pub(crate) fn hunt() -> (usize, bool) {
     }
 }
 
-fn children_of_ours() -> Vec<Pid> {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+/// The children of a process, which is named as in /proc.
+fn children(of: &str) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
     lists
         .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>())
         .map(Pid::from_raw)
         .collect()
+}
+
+/// The children of this process, and theirs, and so on: so many at most.
+pub(crate) fn descendants(most: usize) -> Vec<Pid> {
+    let mut all = children("self");
+    let mut at = 0;
+    while let Some(pid) = all.get(at).filter(|_| all.len() < most) {
+        all.extend(children(&pid.to_string()));
+        at += 1;
+    }
+    all.truncate(most);
+    all
 }
 
 #[cfg(test)]

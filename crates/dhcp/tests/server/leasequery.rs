@@ -193,7 +193,12 @@ fn who_may_not_ask_and_what_cannot_be_asked() {
     assert_eq!(ask(&of(1, &|_| ())), Some(StatusCode::MALFORMED_QUERY));
     assert_eq!(ask(&of(2, &|_| ())), Some(StatusCode::MALFORMED_QUERY));
     assert_eq!(ask(&of(9, &|_| ())), Some(StatusCode::UNKNOWN_QUERY_TYPE));
-    assert_eq!(ask(&of(4, &|_| ())), Some(StatusCode::NOT_ALLOWED), "over TCP only");
+    // Over TCP only (RFC 5460), whatever else is wrong with it.
+    for kind in [3, 4, 5] {
+        assert_eq!(ask(&of(kind, &|_| ())), Some(StatusCode::NOT_ALLOWED), "{kind}");
+    }
+    let nowhere = query(MessageType::LEASEQUERY, QueryType::BY_LINK_ADDRESS, "2001:db8:ffff::", |_| ());
+    assert_eq!(ask(&nowhere), Some(StatusCode::NOT_ALLOWED));
     // Discarded: no client, another server's, another message, none at all.
     let mut room = [0; 200];
     let mut b = Builder::message(&mut room, MessageType::LEASEQUERY, XID);
@@ -211,7 +216,7 @@ fn who_may_not_ask_and_what_cannot_be_asked() {
     for bytes in [&anonymous[..], &others, &solicit, &[14, 0], &[]] {
         assert_eq!(ask(bytes), None);
     }
-    assert_eq!((desk.counters().refused, desk.counters().malformed, desk.counters().answered), (1, 9, 0));
+    assert_eq!((desk.counters().refused, desk.counters().malformed, desk.counters().answered), (1, 12, 0));
 }
 
 /// Everything that is sent on a connection until there is nothing more, message by message.
@@ -279,6 +284,42 @@ fn in_bulk_each_client_comes_once() {
     };
     assert_eq!(ask(QueryType::BY_LINK_ADDRESS, "::", &later), (vec![reply], vec![]));
     assert_eq!(desk.counters().bulk, 7);
+}
+
+/// Times are told and asked for by the server's clock (RFC 7653): whoever asks by time, or for it, is told what it is.
+#[test]
+fn in_bulk_the_servers_time_is_told_to_whoever_needs_it() {
+    let (mut desk, server) = (desk(), server(some_leases()));
+    assert!(desk.connected(START, 1, address(REQUESTOR)));
+    let now = START + secs(10);
+    let mut ask = |kind, content: &dyn Fn(&mut Builder<'_>)| {
+        desk.received(now, &server, 1, &query(MessageType::LEASEQUERY, kind, "::", content));
+        let messages = drain(&mut desk, now, &server, 1).0;
+        let time = |message: &Vec<u8>| {
+            Message::parse(message).unwrap().options().find(OptionCode::LQ_BASE_TIME).is_some()
+        };
+        messages.iter().map(time).collect::<Vec<_>>()
+    };
+    let by_relay = |b: &mut Builder<'_>| {
+        b.relay_id(&relay_id());
+    };
+    let wants = |b: &mut Builder<'_>| {
+        b.relay_id(&relay_id()).oro(&[OptionCode::LQ_BASE_TIME]);
+    };
+    let until = |b: &mut Builder<'_>| {
+        b.relay_id(&relay_id()).lease_query_time(OptionCode::LQ_END_TIME, now);
+    };
+    let since = |b: &mut Builder<'_>| {
+        b.relay_id(&relay_id()).lease_query_time(OptionCode::LQ_START_TIME, now);
+    };
+    assert_eq!(ask(QueryType::BY_RELAY_ID, &by_relay), [false, false, false]);
+    assert_eq!(ask(QueryType::BY_RELAY_ID, &wants), [true, true, false], "not with the end");
+    assert_eq!(ask(QueryType::BY_RELAY_ID, &until), [true, true, false]);
+    assert_eq!(ask(QueryType::BY_RELAY_ID, &since), [true], "nothing, as of then");
+    let one = |b: &mut Builder<'_>| {
+        b.ia_address(address("2001:db8:0:1::7"), 0, 0, |_| ()).oro(&[OptionCode::LQ_BASE_TIME]);
+    };
+    assert_eq!(ask(QueryType::BY_ADDRESS, &one), [true, false]);
 }
 
 #[test]

@@ -1,23 +1,20 @@
 //! The thread that traces. All of ptrace(2) must be called by it, since it is the parent of the program.
 
+use super::begin::begin;
 use super::call::{Action, Call, Entry, Outcome};
 use super::memory::Proc;
 use super::place::Maps;
+use super::ptrace::{event_message, information, registers, result, resume, syscall_info};
 use super::sends::Sends;
 use super::{Error, Event, Options};
 use crate::namespace::Namespace;
 use crate::process::{self, Command, Started};
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use seccompiler::SeccompCmpArgLen::Dword;
-use seccompiler::SeccompCmpOp::Eq;
-use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, SyncSender};
@@ -26,15 +23,6 @@ use std::time::Instant;
 
 /// Threads that are known at one time; of more, calls are told without their process.
 const THREADS: usize = 65_536;
-
-/// What is traced besides signals.
-const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
-    | libc::PTRACE_O_TRACESECCOMP
-    | libc::PTRACE_O_TRACEFORK
-    | libc::PTRACE_O_TRACEVFORK
-    | libc::PTRACE_O_TRACECLONE
-    | libc::PTRACE_O_TRACEEXEC
-    | libc::PTRACE_O_EXITKILL;
 
 /// Processes that are still there, each with a handle by which it can be sent a signal and no other in its place.
 pub(super) type Living = Arc<Mutex<BTreeMap<i32, OwnedFd>>>;
@@ -74,85 +62,6 @@ pub(super) fn body(
             }
         }
     })
-}
-
-/// Starts the program as a child of this thread, stopped at its first instruction.
-fn begin(init: &OwnedFd, host: &str, command: &Command) -> Result<(Proc, Started), Error> {
-    let refused = |step| move |source: io::Error| Error::Refused { step, source };
-    let proc = Proc::open().map_err(refused("open /proc"))?;
-    // The mounts too: there, /proc shows the machine's processes.
-    unshare(CloneFlags::CLONE_FS).map_err(|e| refused("unshare")(e.into()))?;
-    setns(init, CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS)
-        .map_err(|e| refused("enter the machine")(e.into()))?;
-    let filters = filters().map_err(|source| refused("make a filter")(io::Error::other(source)))?;
-    let started = process::start_with(command, host, move || {
-        // SAFETY: a plain system call on constants.
-        if unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        for filter in &filters {
-            seccompiler::apply_filter(filter).map_err(|error| match error {
-                seccompiler::Error::Prctl(source) | seccompiler::Error::Seccomp(source) => source,
-                _ => io::ErrorKind::Unsupported.into(),
-            })?;
-        }
-        Ok(())
-    })?;
-    // It has executed the program, and stops for us.
-    wait_stop(started.pid).map_err(refused("stop the program"))?;
-    seize(&started).map_err(refused("seize the program"))?;
-    Ok((proc, started))
-}
-
-/// Makes us the tracer of a program that stands at its first instruction, so that we hear of stops by job control.
-///
-/// Traced as `PTRACE_TRACEME` does, a program that is stopped cannot be left stopped: it goes on as if nothing was (ptrace(2),
-/// "Group-stop"). Seizing can, but before the program is executed nobody is free to do it, since who starts it waits for just
-/// that. So it is let go into a stop, in which it does not run, and is seized there.
-fn seize(started: &Started) -> io::Result<()> {
-    let pid = started.pid.as_raw();
-    ask(libc::PTRACE_DETACH, pid, libc::SIGSTOP)?;
-    ask(libc::PTRACE_SEIZE, pid, OPTIONS)?;
-    wait_stop(started.pid)?;
-    process::pidfd_kill(started.pidfd.as_fd(), Signal::SIGCONT)
-}
-
-fn wait_stop(pid: Pid) -> io::Result<()> {
-    let mut status = 0;
-    // SAFETY: `status` lives until the call returns.
-    let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) };
-    match waited {
-        ..0 => Err(io::Error::last_os_error()),
-        _ if libc::WIFSTOPPED(status) => Ok(()),
-        _ => Err(io::Error::other("it ended at once")),
-    }
-}
-
-/// The calls of interest stop the program, io_uring is not there, and all else runs as ever. Sends are seen in another way: see
-/// [`Sends`].
-fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
-    let always = Vec::new;
-    let level = |level: i32| {
-        SeccompRule::new(vec![SeccompCondition::new(1, Dword, Eq, u64::from(level.cast_unsigned()))?])
-    };
-    let traced = [
-        (libc::SYS_socket, always()),
-        (libc::SYS_bind, always()),
-        (libc::SYS_connect, always()),
-        (libc::SYS_listen, always()),
-        (libc::SYS_setsockopt, vec![level(libc::IPPROTO_IPV6)?, level(libc::IPPROTO_IP)?]),
-    ];
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let program = |rules, action| -> Result<BpfProgram, seccompiler::BackendError> {
-        SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?.try_into()
-    };
-    Ok([
-        program(
-            [(libc::SYS_io_uring_setup, always())].into(),
-            SeccompAction::Errno(libc::ENOSYS.cast_unsigned()),
-        )?,
-        program(traced.into_iter().collect(), SeccompAction::Trace(0))?,
-    ])
 }
 
 #[derive(Debug)]
@@ -455,121 +364,4 @@ pub(super) fn lock(living: &Living) -> MutexGuard<'_, BTreeMap<i32, OwnedFd>> {
 fn socket_of(proc: &Proc, thread: i32, descriptor: i32) -> Option<u64> {
     let link = proc.link(&format!("{thread}/fd/{descriptor}"))?;
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// A request whose last argument is a number.
-fn ask(request: libc::c_uint, thread: i32, data: i32) -> io::Result<()> {
-    // SAFETY: requests that are asked for through here take no pointers.
-    let result = unsafe { libc::ptrace(request, thread, 0_usize, libc::c_long::from(data)) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Lets a thread go on, until it returns from its call (`PTRACE_SYSCALL`) or for good. One that was killed meanwhile is gone.
-fn resume(how: libc::c_uint, thread: i32, signal: i32) -> io::Result<()> {
-    ask(how, thread, signal)
-}
-
-/// What goes with an event: of an execve, the number that the thread had before.
-fn event_message(thread: i32) -> Option<i32> {
-    let mut message: libc::c_ulong = 0;
-    // SAFETY: the kernel writes one number, and `message` lives until the call returns.
-    let result = unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, thread, 0_usize, &raw mut message) };
-    (result == 0).then_some(message as i32)
-}
-
-struct Information {
-    number: i64,
-    arguments: [u64; 6],
-    instruction: u64,
-    stack: u64,
-}
-
-fn syscall_info(thread: i32) -> Option<libc::ptrace_syscall_info> {
-    // SAFETY: the structure holds numbers only, for which zero is a value.
-    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
-    let size = size_of_val(&info);
-    // SAFETY: the kernel writes at most `size` octets into `info`, which lives until the call returns.
-    let count = unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, thread, size, &raw mut info) };
-    (count > 0).then_some(info)
-}
-
-fn information(thread: i32) -> Option<Information> {
-    let info = syscall_info(thread)?;
-    if info.op != libc::PTRACE_SYSCALL_INFO_SECCOMP {
-        return None;
-    }
-    // SAFETY: `op` says that this is the member that the kernel wrote.
-    let entry = unsafe { info.u.seccomp };
-    Some(Information {
-        number: entry.nr.cast_signed(),
-        arguments: entry.args,
-        instruction: info.instruction_pointer,
-        stack: info.stack_pointer,
-    })
-}
-
-/// What the call returned: negative for an error.
-fn result(thread: i32) -> Option<i64> {
-    let info = syscall_info(thread)?;
-    if info.op != libc::PTRACE_SYSCALL_INFO_EXIT {
-        return None;
-    }
-    // SAFETY: `op` says that this is the member that the kernel wrote.
-    Some(unsafe { info.u.exit.sval })
-}
-
-#[cfg(target_arch = "x86_64")]
-mod registers {
-    //! What a call is and what it returns, where the kernel does not say it the same way everywhere.
-
-    use std::io;
-
-    /// Lets the call at whose entry `thread` stands not be made, and fail with `errno`.
-    pub(super) fn skip(thread: i32, errno: i32) -> io::Result<()> {
-        // SAFETY: the structure holds numbers only, and both calls take a pointer to all of it.
-        let result = unsafe {
-            let mut registers: libc::user_regs_struct = std::mem::zeroed();
-            let mut result = libc::ptrace(libc::PTRACE_GETREGS, thread, 0_usize, &raw mut registers);
-            if result == 0 {
-                registers.orig_rax = u64::MAX;
-                registers.rax = i64::from(-errno).cast_unsigned();
-                result = libc::ptrace(libc::PTRACE_SETREGS, thread, 0_usize, &raw const registers);
-            }
-            result
-        };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-mod registers {
-    //! What a call is and what it returns, where the kernel does not say it the same way everywhere.
-
-    use std::io;
-
-    /// `NT_ARM_SYSTEM_CALL` of linux/elf.h.
-    const SYSTEM_CALL: usize = 0x404;
-
-    /// Lets the call at whose entry `thread` stands not be made, and fail with `errno`.
-    pub(super) fn skip(thread: i32, errno: i32) -> io::Result<()> {
-        // SAFETY: the structures hold numbers only, and each call takes a pointer to all of one with its length.
-        let result = unsafe {
-            let mut none: i32 = -1;
-            let mut vector = libc::iovec { iov_base: (&raw mut none).cast(), iov_len: size_of::<i32>() };
-            let mut result = libc::ptrace(libc::PTRACE_SETREGSET, thread, SYSTEM_CALL, &raw mut vector);
-            let mut registers: libc::user_regs_struct = std::mem::zeroed();
-            vector.iov_base = (&raw mut registers).cast();
-            vector.iov_len = size_of::<libc::user_regs_struct>();
-            let general = libc::NT_PRSTATUS as usize;
-            if result == 0 {
-                result = libc::ptrace(libc::PTRACE_GETREGSET, thread, general, &raw mut vector);
-            }
-            if result == 0 {
-                registers.regs[0] = i64::from(-errno).cast_unsigned();
-                result = libc::ptrace(libc::PTRACE_SETREGSET, thread, general, &raw mut vector);
-            }
-            result
-        };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
 }

@@ -1,6 +1,7 @@
 //! A self-contained SVG: no script, no font, nothing that is fetched.
 
 use super::Panel;
+use crate::markup::escaped;
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 900.0;
@@ -31,7 +32,7 @@ pub fn draw(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<text x=\"{LEFT}\" y=\"28\" font-size=\"18\">{}</text>\n",
-        escape(title)
+        escaped(title)
     );
     let x = |at: f64| LEFT + (at / seconds).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT);
     let mut top = TOP;
@@ -42,7 +43,7 @@ pub fn draw(
             out,
             "<text x=\"{LEFT}\" y=\"{:.0}\" font-weight=\"bold\">{}</text>",
             top - 8.0,
-            escape(&panel.title)
+            escaped(&panel.title)
         );
         if let Some((from, to)) = loaded {
             let (from, to) = (x(from), x(to));
@@ -87,7 +88,7 @@ pub fn draw(
                 "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.2\"/>\
                  <text x=\"{legend:.0}\" y=\"{:.1}\" fill=\"{colour}\">{}</text>",
                 top + PANEL + 34.0,
-                escape(&line.name)
+                escaped(&line.name)
             );
             #[allow(clippy::cast_precision_loss)]
             {
@@ -97,7 +98,7 @@ pub fn draw(
         top += PANEL + GAP;
     }
     for note in notes {
-        let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{top:.0}\">{}</text>", escape(note));
+        let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{top:.0}\">{}</text>", escaped(note));
         top += 18.0;
     }
     out.push_str("</svg>\n");
@@ -107,22 +108,6 @@ pub fn draw(
 /// With as many digits as one can read.
 fn number(value: f64) -> String {
     if value == 0.0 || value >= 10.0 { format!("{value:.0}") } else { format!("{value:.1}") }
-}
-
-/// Text of others within the picture: a name of a host is theirs.
-fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

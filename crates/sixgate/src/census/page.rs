@@ -4,6 +4,7 @@ use super::table::{name, share};
 use super::view::{Census, Client, Day};
 use super::{need, percent, stands};
 use crate::when::date;
+use sixgate_measure::markup::escaped;
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
@@ -35,7 +36,7 @@ pub(super) fn page(census: &Census) -> String {
         "<p><span class=\"big\">{} of {}</span> clients could live without IPv4 today: {}.</p>",
         report.ready.count,
         report.ready.of,
-        escape(&share(&report.ready))
+        escaped(&share(&report.ready))
     );
     out += "<ul>\n";
     let _ = writeln!(
@@ -47,13 +48,13 @@ pub(super) fn page(census: &Census) -> String {
     let _ = writeln!(out, "<li>ask for option 108: {}</li>", share(&report.asking));
     out += "</ul>\n<h2>Lines</h2>\n<ul>\n";
     for line in &report.lines {
-        let _ = writeln!(out, "<li>{}</li>", escape(&stands(line)));
+        let _ = writeln!(out, "<li>{}</li>", escaped(&stands(line)));
     }
     out += "</ul>\n<h2>Readiness over time</h2>\n";
     out += &curve(&census.days);
     out += "<h2>Ready by family</h2>\n<table>\n<tbody>\n";
     for (family, of) in &report.families {
-        let _ = writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", escape(family), escape(&share(of)));
+        let _ = writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", escaped(family), escaped(&share(of)));
     }
     out += "</tbody>\n</table>\n<h2>What most needed IPv4 for</h2>\n";
     if census.needs.is_empty() {
@@ -65,8 +66,8 @@ pub(super) fn page(census: &Census) -> String {
             let _ = writeln!(
                 out,
                 "<tr><td>{}</td><td>{}</td><td>{}{many}</td></tr>",
-                escape(&common.what),
-                escape(need(&common.kind)),
+                escaped(&common.what),
+                escaped(need(&common.kind)),
                 common.clients
             );
         }
@@ -92,8 +93,8 @@ fn row(client: &Client) -> String {
     let class = if client.ready { " class=\"ready\"" } else { "" };
     let needs: Vec<String> = (client.needs.iter())
         .map(|one| match &one.what {
-            Some(what) => escape(what),
-            None => format!("{} ({})", escape(need(&one.kind)), one.count),
+            Some(what) => escaped(what),
+            None => format!("{} ({})", escaped(need(&one.kind)), one.count),
         })
         .collect();
     let score = &client.score;
@@ -103,10 +104,10 @@ fn row(client: &Client) -> String {
          <td data-l=\"Score\">{} <small>({} to {})</small>\
          <div class=\"bar\"><i style=\"left:{};width:{}\"></i><b style=\"left:{}\"></b></div></td>\
          <td data-l=\"Hours\">{}</td><td data-l=\"ARP an hour\">{}</td><td data-l=\"Needed IPv4 for\">{}</td></tr>\n",
-        escape(&name(client)),
+        escaped(&name(client)),
         if client.randomised { " *" } else { "" },
-        escape(&client.family),
-        escape(&client.stage),
+        escaped(&client.family),
+        escaped(&client.stage),
         percent(score.best),
         percent(score.low),
         percent(score.high),
@@ -194,20 +195,6 @@ fn curve(days: &[Day]) -> String {
 }
 
 /// Text as HTML: names come from strangers.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\'' => out += "&#39;",
-            c => out.push(c),
-        }
-        out
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

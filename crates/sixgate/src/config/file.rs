@@ -61,6 +61,7 @@ pub(super) struct Plugin {
     pub(super) every: Option<Spanned<Seconds>>,
     pub(super) time: Option<Spanned<Seconds>>,
     pub(super) octets: Option<Spanned<u32>>,
+    pub(super) memory: Option<Spanned<u32>>,
     pub(super) octets_a_day: Option<Spanned<u64>>,
     pub(super) user: Option<u32>,
 }

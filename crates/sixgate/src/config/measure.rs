@@ -10,6 +10,10 @@ const MOST: usize = 32;
 /// What one may say where the file does not say, and at most, in octets.
 const OCTETS: u32 = 64 * 1024;
 const MOST_OCTETS: u32 = 1 << 20;
+/// What it may take with all that it starts, in MiB, where the file does not say; and the least and the most.
+const MEMORY: u32 = 512;
+const LEAST_MEMORY: u32 = 16;
+const MOST_MEMORY: u32 = 65_536;
 /// Who runs it where the file does not say: one who may do nothing.
 const NOBODY: u32 = 65_534;
 
@@ -26,6 +30,8 @@ pub(crate) struct Plugin {
     pub(crate) time: Duration,
     /// Octets that it may say.
     pub(crate) octets: usize,
+    /// Octets of memory that it may take with all that it starts.
+    pub(crate) memory: u64,
     /// Octets that it may send and receive in a day, as it tells them; none: it need not tell.
     pub(crate) budget: Option<u64>,
     /// The number of the user that runs it, and of the group.
@@ -93,19 +99,9 @@ impl Reader<'_> {
         let every = self.seconds(plugin.every, "measure.plugin.every", 300, 5, 86_400);
         let most = every.as_secs().min(600);
         let time = self.seconds(plugin.time, "measure.plugin.time", most.min(30), 1, most);
-        let octets = plugin.octets.map_or(OCTETS, |octets| {
-            let value = *octets.get_ref();
-            if !(64..=MOST_OCTETS).contains(&value) {
-                let message = format!("{value} octets are out of range");
-                self.error(
-                    octets.span(),
-                    "measure.plugin.octets",
-                    message,
-                    format!("choose 64 to {MOST_OCTETS}"),
-                );
-            }
-            value
-        });
+        let octets = self.amount(plugin.octets, "measure.plugin.octets", OCTETS, (64, MOST_OCTETS));
+        let memory = (LEAST_MEMORY, MOST_MEMORY);
+        let memory = self.amount(plugin.memory, "measure.plugin.memory", MEMORY, memory);
         Some(Plugin {
             name,
             program: program.into(),
@@ -113,8 +109,30 @@ impl Reader<'_> {
             every,
             time,
             octets: octets as usize,
+            memory: u64::from(memory) << 20,
             budget: plugin.octets_a_day.map(Spanned::into_inner),
             user: plugin.user.unwrap_or(NOBODY),
         })
+    }
+
+    /// A number between two, or what holds where the file does not say.
+    fn amount(
+        &mut self,
+        told: Option<Spanned<u32>>,
+        key: &'static str,
+        usual: u32,
+        (least, most): (u32, u32),
+    ) -> u32 {
+        let Some(told) = told else { return usual };
+        let value = *told.get_ref();
+        if !(least..=most).contains(&value) {
+            self.error(
+                told.span(),
+                key,
+                format!("{value} is out of range"),
+                format!("choose {least} to {most}"),
+            );
+        }
+        value
     }
 }

@@ -20,6 +20,7 @@ mod responsiveness;
 mod rrul;
 mod serve;
 pub(crate) mod shown;
+mod whole;
 
 use crate::Outcome;
 use cli::{Arguments, Measurement};

@@ -6,10 +6,10 @@
 
 use super::cli::Plugins;
 use super::entry::{Entry, append};
+use super::whole::{self, Cgroup, Watch};
 use crate::child::{self, Bounds, Ended, Ran};
 use crate::config::{Config, Plugin};
 use crate::{Outcome, print, say, when};
-use nix::sys::resource::{Resource, setrlimit};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sixgate_linux::clock::Clock;
@@ -31,14 +31,6 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Figures that are taken of one run, and letters of a name or a word.
 const MOST_FIGURES: usize = 32;
 const LETTERS: usize = 200;
-/// Limits of a plug-in's processes: all of them together, and of each its descriptors, its memory and the files that it writes, in octets.
-const LIMITS: [(Resource, u64); 5] = [
-    (Resource::RLIMIT_NPROC, 256),
-    (Resource::RLIMIT_NOFILE, 256),
-    (Resource::RLIMIT_AS, 2 << 30),
-    (Resource::RLIMIT_FSIZE, 16 << 20),
-    (Resource::RLIMIT_CORE, 0),
-];
 const DAY: u64 = 86_400;
 
 /// What a run came to.
@@ -75,9 +67,13 @@ pub(super) fn command(arguments: &Plugins) -> Outcome {
         Ok(stopped) => stopped,
         Err(error) => return crate::fail(&format!("cannot listen for Ctrl-C: {error}")),
     };
-    if let Err(error) = confine(&plugins) {
-        return crate::fail(&format!("plug-ins cannot be bounded, and are not run: {error}"));
-    }
+    let cgroup = match confine(&plugins) {
+        Ok(cgroup) => cgroup,
+        Err(error) => {
+            return crate::fail(&format!("plug-ins cannot be bounded, and are not run: {error}"));
+        }
+    };
+    let run = |plugin: &Plugin| run(plugin, cgroup.as_ref(), &stopped);
     if arguments.feed {
         stop_with_parent(&stopped);
     }
@@ -97,7 +93,7 @@ pub(super) fn command(arguments: &Plugins) -> Outcome {
     };
     if arguments.once {
         for plugin in &plugins {
-            let run = run(plugin, &stopped);
+            let run = run(plugin);
             failed |= !run.entry.is_ok();
             if tell(&run) != Outcome::Done || stopped.load(Ordering::Relaxed) {
                 return Outcome::Failed;
@@ -114,7 +110,7 @@ pub(super) fn command(arguments: &Plugins) -> Outcome {
             continue;
         }
         let Some(plugin) = plugins.get(at) else { break };
-        let run = if schedule.is_spent(at, clock.now()) { spent(plugin) } else { run(plugin, &stopped) };
+        let run = if schedule.is_spent(at, clock.now()) { spent(plugin) } else { run(plugin) };
         // One that does not tell what it took, having failed, has taken what it had.
         schedule.ran(at, clock.now(), run.octets.unwrap_or(plugin.budget.unwrap_or_default()));
         // What was cut short by the end is no measurement.
@@ -126,12 +122,10 @@ pub(super) fn command(arguments: &Plugins) -> Outcome {
 }
 
 /// Gives up what no plug-in needs. They are started by a thread that can become their user and nothing else.
-fn confine(plugins: &[Plugin]) -> Result<(), String> {
+fn confine(plugins: &[Plugin]) -> Result<Option<Cgroup>, String> {
     // What loses its parent comes to us, and is ended.
     nix::sys::prctl::set_child_subreaper(true).map_err(|error| error.to_string())?;
-    for (resource, most) in LIMITS {
-        setrlimit(resource, most, most).map_err(|error| format!("{resource:?}: {error}"))?;
-    }
+    let cgroup = whole::bound().map_err(|error| error.to_string())?;
     let ours = nix::unistd::geteuid();
     if !ours.is_root()
         && let Some(other) = plugins.iter().find(|plugin| plugin.user != ours.as_raw())
@@ -139,7 +133,8 @@ fn confine(plugins: &[Plugin]) -> Result<(), String> {
         say(&format!("sixgate: without root, plug-ins run as this user and not as {}\n", other.user));
     }
     let kept = [Capability::Setuid, Capability::Setgid, Capability::Kill, Capability::DacOverride];
-    sandbox::keep(kept.into()).map(drop).map_err(|error| error.to_string())
+    sandbox::keep(kept.into()).map_err(|error| error.to_string())?;
+    Ok(cgroup)
 }
 
 /// Stops when the one who started us goes away: its end of our standard input is closed then.
@@ -152,7 +147,8 @@ fn stop_with_parent(stopped: &Arc<AtomicBool>) {
 }
 
 /// Runs one, and ends all that it leaves behind.
-fn run(plugin: &Plugin, stopped: &AtomicBool) -> Run {
+fn run(plugin: &Plugin, cgroup: Option<&Cgroup>, stopped: &AtomicBool) -> Run {
+    let mut watch = Watch::new(plugin.memory, cgroup);
     let bounds = Bounds { time: plugin.time, octets: plugin.octets };
     let started = sandbox::confined(
         Capabilities::from([Capability::Setuid, Capability::Setgid, Capability::Kill]),
@@ -170,7 +166,10 @@ fn run(plugin: &Plugin, stopped: &AtomicBool) -> Run {
             if nix::unistd::geteuid().is_root() {
                 command.uid(plugin.user).gid(plugin.user);
             }
-            child::run_while(&mut command, bounds, || !stopped.load(Ordering::Relaxed))
+            child::run_while(&mut command, bounds, || {
+                // What is cut short counts as one that took too long.
+                if stopped.load(Ordering::Relaxed) { Some(Ended::TooLong) } else { watch.look() }
+            })
         },
     );
     let left = child::hunt();
@@ -224,6 +223,11 @@ fn judge(mut run: Run, plugin: &Plugin, ran: &Ran, (left, alive): (usize, bool))
     let why = match ran.ended {
         Ended::TooLong => Some(format!("ended by us: it ran longer than {} s (time)", plugin.time.as_secs())),
         Ended::TooMuch => Some(format!("ended by us: it said more than {} octets (octets)", plugin.octets)),
+        Ended::TooLarge => Some(format!(
+            "ended by us: its processes took more than {} MiB together (memory)",
+            plugin.memory >> 20
+        )),
+        Ended::TooMany => Some("ended by us: it was too many processes".to_owned()),
         Ended::Signal(signal) => Some(format!("it ended by signal {signal}{last}")),
         Ended::Exit(code) if code != 0 => Some(format!("it ended with code {code}{last}")),
         Ended::Exit(_) if alive => {
@@ -375,6 +379,7 @@ mod tests {
             every: Duration::from_mins(1),
             time: Duration::from_secs(20),
             octets: 1000,
+            memory: 64 << 20,
             budget: None,
             user: 65_534,
         }

@@ -3,6 +3,7 @@
 use super::cli::Report;
 use super::entry::{Entry, csv, read};
 use crate::{Outcome, print, when};
+use sixgate_measure::markup::escaped;
 use sixgate_measure::picture::{Line, Panel, svg};
 use sixgate_measure::stats::{Summary, summary};
 use std::collections::BTreeMap;
@@ -80,8 +81,8 @@ fn page(entries: &[Entry]) -> String {
                 out,
                 "<p class=\"soft\">{} measurements from {} to {} (UTC).</p>",
                 entries.len(),
-                escape(&first.time),
-                escape(&last.time)
+                escaped(&first.time),
+                escaped(&last.time)
             );
         }
         _ => out += "<p>Nothing yet.</p>\n",
@@ -102,9 +103,9 @@ fn page(entries: &[Entry]) -> String {
 
 fn section(out: &mut String, method: &str, host: &str, entries: &[&Entry]) {
     let title = if host.is_empty() { method.to_owned() } else { format!("{host}: {method}") };
-    let _ = writeln!(out, "<h2>{}</h2>", escape(&title));
+    let _ = writeln!(out, "<h2>{}</h2>", escaped(&title));
     for sentence in sentences(entries) {
-        let _ = writeln!(out, "<p class=\"big\">{}</p>", escape(&sentence));
+        let _ = writeln!(out, "<p class=\"big\">{}</p>", escaped(&sentence));
     }
     *out += "<table>\n<thead><tr><th>Figure</th><th>Family</th><th>Median</th><th>95 %</th><th>Least</th><th>Most</th><th>Times</th></tr></thead>\n<tbody>\n";
     for ((figure, family), values) in figures(entries) {
@@ -117,8 +118,8 @@ fn section(out: &mut String, method: &str, host: &str, entries: &[&Entry]) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td>{cells}<td>{}</td></tr>",
-            escape(figure),
-            escape(family),
+            escaped(figure),
+            escaped(family),
             values.len()
         );
     }
@@ -131,8 +132,8 @@ fn section(out: &mut String, method: &str, host: &str, entries: &[&Entry]) {
             "<p class=\"soft\">{} of {} failed; the last at {}: {}</p>",
             failures.len(),
             entries.len(),
-            escape(&last.time),
-            escape(&last.outcome)
+            escaped(&last.time),
+            escaped(&last.outcome)
         );
     }
 }
@@ -212,22 +213,6 @@ fn short(value: f64) -> String {
         0.01.. => format!("{value:.2}"),
         _ => format!("{value:.2e}"),
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            letter if letter.is_control() => out.push(' '),
-            letter => out.push(letter),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::run::Run;
 use super::world::World;
 use crate::sarif;
 use serde_json::{Value, json};
+use sixgate_measure::markup::escaped;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -242,24 +243,6 @@ pub(crate) fn sarif(about: &About, card: &Card) -> String {
     format!("{value:#}\n")
 }
 
-/// Text that may stand in XML and HTML.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // XML 1.0 has no other control characters.
-            letter if letter < ' ' && !matches!(letter, '\t' | '\n' | '\r') => out.push('\u{fffd}'),
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            letter => out.push(letter),
-        }
-    }
-    out
-}
-
 /// JUnit's XML: a test case for each surface in each world.
 pub(crate) fn junit(about: &About, card: &Card) -> String {
     let cells = || card.surfaces.iter().flat_map(|surface| surface.cells.iter());
@@ -372,7 +355,6 @@ mod tests {
             assert_eq!(quoted(OsStr::from_bytes(word)), wanted);
         }
         assert_eq!(printable("a\x1b[31m\u{9b}1m\u{202e}b"), "a\u{fffd}[31m\u{fffd}1m\u{fffd}b");
-        assert_eq!(escaped("<\u{fffe}&\u{1}"), "&lt;\u{fffd}&amp;\u{fffd}");
         let long = About::new(&["x".repeat(1000).into()], String::new(), Duration::ZERO);
         assert_eq!(long.title().len(), TITLE + 4);
     }

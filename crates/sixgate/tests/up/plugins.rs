@@ -127,6 +127,25 @@ fn a_plug_in_is_tried_once_without_anything_else() {
     run(&home.gw, SIXGATE, &["measure", "plugins", "--once", "good"])
         .expect(0, &["good argument IPv6: ok, time_ms 12.5"]);
     run(&home.gw, SIXGATE, &["measure", "plugins", "--once"]).expect(1, &["it ended with code 7: no"]);
+    // All that it starts counts together, whatever each takes; so does how many it is.
+    let large = "#!/usr/bin/python3\nimport os, time\nos.fork(); os.fork()\ntaken = bytearray(b'x') * (20 << 20)\nprint('{\"x\": 1}', flush=True)\ntime.sleep(20)\n";
+    let many = "#!/bin/sh\nfor n in $(seq 300); do sleep 20 & done\nwait\n";
+    let lazy =
+        "#!/bin/sh\necho \"{\\\"nice\\\": $(nice), \\\"first\\\": $(cat /proc/self/oom_score_adj)}\"\n";
+    write_config(
+        &home.gw,
+        &format!(
+            "[[lan]]\ninterface = \"lan0\"\nprefixes = [\"2001:db8:1::/64\"]\n{}{}{}",
+            folder.plugin("large", large, "memory = 64\nuser = 64650"),
+            folder.plugin("many", many, "user = 64651"),
+            folder.plugin("lazy", lazy, ""),
+        ),
+    );
+    run(&home.gw, SIXGATE, &["measure", "plugins", "--once", "large"])
+        .expect(1, &["took more than 64 MiB together"]);
+    run(&home.gw, SIXGATE, &["measure", "plugins", "--once", "many"]).expect(1, &["many: "]);
+    assert_eq!(processes(&home.gw, "sleep 20"), 0);
+    run(&home.gw, SIXGATE, &["measure", "plugins", "--once", "lazy"]).expect(0, &["first 1000", "nice 10"]);
     run(&home.gw, SIXGATE, &["measure", "plugins", "--once", "none"]).expect(2, &["no such plug-in"]);
     // Whoever is not root cannot run it as somebody else, and it is said.
     write_config(

@@ -97,7 +97,10 @@ impl Bulk {
         if !self.query.is_scan() {
             // These are answered by one message, as over UDP (RFC 5007).
             let found = self.query.find(server);
-            let answer = reply(server, &head, |b| one_client(b, now, server, &self.query, &found));
+            let answer = reply(server, &head, |b| {
+                self.time(b, now);
+                one_client(b, now, server, &self.query, &found);
+            });
             out.extend(answer.and_then(|answer| framed(&answer).ok()).unwrap_or_default());
             if !found.is_empty() {
                 self.done(out);
@@ -127,7 +130,10 @@ impl Bulk {
                 // A registration is nothing that is held.
                 _ => theirs = vec![lease],
             }
-            let tell = |b: &mut Builder<'_>| data::write(b, now, &theirs, &self.query, false);
+            let tell = |b: &mut Builder<'_>| {
+                self.time(b, now);
+                data::write(b, now, &theirs, &self.query, false);
+            };
             let told = if self.begun {
                 write(MessageType::LEASEQUERY_DATA, head.0, tell)
             } else {
@@ -139,10 +145,16 @@ impl Bulk {
         if self.begun {
             self.done(out);
         } else {
-            let nothing = reply(server, &head, |_| ());
+            let nothing = reply(server, &head, |b| self.time(b, now));
             out.extend(nothing.and_then(|reply| framed(&reply).ok()).unwrap_or_default());
         }
         false
+    }
+
+    fn time(&self, b: &mut Builder<'_>, now: Duration) {
+        if self.query.base_time {
+            b.lease_query_time(OptionCode::LQ_BASE_TIME, now);
+        }
     }
 
     /// RFC 5460 section 5.2.2: after all that was told.

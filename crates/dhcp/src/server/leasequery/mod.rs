@@ -16,7 +16,7 @@ use crate::lease::{Lease, LeaseChange, Resource};
 use answer::{Active, Bulk, one_client, reply, status, write};
 use ipnet::Ipv6Net;
 use journal::Journal;
-use query::{Query, Refusal, head};
+use query::{Over, Query, Refusal, head};
 use sixgate_wire::dhcpv6::leasequery::framed;
 use sixgate_wire::dhcpv6::{Message, MessageType, OptionCode, StatusCode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -126,11 +126,7 @@ impl Leasequery {
             add(&mut self.counters.refused);
             return reply(server, &head, |b| status(b, NOT_ALLOWED));
         }
-        let query = Query::read(&message, head.clone(), server).and_then(|query| {
-            let words = "that query is answered over TCP only";
-            if query.is_bulk() { Err((StatusCode::NOT_ALLOWED, words)) } else { Ok(query) }
-        });
-        match query {
+        match Query::read(&message, head.clone(), server, Over::Udp) {
             Err(refusal) => {
                 add(&mut self.counters.malformed);
                 reply(server, &head, |b| status(b, refusal))
@@ -191,7 +187,7 @@ impl Leasequery {
             (Some(MessageType::LEASEQUERY | MessageType::ACTIVELEASEQUERY), Some((message, head)))
                 if known.queries.len() < MOST_QUERIES =>
             {
-                match Query::read(&message, head.clone(), server) {
+                match Query::read(&message, head.clone(), server, Over::Tcp) {
                     Err(refusal) => {
                         add(&mut self.counters.malformed);
                         let refused = reply(server, &head, |b| status(b, refusal));

@@ -19,6 +19,9 @@ enum By {
     Link,
 }
 
+/// The queries that are answered over TCP only (RFC 5460).
+const BULK: [QueryType; 3] = [QueryType::BY_RELAY_ID, QueryType::BY_LINK_ADDRESS, QueryType::BY_REMOTE_ID];
+
 /// One query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query {
@@ -32,6 +35,8 @@ pub(super) struct Query {
     /// Only bindings whose client was heard from this time on, and up to this time.
     pub(super) since: Option<Duration>,
     until: Option<Duration>,
+    /// Whether the requestor is to know our time: it asks for it, or by times, which are ours (RFC 7653).
+    pub(super) base_time: bool,
     /// Whether the relay agent's words are asked for, and the client's name.
     pub(super) relay_data: bool,
     pub(super) fqdn: bool,
@@ -39,6 +44,13 @@ pub(super) struct Query {
 
 /// Why there is no answer but a status.
 pub(super) type Refusal = (StatusCode, &'static str);
+
+/// Over what a query came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Udp,
+    Tcp,
+}
 
 /// Who asks, and by which number: what every answer needs. None where the message must be discarded (RFC 5007 section
 /// 4.2.1): it is no query, names no requestor, or is meant for another server.
@@ -56,6 +68,7 @@ impl Query {
         message: &Message<'_>,
         (transaction, requestor): (TransactionId, Duid),
         server: &Server,
+        over: Over,
     ) -> Result<Self, Refusal> {
         let malformed = |words| (StatusCode::MALFORMED_QUERY, words);
         let query = match message.options().find(OptionCode::LQ_QUERY) {
@@ -63,6 +76,10 @@ impl Query {
             Some(_) => return Err(malformed("the query option cannot be read")),
             None => return Err(malformed("there is no query option")),
         };
+        // Before anything else of it is looked at (RFC 5460): it is the transport that is wrong.
+        if over == Over::Udp && BULK.contains(&query.kind) {
+            return Err((StatusCode::NOT_ALLOWED, "that query is answered over TCP only"));
+        }
         let by = Self::by(&query)?;
         let link_address = query.link_address;
         let links = if link_address.is_unspecified() {
@@ -87,7 +104,20 @@ impl Query {
         };
         let wants = |code| query.options.requests(code);
         let (relay_data, fqdn) = (wants(OptionCode::LQ_RELAY_DATA), wants(OptionCode::CLIENT_FQDN));
-        Ok(Self { transaction, requestor, by, links, link_address, since, until, relay_data, fqdn })
+        let beside = || message.options().requests(OptionCode::LQ_BASE_TIME);
+        let base_time = since.or(until).is_some() || wants(OptionCode::LQ_BASE_TIME) || beside();
+        Ok(Self {
+            transaction,
+            requestor,
+            by,
+            links,
+            link_address,
+            since,
+            until,
+            base_time,
+            relay_data,
+            fqdn,
+        })
     }
 
     fn by(query: &LeaseQuery<'_>) -> Result<By, Refusal> {
@@ -115,14 +145,9 @@ impl Query {
         }
     }
 
-    /// Whether it is one of those that are answered over TCP only (RFC 5460).
-    pub(super) fn is_bulk(&self) -> bool {
-        !matches!(self.by, By::Address(_) | By::Client(_))
-    }
-
     /// Whether all bindings have to be looked at.
     pub(super) fn is_scan(&self) -> bool {
-        self.is_bulk()
+        !matches!(self.by, By::Address(_) | By::Client(_))
     }
 
     /// Whether a lease is one that is asked for, its time apart.

@@ -1,17 +1,21 @@
 //! One connection of the proxy, from its head to its end.
 
-use super::{Counts, Shared};
+use super::bounds::Own;
+use super::resolver::Asker;
+use super::{CONNECT, Counts, Shared};
+use crate::up::event::Sender;
 use sixgate_endpoint::connect::Connector;
 use sixgate_endpoint::{Endpoint, Host};
-use sixgate_http::{Ask, Method, Refusal, Response};
+use sixgate_http::{Answer, Ask, Method, Refusal, Response};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::timeout;
@@ -31,6 +35,14 @@ pub(super) struct Served {
     task: AbortHandle,
     /// When something last moved.
     last: Rc<Cell<Instant>>,
+}
+
+/// Whom a connection is from, and where its names are asked for.
+#[derive(Clone)]
+pub(super) struct Guest {
+    pub(super) lan: usize,
+    pub(super) source: IpAddr,
+    pub(super) events: Sender,
 }
 
 /// Counts a connection for as long as it lasts, however it ends.
@@ -76,9 +88,9 @@ impl Served {
 /// Serves one connection.
 pub(super) async fn converse(
     mut stream: TcpStream,
-    lan: usize,
-    connector: &Connector,
-    shared: &Shared,
+    guest: Guest,
+    connector: Connector,
+    shared: &Arc<Shared>,
     last: &Cell<Instant>,
 ) {
     let _ = stream.set_nodelay(true);
@@ -91,10 +103,16 @@ pub(super) async fn converse(
         }
         _ => return,
     };
-    let server = match reach(&ask, connector, shared, lan).await {
+    let server = match reach(&ask, connector, shared, guest).await {
         Ok(server) => server,
         Err((status, why)) => {
-            Counts::add(if status == 403 { &shared.counts.refused } else { &shared.counts.failed }, 1);
+            let counts = &shared.counts;
+            let counter = match status {
+                403 => &counts.refused,
+                429 => &counts.crowded,
+                _ => &counts.failed,
+            };
+            Counts::add(counter, 1);
             return refuse(&mut stream, status, &why).await;
         }
     };
@@ -103,11 +121,12 @@ pub(super) async fn converse(
     let _ = match ask {
         Ask::Tunnel { .. } => {
             Counts::add(&shared.counts.tunnels, 1);
-            carry(stream, server, b"HTTP/1.1 200 Connection established\r\n\r\n", rest, shared, last).await
+            let down = b"HTTP/1.1 200 Connection established\r\n\r\n";
+            carry(stream, server, (down, rest), None, shared, last).await
         }
-        Ask::Forward { head, .. } => {
+        Ask::Forward { head, answer, .. } => {
             Counts::add(&shared.counts.forwarded, 1);
-            carry(stream, server, b"", &[&head, rest].concat(), shared, last).await
+            carry(stream, server, (b"", &[&head, rest].concat()), answer, shared, last).await
         }
     };
 }
@@ -132,66 +151,63 @@ async fn head(
     }
 }
 
-/// Whether an address may be gone to at all: none of a machine itself, of a link, or of many.
-pub(super) fn is_gone_to(endpoint: Endpoint) -> bool {
-    let address = endpoint.address();
-    let of_links = ["fe80::/10", "169.254.0.0/16", "0.0.0.0/8"];
-    let mut of_links = of_links.into_iter().filter_map(|net| net.parse::<ipnet::IpNet>().ok());
-    !(address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || of_links.any(|net| net.contains(&address)))
-}
-
 /// Connects; a status and a sentence where not.
 async fn reach(
     ask: &Ask,
-    connector: &Connector,
-    shared: &Shared,
-    lan: usize,
+    connector: Connector,
+    shared: &Arc<Shared>,
+    guest: Guest,
 ) -> Result<TcpStream, (u16, String)> {
-    let no = |why: String| (403, why);
+    let no = |why: &str| (403, why.to_owned());
     let host: Host =
         ask.authority().parse().map_err(|error: sixgate_endpoint::EndpointError| (400, error.to_string()))?;
     let port = host.port().unwrap_or(80);
     if !shared.wanted.to.contains(&port) {
-        return Err(no(format!(
+        return Err(no(&format!(
             "this proxy does not go to port {port}; to-ports under [proxy] names those that it goes to"
         )));
     }
-    if let Some(endpoint) = host.endpoint() {
-        if endpoint.zone().is_some() {
-            return Err(no(format!("this proxy does not go to {}", ask.authority())));
+    let lan = guest.lan;
+    let own = || Own::read().map_err(|error| (502, error.to_string()));
+    let connector = match host.endpoint() {
+        Some(endpoint) if endpoint.zone().is_some() => {
+            return Err(no(&format!("this proxy does not go to {}", ask.authority())));
         }
         // Before anything is sent: that a port is open there is not told either.
-        if let Some(why) = shared.why_not(lan, endpoint) {
-            return Err(no(why.to_owned()));
+        Some(endpoint) => match shared.why_not(lan, endpoint, &own()?) {
+            Some(why) => return Err(no(why)),
+            None => connector,
+        },
+        None => {
+            let turn = timeout(CONNECT, shared.lookups.turn(lan, guest.source)).await;
+            let Ok(Some(turn)) = turn else {
+                let why = "too many names are being looked up for this client; ask again when some of them are answered";
+                return Err((429, why.to_owned()));
+            };
+            connector.with_resolver(Arc::new(Asker::new(guest, Arc::clone(shared), turn)))
         }
-    }
+    };
     let connected = connector.connect_async(&host, port).await.map_err(|error| (502, error.to_string()))?;
     let stream = connected.stream;
-    // This machine itself, by whichever of its addresses: what listens here listens for those on the LAN, and not for us.
-    let own = match (stream.local_addr(), stream.peer_addr()) {
+    // Once more, of whom it has reached; and this machine itself by an address that it has without having been given it (a local route).
+    // What listens here listens for those on the LAN, and not for us.
+    let own_route = match (stream.local_addr(), stream.peer_addr()) {
         (Ok(local), Ok(peer)) => local.ip() == peer.ip(),
         _ => true,
     };
-    if own {
-        return Err(no("this proxy does not go to the gateway itself; go there without it".to_owned()));
+    if own_route {
+        return Err(no("this proxy does not go to the gateway itself; go there without it"));
     }
-    if let Some(why) = shared.why_not(lan, connected.peer) {
-        return Err(no(why.to_owned()));
+    if let Some(why) = shared.why_not(lan, connected.peer, &own()?) {
+        return Err(no(why));
     }
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
 async fn refuse(stream: &mut TcpStream, status: u16, why: &str) {
-    let body = format!("sixgate proxy: {why}\n");
-    let bytes = Response::new(status)
-        .body("text/plain; charset=utf-8", body.into_bytes())
-        .to_bytes(Method::Get, false);
     let _ = timeout(HEAD, async {
-        stream.write_all(&bytes).await?;
+        stream.write_all(&refusal(status, why)).await?;
         stream.shutdown().await?;
         // A socket that is closed with octets unread is reset, and the refusal may be lost.
         let mut octets = [0; 2048];
@@ -205,40 +221,52 @@ async fn refuse(stream: &mut TcpStream, status: u16, why: &str) {
     .await;
 }
 
-/// Carries octets both ways, first these: `down` to the client, `up` to the server.
+fn refusal(status: u16, why: &str) -> Vec<u8> {
+    let body = format!("sixgate proxy: {why}\n").into_bytes();
+    Response::new(status).body("text/plain; charset=utf-8", body).to_bytes(Method::Get, false)
+}
+
+/// Carries octets both ways, first these: to the client, and to the server. What the server says comes to the client through `answer`,
+/// where there is one.
 async fn carry(
-    client: TcpStream,
+    mut client: TcpStream,
     server: TcpStream,
-    down: &[u8],
-    up: &[u8],
+    (down, up): (&[u8], &[u8]),
+    mut answer: Option<Answer>,
     shared: &Shared,
     last: &Cell<Instant>,
 ) -> io::Result<()> {
-    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.into_split();
     timeout(HEAD, async {
         to_client.write_all(down).await?;
         to_server.write_all(up).await
     })
     .await??;
-    let counts = &shared.counts;
+    let (counts, mut as_it_comes) = (&shared.counts, None);
     let both = async {
         tokio::try_join!(
-            one_way(&mut from_client, &mut to_server, &counts.up, last),
-            one_way(&mut from_server, &mut to_client, &counts.down, last)
+            one_way(&mut from_client, &mut to_server, &mut as_it_comes, &counts.up, last),
+            one_way(&mut from_server, &mut to_client, &mut answer, &counts.down, last)
         )
     };
-    both.await.map(drop)
+    let carried = both.await.map(drop);
+    if answer.is_some_and(|answer| answer.has_begun() && !answer.may_end()) {
+        // To a client that reads until the end, an end would say that this is all of it.
+        let _ = client.set_zero_linger();
+    }
+    carried
 }
 
 /// Carries octets one way until their end, which is passed on.
 async fn one_way(
-    from: &mut tokio::net::tcp::OwnedReadHalf,
-    to: &mut tokio::net::tcp::OwnedWriteHalf,
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    answer: &mut Option<Answer>,
     count: &AtomicU64,
     last: &Cell<Instant>,
 ) -> io::Result<()> {
-    let mut octets = vec![0; PIECE];
+    let (mut octets, mut of_answer) = (vec![0; PIECE], Vec::new());
     loop {
         let length = match timeout(IDLE, from.read(&mut octets)).await {
             Ok(length) => length?,
@@ -246,38 +274,31 @@ async fn one_way(
             Err(_) if last.get().elapsed() < IDLE => continue,
             Err(elapsed) => return Err(elapsed.into()),
         };
-        if length == 0 {
-            return to.shutdown().await;
+        let mut piece = octets.get(..length).unwrap_or_default();
+        let mut over = length == 0;
+        if let Some(answer) = answer {
+            let begun = answer.has_begun();
+            of_answer.clear();
+            let taken = if over && !answer.may_end() {
+                Err("the server ended its answer before it was whole".to_owned())
+            } else {
+                answer.push(piece, &mut of_answer).map_err(|error| error.to_string())
+            };
+            match taken {
+                Ok(()) => over |= answer.is_over(),
+                Err(why) if begun || answer.has_begun() => return Err(io::Error::other(why)),
+                Err(why) => {
+                    of_answer = refusal(502, &why);
+                    over = true;
+                }
+            }
+            piece = &of_answer;
         }
-        timeout(IDLE, to.write_all(octets.get(..length).unwrap_or_default())).await??;
-        Counts::add(count, length as u64);
+        timeout(IDLE, to.write_all(piece)).await??;
+        Counts::add(count, piece.len() as u64);
         last.set(Instant::now());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_this_machines_or_a_links_is_not_gone_to() {
-        let goes = |text: &str| is_gone_to(text.parse().unwrap());
-        for no in [
-            "::1",
-            "127.0.0.1",
-            "127.9.9.9",
-            "::ffff:127.0.0.1",
-            "::",
-            "0.0.0.0",
-            "fe80::1",
-            "169.254.1.1",
-            "ff02::1",
-            "224.0.0.1",
-        ] {
-            assert!(!goes(no), "{no}");
-        }
-        for yes in ["2001:db8::1", "192.0.2.1", "fd00::1", "192.168.1.1"] {
-            assert!(goes(yes), "{yes}");
+        if over {
+            return to.shutdown().await;
         }
     }
 }

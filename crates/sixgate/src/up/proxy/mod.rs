@@ -2,16 +2,18 @@
 //! devices; whoever comes from elsewhere is not heard. Names are asked of our own DNS, as the client's own questions would be; connections
 //! are the kit's (Happy Eyeballs).
 
+mod bounds;
 mod carry;
+mod lookups;
 mod resolver;
 
 use super::event::Sender;
 use super::sockets::SocketsError;
 use super::start::StartError;
 use crate::config::{Config, Proxy as Wanted};
-use carry::{Served, converse};
+use carry::{Guest, Served, converse};
 use ipnet::IpNet;
-use resolver::Asker;
+use lookups::Lookups;
 use serde::{Deserialize, Serialize};
 use sixgate_endpoint::Endpoint;
 use sixgate_endpoint::connect::{Connector, Policy, policy};
@@ -40,32 +42,10 @@ struct Shared {
     wanted: Wanted,
     /// The networks of each LAN: who may come there.
     inside: Mutex<Vec<Vec<IpNet>>>,
-    /// Behind which translators of ours have IPv4.
+    /// Behind which translators have IPv4, as far as the configuration knows.
     prefixes: Vec<Prefix>,
+    lookups: Lookups,
     counts: Counts,
-}
-
-impl Shared {
-    /// Why an address is not gone to from this LAN, if it is not. What the firewall keeps apart stays apart, also where it is named by
-    /// the address that the NAT64 has for it.
-    fn why_not(&self, lan: usize, endpoint: Endpoint) -> Option<&'static str> {
-        let behind = endpoint
-            .ipv6()
-            .and_then(|address| self.prefixes.iter().find_map(|prefix| prefix.extract(address)));
-        let behind = behind.map(Endpoint::new);
-        if [Some(endpoint), behind].into_iter().flatten().any(|endpoint| !carry::is_gone_to(endpoint)) {
-            return Some(
-                "this proxy does not go to a machine itself, to what has a meaning on one link alone, or to many at once",
-            );
-        }
-        let inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_on = |at: usize, endpoint: Endpoint| {
-            super::is_inside(endpoint.address(), inside.get(at).map_or(&[], Vec::as_slice))
-        };
-        let is_on_any = |endpoint: Endpoint| (0..inside.len()).any(|at| is_on(at, endpoint));
-        let apart = !is_on(lan, endpoint) && is_on_any(endpoint) || behind.is_some_and(is_on_any);
-        apart.then_some("this proxy does not go from one LAN to another")
-    }
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +57,8 @@ struct Counts {
     refused: AtomicU64,
     /// Not reached.
     failed: AtomicU64,
+    /// Names that were not looked up, as their client had too many.
+    crowded: AtomicU64,
     /// From outside of the LAN's networks.
     outside: AtomicU64,
     /// Closed for the want of room.
@@ -111,6 +93,8 @@ pub(crate) struct ProxyView {
     pub(crate) forwarded: u64,
     pub(crate) refused: u64,
     pub(crate) failed: u64,
+    /// Refused since their client had too many names looked up.
+    pub(crate) crowded: u64,
     pub(crate) outside: u64,
     pub(crate) evicted: u64,
     /// Octets to servers, and from them.
@@ -140,8 +124,13 @@ pub(crate) fn open(config: &Config, events: &Sender) -> Result<Option<Proxy>, St
         found.push(format!("TCP [{}]:{} on {device}", entry.address, entry.port));
         sockets.push(listener);
     }
-    let prefixes = config.nat64.iter().map(|nat64| nat64.prefix).chain(config.dns.dns64).collect();
-    let shared = Arc::new(Shared { wanted, inside: Mutex::default(), prefixes, counts: Counts::default() });
+    let shared = Arc::new(Shared {
+        wanted,
+        inside: Mutex::default(),
+        prefixes: bounds::prefixes(config),
+        lookups: Lookups::default(),
+        counts: Counts::default(),
+    });
     let (stop, stopped) = oneshot::channel();
     let (of_thread, events) = (Arc::clone(&shared), events.clone());
     // What strangers send is looked at by a thread that may do nothing.
@@ -202,10 +191,10 @@ async fn serve(
             all.len() >= MOST && Served::end_quietest(&mut all, |_| true)
         };
         Counts::add(&shared.counts.evicted, evicted.into());
-        let asker = Asker::new(lan, from.ip(), Arc::clone(&shared), events.clone());
-        let connector = connector.clone().with_resolver(Arc::new(asker));
+        let guest = Guest { lan, source: from.ip(), events: events.clone() };
+        let connector = connector.clone();
         all.push(Served::start(peer, Arc::clone(&shared), |shared, quiet| async move {
-            converse(stream, lan, &connector, &shared, &quiet).await;
+            converse(stream, guest, connector, &shared, &quiet).await;
         }));
     }
 }
@@ -227,6 +216,7 @@ impl Proxy {
             forwarded: read(&counts.forwarded),
             refused: read(&counts.refused),
             failed: read(&counts.failed),
+            crowded: read(&counts.crowded),
             outside: read(&counts.outside),
             evicted: read(&counts.evicted),
             up: read(&counts.up),
@@ -254,6 +244,7 @@ impl ProxyView {
         for (count, what) in [
             (self.refused, "refused"),
             (self.failed, "not reached"),
+            (self.crowded, "beyond a client's names"),
             (self.outside, "from outside"),
             (self.evicted, "closed for want of room"),
         ] {
@@ -262,46 +253,5 @@ impl ProxyView {
             }
         }
         line
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_apart_stays_apart_by_whatever_address() {
-        let nets = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).to_vec();
-        let inside =
-            vec![nets(["2001:db8:1::/64", "192.168.1.0/24"]), nets(["2001:db8:2::/64", "192.168.2.0/24"])];
-        let shared = Shared {
-            wanted: Wanted { port: 3128, to: vec![443] },
-            inside: Mutex::new(inside),
-            prefixes: vec![Prefix::new("2001:db8:64::".parse().unwrap(), 96).unwrap()],
-            counts: Counts::default(),
-        };
-        let goes = |text: &str| shared.why_not(0, text.parse().unwrap()).is_none();
-        // The Internet, the LAN itself, and IPv4 behind the NAT64.
-        for text in
-            ["2001:db8:f::80", "203.0.113.80", "2001:db8:1::7", "192.168.1.7", "2001:db8:64::203.0.113.80"]
-        {
-            assert!(goes(text), "{text}");
-        }
-        // The other LAN, by any name; what no machine but ours has.
-        for text in [
-            "2001:db8:2::7",
-            "192.168.2.7",
-            "::ffff:192.168.2.7",
-            "2001:db8:64::192.168.2.7",
-            "2001:db8:64::192.168.1.7",
-            "2001:db8:64::169.254.169.254",
-            "2001:db8:64::127.0.0.1",
-            "127.0.0.1",
-            "::1",
-            "fe80::1",
-            "ff02::1",
-        ] {
-            assert!(!goes(text), "{text}");
-        }
     }
 }

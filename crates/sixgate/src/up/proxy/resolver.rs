@@ -1,15 +1,18 @@
 //! Names for the proxy: questions to our own DNS, in the name of the client that wants to go there.
 
-use super::super::event::{Event, Sender};
+use super::super::event::Event;
 use super::super::queries::Connection;
 use super::Shared;
+use super::bounds::Own;
+use super::carry::Guest;
+use super::lookups::Turn;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use sixgate_endpoint::resolve::{Resolve, ResolveError, ResolveFailure};
 use sixgate_endpoint::{Endpoint, Family};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// Numbers of our connections to the forwarder; those of clients are far below.
@@ -17,27 +20,31 @@ static NEXT: AtomicU64 = AtomicU64::new(1 << 62);
 /// Addresses that are taken of one answer.
 const MOST: usize = 32;
 
-/// One who asks for a client. The kit calls it on threads of its own.
+/// Questions about one name: one for each family.
+const QUESTIONS: usize = 2;
+
+/// One who asks about one name for a client. The kit calls it on threads of its own.
 pub(super) struct Asker {
-    lan: usize,
-    source: IpAddr,
+    guest: Guest,
     shared: Arc<Shared>,
-    events: Sender,
+    /// Until all has been asked; a question goes on where its connection is gone.
+    turn: Mutex<Option<Turn>>,
+    asked: AtomicUsize,
 }
 
 impl Asker {
-    pub(super) fn new(lan: usize, source: IpAddr, shared: Arc<Shared>, events: Sender) -> Self {
-        Self { lan, source, shared, events }
+    pub(super) fn new(guest: Guest, shared: Arc<Shared>, turn: Turn) -> Self {
+        Self { guest, shared, turn: Mutex::new(Some(turn)), asked: AtomicUsize::new(0) }
     }
 
     /// The answer to one question; the engine has the forwarder.
     fn ask(&self, query: Vec<u8>) -> Option<Vec<u8>> {
         let connection = NEXT.fetch_add(1, Ordering::Relaxed);
         let (replies, mut waiting) = mpsc::channel(1);
-        let client = Connection { source: self.source, replies };
-        let events = &self.events;
-        events.blocking_send(Event::DnsConnected { lan: self.lan, connection, client }).ok()?;
-        events.blocking_send(Event::DnsQuery { lan: self.lan, connection, bytes: query }).ok()?;
+        let client = Connection { source: self.guest.source, replies };
+        let events = &self.guest.events;
+        events.blocking_send(Event::DnsConnected { lan: self.guest.lan, connection, client }).ok()?;
+        events.blocking_send(Event::DnsQuery { lan: self.guest.lan, connection, bytes: query }).ok()?;
         // The forwarder answers everything in time, and lets go of whom it does not serve.
         let answer = waiting.blocking_recv();
         let _ = events.blocking_send(Event::DnsClosed { connection });
@@ -47,6 +54,18 @@ impl Asker {
 
 impl Resolve for Asker {
     fn resolve(&self, name: &str, family: Family) -> Result<Vec<Endpoint>, ResolveError> {
+        let found = self.find(name, family);
+        if self.asked.fetch_add(1, Ordering::Relaxed) + 1 == QUESTIONS {
+            // Connecting may take longer, and is no lookup.
+            drop(self.turn.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        found
+    }
+}
+
+impl Asker {
+    /// The addresses of a name that may be gone to.
+    fn find(&self, name: &str, family: Family) -> Result<Vec<Endpoint>, ResolveError> {
         let failed = |failure, reason: &str| ResolveError::new(name, family, failure, reason);
         let kind = if family == Family::V6 { RecordType::AAAA } else { RecordType::A };
         let mut asked: Name =
@@ -75,12 +94,19 @@ impl Resolve for Asker {
             RData::A(address) => Some(IpAddr::from(address.0)),
             _ => None,
         };
-        let found = answer.answers.iter().filter_map(address).map(Endpoint::new);
-        Ok(found
-            .filter(|endpoint| {
-                endpoint.family() == family && self.shared.why_not(self.lan, *endpoint).is_none()
-            })
+        let found: Vec<Endpoint> = answer
+            .answers
+            .iter()
+            .filter_map(address)
+            .map(Endpoint::new)
+            .filter(|endpoint| endpoint.family() == family)
             .take(MOST)
-            .collect())
+            .collect();
+        let own = Own::read().map_err(|error| failed(ResolveFailure::NoAnswer, &error.to_string()))?;
+        let why_not = |endpoint: &Endpoint| self.shared.why_not(self.guest.lan, *endpoint, &own);
+        match found.iter().map(why_not).collect::<Option<Vec<_>>>().as_deref() {
+            Some([why, ..]) => Err(failed(ResolveFailure::Refused, why)),
+            _ => Ok(found.into_iter().filter(|endpoint| why_not(endpoint).is_none()).collect()),
+        }
     }
 }

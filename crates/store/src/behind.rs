@@ -11,13 +11,13 @@
 use crate::damage::Damage;
 use crate::error::RowError;
 use crate::log::{self, Position, Read};
-use crate::{Change, Config, StoreError, Tally, copy, database, history, rows};
+use crate::{Change, Config, OnCommit, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How far the log is taken up (layout 5): one row.
@@ -66,6 +66,8 @@ struct State {
     /// Whether the last scrubbing did so.
     scrubbed: bool,
     stopping: bool,
+    /// Somebody waits for all to be taken up.
+    hurry: bool,
     /// Nothing more will be submitted: what was is written down at once, however long the log is.
     closing: bool,
     /// The segment that is written may be damaged: another is to be begun.
@@ -137,6 +139,17 @@ impl Progress {
         state.scrubbed
     }
 
+    /// Has everything taken up that is written, and waits for it.
+    pub(crate) fn catch_up(&self, patience: Duration) {
+        let mut state = self.lock();
+        let until = state.written;
+        state.hurry = true;
+        self.changed.notify_all();
+        let waits = |state: &mut State| state.taken < until && !state.ended;
+        let waited = self.changed.wait_timeout_while(state, patience, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0.hurry = false;
+    }
+
     /// Whether another segment is to be begun.
     pub(crate) fn begins_anew(&self) -> bool {
         self.lock().anew
@@ -166,6 +179,8 @@ pub(crate) struct Behind {
     config: Config,
     progress: Arc<Progress>,
     tally: Arc<Tally>,
+    /// It goes with the writer.
+    on_commit: Weak<OnCommit>,
     /// The segment that is being read.
     open: Option<(u64, File)>,
     added: u64,
@@ -200,8 +215,7 @@ impl Behind {
         connection: Connection,
         path: &Path,
         config: Config,
-        progress: Arc<Progress>,
-        tally: Arc<Tally>,
+        (progress, tally, on_commit): (Arc<Progress>, Arc<Tally>, Weak<OnCommit>),
     ) -> Self {
         Self {
             // Somebody else may have changed rows since: then a trigger is left of it.
@@ -211,6 +225,7 @@ impl Behind {
             config,
             progress,
             tally,
+            on_commit,
             open: None,
             // The first transaction prunes.
             added: PRUNE_EVERY,
@@ -278,7 +293,7 @@ impl Behind {
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if last.elapsed() >= TURN && state.backlog() <= RUSH {
+            if state.hurry || last.elapsed() >= TURN && state.backlog() <= RUSH {
                 return *state;
             }
             let before = state.written;
@@ -301,6 +316,9 @@ impl Behind {
             self.progress.lock().anew = true;
         }
         self.write(&contents, to).map_err(|error| error.at(&self.path))?;
+        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| damaged > 0) {
+            on_commit(Vec::new());
+        }
         if to.segment > state.taken.segment {
             // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
             match self.settle(to) {

@@ -9,6 +9,10 @@ fn at(segment: u64, offset: u64) -> Position {
     Position { segment, offset }
 }
 
+fn behind(connection: Connection, path: &Path, progress: Arc<Progress>, tally: &Arc<Tally>) -> Behind {
+    Behind::new(connection, path, Config::default(), (progress, Arc::clone(tally), Weak::new()))
+}
+
 #[test]
 fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
     let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), at(1_000, 0)));
@@ -44,7 +48,7 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     let written = log.append(std::iter::once(octets.as_slice())).unwrap();
     let tally = Arc::new(Tally::default());
     let progress = Arc::new(Progress::new(&path, at(1, 0), written));
-    let mut behind = Behind::new(connection, &path, Config::default(), progress, Arc::clone(&tally));
+    let mut behind = behind(connection, &path, progress, &tally);
     let state = State { taken: at(1, 0), written, ..State::default() };
     assert_eq!(behind.take_up(state).unwrap(), written);
     assert_eq!(log::segments(&path).unwrap(), [1, 2], "the log is what counts");
@@ -86,8 +90,7 @@ fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&
     frames.into_iter().skip(remembered).for_each(|(end, rest)| progress.written(end, rest));
     garble(&path);
     let tally = Arc::new(Tally::default());
-    let mut behind =
-        Behind::new(connection, &path, Config::default(), Arc::clone(&progress), Arc::clone(&tally));
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &tally);
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     while state.taken < written {
         state.taken = behind.take_up(state).unwrap();
@@ -215,7 +218,7 @@ fn what_came_later_is_not_undone_by_what_is_remembered() {
     garbled_at(&path, 1, "first", b"x");
     garbled_at(&path, 1, "other", b"x");
     let tally = Arc::new(Tally::default());
-    let mut behind = Behind::new(connection, &path, Config::default(), progress, tally);
+    let mut behind = behind(connection, &path, progress, &tally);
     let state = State { taken: at(1, 0), written: log.end(), ..State::default() };
     assert_eq!(behind.take_up(state).unwrap(), log.end());
     let kept = rows::snapshot(&behind.connection, &path).unwrap();
@@ -232,7 +235,7 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     // Into a folder that is not there.
     let nowhere = folder.path().join("nowhere").join("db");
     let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
-    let mut behind = Behind::new(connection, &path, Config::default(), progress, Arc::new(Tally::default()));
+    let mut behind = behind(connection, &path, progress, &Arc::default());
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     state.taken = behind.take_up(state).unwrap();
     assert!(behind.take_up(state).is_err());

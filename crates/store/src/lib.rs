@@ -117,10 +117,10 @@ impl Default for Config {
     }
 }
 
-/// Tells which submissions are on disk and which were not taken. Called on the store's own thread: it should do no
-/// more than pass the tokens on. [`Store::stop`] and dropping the store wait for it: it must not wait for the thread
-/// that does either.
-pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send>;
+/// Tells which submissions are on disk and which were not taken; of none, where a part of the log was found to be garbled
+/// ([`Counters::damaged`]). Called on the store's own threads: it should do no more than pass the tokens on. [`Store::stop`] and
+/// dropping the store wait for it: it must not wait for the thread that does either.
+pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send + Sync>;
 
 /// What became of a call to [`Store::submit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +226,9 @@ impl Store {
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);
         let progress = Arc::new(behind::Progress::new(path, taken, log.end()));
-        let behind = behind::Behind::new(connection, path, config, Arc::clone(&progress), Arc::clone(&tally));
+        let on_commit = Arc::new(on_commit);
+        let shared = (Arc::clone(&progress), Arc::clone(&tally), Arc::downgrade(&on_commit));
+        let behind = behind::Behind::new(connection, path, config, shared);
         let writer = writer::Writer::new(log, path, on_commit, Arc::clone(&progress), Arc::clone(&tally));
         let failed =
             |reason: std::io::Error| StoreError::Other { path: path.to_owned(), detail: reason.to_string() };
@@ -271,6 +273,12 @@ impl Store {
         let removed: Vec<Change> = removed.map(|change| change.clone().into()).collect();
         log::write_rest(now, removed.iter(), &mut octets.rest);
         self.send(octets, changes.len(), token, None)
+    }
+
+    /// Has the database take up at once what is written, and waits for that, so long at most: what is garbled of it is counted
+    /// then ([`Counters::damaged`]).
+    pub fn catch_up(&self, patience: Duration) {
+        self.progress.catch_up(patience);
     }
 
     /// Says that all that memory holds was submitted again, after the disk garbled [`Counters::damaged`] parts of the log, as many

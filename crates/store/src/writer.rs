@@ -25,7 +25,7 @@ const UNWRITTEN: usize = 16_384;
 pub(crate) struct Writer {
     log: Log,
     path: PathBuf,
-    on_commit: OnCommit,
+    on_commit: Arc<OnCommit>,
     progress: Arc<Progress>,
     tally: Arc<Tally>,
     /// Submissions that were told to have failed, in their order, and how many changes they hold.
@@ -37,7 +37,7 @@ impl Writer {
     pub(crate) fn new(
         log: Log,
         path: &Path,
-        on_commit: OnCommit,
+        on_commit: Arc<OnCommit>,
         progress: Arc<Progress>,
         tally: Arc<Tally>,
     ) -> Self {
@@ -126,7 +126,7 @@ impl Writer {
                 None => tokens.push((token, result.clone())),
                 // All that was submitted before it is on disk.
                 Some(Order::Anew(found)) => {
-                    tokens.push((token, result.clone().and_then(|()| self.anew(found))))
+                    tokens.push((token, result.clone().and_then(|()| self.anew(found))));
                 }
                 Some(Order::Scrub) => {}
             }

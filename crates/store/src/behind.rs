@@ -4,18 +4,20 @@
 //! nothing, and it catches up when they pause, or when the log has become long. Each transaction says how far in the log it goes, so that whatever happens
 //! nothing is taken up twice: the history is no place for that.
 //!
-//! Where the disk garbled a part of the log, that part is passed over, and told of ([`crate::Counters::damaged`]): whoever has
-//! the leases in memory then writes them anew, into a segment that is begun for it.
+//! Where the disk garbled a part of the log, that part is passed over, once a file stands that says so ([`crate::damage`]). What
+//! memory remembers of it is taken up in its place; leases are not remembered here, and whoever has them in a table is told
+//! ([`crate::Counters::damaged`]) and writes them anew, into a segment that is begun for it.
 
+use crate::damage::Damage;
 use crate::error::RowError;
 use crate::log::{self, Position, Read};
-use crate::{Change, Config, StoreError, Tally, copy, database, history, rows};
+use crate::{Change, Config, OnCommit, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How far the log is taken up (layout 5): one row.
@@ -48,21 +50,24 @@ const BEHIND: i32 = 10;
 const PRUNE_EVERY: u64 = 256;
 
 /// How far the log is written, and how far it is taken up. The writer sets the one, this thread the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
+    damage: Mutex<Damage>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
     written: Position,
     taken: Position,
-    /// All is to be taken up at once, and to leave the files that hold it no longer.
-    scrub: bool,
+    /// All is to be taken up at once, and to leave the files that hold it, but for this segment and those behind it.
+    scrub: Option<u64>,
     /// Whether the last scrubbing did so.
     scrubbed: bool,
     stopping: bool,
+    /// Somebody waits for all to be taken up.
+    hurry: bool,
     /// Nothing more will be submitted: what was is written down at once, however long the log is.
     closing: bool,
     /// The segment that is written may be damaged: another is to be begun.
@@ -80,9 +85,15 @@ impl State {
 }
 
 impl Progress {
-    pub(crate) fn new(taken: Position, written: Position) -> Self {
+    pub(crate) fn new(database: &Path, taken: Position, written: Position) -> Self {
         let state = State { written, taken, ..State::default() };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let damage = Mutex::new(Damage::new(database, written));
+        Self { state: Mutex::new(state), changed: Condvar::new(), damage }
+    }
+
+    /// What is garbled of the log.
+    pub(crate) fn damage(&self) -> MutexGuard<'_, Damage> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -90,9 +101,19 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer got so far.
-    pub(crate) fn written(&self, position: Position) {
+    /// The writer got so far. `rest` is what no table holds of what it wrote last.
+    pub(crate) fn written(&self, position: Position, rest: Vec<u8>) {
+        if !rest.is_empty() {
+            self.damage().rest().remember(position, rest);
+        }
         self.lock().written = position;
+        self.changed.notify_all();
+    }
+
+    /// The database has all up to here.
+    fn taken(&self, position: Position) {
+        self.damage().rest().forget(position);
+        self.lock().taken = position;
         self.changed.notify_all();
     }
 
@@ -104,18 +125,29 @@ impl Progress {
         }
     }
 
-    /// Has everything taken up and scrubbed; whether that was done. A long log is not waited for.
-    pub(crate) fn scrub(&self) -> bool {
+    /// Has everything taken up and scrubbed, of what is before this segment; whether that was done. A long log is not waited for.
+    pub(crate) fn scrub(&self, segment: u64) -> bool {
         let mut state = self.lock();
         if state.written.segment > state.taken.segment + 1 {
             return false;
         }
-        state.scrub = true;
+        state.scrub = Some(segment);
         self.changed.notify_all();
-        while state.scrub && !state.ended {
+        while state.scrub.is_some() && !state.ended {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.scrubbed
+    }
+
+    /// Has everything taken up that is written, and waits for it.
+    pub(crate) fn catch_up(&self, patience: Duration) {
+        let mut state = self.lock();
+        let until = state.written;
+        state.hurry = true;
+        self.changed.notify_all();
+        let waits = |state: &mut State| state.taken < until && !state.ended;
+        let waited = self.changed.wait_timeout_while(state, patience, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0.hurry = false;
     }
 
     /// Whether another segment is to be begun.
@@ -147,6 +179,8 @@ pub(crate) struct Behind {
     config: Config,
     progress: Arc<Progress>,
     tally: Arc<Tally>,
+    /// It goes with the writer.
+    on_commit: Weak<OnCommit>,
     /// The segment that is being read.
     open: Option<(u64, File)>,
     added: u64,
@@ -159,8 +193,10 @@ pub(crate) struct Behind {
 struct Taken {
     contents: Vec<Vec<u8>>,
     to: Position,
-    /// Parts that were passed over.
+    /// Parts that were passed over,
     damaged: u64,
+    /// and those of them that memory does not hold.
+    lost: u64,
 }
 
 /// Says that the thread ended, however it did.
@@ -169,7 +205,7 @@ struct Ending(Arc<Progress>);
 impl Drop for Ending {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        (state.ended, state.scrub, state.scrubbed) = (true, false, false);
+        (state.ended, state.scrub, state.scrubbed) = (true, None, false);
         self.0.changed.notify_all();
     }
 }
@@ -179,8 +215,7 @@ impl Behind {
         connection: Connection,
         path: &Path,
         config: Config,
-        progress: Arc<Progress>,
-        tally: Arc<Tally>,
+        (progress, tally, on_commit): (Arc<Progress>, Arc<Tally>, Weak<OnCommit>),
     ) -> Self {
         Self {
             // Somebody else may have changed rows since: then a trigger is left of it.
@@ -190,6 +225,7 @@ impl Behind {
             config,
             progress,
             tally,
+            on_commit,
             open: None,
             // The first transaction prunes.
             added: PRUNE_EVERY,
@@ -208,21 +244,20 @@ impl Behind {
             let state = self.wait(last);
             if state.taken < state.written {
                 if let Ok(taken) = self.take_up(state) {
-                    self.progress.lock().taken = taken;
-                    self.progress.changed.notify_all();
+                    self.progress.taken(taken);
                 } else {
                     self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
                     if state.stopping {
                         return;
                     }
-                    if state.scrub {
+                    if state.scrub.is_some() {
                         self.scrubbed(false);
                     }
                     std::thread::sleep(crate::RETRY);
                 }
                 last = Instant::now();
-            } else if state.scrub {
-                let done = self.scrub(state.taken).unwrap_or(false);
+            } else if let Some(segment) = state.scrub {
+                let done = self.scrub(state.taken, segment).unwrap_or(false);
                 self.scrubbed(done);
             } else if state.stopping {
                 // The next start is quicker with it, and as right without.
@@ -243,7 +278,7 @@ impl Behind {
 
     fn scrubbed(&self, done: bool) {
         let mut state = self.progress.lock();
-        (state.scrub, state.scrubbed) = (false, done);
+        (state.scrub, state.scrubbed) = (None, done);
         self.progress.changed.notify_all();
     }
 
@@ -251,14 +286,14 @@ impl Behind {
     fn wait(&self, last: Instant) -> State {
         let mut state = self.progress.lock();
         loop {
-            if state.stopping || state.scrub || state.backlog() > LONG {
+            if state.stopping || state.scrub.is_some() || state.backlog() > LONG {
                 return *state;
             }
             if state.taken >= state.written {
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if last.elapsed() >= TURN && state.backlog() <= RUSH {
+            if state.hurry || last.elapsed() >= TURN && state.backlog() <= RUSH {
                 return *state;
             }
             let before = state.written;
@@ -274,11 +309,15 @@ impl Behind {
 
     /// Takes up one transaction's worth; how far it went.
     fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
-        let Taken { contents, to, damaged } = self.read(state.taken, state.written)?;
-        self.write(&contents, to).map_err(|error| error.at(&self.path))?;
+        let Taken { contents, to, damaged, lost } = self.read(state.taken, state.written)?;
         if damaged > 0 {
+            let found = self.progress.damage().found(state.taken, damaged, lost);
+            found.map_err(|error| StoreError::io(&self.path, &error))?;
             self.progress.lock().anew = true;
-            self.tally.damaged.fetch_add(damaged, Ordering::Relaxed);
+        }
+        self.write(&contents, to).map_err(|error| error.at(&self.path))?;
+        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| damaged > 0) {
+            on_commit(Vec::new());
         }
         if to.segment > state.taken.segment {
             // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
@@ -301,23 +340,41 @@ impl Behind {
         durable().map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
-    /// The frames from one place on.
+    /// The frames from one place on, and in place of those that are garbled what memory has of them.
     fn read(&mut self, from: Position, to: Position) -> Result<Taken, StoreError> {
-        let (mut at, mut damaged) = (from, 0);
-        loop {
+        let mut taken = Taken { contents: Vec::new(), to, damaged: 0, lost: 0 };
+        // Up to `reached` nothing is missing, or it was seen to.
+        let (mut at, mut reached) = (from, from);
+        while at.segment <= to.segment {
             let end = (at.segment == to.segment).then_some(to.offset);
             match self.read_from(at, end).map_err(|error| self.lost(&error))? {
                 Read::Frames(contents, offset) => {
-                    return Ok(Taken { contents, to: Position { offset, ..at }, damaged });
+                    let before = contents.first().and_then(|first| log::follows(first));
+                    if let Some(before) = before.filter(|before| *before > reached) {
+                        self.pass_over(reached, before, &mut taken);
+                    }
+                    taken.contents.extend(contents);
+                    taken.to = Position { offset, ..at };
+                    break;
                 }
-                Read::Damaged(Some(offset)) => (damaged, at.offset) = (damaged + 1, offset),
-                Read::Damaged(None) => (damaged, at) = (damaged + 1, at.next_segment()),
+                Read::Damaged(next) => {
+                    let behind = next.map_or(at.next_segment(), |offset| Position { offset, ..at });
+                    self.pass_over(reached, behind, &mut taken);
+                    (at, reached) = (behind, behind);
+                }
+                // If that is too early, the next segment says so.
                 Read::Nothing => at = at.next_segment(),
             }
-            if at.segment > to.segment {
-                return Ok(Taken { contents: Vec::new(), to, damaged });
-            }
         }
+        Ok(taken)
+    }
+
+    /// Takes what memory has of a part that is garbled.
+    fn pass_over(&self, from: Position, to: Position, taken: &mut Taken) {
+        let (contents, whole) = self.progress.damage().rest().between(from, to);
+        taken.contents.extend(contents);
+        taken.damaged += 1;
+        taken.lost += u64::from(!whole);
     }
 
     fn read_from(&mut self, at: Position, end: Option<u64>) -> std::io::Result<Read> {
@@ -325,7 +382,13 @@ impl Behind {
             Some((number, file)) if number == at.segment => file,
             _ => match File::open(log::path_of(&self.path, at.segment)) {
                 Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Read::Damaged(None)),
+                // All of it may have been taken up.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && end.is_none() => {
+                    return Ok(Read::Nothing);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound || log::is_damage(&error) => {
+                    return Ok(Read::Damaged(None));
+                }
                 Err(error) => return Err(error),
             },
         };
@@ -394,9 +457,9 @@ impl Behind {
     }
 
     /// Empties both logs, ours and SQLite's. A reader may be in the way.
-    fn scrub(&mut self, at: Position) -> Result<bool, StoreError> {
+    fn scrub(&mut self, at: Position, segment: u64) -> Result<bool, StoreError> {
         self.settle(at)?;
-        let _ = log::remove_before(&self.path, at.segment);
+        let _ = log::remove_before(&self.path, segment);
         // Not waited for: leases are next.
         let _ = self.connection.busy_timeout(Duration::ZERO);
         let busy =

@@ -2,15 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::damage;
 use crate::log::Log;
 
 fn at(segment: u64, offset: u64) -> Position {
     Position { segment, offset }
 }
 
+fn behind(connection: Connection, path: &Path, progress: Arc<Progress>, tally: &Arc<Tally>) -> Behind {
+    Behind::new(connection, path, Config::default(), (progress, Arc::clone(tally), Weak::new()))
+}
+
 #[test]
 fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
-    let progress = Arc::new(Progress::new(at(1, 0), at(1_000, 0)));
+    let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), at(1_000, 0)));
     let (tell, told) = std::sync::mpsc::channel();
     let waiting = Arc::clone(&progress);
     std::thread::spawn(move || {
@@ -35,25 +40,24 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
              BEGIN SELECT RAISE(ABORT, 'full'); END;",
         )
         .unwrap();
-    let mut log = Log::begin(&path, 1).unwrap();
+    let mut log = Log::begin(&path, 1, Position::default()).unwrap();
     log.roll().unwrap();
     let mut octets = Vec::new();
     let setting = Change::Setting { key: "a".into(), value: Some(vec![1]) };
     log::write(Duration::from_secs(1), &[setting], &mut octets);
     let written = log.append(std::iter::once(octets.as_slice())).unwrap();
     let tally = Arc::new(Tally::default());
-    let progress = Arc::new(Progress::new(at(1, 0), written));
-    let mut behind = Behind::new(connection, &path, Config::default(), progress, Arc::clone(&tally));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), written));
+    let mut behind = behind(connection, &path, progress, &tally);
     let state = State { taken: at(1, 0), written, ..State::default() };
     assert_eq!(behind.take_up(state).unwrap(), written);
     assert_eq!(log::segments(&path).unwrap(), [1, 2], "the log is what counts");
     assert_eq!(tally.behind_failures.load(Ordering::Relaxed), 1);
 }
 
-/// A log of one change in each frame, as its segments: the settings of these names.
-fn written(path: &Path, segments: &[&[&str]]) -> Position {
-    let mut log = Log::begin(path, 1).unwrap();
-    let mut position = log.position();
+/// A log of one change in each frame, as its segments: the settings of these names. Tells of each as the writer does.
+fn written(path: &Path, segments: &[&[&str]], tell: &mut dyn FnMut(Position, Vec<u8>)) -> Position {
+    let mut log = Log::begin(path, 1, Position::default()).unwrap();
     for (number, names) in segments.iter().enumerate() {
         if number > 0 {
             log.roll().unwrap();
@@ -62,64 +66,227 @@ fn written(path: &Path, segments: &[&[&str]]) -> Position {
             let mut octets = Vec::new();
             let setting = Change::Setting { key: (*name).into(), value: Some(vec![7; 30]) };
             log::write(Duration::from_secs(1), &[setting], &mut octets);
-            position = log.append(std::iter::once(octets.as_slice())).unwrap();
+            let position = log.append(std::iter::once(octets.as_slice())).unwrap();
+            tell(position, octets);
         }
     }
-    position
+    log.end()
 }
 
-/// What the database has after all was taken up, how many parts were passed over, and whether another segment is asked for.
-fn taken_up_after(segments: &[&[&str]], garble: impl FnOnce(&Path)) -> (Vec<String>, u64, bool) {
+/// What the database has after all was taken up, how many parts were passed over, how many of them memory did not hold, and
+/// whether another segment is asked for.
+type Found = (Vec<String>, u64, u64, bool);
+
+/// `remembered` is which frame is the first that memory holds.
+fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&Path)) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
-    let written = written(&path, segments);
+    let mut frames = Vec::new();
+    let written = written(&path, segments, &mut |end, rest| frames.push((end, rest)));
+    let forgotten =
+        remembered.checked_sub(1).map_or(at(1, 0), |last| frames.get(last).map_or(written, |f| f.0));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), forgotten));
+    frames.into_iter().skip(remembered).for_each(|(end, rest)| progress.written(end, rest));
     garble(&path);
     let tally = Arc::new(Tally::default());
-    let progress = Arc::new(Progress::new(at(1, 0), written));
-    let mut behind =
-        Behind::new(connection, &path, Config::default(), Arc::clone(&progress), Arc::clone(&tally));
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &tally);
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     while state.taken < written {
         state.taken = behind.take_up(state).unwrap();
+        progress.taken(state.taken);
     }
     assert_eq!(taken_up(&behind.connection).unwrap(), written, "nothing is looked at again");
     let kept = rows::snapshot(&behind.connection, &path).unwrap();
-    (kept.settings.into_keys().collect(), tally.damaged.load(Ordering::Relaxed), progress.begins_anew())
+    let (damaged, lost) = progress.damage().parts();
+    assert_eq!(damage::marker(&path).exists(), damaged > 0, "it is told to whoever comes next");
+    (kept.settings.into_keys().collect(), damaged, lost, progress.begins_anew())
 }
 
 /// Changes octets of a segment where its frames hold this text.
 fn garbled_at(path: &Path, segment: u64, text: &str, to: &[u8]) {
     let file = log::path_of(path, segment);
     let mut octets = std::fs::read(&file).unwrap();
-    let place = octets.windows(text.len()).position(|some| some == text.as_bytes()).unwrap();
+    let place = place_of(&octets, text);
     octets[place..place + to.len()].copy_from_slice(to);
     std::fs::write(file, octets).unwrap();
 }
 
+fn place_of(octets: &[u8], text: &str) -> usize {
+    octets.windows(text.len()).position(|some| some == text.as_bytes()).unwrap()
+}
+
+/// Octets of a frame before the name of its setting: its head, a time, two lengths; the first of a segment has more.
+const FRONT: usize = 27;
+
+/// Cuts a segment before the frame that holds this text; zeros stay behind it.
+fn cut_at(path: &Path, segment: u64, text: &str, zeros: usize) {
+    let file = log::path_of(path, segment);
+    let mut octets = std::fs::read(&file).unwrap();
+    octets.truncate(place_of(&octets, text) - FRONT);
+    octets.resize(octets.len() + zeros, 0);
+    std::fs::write(file, octets).unwrap();
+}
+
+/// Zeros from the frame on that holds this text, as if it had never been written.
+fn zeroed_from(path: &Path, segment: u64, text: &str) {
+    let file = log::path_of(path, segment);
+    let mut octets = std::fs::read(&file).unwrap();
+    let place = place_of(&octets, text) - FRONT;
+    octets[place..].fill(0);
+    std::fs::write(file, octets).unwrap();
+}
+
+/// Each a way to garble a log, and what is left of it.
+type Case<'a> = (&'a str, Box<dyn Fn(&Path)>);
+
+fn cases() -> Vec<Case<'static>> {
+    let case = |left: &'static str, garble: Box<dyn Fn(&Path)>| (left, garble);
+    vec![
+        // A changed octet; a block of zeros, as a disk may give that lost one; at the very end of a segment, and of the log.
+        case("aaa ccc ddd eee", Box::new(|path| garbled_at(path, 1, "bbb", b"x"))),
+        case("ccc ddd eee", Box::new(|path| garbled_at(path, 1, "aaa", &[0; 100]))),
+        case("aaa bbb ddd eee", Box::new(|path| garbled_at(path, 1, "ccc", b"x"))),
+        case("aaa bbb ccc ddd", Box::new(|path| garbled_at(path, 2, "eee", b"x"))),
+        case("aaa bbb ccc eee", Box::new(|path| garbled_at(path, 2, "ddd", b"x"))),
+        // A segment that looks as if it had ended before: zeros from some frame on, or nothing.
+        case("aaa bbb ddd eee", Box::new(|path| zeroed_from(path, 1, "ccc"))),
+        case("aaa ddd eee", Box::new(|path| zeroed_from(path, 1, "bbb"))),
+        case("aaa bbb ddd eee", Box::new(|path| cut_at(path, 1, "ccc", 0))),
+        case("aaa ddd eee", Box::new(|path| cut_at(path, 1, "bbb", 8))),
+        case("aaa bbb ccc ddd", Box::new(|path| zeroed_from(path, 2, "eee"))),
+        case("aaa bbb ccc ddd", Box::new(|path| cut_at(path, 2, "eee", 0))),
+        // Without its head, gone, or such that the disk does not give it back (EIO, which this file always gives).
+        case("ddd eee", Box::new(|path| garbled_at(path, 1, "6gatlog1", b"x"))),
+        case("aaa bbb ccc", Box::new(|path| garbled_at(path, 2, "6gatlog1", b"x"))),
+        case("ddd eee", Box::new(|path| std::fs::remove_file(log::path_of(path, 1)).unwrap())),
+        case("ddd eee", Box::new(|path| unreadable(path, 1))),
+        case("aaa bbb ccc", Box::new(|path| unreadable(path, 2))),
+    ]
+}
+
+fn unreadable(path: &Path, segment: u64) {
+    let file = log::path_of(path, segment);
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &file).unwrap();
+    assert_eq!(std::fs::read(&file).unwrap_err().raw_os_error(), Some(5));
+}
+
+const LOG: [&[&str]; 2] = [&["aaa", "bbb", "ccc"], &["ddd", "eee"]];
+
 #[test]
 fn what_the_disk_garbled_is_passed_over_and_told_of() {
-    let log: [&[&str]; 2] = [&["aaa", "bbb", "ccc"], &["ddd", "eee"]];
-    assert_eq!(taken_up_after(&log, |_| {}), (words("aaa bbb ccc ddd eee"), 0, false));
-    // A changed octet; a block of zeros, as a disk may give that lost one; at the very end of a segment, and of the log.
-    let garbled = taken_up_after(&log, |path| garbled_at(path, 1, "bbb", b"x"));
-    assert_eq!(garbled, (words("aaa ccc ddd eee"), 1, true));
-    let garbled = taken_up_after(&log, |path| garbled_at(path, 1, "aaa", &[0; 70]));
-    assert_eq!(garbled, (words("ccc ddd eee"), 1, true));
-    let garbled = taken_up_after(&log, |path| garbled_at(path, 1, "ccc", b"x"));
-    assert_eq!(garbled, (words("aaa bbb ddd eee"), 1, true));
-    let garbled = taken_up_after(&log, |path| garbled_at(path, 2, "eee", b"x"));
-    assert_eq!(garbled, (words("aaa bbb ccc ddd"), 1, true));
-    // A segment without its head, cut short, or gone.
-    let garbled = taken_up_after(&log, |path| garbled_at(path, 1, "6gatlog1", b"x"));
-    assert_eq!(garbled, (words("ddd eee"), 1, true));
-    let cut = |path: &Path| {
-        let file = File::options().write(true).open(log::path_of(path, 2)).unwrap();
-        file.set_len(100).unwrap();
+    assert_eq!(taken_up_after(&LOG, 9, |_| {}), (words("aaa bbb ccc ddd eee"), 0, 0, false));
+    for (number, (left, garble)) in cases().into_iter().enumerate() {
+        assert_eq!(taken_up_after(&LOG, 9, garble), (words(left), 1, 1, true), "case {number}");
+    }
+    // Two segments that lack their ends, and an empty end in between.
+    let log: [&[&str]; 4] = [&["aaa", "bbb"], &["ccc", "ddd"], &[], &["eee"]];
+    let garble = |path: &Path| {
+        zeroed_from(path, 1, "bbb");
+        zeroed_from(path, 2, "ddd");
     };
-    assert_eq!(taken_up_after(&log, cut), (words("aaa bbb ccc ddd"), 1, true));
+    assert_eq!(taken_up_after(&log, 9, garble), (words("aaa ccc eee"), 2, 2, true));
+}
+
+#[test]
+fn what_memory_remembers_of_a_garbled_part_is_taken_up_in_its_place() {
+    for (number, (_, garble)) in cases().into_iter().enumerate() {
+        let all = words("aaa bbb ccc ddd eee");
+        assert_eq!(taken_up_after(&LOG, 0, garble), (all, 1, 0, true), "case {number}");
+    }
+    // Not all of it is remembered: that is known.
     let gone = |path: &Path| std::fs::remove_file(log::path_of(path, 1)).unwrap();
-    assert_eq!(taken_up_after(&log, gone), (words("ddd eee"), 1, true));
+    assert_eq!(taken_up_after(&LOG, 2, gone), (words("ccc ddd eee"), 1, 1, true));
+    let zeroed = |path: &Path| zeroed_from(path, 1, "ccc");
+    assert_eq!(taken_up_after(&LOG, 2, zeroed), (words("aaa bbb ccc ddd eee"), 1, 0, true));
+}
+
+#[test]
+fn what_came_later_is_not_undone_by_what_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let mut log = Log::begin(&path, 1, Position::default()).unwrap();
+    let progress = Arc::new(Progress::new(&path, at(1, 0), at(1, 0)));
+    for value in [b"first", b"other", b"third"] {
+        let mut octets = Vec::new();
+        let setting = Change::Setting { key: "a".into(), value: Some(value.into()) };
+        log::write(Duration::from_secs(1), &[setting], &mut octets);
+        progress.written(log.append(std::iter::once(octets.as_slice())).unwrap(), octets);
+    }
+    garbled_at(&path, 1, "first", b"x");
+    garbled_at(&path, 1, "other", b"x");
+    let tally = Arc::new(Tally::default());
+    let mut behind = behind(connection, &path, progress, &tally);
+    let state = State { taken: at(1, 0), written: log.end(), ..State::default() };
+    assert_eq!(behind.take_up(state).unwrap(), log.end());
+    let kept = rows::snapshot(&behind.connection, &path).unwrap();
+    assert_eq!(kept.settings.get("a").map(Vec::as_slice), Some(&b"third"[..]));
+}
+
+#[test]
+fn nothing_is_passed_over_where_that_cannot_be_written_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let written = written(&path, &LOG, &mut |_, _| {});
+    garbled_at(&path, 1, "bbb", b"x");
+    // Into a folder that is not there.
+    let nowhere = folder.path().join("nowhere").join("db");
+    let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
+    let mut behind = behind(connection, &path, progress, &Arc::default());
+    let mut state = State { taken: at(1, 0), written, ..State::default() };
+    state.taken = behind.take_up(state).unwrap();
+    assert!(behind.take_up(state).is_err());
+    assert_eq!(taken_up(&behind.connection).unwrap(), state.taken);
+    assert_eq!(rows::snapshot(&behind.connection, &path).unwrap().settings.len(), 1);
+}
+
+#[test]
+fn a_start_refuses_a_log_that_is_garbled_before_its_end_and_leaves_it_alone() {
+    // The end of the last segment is where nothing can tell; it is as if the last frame had not been written.
+    let regular = |left: &str| left == "aaa bbb ccc ddd" || left == "aaa bbb ccc";
+    for (number, (left, garble)) in cases().into_iter().enumerate().filter(|(_, (left, _))| !regular(left)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let connection = database::open(&path).unwrap();
+        written(&path, &LOG, &mut |_, _| {});
+        assert_eq!(log::whole(&connection, &path).unwrap().0.settings.len(), 5);
+        garble(&path);
+        let refused = log::whole(&connection, &path).unwrap_err();
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "case {number}, {left}: {refused}");
+        assert!(refused.to_string().contains("-log"), "{refused}");
+    }
+}
+
+#[test]
+fn a_log_of_the_layout_before_is_taken_up() {
+    // Two segments, as the version before wrote them: none says where the one before it ended.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 6).unwrap();
+    drop(connection);
+    for (number, octets) in
+        [(1, &include_bytes!("../tests/layout6/log1")[..]), (2, include_bytes!("../tests/layout6/log2"))]
+    {
+        std::fs::write(log::path_of(&path, number), octets).unwrap();
+    }
+    let expected = (1..6).map(|number| (format!("setting {number}"), vec![number; 3])).collect();
+    let check = |snapshot: &crate::Snapshot| {
+        assert_eq!(snapshot.settings, expected);
+        let leases: Vec<_> = snapshot.leases.iter().map(|lease| lease.resource.to_string()).collect();
+        let all: Vec<_> = (1..6).map(|number| format!("2001:db8::{number}")).collect();
+        assert_eq!(leases, all);
+    };
+    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
+    let (store, snapshot) = crate::Store::open(&path, Config::default(), Box::new(|_| {})).unwrap();
+    check(&snapshot);
+    assert_eq!(database::layout(&database::open(&path).unwrap()).unwrap(), 7);
+    store.stop().unwrap();
+    assert_eq!(log::segments(&path).unwrap(), [0; 0], "all is in the database");
+    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What each layout adds to the one before it; the first makes layout 1.
-const LAYOUTS: [&str; 6] = [
+const LAYOUTS: [&str; 7] = [
     SCHEMA,
     crate::v4::SCHEMA,
     crate::identity::SCHEMA,
     crate::trace::SCHEMA,
     crate::behind::SCHEMA,
     crate::ports::SCHEMA,
+    // The log says of each segment where the one before it ended; the tables are as before.
+    "",
 ];
 /// The latest: the number of the above.
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 /// A database of up to so many octets is checked as a whole before it is used. To do that with a long one takes longer than
 /// clients wait: there the small tables are, leases are read through at a start where no copy has them ([`crate::copy`]), and
 /// other damage is found by who asks about it or writes it.

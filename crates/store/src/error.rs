@@ -41,6 +41,14 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// Parts of its log were garbled while it was open, and not all that memory held was written anew before the end.
+    #[error("the disk garbled a part of the log of the lease database {}, and sixgate ended before all was written again from memory: leases that clients still hold may be missing; see the kernel's log and whether the disk still works, restore a copy if you have one, then remove {}", path.display(), marker.display())]
+    Garbled {
+        /// The database.
+        path: PathBuf,
+        /// The file that says so at each start, until it is removed.
+        marker: PathBuf,
+    },
     /// It is a database of another program.
     #[error("{} is an SQLite database, but not one of sixgate's; name another file for the leases", path.display())]
     Foreign {

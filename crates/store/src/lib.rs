@@ -23,6 +23,7 @@
 
 mod behind;
 mod copy;
+mod damage;
 mod database;
 mod error;
 mod history;
@@ -116,10 +117,10 @@ impl Default for Config {
     }
 }
 
-/// Tells which submissions are on disk and which were not taken. Called on the store's own thread: it should do no
-/// more than pass the tokens on. [`Store::stop`] and dropping the store wait for it: it must not wait for the thread
-/// that does either.
-pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send>;
+/// Tells which submissions are on disk and which were not taken; of none, where a part of the log was found to be garbled
+/// ([`Counters::damaged`]). Called on the store's own threads: it should do no more than pass the tokens on. [`Store::stop`] and
+/// dropping the store wait for it: it must not wait for the thread that does either.
+pub type OnCommit = Box<dyn Fn(Vec<(u64, Result<(), StoreError>)>) + Send + Sync>;
 
 /// What became of a call to [`Store::submit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,9 +147,12 @@ pub struct Counters {
     pub unwritten: u64,
     /// Times that the database did not take what is in the log; it is tried again.
     pub behind_failures: u64,
-    /// Parts of the log that the disk garbled, and that were passed over: what was submitted last of anything may be lost, and
-    /// ought to be submitted again from memory.
+    /// Parts of the log that the disk garbled, and that were passed over: leases that were submitted last may be lost, and ought
+    /// to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
+    /// limits, and written by itself.
     pub damaged: u64,
+    /// Those of them of which the store did not remember all: settings, removals and history may be as they were before.
+    pub forgotten: u64,
 }
 
 #[derive(Debug, Default)]
@@ -159,7 +163,6 @@ struct Tally {
     refused: AtomicU64,
     unwritten: AtomicU64,
     behind_failures: AtomicU64,
-    damaged: AtomicU64,
     /// Set when the files are to be scrubbed and the queue was too full to say so.
     scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
@@ -168,11 +171,26 @@ struct Tally {
 
 struct Submission {
     token: u64,
-    /// The changes, as they stand in the log: what one thread makes and another takes apart costs both.
-    octets: Vec<u8>,
+    octets: Octets,
     changes: usize,
-    /// No submission of anybody's: what was overwritten or removed up to here shall not be found on disk any more.
-    scrub: bool,
+    /// No changes, then, but something else to do where they would have their turn.
+    order: Option<Order>,
+}
+
+/// Changes, as they stand in the log: what one thread makes and another takes apart costs both.
+#[derive(Default)]
+struct Octets {
+    all: Vec<u8>,
+    /// Those among them that no table holds, once more.
+    rest: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// What was overwritten or removed up to here shall not be found on disk any more.
+    Scrub,
+    /// All that memory holds was submitted again, after so many parts were garbled.
+    Anew(u64),
 }
 
 /// A database that is open for writing. Dropping it does what [`Store::stop`] does.
@@ -190,7 +208,8 @@ pub struct Store {
 
 impl Store {
     /// Opens the database at `path`, which is made where there is none, in a directory that must be there. Beside it
-    /// lie `-wal` and `-shm`, `-log` with a number, `-copy`, which all belong to it, and `-lock`.
+    /// lie `-wal` and `-shm`, `-log` with a number, `-copy`, which all belong to it, `-lock`, and, while leases may be missing
+    /// because the disk garbled them, `-damaged`.
     ///
     /// # Errors
     /// [`StoreError`], which names the file and says what to do. A damaged database is left as it is.
@@ -203,11 +222,13 @@ impl Store {
             // One of before, whose writer was killed: what was removed since is not to be found in it.
             copy::remove(path);
         }
-        let (log, taken) = log::Log::follow(path, taken, end)?;
+        let log = log::Log::follow(path, taken, end)?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);
-        let progress = Arc::new(behind::Progress::new(taken, log.position()));
-        let behind = behind::Behind::new(connection, path, config, Arc::clone(&progress), Arc::clone(&tally));
+        let progress = Arc::new(behind::Progress::new(path, taken, log.end()));
+        let on_commit = Arc::new(on_commit);
+        let shared = (Arc::clone(&progress), Arc::clone(&tally), Arc::downgrade(&on_commit));
+        let behind = behind::Behind::new(connection, path, config, shared);
         let writer = writer::Writer::new(log, path, on_commit, Arc::clone(&progress), Arc::clone(&tally));
         let failed =
             |reason: std::io::Error| StoreError::Other { path: path.to_owned(), detail: reason.to_string() };
@@ -237,22 +258,45 @@ impl Store {
     /// Hands over changes that belong together: all of them will be on disk, or none. `now` is the time since the
     /// Unix epoch, for the history. Never blocks.
     pub fn submit(&self, now: Duration, changes: Vec<Change>, token: u64) -> Submit {
-        let mut octets = Vec::with_capacity(256);
-        log::write(now, &changes, &mut octets);
-        if self.send(octets, changes.len(), token) { Submit::Queued } else { Submit::Refused(changes) }
+        let mut octets = Octets { all: Vec::with_capacity(256), rest: Vec::new() };
+        log::write(now, &changes, &mut octets.all);
+        log::write_rest(now, changes.iter(), &mut octets.rest);
+        if self.send(octets, changes.len(), token, None) { Submit::Queued } else { Submit::Refused(changes) }
     }
 
     /// As [`Store::submit`], for leases that the caller keeps; whether the token will come back.
     #[must_use = "changes that were refused are not kept anywhere"]
     pub fn submit_leases(&self, now: Duration, changes: &[LeaseChange], token: u64) -> bool {
-        let mut octets = Vec::with_capacity(256);
-        log::write_leases(now, changes, &mut octets);
-        self.send(octets, changes.len(), token)
+        let mut octets = Octets { all: Vec::with_capacity(256), rest: Vec::new() };
+        log::write_leases(now, changes, &mut octets.all);
+        let removed = changes.iter().filter(|change| matches!(change, LeaseChange::Remove(_)));
+        let removed: Vec<Change> = removed.map(|change| change.clone().into()).collect();
+        log::write_rest(now, removed.iter(), &mut octets.rest);
+        self.send(octets, changes.len(), token, None)
     }
 
-    fn send(&self, octets: Vec<u8>, changes: usize, token: u64) -> bool {
+    /// Has the database take up at once what is written, and waits for that, so long at most: what is garbled of it is counted
+    /// then ([`Counters::damaged`]).
+    pub fn catch_up(&self, patience: Duration) {
+        self.progress.catch_up(patience);
+    }
+
+    /// Says that all that memory holds was submitted again, after the disk garbled [`Counters::damaged`] parts of the log, as many
+    /// as `damaged`; whether the token will come back. With `Ok` it is all on disk, and nothing is missing that memory held.
+    #[must_use = "what was refused has to be said again"]
+    pub fn written_anew(&self, damaged: u64, token: u64) -> bool {
+        self.send(Octets::default(), 0, token, Some(Order::Anew(damaged)))
+    }
+
+    /// The file that an earlier process left, and that nobody has removed yet: the disk garbled a part of the log, and that process
+    /// ended before all was written again from its memory. Leases that clients still hold may be missing.
+    pub fn garbled_before(&self) -> Option<PathBuf> {
+        self.progress.damage().before()
+    }
+
+    fn send(&self, octets: Octets, changes: usize, token: u64, order: Option<Order>) -> bool {
         let Some(queue) = &self.queue else { return false };
-        let sent = queue.try_send(Submission { token, octets, changes, scrub: false });
+        let sent = queue.try_send(Submission { token, octets, changes, order });
         if sent.is_err() {
             self.tally.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -262,8 +306,8 @@ impl Store {
     /// Whatever the submissions so far overwrite or remove leaves the files too, the log among them, as soon as they are
     /// written. (What a disk keeps of blocks that it took back is beyond us.)
     pub fn scrub(&self) {
-        let marker = Submission { token: 0, octets: Vec::new(), changes: 0, scrub: true };
-        let told = self.queue.as_ref().is_some_and(|queue| queue.try_send(marker).is_ok());
+        let order = Submission { token: 0, octets: Octets::default(), changes: 0, order: Some(Order::Scrub) };
+        let told = self.queue.as_ref().is_some_and(|queue| queue.try_send(order).is_ok());
         if !told {
             // There is enough to write, then.
             self.tally.scrub.store(true, Ordering::Relaxed);
@@ -273,6 +317,7 @@ impl Store {
     /// What the store has done since it was opened.
     pub fn counters(&self) -> Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (damaged, forgotten) = self.progress.damage().parts();
         Counters {
             submissions: get(&self.tally.submissions),
             transactions: get(&self.tally.transactions),
@@ -280,14 +325,16 @@ impl Store {
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
             behind_failures: get(&self.tally.behind_failures),
-            damaged: get(&self.tally.damaged),
+            damaged,
+            forgotten,
         }
     }
 
     /// Writes all that was submitted and closes the database; every token has come back when this returns.
     ///
     /// # Errors
-    /// [`StoreError`] where the disk does not take what was submitted.
+    /// [`StoreError`] where the disk does not take what was submitted, and where it garbled what was, and not all was written
+    /// anew.
     pub fn stop(mut self) -> Result<(), StoreError> {
         self.close()
     }
@@ -305,6 +352,9 @@ impl Store {
         }
         match written {
             None => Ok(()),
+            Some(Ok(Ok(()))) if self.progress.damage().stands() => {
+                Err(StoreError::Garbled { path: self.path.clone(), marker: damage::marker(&self.path) })
+            }
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(StoreError::Other {
                 path: self.path.clone(),

@@ -2,7 +2,7 @@
 
 use crate::behind::Progress;
 use crate::log::Log;
-use crate::{OnCommit, StoreError, Submission, Tally};
+use crate::{Octets, OnCommit, Order, StoreError, Submission, Tally};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,11 +25,11 @@ const UNWRITTEN: usize = 16_384;
 pub(crate) struct Writer {
     log: Log,
     path: PathBuf,
-    on_commit: OnCommit,
+    on_commit: Arc<OnCommit>,
     progress: Arc<Progress>,
     tally: Arc<Tally>,
     /// Submissions that were told to have failed, in their order, and how many changes they hold.
-    unwritten: Vec<Vec<u8>>,
+    unwritten: Vec<Octets>,
     changes: usize,
 }
 
@@ -37,7 +37,7 @@ impl Writer {
     pub(crate) fn new(
         log: Log,
         path: &Path,
-        on_commit: OnCommit,
+        on_commit: Arc<OnCommit>,
         progress: Arc<Progress>,
         tally: Arc<Tally>,
     ) -> Self {
@@ -97,7 +97,7 @@ impl Writer {
         if group.is_empty() && self.unwritten.is_empty() {
             return Ok(());
         }
-        if group.iter().any(|submission| submission.scrub) {
+        if group.iter().any(|submission| submission.order == Some(Order::Scrub)) {
             self.tally.scrub.store(true, Ordering::Relaxed);
         }
         let result = self.write(&group).map_err(|error| StoreError::io(&self.path, &error));
@@ -107,20 +107,28 @@ impl Writer {
         let mut tokens = Vec::with_capacity(group.len());
         if result.is_ok() {
             add(&self.tally.transactions, 1);
-            add(&self.tally.submissions, group.iter().filter(|submission| !submission.scrub).count());
+            add(
+                &self.tally.submissions,
+                group.iter().filter(|submission| submission.order.is_none()).count(),
+            );
             self.unwritten.clear();
             self.changes = 0;
             self.scrub();
         } else {
             add(&self.tally.failures, 1);
         }
-        for Submission { token, octets, changes, scrub } in group {
+        for Submission { token, octets, changes, order } in group {
             if result.is_err() {
                 self.unwritten.push(octets);
                 self.changes += changes;
             }
-            if !scrub {
-                tokens.push((token, result.clone()));
+            match order {
+                None => tokens.push((token, result.clone())),
+                // All that was submitted before it is on disk.
+                Some(Order::Anew(found)) => {
+                    tokens.push((token, result.clone().and_then(|()| self.anew(found))));
+                }
+                Some(Order::Scrub) => {}
             }
         }
         self.tally.unwritten.store(self.changes as u64, Ordering::Relaxed);
@@ -130,15 +138,18 @@ impl Writer {
         result
     }
 
+    /// What memory holds is on the disk again.
+    fn anew(&self, found: u64) -> Result<(), StoreError> {
+        self.progress.damage().written_anew(found).map_err(|error| StoreError::io(&self.path, &error))
+    }
+
     /// Has all that was written taken up, and the logs emptied, if that was asked for. A reader may be in the way: then after
     /// the next write.
     fn scrub(&mut self) {
         if !self.tally.scrub.swap(false, Ordering::Relaxed) {
             return;
         }
-        let rolled = self.log.roll().is_ok();
-        self.progress.written(self.log.position());
-        if !rolled || !self.progress.scrub() {
+        if self.log.roll().is_err() || !self.progress.scrub(self.log.segment()) {
             self.tally.scrub.store(true, Ordering::Relaxed);
         }
     }
@@ -150,8 +161,11 @@ impl Writer {
             self.progress.begun_anew();
         }
         let submitted = group.iter().map(|submission| &submission.octets);
-        let position = self.log.append(self.unwritten.iter().chain(submitted).map(Vec::as_slice))?;
-        self.progress.written(position);
+        let all = || self.unwritten.iter().chain(submitted.clone());
+        let position = self.log.append(all().map(|octets| octets.all.as_slice()))?;
+        let mut rest = Vec::new();
+        all().for_each(|octets| rest.extend_from_slice(&octets.rest));
+        self.progress.written(position, rest);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use sixgate_wire::dhcpv6::Duid;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -145,11 +146,11 @@ fn many_submissions_share_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");
     let (told, go) = (channel(), channel::<()>());
-    let tell = told.0;
+    let (tell, may_go) = (told.0, Mutex::new(go.1));
     // The writer is held in the callback of the first submission while all the others are submitted.
     let on_commit: OnCommit = Box::new(move |tokens| {
         if tokens.iter().any(|(token, _)| *token == 0) {
-            let _ = go.1.recv();
+            let _ = may_go.lock().unwrap().recv();
         }
         drop(tell.send(tokens));
     });
@@ -172,8 +173,9 @@ fn a_full_queue_refuses_and_gives_the_changes_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");
     let go = channel::<()>();
+    let may_go = Mutex::new(go.1);
     let on_commit: OnCommit = Box::new(move |_| {
-        let _ = go.1.recv();
+        let _ = may_go.lock().unwrap().recv();
     });
     let (store, _) = Store::open(&path, Config { queue: 4, ..Config::default() }, on_commit).unwrap();
     let changes = vec![put(lease("2001:db8::1", 1, 1, 9))];

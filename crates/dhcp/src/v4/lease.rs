@@ -75,6 +75,11 @@ impl LeaseTable {
         self.leases.values()
     }
 
+    /// The leases from an address on.
+    pub fn from(&self, address: Ipv4Addr) -> impl Iterator<Item = &Lease> {
+        self.leases.range(address..).map(|(_, lease)| lease)
+    }
+
     /// The lease of an address.
     pub fn get(&self, address: Ipv4Addr) -> Option<&Lease> {
         self.leases.get(&address)

@@ -47,7 +47,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Tokens of settings in the store have this bit; those of leases are the DHCPv6 server's tickets.
-const SETTING: u64 = 1 << 63;
+pub(crate) const SETTING: u64 = 1 << 63;
 
 /// How long routers wait for the uplink before they advertise: some hosts resent a router that first says that it is none, and
 /// what is learnt right after the first advertisement could not be told for three seconds (RFC 4861 section 6.2.6).

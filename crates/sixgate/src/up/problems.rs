@@ -14,6 +14,8 @@ pub(crate) enum Matter {
     Store,
     /// A part of the leases' log was garbled.
     Log,
+    /// It was, under an earlier process.
+    LogBefore,
     /// Addresses and routes.
     Kernel,
     Firewall,

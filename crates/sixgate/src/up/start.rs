@@ -324,6 +324,7 @@ pub(crate) fn start(config: Config, events: &Sender) -> Result<(Engine, Guard), 
     if let Some((path, text)) = &guard.resolv_conf {
         engine.set(before::RESOLV_CONF, Some(before::encode_resolv_conf(path, text.as_deref())));
     }
+    engine.tell_of_garbled_before();
     engine.start_policy(&snapshot.settings);
     engine.allow_supplied();
     engine.start_reconfigure(&snapshot.settings, reconfigure_secret);

@@ -95,6 +95,7 @@ impl Engine {
         if self.committing.is_empty() && self.v4.is_settled() && self.store.counters().unwritten == 0 {
             self.problems.settled(&Matter::Store);
         }
+        self.tell_of_garbled_before();
         let mut problems = self.plan.problems.clone();
         problems.extend(self.uplink.as_ref().and_then(Uplink::problem));
         problems.extend(self.nat64.iter().flat_map(|nat64| nat64.problems(&mut self.netlink)));

@@ -50,9 +50,10 @@ pub(crate) async fn stop(mut engine: Engine, guard: Guard, mut incoming: mpsc::R
     while engine.write_census(census::MOST_RECORDS) {}
     engine.end_sightings();
     engine.end_ports();
-    let Engine { store, .. } = engine;
     // The store tells what it wrote: with nobody to take it, a full queue would make both wait for ever.
     drop(incoming);
+    engine.end_anew();
+    let Engine { store, .. } = engine;
     // The store's own thread writes what still waits; it ends when the store does.
     if let Err(error) = store.stop() {
         problems.push(error.to_string());

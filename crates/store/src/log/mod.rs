@@ -4,14 +4,25 @@
 //! last of them and syncs it; that is what makes them durable. Another thread takes the frames up into the database later and
 //! in larger transactions, and a segment goes when the database has all of it, durably. So *what is kept is the database with
 //! the frames on top of it*, in their order: applying one twice does no harm.
+//!
+//! The frames are a chain. Each has a check, and the first of a segment says where the one before it ended: whoever reads on finds
+//! what is missing between two of them, wherever it stood, whether it was changed, zeroed, cut off, lost with its file or cannot
+//! be read. Only behind the very last frame can nothing tell what was never written from what was; a frame that was being
+//! written when its writer ended is as if it were not there, and nobody was told of it.
+//!
+//! - At a start, a chain that is not whole is refused, and everything left as it is.
+//! - While a store is open, what is missing is passed over, after a file was put beside the database that says so
+//!   ([`crate::damage`]); what memory holds of it is written anew, and then the file goes.
 
 mod record;
 mod replay;
 mod segment;
 
-pub(crate) use record::{Item, change, each, put_lease as write_lease, write, write_leases};
+pub(crate) use record::{
+    Item, change, each, follows, put_lease as write_lease, write, write_leases, write_rest,
+};
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, Read, SegmentError, read_from};
+pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, Read, SegmentError, is_damage, read_from};
 
 use crate::StoreError;
 use crate::database::beside;
@@ -86,6 +97,8 @@ pub(crate) struct Log {
     file: File,
     key: segment::Key,
     position: Position,
+    /// Where the frames end that come before this segment.
+    before: Position,
     /// How far the file is written, with zeros ahead.
     allocated: u64,
     /// A frame that could not be written may lie where the next one goes, and be longer.
@@ -94,8 +107,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Begins a new segment.
-    pub(crate) fn begin(database: &Path, number: u64) -> io::Result<Self> {
+    /// Begins a new segment. Before it, frames end at `before`.
+    pub(crate) fn begin(database: &Path, number: u64, before: Position) -> io::Result<Self> {
         let file =
             OpenOptions::new().create_new(true).write(true).mode(0o600).open(path_of(database, number))?;
         let key = segment::Key::new();
@@ -112,49 +125,45 @@ impl Log {
             file,
             key,
             position: Position { segment: number, offset },
+            before,
             allocated: offset,
             dirty: false,
             frame: Vec::new(),
         })
     }
 
-    /// Begins the segment that follows what is there, and tells from where on the log is to be taken up. `end` is where its
-    /// frames end; what lies behind them was being written when its writer ended, and goes.
-    pub(crate) fn follow(
-        database: &Path,
-        taken: Position,
-        end: Position,
-    ) -> Result<(Self, Position), StoreError> {
+    /// Begins the segment that follows what is there. `end` is where its frames end; what lies behind them was being written when
+    /// its writer ended, and goes.
+    pub(crate) fn follow(database: &Path, taken: Position, end: Position) -> Result<Self, StoreError> {
         let begin = || {
-            let mut numbers = segments(database)?;
-            let mut next = end.segment.max(taken.segment) + 1;
-            if numbers.last() == Some(&end.segment) && end.segment >= taken.segment {
-                let path = path_of(database, end.segment);
-                if end.offset == 0 {
-                    fs::remove_file(path)?;
-                    numbers.pop();
-                    next = end.segment;
-                } else {
-                    let file = OpenOptions::new().write(true).open(path)?;
-                    file.set_len(end.offset)?;
-                    file.sync_all()?;
-                }
+            let numbers = segments(database)?;
+            for number in numbers.iter().filter(|number| **number > end.segment) {
+                fs::remove_file(path_of(database, *number))?;
+            }
+            if numbers.contains(&end.segment) {
+                let file = OpenOptions::new().write(true).open(path_of(database, end.segment))?;
+                file.set_len(end.offset)?;
+                file.sync_all()?;
             }
             remove_before(database, taken.segment)?;
-            let first = numbers.iter().copied().find(|number| *number >= taken.segment);
-            let log = Self::begin(database, next)?;
-            // Where the segment that is taken up partly has gone, because all of it was, or there was none yet.
-            let first = first.unwrap_or(log.position.segment);
-            let from =
-                if first == taken.segment { taken } else { Position { segment: first, offset: HEAD as u64 } };
-            Ok((log, from))
+            Self::begin(database, end.segment + 1, end)
         };
         begin().map_err(|error| StoreError::io(database, &error))
     }
 
-    /// Where the next frame goes.
-    pub(crate) fn position(&self) -> Position {
-        self.position
+    /// Where the frames end.
+    pub(crate) fn end(&self) -> Position {
+        if self.is_begun() { self.position } else { self.before }
+    }
+
+    /// The number of the segment that is written.
+    pub(crate) fn segment(&self) -> u64 {
+        self.position.segment
+    }
+
+    /// Whether there is a frame in the segment.
+    fn is_begun(&self) -> bool {
+        self.position.offset > HEAD as u64
     }
 
     /// Writes one frame with all of these and syncs it. Where that fails, the next frame goes in its place: this one will not
@@ -165,6 +174,9 @@ impl Log {
         }
         let mut frame = std::mem::take(&mut self.frame);
         segment::Key::begin(&mut frame);
+        if !self.is_begun() {
+            record::write_follows(self.before, &mut frame);
+        }
         changes.for_each(|octets| frame.extend_from_slice(octets));
         let written = self.key.end(&mut frame, self.position.offset).and_then(|()| self.write(&frame));
         let length = frame.len() as u64;
@@ -183,7 +195,7 @@ impl Log {
             self.file.set_len(self.position.offset)?;
             self.file.sync_all()?;
         }
-        *self = Self::begin(&self.database, self.position.segment + 1)?;
+        *self = Self::begin(&self.database, self.position.segment + 1, self.end())?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What is in a frame: changes, and when they were submitted.
 
+use super::Position;
 use crate::{Block, Change, PortsChange, Sighting};
 use sixgate_dhcp::identity::Mac;
 use sixgate_dhcp::lease::{LeaseChange, LeaseState};
@@ -21,6 +22,7 @@ const SEEN: u8 = 9;
 const PORTS: u8 = 10;
 const PORTS_BACK: u8 = 11;
 const PORTS_ENDED: u8 = 12;
+const FOLLOWS: u8 = 13;
 
 /// A change out of the log, and when it was submitted.
 pub(crate) type Item = (Duration, Change);
@@ -39,6 +41,39 @@ pub(crate) fn write_leases(now: Duration, changes: &[LeaseChange], out: &mut Vec
     for change in changes {
         put_lease(change, out);
     }
+}
+
+/// Writes what no table of the server's holds: all but the leases that are kept, which may be any number.
+pub(crate) fn write_rest<'a>(now: Duration, changes: impl Iterator<Item = &'a Change>, out: &mut Vec<u8>) {
+    let kept = |change: &Change| {
+        matches!(change, Change::Lease(LeaseChange::Put(_)) | Change::LeaseV4(v4::LeaseChange::Put(_)))
+    };
+    for change in changes.filter(|change| !kept(change)) {
+        if out.is_empty() {
+            put_time(now, out);
+        }
+        put(change, out);
+    }
+}
+
+/// Writes where the frames before a segment end: at the beginning of its first one.
+pub(crate) fn write_follows(before: Position, out: &mut Vec<u8>) {
+    out.push(FOLLOWS);
+    out.extend_from_slice(&before.segment.to_le_bytes());
+    out.extend_from_slice(&before.offset.to_le_bytes());
+}
+
+/// Where the frames before this one's segment end, if it says so: before layout 7 none did.
+pub(crate) fn follows(content: &[u8]) -> Option<Position> {
+    let mut reader = Reader::new(content);
+    (reader.byte()? == FOLLOWS).then(|| take_follows(&mut reader))?
+}
+
+fn take_follows(reader: &mut Reader<'_>) -> Option<Position> {
+    Some(Position {
+        segment: u64::from_le_bytes(reader.array()?),
+        offset: u64::from_le_bytes(reader.array()?),
+    })
 }
 
 fn put_time(now: Duration, out: &mut Vec<u8>) {
@@ -142,6 +177,7 @@ pub(crate) fn each<'a>(content: &'a [u8], mut see: impl FnMut(Item, &'a [u8])) -
         let from = reader.rest();
         match reader.byte()? {
             TIME => now = reader.time()?,
+            FOLLOWS => drop(take_follows(&mut reader)?),
             tag => {
                 let change = take(tag, &mut reader)?;
                 see((now, change), from.get(..from.len() - reader.rest().len())?);

@@ -1,6 +1,6 @@
 //! What is kept: the database, with what the log has beyond it on top.
 
-use super::{Frames, Item, Position, SegmentError, each, path_of, segments};
+use super::{Frames, Item, Position, SegmentError, each, follows, path_of, segments};
 use crate::error::RowError;
 use crate::{Change, Snapshot, StoreError, behind, rows};
 use rusqlite::Connection;
@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// All that is kept, and where the log ends.
+/// All that is kept, and where the log's frames end.
 pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapshot, Position), StoreError> {
     let read = || {
         let mut snapshot = rows::snapshot(connection, database)?;
@@ -21,7 +21,7 @@ pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapsho
     read().map_err(|error: RowError| error.at(database))
 }
 
-/// Puts what the log has from `from` on on top of what the database has; where the log ends. A last frame that was not
+/// Puts what the log has from `from` on on top of what the database has; where its frames end. A last frame that was not
 /// written to its end is as if it were not there.
 fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Position, RowError> {
     let mut overlay = Overlay::default();
@@ -35,8 +35,10 @@ fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Po
         let octets = fs::read(path_of(database, number)).map_err(|error| unreadable(&error))?;
         let start = if number == from.segment { from.offset } else { 0 };
         let last = place + 1 == numbers.len();
-        let offset = read(&octets, number, start, last, |item| overlay.take(item, snapshot))?;
-        end = Position { segment: number, offset };
+        let offset = read(&octets, number, start, last, end, |item| overlay.take(item, snapshot))?;
+        if let Some(offset) = offset {
+            end = Position { segment: number, offset };
+        }
     }
     overlay.put_on(snapshot);
     Ok(end)
@@ -56,14 +58,15 @@ fn unreadable(error: &io::Error) -> RowError {
     RowError::Content(format!("its log cannot be read: {error}"))
 }
 
-/// Gives each change of a segment; where its frames end.
+/// Gives each change of a segment; where its frames end, if it has any. Those before it were found up to `before`.
 fn read(
     octets: &[u8],
     number: u64,
     start: u64,
     last: bool,
+    before: Position,
     mut take: impl FnMut(Item),
-) -> Result<u64, RowError> {
+) -> Result<Option<u64>, RowError> {
     let wrong = |error: SegmentError| {
         let place = match error {
             SegmentError::Head => "has no head".to_owned(),
@@ -74,17 +77,22 @@ fn read(
     let mut frames = match Frames::new(octets, number) {
         Ok(frames) => frames,
         // Its writer ended before the head was on the disk: nothing can have been told of it.
-        Err(_) if last && octets.len() <= super::HEAD => return Ok(0),
+        Err(_) if last && octets.len() <= super::HEAD => return Ok(None),
         Err(error) => return Err(wrong(error)),
     };
     frames.skip_to(start);
     while let Some(content) = frames.read() {
+        if let Some(Position { segment, offset }) = follows(content).filter(|place| *place > before) {
+            return Err(RowError::Content(format!(
+                "its -log{segment} file is gone, or lacks its end: it had {offset} octets when -log{number} was begun"
+            )));
+        }
         each(content, |item, _| take(item)).ok_or_else(|| {
             RowError::Content(format!("its -log{number} file holds what this sixgate does not know"))
         })?;
     }
     frames.finish(last).map_err(wrong)?;
-    Ok(frames.offset())
+    Ok(Some(frames.offset()).filter(|offset| *offset > super::HEAD as u64))
 }
 
 /// The latest of each thing that a snapshot has in a list.

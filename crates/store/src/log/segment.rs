@@ -5,17 +5,19 @@
 //! place, so that nothing that strangers had written into it, and nothing left from elsewhere, is ever taken for a frame.
 
 use super::Position;
+use rustix::io::Errno;
 use siphasher::sip::SipHasher13;
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 const MAGIC: &[u8; 8] = b"6gatlog1";
 /// Octets of a segment's head: magic, number, key.
 pub(crate) const HEAD: usize = 32;
 /// Octets of a frame's head: length, its check, check of the whole.
 const FRAME: usize = 16;
+/// Octets that a disk loses at once.
+const BLOCK: u64 = 4096;
 
 /// A segment that is not as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +105,34 @@ pub(crate) enum Read {
     Nothing,
 }
 
+/// Octets that are read where they stand: those of a file.
+pub(crate) trait ReadAt {
+    /// Fills all of `octets`.
+    fn read_exact_at(&self, octets: &mut [u8], offset: u64) -> io::Result<()>;
+    /// How many there are.
+    fn length(&self) -> io::Result<u64>;
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, octets: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, octets, offset)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+/// Whether the disk says that it cannot give back what was written there. Another error may pass; this one is damage.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    // What file systems say of a block, or of their own structures, that fails its checksum, beside EIO.
+    [Errno::IO, Errno::BADMSG, Errno::UCLEAN]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Reads the frames of a segment from a place on, about `most` octets. They are written up to `end`, where that is known.
-pub(crate) fn read_from(file: &File, at: Position, end: Option<u64>, most: usize) -> io::Result<Read> {
+pub(crate) fn read_from(file: &impl ReadAt, at: Position, end: Option<u64>, most: usize) -> io::Result<Read> {
     let mut head = [0; HEAD];
     let Some(Ok(frames)) = whole(file.read_exact_at(&mut head, 0))?.map(|()| Frames::new(&head, at.segment))
     else {
@@ -124,10 +152,14 @@ pub(crate) fn read_from(file: &File, at: Position, end: Option<u64>, most: usize
     if end.is_some_and(|end| offset >= end) {
         return Ok(Read::Nothing);
     }
-    let length = file.metadata()?.len().min(end.unwrap_or(u64::MAX)).max(offset);
+    let length = match file.length() {
+        Ok(length) => length.min(end.unwrap_or(u64::MAX)).max(offset),
+        Err(error) if is_damage(&error) => return Ok(Read::Damaged(None)),
+        Err(error) => return Err(error),
+    };
     let mut octets = vec![0; (length - offset) as usize];
-    file.read_exact_at(&mut octets, offset)?;
-    if end.is_none() && octets.iter().all(|octet| *octet == 0) {
+    let readable = read_what_can_be(file, &mut octets, offset)?;
+    if end.is_none() && readable && octets.iter().all(|octet| *octet == 0) {
         return Ok(Read::Nothing);
     }
     octets.splice(..0, std::iter::repeat_n(0, offset as usize));
@@ -136,13 +168,32 @@ pub(crate) fn read_from(file: &File, at: Position, end: Option<u64>, most: usize
     Ok(Read::Damaged(next.map(|at| at as u64)))
 }
 
-/// None where the file is too short.
+/// None where the file is too short, or the disk does not give it back.
 fn whole(read: io::Result<()>) -> io::Result<Option<()>> {
     match read {
         Ok(()) => Ok(Some(())),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof || is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads what the disk gives back, and leaves zeros where it does not; whether it gave back all.
+fn read_what_can_be(file: &impl ReadAt, octets: &mut [u8], offset: u64) -> io::Result<bool> {
+    if whole(file.read_exact_at(octets, offset))?.is_some() {
+        return Ok(true);
+    }
+    octets.fill(0);
+    let (mut at, mut rest, mut readable) = (offset, octets, true);
+    while !rest.is_empty() {
+        let length = (BLOCK - at % BLOCK).min(rest.len() as u64);
+        let (block, behind) = rest.split_at_mut(length as usize);
+        if whole(file.read_exact_at(block, at))?.is_none() {
+            block.fill(0);
+            readable = false;
+        }
+        (at, rest) = (at + length, behind);
+    }
+    Ok(readable)
 }
 
 /// The frames of a segment that was read as a whole.
@@ -182,7 +233,7 @@ impl<'a> Frames<'a> {
     }
 
     /// The content of a frame in a file, if it is whole.
-    fn read_at(&self, file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
+    fn read_at(&self, file: &impl ReadAt, offset: u64) -> io::Result<Option<Vec<u8>>> {
         let mut head = [0; FRAME];
         let length =
             whole(file.read_exact_at(&mut head, offset))?.and_then(|()| self.key.length(offset, &head));
@@ -207,5 +258,84 @@ impl<'a> Frames<'a> {
         let zeros = rest.iter().all(|octet| *octet == 0);
         let more = || (self.at..self.octets.len()).step_by(8).skip(1).any(|at| self.frame(at).is_some());
         if zeros || (torn && !more()) { Ok(()) } else { Err(SegmentError::Frame { offset: self.at }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A file of which the disk does not give back some octets.
+    struct Disk {
+        octets: Vec<u8>,
+        lost: std::ops::Range<u64>,
+        error: Errno,
+    }
+
+    impl ReadAt for Disk {
+        fn read_exact_at(&self, octets: &mut [u8], offset: u64) -> io::Result<()> {
+            let end = offset + octets.len() as u64;
+            if offset < self.lost.end && self.lost.start < end {
+                return Err(self.error.into());
+            }
+            let there = self.octets.get(offset as usize..end as usize);
+            octets.copy_from_slice(there.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.octets.len() as u64)
+        }
+    }
+
+    /// A segment of so many frames of 1 KiB, and where each begins.
+    fn segment(frames: u8) -> (Vec<u8>, Vec<u64>) {
+        let key = Key::new();
+        let (mut octets, mut begins, mut frame) = (key.head(1).to_vec(), Vec::new(), Vec::new());
+        for number in 0..frames {
+            begins.push(octets.len() as u64);
+            Key::begin(&mut frame);
+            frame.resize(FRAME + 1024, number);
+            key.end(&mut frame, octets.len() as u64).unwrap();
+            octets.extend_from_slice(&frame);
+        }
+        octets.resize(octets.len() + 1000, 0);
+        (octets, begins)
+    }
+
+    fn from(disk: &Disk, offset: u64) -> Read {
+        read_from(disk, Position { segment: 1, offset }, None, 1 << 20).unwrap()
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_back_is_damaged_and_what_is_behind_it_is_read() {
+        let (octets, begins) = segment(20);
+        for error in [Errno::IO, Errno::UCLEAN, Errno::BADMSG] {
+            let disk = Disk { octets: octets.clone(), lost: 4096..8192, error };
+            let Read::Frames(contents, end) = from(&disk, 0) else { unreachable!("the first are there") };
+            assert_eq!((contents.len(), end), (3, begins[3]));
+            let Read::Damaged(Some(next)) = from(&disk, end) else { unreachable!("the fourth is not") };
+            assert_eq!(next, *begins.iter().find(|begin| **begin >= 8192).unwrap());
+            let Read::Frames(contents, end) = from(&disk, next) else { unreachable!("the last are there") };
+            assert_eq!(contents.len(), begins.iter().filter(|begin| **begin >= 8192).count());
+            assert!(matches!(from(&disk, end), Read::Nothing));
+        }
+        // Behind the last frame, where there ought to be zeros.
+        let behind = octets.len() as u64 - 500..octets.len() as u64;
+        let disk = Disk { lost: behind, octets: octets.clone(), error: Errno::IO };
+        let Read::Frames(_, end) = from(&disk, 0) else { unreachable!("all are there") };
+        assert!(matches!(from(&disk, end), Read::Damaged(None)));
+        // The head.
+        let disk = Disk { lost: 0..1, octets, error: Errno::IO };
+        assert!(matches!(from(&disk, 0), Read::Damaged(None)));
+    }
+
+    #[test]
+    fn an_error_that_may_pass_is_no_damage() {
+        let (octets, _) = segment(1);
+        let disk = Disk { octets, lost: 0..1, error: Errno::NOMEM };
+        assert!(read_from(&disk, Position { segment: 1, offset: 0 }, None, 1 << 20).is_err());
     }
 }

@@ -78,6 +78,11 @@ pub(crate) struct V4 {
 }
 
 impl V4 {
+    /// The server, to look at.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// What was kept, and what the configuration says.
     pub(crate) fn new(
         config: &Config,
@@ -241,15 +246,6 @@ impl Engine {
                     }
                 }
             }
-        }
-    }
-
-    /// Writes the leases again, which the disk may have lost.
-    pub(crate) fn write_v4_anew(&mut self) {
-        let leases = self.v4.server.leases().iter();
-        let all: Vec<_> = leases.map(|lease| Change::LeaseV4(LeaseChange::Put(lease.clone()))).collect();
-        for some in all.chunks(256) {
-            self.set_all(some.to_vec());
         }
     }
 

@@ -18,7 +18,8 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Steady state: tables have the room that they need, and each message is one of thousands like it.
+/// Steady state: tables have the room that they need, and each message is one of thousands like it. What is left are the
+/// octets of the answer and the list of what is to be kept, which leave the server. A part of a table may still grow now and then.
 #[test]
 fn a_message_takes_few_allocations() {
     let mut crowd = Crowd::new(4_000);
@@ -26,7 +27,7 @@ fn a_message_takes_few_allocations() {
     for phase in Phase::ALL {
         crowd.all(phase, clients.clone());
     }
-    for (phase, most) in [(Phase::Solicit, 1.0), (Phase::Request, 2.0), (Phase::Renew, 2.0)] {
+    for (phase, most) in [(Phase::Solicit, 1.1), (Phase::Request, 2.1), (Phase::Renew, 2.1)] {
         crowd.now += Duration::from_mins(10);
         let cost = crowd.all(phase, clients.clone());
         let each = cost.allocations as f64 / f64::from(clients.end);

@@ -11,7 +11,7 @@
 
 use smallvec::SmallVec;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Duration;
@@ -55,6 +55,9 @@ pub(crate) trait Table: Debug + Default {
 /// A change of such a table.
 pub(crate) type ChangeOf<T> = Change<<T as Table>::Lease, <T as Table>::Key>;
 
+/// What a commit is about.
+pub(crate) type Keys<T> = SmallVec<[<T as Table>::Key; 2]>;
+
 /// The change that leads to this.
 fn change_to<T: Table>(key: T::Key, lease: Option<T::Lease>) -> ChangeOf<T> {
     lease.map_or(Change::Remove(key), Change::Put)
@@ -75,7 +78,8 @@ pub(crate) struct Flight<T: Table, R> {
     /// Most commits under way.
     most: usize,
     last_ticket: u64,
-    commits: HashMap<u64, Commit<T, R>>,
+    /// In the order of their tickets.
+    commits: VecDeque<(u64, Commit<T, R>)>,
     versions: HashMap<T::Key, Versions<T>>,
     /// Leases that the table holds no longer and the disk may still.
     leaving: T,
@@ -91,7 +95,7 @@ pub(crate) struct Flight<T: Table, R> {
 
 #[derive(Debug)]
 struct Commit<T: Table, R> {
-    keys: SmallVec<[T::Key; 2]>,
+    keys: Keys<T>,
     /// Whom its changes concern, by what they make and by what they replace.
     holders: SmallVec<[T::Holder; 2]>,
     reply: Option<R>,
@@ -113,6 +117,19 @@ impl<T: Table> Versions<T> {
     fn last_lease(&self) -> Option<&T::Lease> {
         self.pending.iter().rev().find_map(|(_, lease)| lease.as_ref()).or(self.durable.as_ref())
     }
+
+    /// Brings the table, and what is leaving it, to the latest version.
+    fn show(&self, key: T::Key, table: &mut T, leaving: &mut T) {
+        let latest = self.latest().cloned();
+        let gone = if latest.is_some() { None } else { self.last_lease().cloned() };
+        table.change(change_to::<T>(key, latest));
+        leaving.change(change_to::<T>(key, gone));
+    }
+}
+
+/// Where the commit with this ticket is, or would be.
+fn place_of<C>(commits: &VecDeque<(u64, C)>, ticket: u64) -> Result<usize, usize> {
+    commits.binary_search_by_key(&ticket, |(ticket, _)| *ticket)
 }
 
 impl<T: Table, R> Flight<T, R> {
@@ -121,7 +138,7 @@ impl<T: Table, R> Flight<T, R> {
         Self {
             most,
             last_ticket: 0,
-            commits: HashMap::new(),
+            commits: VecDeque::new(),
             versions: HashMap::new(),
             leaving: T::default(),
             holders: HashMap::new(),
@@ -173,11 +190,12 @@ impl<T: Table, R> Flight<T, R> {
             .versions
             .entry(key)
             .or_insert_with(|| Versions { durable: table.lease(key), pending: SmallVec::new() });
-        let commit = self.commits.entry(ticket).or_insert_with(|| Commit {
-            keys: SmallVec::new(),
-            holders: SmallVec::new(),
-            reply: None,
+        let at = place_of(&self.commits, ticket).unwrap_or_else(|at| {
+            let nothing = Commit { keys: SmallVec::new(), holders: SmallVec::new(), reply: None };
+            self.commits.insert(at, (ticket, nothing));
+            at
         });
+        let Some((_, commit)) = self.commits.get_mut(at) else { return };
         // Changes that are on their way already may fail before this one: then it replaces what is behind them.
         let replaced =
             versions.pending.iter().filter_map(|(_, lease)| lease.as_ref()).chain(&versions.durable);
@@ -194,12 +212,13 @@ impl<T: Table, R> Flight<T, R> {
                 commit.keys.push(key);
             }
         }
-        self.show(key, table);
+        versions.show(key, table, &mut self.leaving);
     }
 
     /// What a commit that was staged is to make durable: one change for each lease.
     pub(crate) fn changes(&self, ticket: u64) -> Vec<ChangeOf<T>> {
-        let keys = self.commits.get(&ticket).into_iter().flat_map(|commit| &commit.keys);
+        let commit = place_of(&self.commits, ticket).ok().and_then(|at| self.commits.get(at));
+        let keys = commit.into_iter().flat_map(|(_, commit)| &commit.keys);
         let change = |&key: &T::Key| {
             let pending = &self.versions.get(&key)?.pending;
             let (_, lease) = pending.iter().find(|(pending, _)| *pending == ticket)?;
@@ -210,7 +229,8 @@ impl<T: Table, R> Flight<T, R> {
 
     /// Keeps the answer that waits for a commit that was staged.
     pub(crate) fn hold(&mut self, ticket: u64, reply: R) {
-        if let Some(commit) = self.commits.get_mut(&ticket) {
+        let at = place_of(&self.commits, ticket).ok();
+        if let Some((_, commit)) = at.and_then(|at| self.commits.get_mut(at)) {
             commit.reply = Some(reply);
         }
     }
@@ -227,7 +247,7 @@ impl<T: Table, R> Flight<T, R> {
         ticket: u64,
         table: &mut T,
         over: impl FnMut(T::Lease),
-    ) -> Option<(SmallVec<[T::Key; 2]>, Option<R>)> {
+    ) -> Option<(Keys<T>, Option<R>)> {
         let commit = self.settle(ticket, true, table, over)?;
         if self.mending == Some(ticket) {
             self.mending = None;
@@ -303,7 +323,8 @@ impl<T: Table, R> Flight<T, R> {
         table: &mut T,
         mut over: impl FnMut(T::Lease),
     ) -> Option<Commit<T, R>> {
-        let mut commit = self.commits.remove(&ticket)?;
+        let at = place_of(&self.commits, ticket).ok()?;
+        let (_, mut commit) = self.commits.remove(at)?;
         for holder in std::mem::take(&mut commit.holders) {
             if let Entry::Occupied(mut count) = self.holders.entry(holder) {
                 *count.get_mut() -= 1;
@@ -313,7 +334,8 @@ impl<T: Table, R> Flight<T, R> {
             }
         }
         for &key in &commit.keys {
-            let Some(versions) = self.versions.get_mut(&key) else { continue };
+            let Entry::Occupied(mut entry) = self.versions.entry(key) else { continue };
+            let versions = entry.get_mut();
             let Some(at) = versions.pending.iter().position(|(pending, _)| *pending == ticket) else {
                 continue;
             };
@@ -322,22 +344,13 @@ impl<T: Table, R> Flight<T, R> {
             // What is durable now and was the latest before is in the table as it is.
             let latest_before = durable && (at < versions.pending.len() || versions.pending.is_empty());
             if !latest_before || versions.latest().is_none() {
-                self.show(key, table);
+                versions.show(key, table, &mut self.leaving);
             }
-            if self.versions.get(&key).is_some_and(|versions| versions.pending.is_empty()) {
-                self.versions.remove(&key);
+            if versions.pending.is_empty() {
+                entry.remove();
             }
             gone.into_iter().for_each(&mut over);
         }
         Some(commit)
-    }
-
-    /// Brings the table, and what is leaving it, to the latest version of a lease.
-    fn show(&mut self, key: T::Key, table: &mut T) {
-        let Some(versions) = self.versions.get(&key) else { return };
-        let latest = versions.latest().cloned();
-        let gone = if latest.is_some() { None } else { versions.last_lease().cloned() };
-        table.change(change_to::<T>(key, latest));
-        self.leaving.change(change_to::<T>(key, gone));
     }
 }

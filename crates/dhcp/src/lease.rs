@@ -4,6 +4,7 @@ use crate::identity::{Identity, Key, Line, LinkLayer, Relay};
 use ipnet::Ipv6Net;
 use sixgate_wire::dhcpv6::Duid;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub use crate::table::LeaseTable;
 pub type LinkId = Arc<str>;
 
 /// What is leased. Addresses sort before prefixes, each kind by its bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resource {
     /// An address of an IA_NA.
     Address(Ipv6Addr),
@@ -47,6 +48,16 @@ impl Resource {
         match self {
             Self::Address(address) => address.into(),
             Self::Prefix(prefix) => prefix,
+        }
+    }
+}
+
+/// What tables of leases are asked by, several times for each message: an address takes one write.
+impl Hash for Resource {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.net().network().to_bits());
+        if let Self::Prefix(net) = self {
+            state.write_u8(net.prefix_len());
         }
     }
 }

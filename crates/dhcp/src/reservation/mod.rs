@@ -298,7 +298,8 @@ impl Reservations {
         };
         let others = (0..self.owners.len()).map(by);
         let mut lists = std::iter::once(association).chain(others).flatten();
-        let first = lists.find(|rows| rows.iter().any(|id| here(id).is_some()));
+        let any = !self.rows.is_empty();
+        let first = any.then(|| lists.find(|rows| rows.iter().any(|id| here(id).is_some()))).flatten();
         first.into_iter().flatten().filter_map(here)
     }
 

@@ -20,7 +20,7 @@ use md5::Md5;
 use sixgate_wire::dhcpv6::{
     Authentication, Builder, CLIENT_PORT, Duid, MessageType, OptionCode, TransactionId,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// REC_TIMEOUT (RFC 9915 section 7.6).
@@ -119,7 +119,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Reconfigure {
     secret: [u8; KEY],
-    agreed: HashMap<Duid, Consent>,
+    /// A tree, since there may be a million: nobody waits until a larger table is filled.
+    agreed: BTreeMap<Duid, Consent>,
     /// Who may hold nothing any more, and what it held.
     doubted: Vec<(Duid, Resource)>,
     waiting: BTreeMap<Duid, Waiting>,
@@ -351,7 +352,8 @@ impl Server {
             return;
         };
         let mut gone = Vec::new();
-        for (client, resource) in std::mem::take(&mut reconfigure.doubted) {
+        let mut doubted = std::mem::take(&mut reconfigure.doubted);
+        for (client, resource) in doubted.drain(..) {
             // What was retired is not bound any more, and yet its client may be asked about it.
             let has = || self.table.get(resource).is_some_and(|lease| lease.duid == client);
             if !self.table.has_duid(&client) && !has() && reconfigure.agreed.remove(&client).is_some() {
@@ -360,6 +362,8 @@ impl Server {
                 gone.push(client);
             }
         }
+        // Its room is wanted again with the next commit.
+        reconfigure.doubted = doubted;
         if !gone.is_empty() {
             actions.push(Action::Disagreed(gone));
         }

@@ -66,8 +66,8 @@ impl Crowd {
     /// A server with room for so many.
     pub(crate) fn new(most: u32) -> Self {
         let lifetimes = Lifetimes {
-            preferred: Duration::from_secs(3_600),
-            valid: Duration::from_secs(7_200),
+            preferred: Duration::from_hours(1),
+            valid: Duration::from_hours(2),
             preferred_until: Duration::MAX,
             valid_until: Duration::MAX,
         };
@@ -142,7 +142,7 @@ impl Crowd {
                 done.append(&mut self.actions);
                 if self.timed {
                     let now = cpu();
-                    cost.longest = cost.longest.max(now - last);
+                    cost.longest = cost.longest.max(now.saturating_sub(last));
                     last = now;
                 }
             }
@@ -153,7 +153,7 @@ impl Crowd {
                     self.actions.push(action);
                 }
             }
-            cost.cpu += cpu() - began;
+            cost.cpu += cpu().saturating_sub(began);
             // Taking the commits off their list asks for nothing.
             cost.allocations += allocations::count() - before;
             assert_eq!(self.actions.len(), some.len(), "{phase:?}: each is answered");

@@ -7,6 +7,8 @@
 //! cargo test --release -p sixgate-dhcp --test core -- --ignored --nocapture --test-threads 1
 //! ```
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
+
 mod crowd;
 
 use crowd::{Crowd, Phase};
@@ -16,7 +18,8 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Steady state: tables have the room that they need, and each message is one of thousands like it.
+/// Steady state: tables have the room that they need, and each message is one of thousands like it. What is left are the
+/// octets of the answer and the list of what is to be kept, which leave the server. A part of a table may still grow now and then.
 #[test]
 fn a_message_takes_few_allocations() {
     let mut crowd = Crowd::new(4_000);
@@ -24,8 +27,8 @@ fn a_message_takes_few_allocations() {
     for phase in Phase::ALL {
         crowd.all(phase, clients.clone());
     }
-    for (phase, most) in [(Phase::Solicit, 1.0), (Phase::Request, 2.0), (Phase::Renew, 2.0)] {
-        crowd.now += Duration::from_secs(600);
+    for (phase, most) in [(Phase::Solicit, 1.1), (Phase::Request, 2.1), (Phase::Renew, 2.1)] {
+        crowd.now += Duration::from_mins(10);
         let cost = crowd.all(phase, clients.clone());
         let each = cost.allocations as f64 / f64::from(clients.end);
         println!("{phase:?}: {each:.2} allocations");
@@ -44,7 +47,7 @@ fn time_of_a_message() {
         println!("{phase:?}, from empty: {:?} of CPU each", cost.cpu / count);
     }
     for round in 0..rounds {
-        crowd.now += Duration::from_secs(600);
+        crowd.now += Duration::from_mins(10);
         for phase in Phase::ALL {
             let cost = crowd.all(phase, 0..count);
             let each = cost.allocations as f64 / f64::from(count);

@@ -1,6 +1,6 @@
 //! What was said, by its shape: of each a few, for tshark to read.
 
-use crate::pcap::{Datagram, dissect};
+use crate::pcap::{COMPLAINTS, Datagram, dissect};
 use sixgate_wire::dhcpv6::{
     Builder, DhcpOption, Message, MessageType, OptionCode, Options, Packet, RelayMessage, TransactionId,
 };
@@ -109,14 +109,7 @@ impl Shapes {
                 Datagram { to, ports, bytes }
             })
             .collect();
-        let fields = [
-            "dhcpv6.msgtype",
-            "udp.checksum.status",
-            "_ws.malformed",
-            "_ws.expert.severity",
-            "_ws.expert.message",
-        ];
-        let lines = dissect(&datagrams, &fields);
+        let lines = dissect(&datagrams, &COMPLAINTS);
         let mut wrong = Vec::new();
         for (line, (who, bytes)) in lines.iter().zip(&all) {
             let said = line[4].split(',').filter(|words| !words.is_empty() && !excused(*who, words));

@@ -235,10 +235,11 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     // Into a folder that is not there.
     let nowhere = folder.path().join("nowhere").join("db");
     let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
-    let mut behind = behind(connection, &path, progress, &Arc::default());
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     state.taken = behind.take_up(state).unwrap();
     assert!(behind.take_up(state).is_err());
+    assert!(progress.damage().stands(), "a stop tells of it nevertheless");
     assert_eq!(taken_up(&behind.connection).unwrap(), state.taken);
     assert_eq!(rows::snapshot(&behind.connection, &path).unwrap().settings.len(), 1);
 }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const AT_ONCE: usize = 256;
 /// How long a stop waits for what is garbled to be found, and for the store to take what is written again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When to try again what the store did not take.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How far all is written again.
 #[derive(Debug, Default)]
@@ -27,6 +29,15 @@ pub(crate) struct Anew {
     next: Option<Step>,
     /// What is on its way to the disk: its token, and what comes behind it.
     under_way: Option<(u64, Option<Step>)>,
+    /// Not before this time: the store did not take it.
+    again: Duration,
+}
+
+impl Anew {
+    /// When to go on.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        (self.next.is_some() && self.under_way.is_none()).then_some(self.again)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +63,14 @@ impl Engine {
             );
             tracing::error!("{sentence}");
             self.problems.put(Matter::Log, sentence);
-            self.anew = Anew { damaged, next: Some(Step::Leases(0)), under_way: None };
+            self.anew = Anew { damaged, next: Some(Step::Leases(0)), ..Anew::default() };
         }
-        if let (Some(step), None) = (self.anew.next, self.anew.under_way) {
-            // Where the store takes no more now, it is tried again with what comes next.
+        let now = self.now();
+        if let (Some(step), Some(due)) = (self.anew.next, self.anew.due())
+            && now >= due
+        {
             self.anew.under_way = self.write_anew(step);
+            self.anew.again = now + AGAIN;
         }
     }
 
@@ -100,7 +114,7 @@ impl Engine {
         if !done {
             return;
         }
-        self.anew.next = behind;
+        (self.anew.next, self.anew.again) = (behind, Duration::ZERO);
         // Where more was found meanwhile, it begins again.
         if behind.is_none() && self.store.counters().damaged == self.anew.damaged {
             tracing::info!(

@@ -163,6 +163,7 @@ impl Engine {
             self.waiting.is_due().then_some(Duration::ZERO),
             self.routes_due,
             self.server.poll_timeout(),
+            self.anew.due(),
             self.v4.poll_timeout(),
             self.relay.as_ref().and_then(Agent::poll_timeout),
             self.forwarder.poll_timeout(),

@@ -8,9 +8,8 @@
 use super::engine::Engine;
 use super::problems::Matter;
 use sixgate_dhcp::lease::LeaseChange;
-use sixgate_dhcp::v4::{self, RosterChange};
+use sixgate_dhcp::v4::RosterChange;
 use sixgate_store::Change;
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Leases in one submission: clients go on being served meanwhile.
@@ -44,8 +43,8 @@ impl Anew {
 enum Step {
     /// The leases from this place in the table on.
     Leases(u32),
-    /// The IPv4 leases from this address on.
-    LeasesV4(Ipv4Addr),
+    /// The IPv4 leases from this place on.
+    LeasesV4(u32),
     Roster,
     /// The word that all is written.
     Done,
@@ -81,13 +80,11 @@ impl Engine {
                 let some: Vec<_> = self.server.leases().from(from).take(AT_ONCE).collect();
                 let next = some.last().map(|(next, _)| Step::Leases(*next));
                 let changes = some.into_iter().map(|(_, lease)| LeaseChange::Put(lease).into()).collect();
-                (changes, next.unwrap_or(Step::LeasesV4(Ipv4Addr::UNSPECIFIED)))
+                (changes, next.unwrap_or(Step::LeasesV4(0)))
             }
             Step::LeasesV4(from) => {
-                let some: Vec<_> = self.v4.server().leases().from(from).take(AT_ONCE).cloned().collect();
-                let last = some.last().and_then(|lease| lease.address.to_bits().checked_add(1));
-                let changes = some.into_iter().map(|l| Change::LeaseV4(v4::LeaseChange::Put(l))).collect();
-                (changes, last.map_or(Step::Roster, |next| Step::LeasesV4(next.into())))
+                let (changes, next) = self.v4.leases_from(from, AT_ONCE);
+                (changes, next.map_or(Step::Roster, Step::LeasesV4))
             }
             Step::Roster => {
                 let roster = self.v4.server().roster().iter();

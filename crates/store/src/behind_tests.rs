@@ -274,20 +274,28 @@ fn a_log_of_the_layout_before_is_taken_up() {
     {
         std::fs::write(log::path_of(&path, number), octets).unwrap();
     }
-    let expected = (1..6).map(|number| (format!("setting {number}"), vec![number; 3])).collect();
-    let check = |snapshot: &crate::Snapshot| {
+    let check = |snapshot: &crate::Snapshot, settings: u8| {
+        let expected = (1..=settings).map(|number| (format!("setting {number}"), vec![number; 3])).collect();
         assert_eq!(snapshot.settings, expected);
         let leases: Vec<_> = snapshot.leases.iter().map(|lease| lease.resource.to_string()).collect();
         let all: Vec<_> = (1..6).map(|number| format!("2001:db8::{number}")).collect();
         assert_eq!(leases, all);
     };
-    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
-    let (store, snapshot) = crate::Store::open(&path, Config::default(), Box::new(|_| {})).unwrap();
-    check(&snapshot);
+    let seen = || crate::Store::read_only(&path).unwrap().snapshot().unwrap();
+    check(&seen(), 5);
+    let (tell, told) = std::sync::mpsc::channel();
+    let on_commit: OnCommit = Box::new(move |tokens| drop(tell.send(tokens)));
+    let (store, snapshot) = crate::Store::open(&path, Config::default(), on_commit).unwrap();
+    check(&snapshot, 5);
+    // And goes on in the way of this one.
+    let change = Change::Setting { key: "setting 6".into(), value: Some(vec![6; 3]) };
+    let _ = store.submit(Duration::from_secs(6), vec![change], 6);
+    assert_eq!(told.recv_timeout(Duration::from_secs(30)).unwrap(), [(6, Ok(()))]);
+    check(&seen(), 6);
     assert_eq!(database::layout(&database::open(&path).unwrap()).unwrap(), 7);
     store.stop().unwrap();
     assert_eq!(log::segments(&path).unwrap(), [0; 0], "all is in the database");
-    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
+    check(&seen(), 6);
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -193,8 +193,8 @@ pub(crate) struct Behind {
 struct Taken {
     contents: Vec<Vec<u8>>,
     to: Position,
-    /// Parts that were passed over,
-    damaged: u64,
+    /// Parts that were passed over, each from here to there,
+    damaged: Vec<(Position, Position)>,
     /// and those of them that memory does not hold.
     lost: u64,
 }
@@ -310,13 +310,13 @@ impl Behind {
     /// Takes up one transaction's worth; how far it went.
     fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
         let Taken { contents, to, damaged, lost } = self.read(state.taken, state.written)?;
-        if damaged > 0 {
-            let found = self.progress.damage().found(state.taken, damaged, lost);
-            found.map_err(|error| StoreError::io(&self.path, &error))?;
+        if !damaged.is_empty() {
             self.progress.lock().anew = true;
+            let found = self.progress.damage().found(&damaged, lost);
+            found.map_err(|error| StoreError::io(&self.path, &error))?;
         }
         self.write(&contents, to).map_err(|error| error.at(&self.path))?;
-        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| damaged > 0) {
+        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| !damaged.is_empty()) {
             on_commit(Vec::new());
         }
         if to.segment > state.taken.segment {
@@ -342,7 +342,7 @@ impl Behind {
 
     /// The frames from one place on, and in place of those that are garbled what memory has of them.
     fn read(&mut self, from: Position, to: Position) -> Result<Taken, StoreError> {
-        let mut taken = Taken { contents: Vec::new(), to, damaged: 0, lost: 0 };
+        let mut taken = Taken { contents: Vec::new(), to, damaged: Vec::new(), lost: 0 };
         // Up to `reached` nothing is missing, or it was seen to.
         let (mut at, mut reached) = (from, from);
         while at.segment <= to.segment {
@@ -373,7 +373,7 @@ impl Behind {
     fn pass_over(&self, from: Position, to: Position, taken: &mut Taken) {
         let (contents, whole) = self.progress.damage().rest().between(from, to);
         taken.contents.extend(contents);
-        taken.damaged += 1;
+        taken.damaged.push((from, to));
         taken.lost += u64::from(!whole);
     }
 
@@ -459,6 +459,8 @@ impl Behind {
     /// Empties both logs, ours and SQLite's. A reader may be in the way.
     fn scrub(&mut self, at: Position, segment: u64) -> Result<bool, StoreError> {
         self.settle(at)?;
+        // What is open is not gone.
+        self.open = None;
         let _ = log::remove_before(&self.path, segment);
         // Not waited for: leases are next.
         let _ = self.connection.busy_timeout(Duration::ZERO);

@@ -235,10 +235,11 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     // Into a folder that is not there.
     let nowhere = folder.path().join("nowhere").join("db");
     let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
-    let mut behind = behind(connection, &path, progress, &Arc::default());
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     state.taken = behind.take_up(state).unwrap();
     assert!(behind.take_up(state).is_err());
+    assert!(progress.damage().stands(), "a stop tells of it nevertheless");
     assert_eq!(taken_up(&behind.connection).unwrap(), state.taken);
     assert_eq!(rows::snapshot(&behind.connection, &path).unwrap().settings.len(), 1);
 }
@@ -273,20 +274,28 @@ fn a_log_of_the_layout_before_is_taken_up() {
     {
         std::fs::write(log::path_of(&path, number), octets).unwrap();
     }
-    let expected = (1..6).map(|number| (format!("setting {number}"), vec![number; 3])).collect();
-    let check = |snapshot: &crate::Snapshot| {
+    let check = |snapshot: &crate::Snapshot, settings: u8| {
+        let expected = (1..=settings).map(|number| (format!("setting {number}"), vec![number; 3])).collect();
         assert_eq!(snapshot.settings, expected);
         let leases: Vec<_> = snapshot.leases.iter().map(|lease| lease.resource.to_string()).collect();
         let all: Vec<_> = (1..6).map(|number| format!("2001:db8::{number}")).collect();
         assert_eq!(leases, all);
     };
-    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
-    let (store, snapshot) = crate::Store::open(&path, Config::default(), Box::new(|_| {})).unwrap();
-    check(&snapshot);
+    let seen = || crate::Store::read_only(&path).unwrap().snapshot().unwrap();
+    check(&seen(), 5);
+    let (tell, told) = std::sync::mpsc::channel();
+    let on_commit: OnCommit = Box::new(move |tokens| drop(tell.send(tokens)));
+    let (store, snapshot) = crate::Store::open(&path, Config::default(), on_commit).unwrap();
+    check(&snapshot, 5);
+    // And goes on in the way of this one.
+    let change = Change::Setting { key: "setting 6".into(), value: Some(vec![6; 3]) };
+    let _ = store.submit(Duration::from_secs(6), vec![change], 6);
+    assert_eq!(told.recv_timeout(Duration::from_secs(30)).unwrap(), [(6, Ok(()))]);
+    check(&seen(), 6);
     assert_eq!(database::layout(&database::open(&path).unwrap()).unwrap(), 7);
     store.stop().unwrap();
     assert_eq!(log::segments(&path).unwrap(), [0; 0], "all is in the database");
-    check(&crate::Store::read_only(&path).unwrap().snapshot().unwrap());
+    check(&seen(), 6);
 }
 
 fn words(text: &str) -> Vec<String> {

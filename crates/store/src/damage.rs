@@ -37,8 +37,8 @@ pub(crate) struct Damage {
     found: u64,
     /// Those of them that memory did not hold.
     lost: u64,
-    /// From where on the log was read when something was found last.
-    last: Option<Position>,
+    /// What was found last, each from here to there.
+    last: Vec<(Position, Position)>,
     rest: Rest,
 }
 
@@ -51,14 +51,17 @@ impl Damage {
             stands: false,
             found: 0,
             lost: 0,
-            last: None,
+            last: Vec::new(),
             rest: Rest { from: written, ..Rest::default() },
         }
     }
 
-    /// Writes down, durably, that so many parts of what follows `at` are garbled, and how many of them are not in memory. The
-    /// same may be said again, if the database does not take what is behind them.
-    pub(crate) fn found(&mut self, at: Position, parts: u64, lost: u64) -> io::Result<()> {
+    /// Writes down, durably, that these parts are garbled, and how many of them are not in memory. The same are found again if
+    /// the database does not take what is behind them; they count once.
+    pub(crate) fn found(&mut self, parts: &[(Position, Position)], lost: u64) -> io::Result<()> {
+        let Some((at, _)) = parts.first().filter(|_| self.last != parts) else { return Ok(()) };
+        // Even if that cannot be written down.
+        self.stands = true;
         let path = marker(&self.database);
         match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
             Ok(mut file) => {
@@ -78,11 +81,9 @@ impl Damage {
             Err(error) => return Err(error),
         }
         log::sync_folder(&self.database)?;
-        self.stands = true;
-        if self.last.replace(at) != Some(at) {
-            self.found += parts;
-            self.lost += lost;
-        }
+        self.found += parts.len() as u64;
+        self.lost += lost;
+        self.last = parts.to_vec();
         Ok(())
     }
 
@@ -190,29 +191,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let mut damage = Damage::new(&path, at(1, 0));
+        let part = |segment, offset| (at(segment, offset), at(segment, offset + 8));
         // The same twice: the database did not take it the first time.
-        damage.found(at(1, 0), 2, 0).unwrap();
-        damage.found(at(1, 0), 2, 0).unwrap();
+        damage.found(&[part(1, 0), part(1, 80)], 0).unwrap();
+        damage.found(&[part(1, 0), part(1, 80)], 0).unwrap();
         assert_eq!((damage.parts(), damage.stands(), damage.before()), ((2, 0), true, None));
         let said = std::fs::read_to_string(marker(&path)).unwrap();
         assert!(said.contains("remove this file"), "{said}");
         // What was written anew counts for what had been found before.
-        damage.found(at(1, 500), 1, 0).unwrap();
+        damage.found(&[part(1, 500)], 0).unwrap();
         damage.written_anew(2).unwrap();
         assert!(damage.stands() && marker(&path).exists());
         damage.written_anew(3).unwrap();
         assert!(!damage.stands() && !marker(&path).exists());
+        // What is found again was written anew; where there is more of it, that was not.
+        damage.found(&[part(1, 500)], 0).unwrap();
+        assert!(!damage.stands() && !marker(&path).exists());
+        damage.found(&[(at(1, 500), at(1, 600))], 0).unwrap();
+        assert!(damage.stands() && marker(&path).exists());
+        damage.written_anew(4).unwrap();
+        assert!(!damage.stands());
 
         // What memory did not hold is not on the disk again.
-        damage.found(at(2, 0), 1, 1).unwrap();
-        damage.written_anew(4).unwrap();
+        damage.found(&[part(2, 0)], 1).unwrap();
+        damage.written_anew(5).unwrap();
         assert!(damage.stands() && marker(&path).exists());
 
         // Another process: it can mend what it finds itself, and no more.
         let mut damage = Damage::new(&path, at(3, 0));
         assert!(!damage.stands());
         assert_eq!(damage.before(), Some(marker(&path)));
-        damage.found(at(3, 0), 1, 0).unwrap();
+        damage.found(&[part(3, 0)], 0).unwrap();
         damage.written_anew(1).unwrap();
         assert!(!damage.stands());
         assert_eq!(damage.before(), Some(marker(&path)));

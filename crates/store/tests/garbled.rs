@@ -104,6 +104,23 @@ fn a_stop_before_all_is_written_anew_fails_and_says_what_to_do() {
 }
 
 #[test]
+fn whoever_waits_for_tokens_hears_of_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leases.db");
+    let (tell, told) = channel();
+    let on_commit: OnCommit = Box::new(move |tokens| drop(tell.send(tokens)));
+    let (store, _) = Store::open(&path, Config::default(), on_commit).unwrap();
+    let found = (1..100).any(|number| {
+        assert!(store.submit_leases(Duration::from_secs(number), &[put(number)], number));
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), [(number, Ok(()))]);
+        garble(&path);
+        // Nothing, where it was taken up before.
+        told.recv_timeout(Duration::from_millis(500)).is_ok_and(|tokens| tokens.is_empty())
+    });
+    assert!(found && store.counters().damaged > 0);
+}
+
+#[test]
 fn what_is_garbled_while_the_store_stops_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leases.db");

@@ -8,15 +8,16 @@
 use super::engine::Engine;
 use super::problems::Matter;
 use sixgate_dhcp::lease::LeaseChange;
-use sixgate_dhcp::v4::{self, RosterChange};
+use sixgate_dhcp::v4::RosterChange;
 use sixgate_store::Change;
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// Leases in one submission: clients go on being served meanwhile.
 const AT_ONCE: usize = 256;
 /// How long a stop waits for what is garbled to be found, and for the store to take what is written again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When to try again what the store did not take.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How far all is written again.
 #[derive(Debug, Default)]
@@ -27,14 +28,23 @@ pub(crate) struct Anew {
     next: Option<Step>,
     /// What is on its way to the disk: its token, and what comes behind it.
     under_way: Option<(u64, Option<Step>)>,
+    /// Not before this time: the store did not take it.
+    again: Duration,
+}
+
+impl Anew {
+    /// When to go on.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        (self.next.is_some() && self.under_way.is_none()).then_some(self.again)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// The leases from this place in the table on.
     Leases(u32),
-    /// The IPv4 leases from this address on.
-    LeasesV4(Ipv4Addr),
+    /// The IPv4 leases from this place on.
+    LeasesV4(u32),
     Roster,
     /// The word that all is written.
     Done,
@@ -52,11 +62,14 @@ impl Engine {
             );
             tracing::error!("{sentence}");
             self.problems.put(Matter::Log, sentence);
-            self.anew = Anew { damaged, next: Some(Step::Leases(0)), under_way: None };
+            self.anew = Anew { damaged, next: Some(Step::Leases(0)), ..Anew::default() };
         }
-        if let (Some(step), None) = (self.anew.next, self.anew.under_way) {
-            // Where the store takes no more now, it is tried again with what comes next.
+        let now = self.now();
+        if let (Some(step), Some(due)) = (self.anew.next, self.anew.due())
+            && now >= due
+        {
             self.anew.under_way = self.write_anew(step);
+            self.anew.again = now + AGAIN;
         }
     }
 
@@ -67,13 +80,11 @@ impl Engine {
                 let some: Vec<_> = self.server.leases().from(from).take(AT_ONCE).collect();
                 let next = some.last().map(|(next, _)| Step::Leases(*next));
                 let changes = some.into_iter().map(|(_, lease)| LeaseChange::Put(lease).into()).collect();
-                (changes, next.unwrap_or(Step::LeasesV4(Ipv4Addr::UNSPECIFIED)))
+                (changes, next.unwrap_or(Step::LeasesV4(0)))
             }
             Step::LeasesV4(from) => {
-                let some: Vec<_> = self.v4.server().leases().from(from).take(AT_ONCE).cloned().collect();
-                let last = some.last().and_then(|lease| lease.address.to_bits().checked_add(1));
-                let changes = some.into_iter().map(|l| Change::LeaseV4(v4::LeaseChange::Put(l))).collect();
-                (changes, last.map_or(Step::Roster, |next| Step::LeasesV4(next.into())))
+                let (changes, next) = self.v4.leases_from(from, AT_ONCE);
+                (changes, next.map_or(Step::Roster, Step::LeasesV4))
             }
             Step::Roster => {
                 let roster = self.v4.server().roster().iter();
@@ -100,7 +111,7 @@ impl Engine {
         if !done {
             return;
         }
-        self.anew.next = behind;
+        (self.anew.next, self.anew.again) = (behind, Duration::ZERO);
         // Where more was found meanwhile, it begins again.
         if behind.is_none() && self.store.counters().damaged == self.anew.damaged {
             tracing::info!(

@@ -164,6 +164,7 @@ impl Engine {
             self.waiting.poll_timeout(),
             self.routes_due,
             self.server.poll_timeout(),
+            self.anew.due(),
             self.v4.poll_timeout(),
             self.relay.as_ref().and_then(Agent::poll_timeout),
             self.forwarder.poll_timeout(),

@@ -83,6 +83,13 @@ impl V4 {
         &self.server
     }
 
+    /// Some leases from a place on, to be written again, and the place behind them; the first is 0.
+    pub(crate) fn leases_from(&self, place: u32, most: usize) -> (Vec<Change>, Option<u32>) {
+        let some: Vec<_> = self.server.leases().from(place.into()).take(most).cloned().collect();
+        let next = some.last().and_then(|lease| lease.address.to_bits().checked_add(1));
+        (some.into_iter().map(|lease| Change::LeaseV4(LeaseChange::Put(lease))).collect(), next)
+    }
+
     /// What was kept, and what the configuration says.
     pub(crate) fn new(
         config: &Config,

@@ -132,78 +132,65 @@ pub(crate) fn each(identifier: &str, mut with: impl FnMut(&str) -> bool) -> bool
     false
 }
 
+/// What a word of its own names, without others beside it: an IP address.
+fn is_ip_word(word: &str) -> bool {
+    matches!(word, "ip" | "ips" | "ipaddr" | "ipaddress" | "ipstr" | "saddr" | "daddr")
+}
+
 /// An identifier that names an IP address and nothing else.
 pub(crate) fn is_ip(identifier: &str) -> bool {
-    let named = each(identifier, |word| {
-        matches!(
-            word,
-            "ip" | "ips"
-                | "ipaddr"
-                | "ipaddress"
-                | "ipstr"
-                | "saddr"
-                | "daddr"
-                | "inaddr"
-                | "ipbuf"
-                | "clientip"
-        )
-    });
+    let named = each(identifier, |word| is_ip_word(word) || matches!(word, "inaddr" | "ipbuf" | "clientip"));
     named && !is_other(identifier)
 }
 
 /// An identifier that names an address or what has one.
 pub(crate) fn is_address(identifier: &str) -> bool {
     let named = each(identifier, |word| {
-        matches!(
-            word,
-            "ip" | "ips"
-                | "ipaddr"
-                | "ipaddress"
-                | "ipstr"
-                | "addr"
-                | "addrs"
-                | "address"
-                | "addresses"
-                | "host"
-                | "hostname"
-                | "hosts"
-                | "peer"
-                | "peers"
-                | "remote"
-                | "endpoint"
-                | "server"
-                | "servers"
-                | "netloc"
-                | "hostport"
-                | "hostspec"
-                | "authority"
-                | "proxy"
-                | "saddr"
-                | "daddr"
-                | "inet"
-                | "bind"
-                | "listen"
-                | "gateway"
-                | "netmask"
-                | "dns"
-                | "nameserver"
-                | "resolver"
-                | "upstream"
-                | "client"
-                | "subnet"
-                | "sockaddr"
-                | "remoteaddr"
-                | "remoteaddress"
-                | "localaddr"
-                | "localhost"
-                | "remotehost"
-                | "connect"
-                | "dial"
-                | "backend"
-                | "broadcast"
-                | "getaddrinfo"
-                | "socket"
-        )
+        is_ip_word(word)
+            || matches!(
+                word,
+                "addr"
+                    | "addrs"
+                    | "address"
+                    | "addresses"
+                    | "host"
+                    | "hostname"
+                    | "hosts"
+                    | "peer"
+                    | "peers"
+                    | "remote"
+                    | "endpoint"
+                    | "server"
+                    | "servers"
+                    | "netloc"
+                    | "hostport"
+                    | "hostspec"
+                    | "authority"
+                    | "proxy"
+                    | "inet"
+                    | "bind"
+                    | "listen"
+                    | "gateway"
+                    | "netmask"
+                    | "dns"
+                    | "nameserver"
+                    | "resolver"
+                    | "upstream"
+                    | "client"
+                    | "subnet"
+                    | "sockaddr"
+                    | "remoteaddr"
+                    | "remoteaddress"
+                    | "localaddr"
+                    | "localhost"
+                    | "remotehost"
+                    | "connect"
+                    | "dial"
+                    | "backend"
+                    | "broadcast"
+                    | "getaddrinfo"
+                    | "socket"
+            )
     });
     named && !is_other(identifier)
 }

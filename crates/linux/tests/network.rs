@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::isolated;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -10,7 +13,6 @@ use std::{io, thread};
 use ipnet::Ipv6Net;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::Uid;
 use sixgate_linux::listeners::{self, Expected, Protocol};
 use sixgate_linux::monitor::{Event, Monitor};
 use sixgate_linux::route::{
@@ -22,17 +24,6 @@ use sixgate_linux::socket::{
 use sixgate_linux::sysctl::{self, Key, Saved};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs a test on a thread in a network namespace of its own.
-fn isolated(test: impl FnOnce() + Send + 'static) {
-    let body = move || {
-        // A thread of a process with several cannot make a user namespace: without root there is no test.
-        assert!(Uid::effective().is_root(), "these tests need root: `unshare -rn` gives it");
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        test();
-    };
-    thread::spawn(body).join().unwrap();
-}
 
 fn wait_readable(fd: &impl AsFd, until: Instant) {
     let left = until.saturating_duration_since(Instant::now());

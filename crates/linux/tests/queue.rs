@@ -2,23 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::isolated;
 use std::process::Command;
-use std::thread;
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::Uid;
 use sixgate_linux::route::{Cake, Class, FqCodel, Hosts, LinkLayer, Netlink, Packets, Redirect};
-
-/// Runs a test on a thread in a network namespace of its own.
-fn isolated(test: impl FnOnce() + Send + 'static) {
-    let body = move || {
-        assert!(Uid::effective().is_root(), "these tests need root: `unshare -rn` gives it");
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        test();
-    };
-    thread::spawn(body).join().unwrap();
-}
 
 /// What a program prints.
 fn run(line: &str) -> String {

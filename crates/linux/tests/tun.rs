@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::isolated;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
@@ -12,23 +15,11 @@ use std::thread;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::unistd::Uid;
 use sixgate_linux::route::Netlink;
 use sixgate_linux::tun::{self, MAX_PACKET, Offloads, Queue, Segmentation, VnetHeader};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs a test on a thread in a network namespace of its own.
-fn isolated(test: impl FnOnce() + Send + 'static) {
-    let body = move || {
-        assert!(Uid::effective().is_root(), "these tests need root: `unshare -rn` gives it");
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        test();
-    };
-    thread::spawn(body).join().unwrap();
-}
 
 fn ip(arguments: &str) {
     assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success(), "ip {arguments}");

@@ -4,7 +4,7 @@ use crate::address::{AddressMap, By, Mapping, MappingError, check_v4};
 use crate::header::{V4, V6};
 use crate::packet::{Action, HEADROOM, Packet, Verdict};
 use crate::translate::{Config, Engine, Plan, Refusal, Rewrite, check_v6, start_of};
-use crate::{Counters, Discard, Event};
+use crate::{Counters, Discard};
 use core::time::Duration;
 use ipnet::{Ipv4Net, Ipv6Net};
 use sixgate_endpoint::nat64::Prefix;
@@ -68,12 +68,7 @@ impl Siit {
             Some(6) => self.take_v6(now, packet, actions),
             _ => Err(Discard::Malformed.into()),
         };
-        result.unwrap_or_else(|refusal| {
-            if refusal.discard == Discard::ZeroChecksum && self.engine.may_log(now) {
-                actions.extend(Event::zero_checksum(now, packet.bytes()).map(Action::Log));
-            }
-            self.engine.refuse(now, refusal, packet.bytes(), actions)
-        })
+        self.engine.verdict(now, result, packet.bytes(), actions)
     }
 
     fn take_v4(

@@ -49,6 +49,30 @@ pub enum RouteKind {
     Other,
 }
 
+impl From<RouteKind> for RouteType {
+    fn from(kind: RouteKind) -> Self {
+        match kind {
+            RouteKind::Unicast => Self::Unicast,
+            RouteKind::Unreachable => Self::Unreachable,
+            RouteKind::Blackhole => Self::BlackHole,
+            RouteKind::Local => Self::Local,
+            RouteKind::Other => Self::Unspec,
+        }
+    }
+}
+
+impl From<RouteType> for RouteKind {
+    fn from(kind: RouteType) -> Self {
+        match kind {
+            RouteType::Unicast => Self::Unicast,
+            RouteType::Unreachable => Self::Unreachable,
+            RouteType::BlackHole => Self::Blackhole,
+            RouteType::Local => Self::Local,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -125,13 +149,7 @@ impl Route {
         header.table = u8::try_from(self.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
         header.protocol = RouteProtocol::from(self.protocol);
         header.scope = RouteScope::Universe;
-        header.kind = match self.kind {
-            RouteKind::Unicast => RouteType::Unicast,
-            RouteKind::Unreachable => RouteType::Unreachable,
-            RouteKind::Blackhole => RouteType::BlackHole,
-            RouteKind::Local => RouteType::Local,
-            RouteKind::Other => RouteType::Unspec,
-        };
+        header.kind = self.kind.into();
         let inet6 = RouteAddress::Inet6;
         let mut attributes = vec![RouteAttribute::Destination(inet6(self.destination.network()))];
         if let Some(source) = self.source {
@@ -186,13 +204,7 @@ pub(crate) fn routes_of(message: &RouteMessage) -> Vec<Route> {
     let mut route = Route {
         table: u32::from(header.table),
         protocol: header.protocol.into(),
-        kind: match header.kind {
-            RouteType::Unicast => RouteKind::Unicast,
-            RouteType::Unreachable => RouteKind::Unreachable,
-            RouteType::BlackHole => RouteKind::Blackhole,
-            RouteType::Local => RouteKind::Local,
-            _ => RouteKind::Other,
-        },
+        kind: header.kind.into(),
         ..Route::to(destination)
     };
     let mut hops = &[][..];

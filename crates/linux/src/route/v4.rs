@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -97,13 +97,7 @@ impl RouteV4 {
             table: u8::try_from(self.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC),
             protocol: RouteProtocol::from(self.protocol),
             scope,
-            kind: match self.kind {
-                RouteKind::Unicast => RouteType::Unicast,
-                RouteKind::Unreachable => RouteType::Unreachable,
-                RouteKind::Blackhole => RouteType::BlackHole,
-                RouteKind::Local => RouteType::Local,
-                RouteKind::Other => RouteType::Unspec,
-            },
+            kind: self.kind.into(),
             ..RouteHeader::default()
         };
         let attributes = &mut message.attributes;
@@ -165,13 +159,7 @@ pub(crate) fn routes_v4_of(message: &RouteMessage) -> Vec<RouteV4> {
     let mut route = RouteV4 {
         table: u32::from(header.table),
         protocol: header.protocol.into(),
-        kind: match header.kind {
-            RouteType::Unicast => RouteKind::Unicast,
-            RouteType::Unreachable => RouteKind::Unreachable,
-            RouteType::BlackHole => RouteKind::Blackhole,
-            RouteType::Local => RouteKind::Local,
-            _ => RouteKind::Other,
-        },
+        kind: header.kind.into(),
         ..RouteV4::to(destination)
     };
     let mut hops = &[][..];

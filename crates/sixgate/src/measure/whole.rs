@@ -38,50 +38,66 @@ pub(super) fn bound() -> io::Result<Option<Cgroup>> {
             .map_err(|error| io::Error::other(format!("{resource:?}: {error}")))?;
     }
     sixgate_linux::priority::lower();
-    // Nobody needs a right to be the first to go.
-    fs::write("/proc/self/oom_score_adj", "1000")?;
+    // Nobody needs a right to be the first to go; but /proc may be read only.
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", "1000") {
+        crate::say(&format!("sixgate: plug-ins are not the first to go where memory is short: {error}\n"));
+    }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     Ok(Cgroup::enter(Path::new(CGROUPS), &own).ok())
 }
 
-/// A cgroup (version 2) in which we are, with all that we start.
+/// A cgroup (version 2) in which we are, with all that we start. It goes with this.
 #[derive(Debug)]
-pub(super) struct Cgroup(PathBuf);
+pub(super) struct Cgroup {
+    folder: PathBuf,
+    /// Where we were before.
+    before: PathBuf,
+}
 
 impl Cgroup {
     /// Makes one beside our own and goes there. Only where that is ours to do: within a unit of systemd whose programs are in a group
-    /// below it (`Delegate=yes` and `DelegateSubgroup=`), or where nobody has groups at all.
+    /// below it (`Delegate=yes` and `DelegateSubgroup=`), or at a root where memory and processes are counted already.
     fn enter(root: &Path, own: &str) -> io::Result<Self> {
         let none = || io::Error::from(io::ErrorKind::NotFound);
         let own = own.lines().find_map(|line| line.strip_prefix("0::/")).ok_or_else(none)?;
-        let above = match own.rsplit_once('/') {
+        let (above, is_ours) = match own.rsplit_once('/') {
             Some((unit, _)) if [".service", ".scope"].iter().any(|kind| unit.ends_with(kind)) => {
-                root.join(unit)
+                (root.join(unit), true)
             }
-            None if own.is_empty() => root.to_owned(),
+            None if own.is_empty() => (root.to_owned(), false),
             _ => return Err(none()),
         };
         let control = above.join("cgroup.subtree_control");
         let on = fs::read_to_string(&control)?;
         if !["memory", "pids"].iter().all(|wanted| on.split_whitespace().any(|word| word == *wanted)) {
+            if !is_ours {
+                return Err(none());
+            }
             fs::write(&control, "+memory +pids")?;
         }
-        let group = Self(above.join(NAME));
-        match fs::create_dir(&group.0) {
+        let group = Self { folder: above.join(NAME), before: root.join(own) };
+        match fs::create_dir(&group.folder) {
             // Of one that was killed.
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        fs::write(group.0.join("pids.max"), (PROCESSES + OUR_THREADS).to_string())?;
-        fs::write(group.0.join("cgroup.procs"), "0")?;
+        fs::write(group.folder.join("pids.max"), (PROCESSES + OUR_THREADS).to_string())?;
+        fs::write(group.folder.join("cgroup.procs"), "0")?;
         Ok(group)
     }
 
     /// The most that all may take together, in octets, none of it swapped out.
     fn set_memory(&self, most: u64) -> io::Result<()> {
         // A kernel without swap has no such file.
-        let _ = fs::write(self.0.join("memory.swap.max"), "0");
-        fs::write(self.0.join("memory.max"), (most + OURS).to_string())
+        let _ = fs::write(self.folder.join("memory.swap.max"), "0");
+        fs::write(self.folder.join("memory.max"), (most + OURS).to_string())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::write(self.before.join("cgroup.procs"), "0");
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 
@@ -142,10 +158,13 @@ mod tests {
         };
         let unit = "system.slice/sixgate.service";
         make(unit, "cpu\n");
+        make("system.slice/sixgate.service/main", "");
         make("system.slice", "cpu memory pids\n");
-        make("", "cpu memory pids\n");
+        make("", "cpu\n");
         // Groups that systemd has for others are not ours to add to; and version 1 alone has none.
-        for not_ours in ["0::/system.slice/sixgate.service\n", "0::/user.slice/a\n", "4:memory:/x\n", ""] {
+        let others =
+            ["0::/system.slice/sixgate.service\n", "0::/user.slice/a\n", "4:memory:/x\n", "0::/\n", ""];
+        for not_ours in others {
             assert!(Cgroup::enter(root.path(), not_ours).is_err(), "{not_ours}");
         }
         for _ in 0..2 {
@@ -160,8 +179,14 @@ mod tests {
                 ("272".to_owned(), "0".to_owned())
             );
         }
-        // Where nobody has groups: a container's root.
-        assert_eq!(Cgroup::enter(root.path(), "0::/\n").unwrap().0, root.path().join(NAME));
+        // A root where they are counted already.
+        make("", "memory pids\n");
+        assert_eq!(Cgroup::enter(root.path(), "0::/\n").unwrap().folder, root.path().join(NAME));
+        assert_eq!(
+            fs::read_to_string(root.path().join("cgroup.procs")).unwrap(),
+            "0",
+            "we are back where we were"
+        );
     }
 
     #[test]

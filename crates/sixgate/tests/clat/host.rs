@@ -238,6 +238,15 @@ fn nothing_is_left_when_it_is_killed() {
         state.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, text)| text.clone()).collect::<Vec<_>>()
     };
     assert_eq!(without(&after), without(&before));
+    let shown = run(&world.phone, &format!("ip -6 addr show dev eth0 to {own}"));
+    let left =
+        shown.split_once("valid_lft ").and_then(|(_, rest)| rest.split_once("sec")?.0.parse::<u32>().ok());
+    assert!(left.is_some_and(|left| left <= 30), "{shown}");
+    // It is not waited for: the kernel's clock is not what is tried here.
+    run(
+        &world.phone,
+        &format!("ip -6 addr change {own}/128 dev eth0 valid_lft 1 preferred_lft 0 noprefixroute"),
+    );
     let gone = || !run(&world.phone, "ip -br addr").contains(own);
     wait_for("the address to go", PATIENCE, gone).unwrap();
     assert_eq!(state(&world.phone), before);

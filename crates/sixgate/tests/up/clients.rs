@@ -223,6 +223,15 @@ impl Stage {
         }
     }
 
+    /// A client that puts a part of its prefix on its own LAN keeps that too, however the gateway ends.
+    fn assert_downstream_kept(&mut self, held: &Held) {
+        let downstream = self.wait_downstream(held);
+        self.assert_reached(downstream);
+        self.assert_kept_over(&[Self::crash, Self::restart], held);
+        assert_eq!(self.wait_downstream(held), downstream);
+        self.assert_reached(downstream);
+    }
+
     /// Ends everything; all that the gateway sent on the LAN must have been well-formed, and every Reply a success.
     fn end(mut self) {
         self.gateway.take().expect("it runs").stop();

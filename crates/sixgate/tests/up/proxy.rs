@@ -209,9 +209,11 @@ fn a_client_has_so_many_names_looked_up_and_others_do_not_wait_for_them() {
     let crowded = said.matches("status=429").count();
     // As many as may wait do.
     assert!((1..=41 - 32).contains(&crowded), "{crowded}: {said}\n{}", gateway.log());
+    // On a busy machine one may have gone before it heard so.
     let status = gateway.status();
-    assert_eq!(status["proxy"]["crowded"].as_u64(), Some(crowded as u64), "{status}");
+    let counted = status["proxy"]["crowded"].as_u64().unwrap();
+    assert!((crowded as u64..=41 - 32).contains(&counted), "{status}");
     let table = output(&home.gw, SIXGATE, &["status"]);
-    assert!(table.contains(&format!("{crowded} beyond a client's names")), "{table}");
+    assert!(table.contains(&format!("{counted} beyond a client's names")), "{table}");
     gateway.stop();
 }

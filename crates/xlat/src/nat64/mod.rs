@@ -22,7 +22,7 @@ use crate::header::{V6, protocol, put_u16};
 use crate::keyed::Key;
 use crate::packet::{Action, HEADROOM, Packet, Verdict};
 use crate::translate::{Config, Engine, Refusal, error_v4};
-use crate::{Counters, Discard, Event, icmp};
+use crate::{Counters, Discard, icmp};
 use core::time::Duration;
 use fragments::Fragments;
 use std::collections::VecDeque;
@@ -172,12 +172,7 @@ impl Nat64 {
             Some(6) => self.outbound(now, packet, actions),
             _ => Err(Discard::Malformed.into()),
         };
-        result.unwrap_or_else(|refusal| {
-            if refusal.discard == Discard::ZeroChecksum && self.engine.may_log(now) {
-                actions.extend(Event::zero_checksum(now, packet.bytes()).map(Action::Log));
-            }
-            self.engine.refuse(now, refusal, packet.bytes(), actions)
-        })
+        self.engine.verdict(now, result, packet.bytes(), actions)
     }
 
     /// The same for a packet that was kept here: what is to be sent goes to the actions.

@@ -1,6 +1,7 @@
 //! ICMP errors of our own (RFC 7915 sections 4.4 and 5.4).
 
 use super::Engine;
+use crate::Event;
 use crate::address::{check_v4, check_v6};
 use crate::checksum::Sum;
 use crate::header::{V4, V6, protocol};
@@ -81,6 +82,23 @@ fn answer_v6(discard: Discard) -> Option<(u8, u8)> {
 }
 
 impl Engine {
+    /// What became of a packet: the refusal counted and answered where there is one, and told where it is one that its sender cannot know
+    /// of and will ask about (RFC 7915 section 4.5).
+    pub(crate) fn verdict(
+        &mut self,
+        now: Duration,
+        result: Result<Verdict, Refusal>,
+        packet: &[u8],
+        actions: &mut Vec<Action>,
+    ) -> Verdict {
+        result.unwrap_or_else(|refusal| {
+            if refusal.discard == Discard::ZeroChecksum && self.may_log(now) {
+                actions.extend(Event::zero_checksum(now, packet).map(Action::Log));
+            }
+            self.refuse(now, refusal, packet, actions)
+        })
+    }
+
     /// Counts a refusal, and answers the sender of `original` where it has to know and the rate allows it.
     pub(crate) fn refuse(
         &mut self,

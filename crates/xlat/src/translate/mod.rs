@@ -18,7 +18,7 @@ pub(crate) use to_v4::check as check_v6;
 use crate::budget::{Budget, ErrorRate};
 use crate::checksum::Sum;
 use crate::header::{checksum_offset, protocol, put_u16, u16_at};
-use crate::icmp::Mtus;
+use crate::icmp::{Kind, Mtus};
 use crate::keyed::Key;
 use crate::packet::Offload;
 use crate::{Counters, Discard};
@@ -183,6 +183,43 @@ fn check_offload(offload: Offload, of: u8, is_fragment: bool) -> Result<(), Disc
         return Err(Discard::Offload);
     }
     Ok(())
+}
+
+/// Source and destination port, or an echo's identifier twice, of a transport header that begins in this packet. `icmp` is the number of
+/// its family's ICMP, and `kind` reads a type of that.
+///
+/// # Errors
+/// Where it is an ICMP error, which is not translated within another (RFC 7915 sections 4.3 and 5.3), or has no counterpart.
+fn ports(transport: &[u8], of: u8, icmp: u8, kind: fn(u8) -> Kind) -> Result<Option<(u16, u16)>, Discard> {
+    if of == icmp {
+        return match transport.first().map(|&octet| kind(octet)) {
+            Some(Kind::Query(_)) => Ok(u16_at(transport, 4).map(|identifier| (identifier, identifier))),
+            Some(Kind::Error) => Err(Discard::NestedError),
+            Some(Kind::None) => Err(Discard::Icmp),
+            None => Ok(None),
+        };
+    }
+    let has_ports = matches!(of, protocol::TCP | protocol::UDP);
+    Ok(has_ports.then(|| u16_at(transport, 0).zip(u16_at(transport, 2))).flatten())
+}
+
+/// Type, identifier and checksum of an ICMP query, as far as it is there. `kind` reads its type, `pseudo` is what the pseudo-header, which
+/// ICMPv6 alone has, does to the sum.
+fn change_query<A>(
+    transport: &mut [u8],
+    to: &Rewrite<A>,
+    kind: fn(u8) -> Kind,
+    pseudo: impl FnOnce(Sum) -> Sum,
+) {
+    let Some(&[old, code]) = transport.first_chunk() else { return };
+    let Kind::Query(new) = kind(old) else { return };
+    let (old_word, new_word) = (u16::from_be_bytes([old, code]), u16::from_be_bytes([new, code]));
+    let change = pseudo(Sum::default().without(old_word).word(new_word));
+    put_u16(transport, 0, new_word);
+    let change = change_port(transport, 4, to.source_port.or(to.destination_port), change);
+    if let Some(checksum) = u16_at(transport, 2) {
+        put_u16(transport, 2, change.update(checksum));
+    }
 }
 
 /// Writes a port or identifier where it changes; the change of the sum.

@@ -182,35 +182,20 @@ pub(crate) fn ports(transport: &[u8], header: &V6) -> Result<Option<(u16, u16)>,
     if header.offset() != 0 {
         return Ok(None);
     }
-    Ok(match header.protocol {
-        protocol::ICMPV6 => match transport.first().map(|&kind| icmp::kind_v6(kind)) {
-            Some(Kind::Query(_)) => u16_at(transport, 4).map(|identifier| (identifier, identifier)),
-            Some(Kind::Error) => return Err(Discard::NestedError),
-            Some(Kind::None) => return Err(Discard::Icmp),
-            None => None,
-        },
-        protocol::TCP | protocol::UDP => u16_at(transport, 0).zip(u16_at(transport, 2)),
-        _ => None,
-    })
+    super::ports(transport, header.protocol, protocol::ICMPV6, icmp::kind_v6)
 }
 
 /// Type, ports, identifier and checksum of a transport header, as far as it is there (section 5.5).
 fn change_transport(transport: &mut [u8], header: &V6, to: &Rewrite<Ipv4Addr>, partial: bool) {
     if header.protocol == protocol::ICMPV6 {
-        let Some(&[kind, code]) = transport.first_chunk() else { return };
-        let Kind::Query(new) = icmp::kind_v6(kind) else { return };
-        let (old_word, new_word) = (u16::from_be_bytes([kind, code]), u16::from_be_bytes([new, code]));
-        let mut change = Sum::default().without(old_word).word(new_word).without_pseudo_v6(
-            header.source,
-            header.destination,
-            header.payload() as u32,
-            protocol::ICMPV6,
-        );
-        put_u16(transport, 0, new_word);
-        change = super::change_port(transport, 4, to.source_port.or(to.destination_port), change);
-        if let Some(checksum) = u16_at(transport, 2) {
-            put_u16(transport, 2, change.update(checksum));
-        }
+        super::change_query(transport, to, icmp::kind_v6, |sum| {
+            sum.without_pseudo_v6(
+                header.source,
+                header.destination,
+                header.payload() as u32,
+                protocol::ICMPV6,
+            )
+        });
         return;
     }
     let change = Sum::default()

@@ -7,7 +7,6 @@ use sixgate_endpoint::Endpoint;
 use sixgate_endpoint::acl::embedded;
 use sixgate_endpoint::nat64::{self, Prefix};
 use sixgate_linux::route::Netlink;
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
@@ -24,7 +23,7 @@ pub(super) fn prefixes(config: &Config) -> Vec<Prefix> {
 }
 
 /// The addresses of this machine.
-pub(super) struct Own(HashSet<IpAddr>);
+pub(super) struct Own(Vec<IpAddr>);
 
 impl Own {
     /// As the kernel has them now.

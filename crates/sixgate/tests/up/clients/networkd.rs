@@ -19,11 +19,7 @@ fn networkd_keeps_address_and_prefix_over_restarts() {
     let networkd = Command::new("sh").args(["-c", run]).env("SYSTEMD_LOG_LEVEL", "debug");
     let networkd = alice.spawn(&networkd.env("SYSTEMD_LOG_TARGET", "console")).unwrap();
     let held = stage.wait_held();
-    let downstream = stage.wait_downstream(&held);
-    stage.assert_reached(downstream);
-    stage.assert_kept_over(&[Stage::crash, Stage::restart], &held);
-    assert_eq!(stage.wait_downstream(&held), downstream);
-    stage.assert_reached(downstream);
+    stage.assert_downstream_kept(&held);
     networkd.stop(PATIENCE).unwrap();
     stage.end();
 }

@@ -35,8 +35,9 @@ const QUIET: Duration = Duration::from_millis(50);
 const TURN: Duration = Duration::from_secs(1);
 /// unless there are more octets of log than this: then what it would cost is theirs.
 const RUSH: u64 = 1 << 20;
-/// Octets of log beyond which clients are not waited for.
-const LONG: u64 = 64 << 20;
+/// Octets of log beyond which clients are not waited for: a rush of more than a million leases. A start after a crash has to read
+/// them.
+const LONG: u64 = 256 << 20;
 /// Octets of log beyond which the writer waits: a disk that holds so much is bounded too.
 pub(crate) const LONGEST: u64 = 1 << 30;
 /// Octets of log in one transaction, in memory meanwhile. The more, the more often rows share a page that is written.

@@ -160,7 +160,6 @@ impl Engine {
         let patience = self.lans.iter().map(|lan| lan.waits().then_some(self.started + ROUTER_PATIENCE));
         let health = self.health.as_ref().and_then(Probing::poll_timeout);
         let others = [
-            self.waiting.is_due().then_some(Duration::ZERO),
             self.waiting.poll_timeout(),
             self.routes_due,
             self.server.poll_timeout(),

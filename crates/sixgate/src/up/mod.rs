@@ -187,12 +187,10 @@ async fn run(
                         Err(_) => break,
                     }
                 }
-                engine.answer_requests();
-                // A flood that always has one more event must not keep timers waiting.
-                if engine.poll_timeout().is_some_and(|due| due <= engine.now()) {
-                    engine.handle_timeout();
-                }
+                answer(&mut engine);
             }
+            // What waits to be answered waits for no event, and a timer would be a millisecond late; others have their turn.
+            () = tokio::task::yield_now(), if engine.waiting.is_due() => answer(&mut engine),
             () = tokio::time::sleep(wait) => engine.handle_timeout(),
             _ = signals.hangup.recv() => {
                 // It has told why not, if not.
@@ -204,4 +202,12 @@ async fn run(
         engine.settle();
     }
     Box::pin(stop::stop(engine, guard, incoming)).await
+}
+
+/// Answers some of what was asked. A flood that always has one more must not keep timers waiting.
+fn answer(engine: &mut Engine) {
+    engine.answer_requests();
+    if engine.poll_timeout().is_some_and(|due| due <= engine.now()) {
+        engine.handle_timeout();
+    }
 }

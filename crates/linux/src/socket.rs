@@ -33,6 +33,7 @@ pub use icmp6::{Icmp6Options, Icmp6Socket, icmp6};
 pub use outlet::{Outlet, open_outlet};
 pub use packet::{Outgoing, Received, Slot};
 pub use probe::{probe_path_mtu, tcp_rtt};
+pub use shed::is_looked_at;
 pub use tcp::{tcp_listener, tcp6_listener};
 pub use udp::{TOGETHER, Udp6Options, UdpSocket6, udp6};
 pub use watch::{WatchError, WatchSocket, watch, watch_dhcpv6, watch_host};

@@ -81,7 +81,9 @@ impl Server {
         };
         if let Some(client) = &asked.client {
             self.came_back(client, asked.kind);
-            if binds {
+            if binds && asked.refuses_reconfigure() {
+                self.disagree(client, actions);
+            } else if binds {
                 self.learn_way(now, client, agrees, || chain.way(datagram), actions);
             }
         }

@@ -33,6 +33,16 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
+    /// Whether the client says that it may be sent Reconfigure (RFC 9915 section 21.20).
+    pub(super) fn accepts_reconfigure(&self) -> bool {
+        self.message.options().get(OptionCode::RECONF_ACCEPT).is_some()
+    }
+
+    /// Whether it asks for a binding and does not say so. Who extends what it has may leave it out.
+    pub(super) fn refuses_reconfigure(&self) -> bool {
+        matches!(self.kind, MessageType::SOLICIT | MessageType::REQUEST) && !self.accepts_reconfigure()
+    }
+
     /// Checks `message` against RFC 9915 section 16 and reads what it asks `server` for.
     pub(super) fn read(message: Message<'a>, server: &Duid, most: usize) -> Result<Self, Discard> {
         let kind = message.kind();

@@ -190,8 +190,13 @@ impl Server {
         agreed: impl IntoIterator<Item = (Duid, Option<Way>)>,
         actions: &mut Actions,
     ) {
-        let (agreed, gone): (Vec<_>, Vec<_>) =
-            agreed.into_iter().partition(|(client, _)| self.table.has_duid(client));
+        // What was retired is not bound any more, and yet its client may be asked about it.
+        let retired =
+            self.table.resources_in(LeaseState::Retired).filter_map(|resource| self.table.get(resource));
+        let retired: BTreeSet<Duid> = retired.map(|lease| lease.duid).collect();
+        let (agreed, gone): (Vec<_>, Vec<_>) = agreed
+            .into_iter()
+            .partition(|(client, _)| self.table.has_duid(client) || retired.contains(client));
         let consent = |(client, way)| (client, Consent { way, ..Consent::default() });
         self.reconfigure = Some(Reconfigure {
             secret,
@@ -268,8 +273,9 @@ impl Server {
         answer: &Answer,
         bytes: &mut Vec<u8>,
     ) -> bool {
-        let accepts = asked.message.options().get(OptionCode::RECONF_ACCEPT).is_some();
-        let Some(reconfigure) = self.reconfigure.as_mut().filter(|_| accepts) else { return false };
+        let Some(reconfigure) = self.reconfigure.as_mut().filter(|_| asked.accepts_reconfigure()) else {
+            return false;
+        };
         let Some(client) = &asked.client else { return false };
         let binds = answer.binds();
         if !binds && answer.kind != MessageType::ADVERTISE {
@@ -327,6 +333,17 @@ impl Server {
             actions.push(Action::Agreed(client.clone(), consent.way.clone()));
         } else if moved {
             add(&mut reconfigure.counters.held_back);
+        }
+    }
+
+    /// A client was bound by a message that does not say that it may be asked: it may not, whatever it said before (RFC 9915
+    /// section 21.20).
+    pub(super) fn disagree(&mut self, client: &Duid, actions: &mut Actions) {
+        let Some(reconfigure) = &mut self.reconfigure else { return };
+        if reconfigure.agreed.remove(client).is_some() {
+            reconfigure.stop_waiting(client);
+            add(&mut reconfigure.counters.forgotten);
+            actions.push(Action::Disagreed(vec![client.clone()]));
         }
     }
 

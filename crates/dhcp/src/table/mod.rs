@@ -121,6 +121,12 @@ impl LeaseTable {
         place.map_or(self.len() - others, BTreeSet::len)
     }
 
+    /// What is leased in one of the rarer states: declined, retired or registered.
+    pub fn resources_in(&self, state: LeaseState) -> impl Iterator<Item = Resource> {
+        let place = place_of(state).and_then(|place| self.others.get(place));
+        place.into_iter().flatten().map(|(_, resource)| *resource)
+    }
+
     /// How many leases are declined or retired.
     pub fn unbound(&self) -> usize {
         self.len_in(LeaseState::Declined) + self.len_in(LeaseState::Retired)

@@ -241,7 +241,7 @@ fn who_holds_nothing_any_more_is_forgotten() {
     }
     assert_eq!((desk.server.agreed(), forgotten(&desk.log).len()), (30, 20));
     // Who holds something else stays.
-    let both = Ask::new(MessageType::REQUEST, 21).pd(7, &[]);
+    let both = Ask::new(MessageType::REQUEST, 21).pd(7, &[]).raw(OptionCode::RECONF_ACCEPT, &[]);
     assert_eq!(desk.ask(&both).unwrap().usable().len(), 1);
     release(&mut desk, 21);
     assert_eq!(desk.server.agreed(), 30);
@@ -312,8 +312,28 @@ fn who_has_what_was_retired_is_kept_until_that_ends() {
     let retired = |lease: Lease| lease.state == LeaseState::Retired;
     assert!(desk.server.leases().iter().all(retired) && desk.server.leases().len() == 1);
     assert_eq!(desk.server.agreed(), 1);
+    // After a restart too.
+    let mut server = Server::new(config(vec![lan()]), desk.disk.iter().collect());
+    let actions = switch_on(&mut server, SECRET, [(client_duid(1), None), (client_duid(2), None)]);
+    assert_eq!((server.agreed(), forgotten(&actions)), (1, vec![client_duid(2)]));
     desk.pass(secs(2_100));
     assert_eq!((desk.server.leases().len(), desk.server.agreed()), (0, 0));
+}
+
+/// Section 21.20: who asks for a binding and does not say that it may be asked, may not, whatever it said before. Who extends
+/// what it has need not say it again.
+#[test]
+fn consent_is_taken_back() {
+    let mut desk = desk(config(vec![lan()]));
+    let bound = desk.bind(&solicit(1));
+    desk.ask(&renew(&bound)).unwrap();
+    assert_eq!((desk.server.agreed(), forgotten(&desk.log)), (1, vec![]));
+    desk.bind(&Ask::new(MessageType::SOLICIT, 1).na(1, &[]));
+    assert_eq!((desk.server.agreed(), forgotten(&desk.log)), (0, vec![client_duid(1)]));
+    let now = desk.now;
+    assert_eq!(call(&mut desk.server, now), Called { clients: 0, never_agreed: 1, out_of_reach: 0 });
+    desk.bind(&solicit(1));
+    assert_eq!(desk.server.agreed(), 1);
 }
 
 #[test]

@@ -22,19 +22,43 @@ const OPTIONS: usize = 3;
 impl UdpSocket6 {
     /// Of the messages of DHCPv6 clients who ask for the first time (Solicit, Information-request, behind one relay agent too) lets
     /// the kernel drop this share, in thousandths, chosen by chance, before they are in the socket's buffer: that costs the server
-    /// nothing, where reading costs it a part of what answering does. All other messages come as before.
+    /// nothing, where reading costs it a part of what answering does. All other messages come as before. What waits already should
+    /// have been read: datagrams that came together cannot be told apart any more once each is looked at by itself.
     ///
     /// # Errors
     /// What the kernel says of the program; what was set before is then still so.
     pub fn shed_first_requests(&self, share: u16) -> io::Result<()> {
+        // The program sees the first of datagrams that come together, and would drop all for it.
         if share == 0 {
             filter::detach(self)?;
+            if self.together { take_together(self, true) } else { Ok(()) }
         } else {
-            filter::attach(self, &program(share.min(1000)))?;
+            if self.together {
+                take_together(self, false)?;
+            }
+            filter::attach(self, &program(share.min(1000)))
         }
-        // The program sees the first of datagrams that came together, and would drop all for it.
-        if self.together { take_together(self, share == 0) } else { Ok(()) }
     }
+}
+
+/// Whether [`UdpSocket6::shed_first_requests`] looks at this message: what else a server takes for a first request (behind several
+/// relay agents, say) it has to keep away itself, in the same share.
+pub fn is_looked_at(message: &[u8]) -> bool {
+    let first = |kind: Option<&u8>| {
+        kind.is_some_and(|kind| [SOLICIT, INFORMATION_REQUEST].contains(&u32::from(*kind)))
+    };
+    if message.first().is_none_or(|kind| u32::from(*kind) != RELAY_FORWARD) {
+        return first(message.first());
+    }
+    let mut rest = message.get(RELAY as usize..).unwrap_or_default();
+    for _ in 0..OPTIONS {
+        let Some(([c0, c1, l0, l1], behind)) = rest.split_first_chunk() else { return false };
+        if u32::from(u16::from_be_bytes([*c0, *c1])) == RELAY_MESSAGE {
+            return first(behind.first());
+        }
+        rest = behind.get(usize::from(u16::from_be_bytes([*l0, *l1]))..).unwrap_or_default();
+    }
+    false
 }
 
 fn program(share: u16) -> Vec<libc::sock_filter> {

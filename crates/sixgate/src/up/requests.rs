@@ -12,7 +12,7 @@ use sixgate_aqm::request::{Config, Requests};
 use sixgate_aqm::shed::Shed;
 use sixgate_dhcp::server::{self, Reply};
 use sixgate_linux::clock::Timer;
-use sixgate_linux::socket::{Outgoing, Slot, TOGETHER, UdpSocket6};
+use sixgate_linux::socket::{Outgoing, Slot, TOGETHER, UdpSocket6, is_looked_at};
 use sixgate_wire::dhcpv6::{HOP_COUNT_LIMIT, MessageType, Packet, SERVER_PORT};
 use std::io;
 use std::net::SocketAddrV6;
@@ -26,6 +26,8 @@ const BATCH: usize = 32;
 const MOST_READ: usize = 8 * BATCH;
 /// Messages that are answered before it is somebody else's turn.
 const TURN: usize = 64;
+/// Longest message that is taken, in octets: no link's is longer.
+const LONGEST: usize = 16 * 1024;
 /// Octets of room that is kept for the next message; longer ones are rare.
 const USUAL: usize = 512;
 /// Time between two reads of a socket: each costs some wake-ups, of the writer of leases too, whether it brings one message or twenty.
@@ -33,6 +35,11 @@ const APART: Duration = Duration::from_micros(500);
 /// Octets that may wait in the kernel at each socket, with what it keeps beside: some thousand messages, as long as the engine is
 /// busy otherwise.
 pub(super) const WAITING: u32 = 4 << 20;
+
+/// How often what waits at a socket is read before some of it is kept away: more than its buffer holds.
+const AT_MOST_READ: usize = 64;
+/// How often the log tells that some are kept away; `status` always does.
+const TELL: Duration = Duration::from_mins(1);
 
 /// Messages that wait. Clients ask again after a second (RFC 9915 section 7.6: SOL_TIMEOUT, REQ_TIMEOUT), and then the first
 /// is of no use.
@@ -64,6 +71,9 @@ struct Message {
 pub(crate) struct Waiting {
     requests: Requests<Message>,
     shed: Shed,
+    dice: fastrand::Rng,
+    /// When the log was last told that some are kept away.
+    shed_told: Option<Duration>,
     /// Room of messages that were answered, for others.
     rooms: Vec<Vec<u8>>,
     slots: Vec<Slot>,
@@ -75,6 +85,8 @@ impl Waiting {
         Self {
             requests: Requests::new(QUEUE),
             shed: Shed::default(),
+            dice: fastrand::Rng::new(),
+            shed_told: None,
             rooms: Vec::new(),
             slots: (0..BATCH).map(|_| Slot::new(TOGETHER)).collect(),
             replies: Vec::new(),
@@ -84,6 +96,12 @@ impl Waiting {
     /// Whether something waits to be answered.
     pub(crate) fn is_due(&self) -> bool {
         !self.requests.is_empty()
+    }
+
+    /// Whether a first request goes the way of those that the kernel keeps away, because it cannot see what this one is.
+    fn keeps_away(&mut self, bytes: &[u8]) -> bool {
+        let share = self.shed.share();
+        share > 0 && !is_looked_at(bytes) && self.dice.u16(0..1000) < share
     }
 
     /// When it is looked at again which share the kernel keeps away.
@@ -179,12 +197,16 @@ impl Engine {
         while read < MOST_READ {
             count = self.dhcp_socket(at).map_or(0, |socket| receive(socket, &mut slots));
             for (bytes, received) in slots.iter().take(count).flat_map(Slot::datagrams) {
+                read += 1;
+                let class = class(bytes);
+                if bytes.len() > LONGEST || (class == FIRST && self.waiting.keeps_away(bytes)) {
+                    continue;
+                }
                 let mut room =
                     self.waiting.rooms.pop().unwrap_or_else(|| Vec::with_capacity(bytes.len().max(USUAL)));
                 room.extend_from_slice(bytes);
-                read += 1;
                 let message = Message { at, source: received.source, bytes: room };
-                if let Some(gone) = self.waiting.requests.push(now, class(bytes), message) {
+                if let Some(gone) = self.waiting.requests.push(now, class, message) {
                     Waiting::recycle(&mut self.waiting.rooms, gone.bytes);
                 }
             }
@@ -220,19 +242,22 @@ impl Engine {
             return;
         };
         for at in (0..self.lans.len()).map(At::Lan).chain(self.sockets.edges().map(At::Edge)) {
+            if before == 0 {
+                // What came together is read before each is looked at by itself.
+                let _ = (0..AT_MOST_READ).any(|_| self.read_requests(at));
+            }
             let shed = self.dhcp_socket(at).map_or(Ok(()), |socket| socket.shed_first_requests(share));
             if let Err(error) = shed {
                 // All is read then, and what waited too long is dropped after that.
-                tracing::debug!(%error, ?at, "the kernel takes no filter");
+                tracing::warn!(%error, ?at, share, "the kernel keeps nothing away here");
             }
         }
-        if before == 0 {
+        if before == 0 && self.waiting.shed_told.is_none_or(|told| now >= told + TELL) {
+            self.waiting.shed_told = Some(now);
             tracing::warn!(
                 per_thousand = share,
                 "more clients ask for the first time than can be answered: some are not read; they will ask again"
             );
-        } else if share == 0 {
-            tracing::info!("all clients that ask for the first time are read again");
         }
     }
 

@@ -332,13 +332,7 @@ impl Behind {
 
     /// Makes durable what was taken up: until then the log is what counts.
     fn settle(&self, at: Position) -> Result<(), StoreError> {
-        let durable = || {
-            self.connection.pragma_update(None, "synchronous", "FULL")?;
-            let kept = set(&self.connection, at);
-            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
-            kept
-        };
-        durable().map_err(|error| StoreError::sqlite(&self.path, &error))
+        settle(&self.connection, at).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
     /// The frames from one place on, and in place of those that are garbled what memory has of them.
@@ -505,6 +499,23 @@ fn set(connection: &Connection, at: Position) -> rusqlite::Result<()> {
         .prepare_cached("UPDATE taken_up SET segment = ?1, offset = ?2")?
         .execute(params![at.segment.cast_signed(), at.offset.cast_signed()])?;
     Ok(())
+}
+
+/// Makes durable all that the database has, which goes up to this place of the log, by a transaction that is synced and, as it
+/// comes behind the others in SQLite's log, they with it. It has to write something for that: a row that is given the values
+/// that it has changes no page, so this one is made again.
+pub(crate) fn settle(connection: &Connection, at: Position) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let again = || {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM taken_up", [])?;
+        let row = params![at.segment.cast_signed(), at.offset.cast_signed()];
+        transaction.execute("INSERT INTO taken_up VALUES (?1, ?2)", row)?;
+        transaction.commit()
+    };
+    let settled = again();
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    settled
 }
 
 #[cfg(test)]

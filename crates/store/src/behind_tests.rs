@@ -32,14 +32,8 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
-    // Both write down how far the log is taken up: each transaction another place, `settle` the same again.
-    connection
-        .execute_batch(
-            "CREATE TRIGGER full BEFORE UPDATE ON taken_up
-             WHEN NEW.segment = OLD.segment AND NEW.offset = OLD.offset
-             BEGIN SELECT RAISE(ABORT, 'full'); END;",
-        )
-        .unwrap();
+    // Both write down how far the log is taken up: each transaction into the row that is there, `settle` into another.
+    refuse_to_settle(&connection);
     let mut log = Log::begin(&path, 1, Position::default()).unwrap();
     log.roll().unwrap();
     let mut octets = Vec::new();
@@ -53,6 +47,73 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     assert_eq!(behind.take_up(state).unwrap(), written);
     assert_eq!(log::segments(&path).unwrap(), [1, 2], "the log is what counts");
     assert_eq!(tally.behind_failures.load(Ordering::Relaxed), 1);
+}
+
+fn refuse_to_settle(connection: &Connection) {
+    connection
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE DELETE ON taken_up BEGIN SELECT RAISE(ABORT, 'full'); END;",
+        )
+        .unwrap();
+}
+
+fn length_of_wal(path: &Path) -> u64 {
+    std::fs::metadata(database::beside(path, "-wal")).unwrap().len()
+}
+
+#[test]
+fn to_settle_writes_a_page_even_where_nothing_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    set(&connection, at(3, 40)).unwrap();
+    for _ in 0..3 {
+        // SQLite syncs its log with what it writes to it, and not otherwise.
+        let before = length_of_wal(&path);
+        settle(&connection, at(3, 40)).unwrap();
+        assert!(length_of_wal(&path) >= before + 4096, "nothing was written, so nothing was synced");
+        assert_eq!(taken_up(&connection).unwrap(), at(3, 40));
+        // The same values into the same row: what this is not to be done by.
+        let before = length_of_wal(&path);
+        set(&connection, at(3, 40)).unwrap();
+        assert_eq!(length_of_wal(&path), before);
+    }
+    let normal: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+    assert_eq!(normal, 1, "the next transaction is not synced");
+}
+
+#[test]
+fn a_start_settles_what_a_killed_process_took_up_before_segments_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, path) = (folder.path().join("live"), folder.path().join("db"));
+    let connection = database::open(&live).unwrap();
+    let written = written(&live, &LOG, &mut |_, _| {});
+    let progress = Arc::new(Progress::new(&live, at(1, 0), written));
+    let mut behind = behind(connection, &live, progress, &Arc::default());
+    let mut taken = at(1, 0);
+    // As if it was killed between the two.
+    refuse_to_settle(&behind.connection);
+    while taken < written {
+        taken = behind.take_up(State { taken, written, ..State::default() }).unwrap();
+    }
+    behind.connection.execute_batch("DROP TRIGGER full").unwrap();
+    for suffix in ["", "-wal", "-log1", "-log2"] {
+        std::fs::copy(database::beside(&live, suffix), database::beside(&path, suffix)).unwrap();
+    }
+    let before = length_of_wal(&path);
+    let (store, snapshot) = crate::Store::open(&path, Config::default(), Box::new(|_| {})).unwrap();
+    assert_eq!(snapshot.settings.len(), 5);
+    assert!(length_of_wal(&path) >= before + 4096, "it was not synced");
+    assert_eq!(log::segments(&path).unwrap(), [2, 3]);
+    store.stop().unwrap();
+
+    // What cannot be made durable stays in the log.
+    for suffix in ["", "-wal", "-log1", "-log2"] {
+        std::fs::copy(database::beside(&live, suffix), database::beside(&path, suffix)).unwrap();
+    }
+    refuse_to_settle(&database::open(&path).unwrap());
+    crate::Store::open(&path, Config::default(), Box::new(|_| {})).map(drop).unwrap_err();
+    assert_eq!(log::segments(&path).unwrap(), [1, 2]);
 }
 
 /// A log of one change in each frame, as its segments: the settings of these names. Tells of each as the writer does.

@@ -222,6 +222,9 @@ impl Store {
             // One of before, whose writer was killed: what was removed since is not to be found in it.
             copy::remove(path);
         }
+        // A process that was killed may have left what it took up in SQLite's log, not synced: then our log is what is durable,
+        // until this. Segments go only behind it.
+        behind::settle(&connection, taken).map_err(|error| StoreError::sqlite(path, &error))?;
         let log = log::Log::follow(path, taken, end)?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);

@@ -8,7 +8,7 @@
 //! memory remembers of it is taken up in its place; leases are not remembered here, and whoever has them in a table is told
 //! ([`crate::Counters::damaged`]) and writes them anew, into a segment that is begun for it.
 
-use crate::damage::Damage;
+use crate::damage::{Damage, Parts};
 use crate::error::RowError;
 use crate::log::{self, Position, Read};
 use crate::{Change, Config, OnCommit, StoreError, Tally, copy, database, history, rows};
@@ -184,6 +184,8 @@ pub(crate) struct Behind {
     on_commit: Weak<OnCommit>,
     /// The segment that is being read.
     open: Option<(u64, File)>,
+    /// A part that is garbled was passed over, and that is not durable yet.
+    passing: bool,
     added: u64,
     latest: Duration,
     /// The database may name a copy, or have named one.
@@ -228,6 +230,7 @@ impl Behind {
             tally,
             on_commit,
             open: None,
+            passing: false,
             // The first transaction prunes.
             added: PRUNE_EVERY,
             latest: Duration::ZERO,
@@ -257,6 +260,11 @@ impl Behind {
                     std::thread::sleep(crate::RETRY);
                 }
                 last = Instant::now();
+            } else if self.passing && !state.stopping {
+                if self.settle(state.taken).is_err() {
+                    self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(crate::RETRY);
+                }
             } else if let Some(segment) = state.scrub {
                 let done = self.scrub(state.taken, segment).unwrap_or(false);
                 self.scrubbed(done);
@@ -291,6 +299,9 @@ impl Behind {
                 return *state;
             }
             if state.taken >= state.written {
+                if self.passing {
+                    return *state;
+                }
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -311,16 +322,19 @@ impl Behind {
     /// Takes up one transaction's worth; how far it went.
     fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
         let Taken { contents, to, damaged, lost } = self.read(state.taken, state.written)?;
-        if !damaged.is_empty() {
-            self.progress.lock().anew = true;
-            let found = self.progress.damage().found(&damaged, lost);
+        if let Some((at, _)) = damaged.first() {
+            let parts = Parts { found: damaged.len() as u64, lost };
+            let mut damage = self.progress.damage();
+            let more = parts.found > damage.ahead().found;
+            let found = damage.found(*at, parts);
+            drop(damage);
+            // Once: those that are found again are in a segment that is written no longer.
+            self.progress.lock().anew |= more;
             found.map_err(|error| StoreError::io(&self.path, &error))?;
         }
         self.write(&contents, to).map_err(|error| error.at(&self.path))?;
-        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| !damaged.is_empty()) {
-            on_commit(Vec::new());
-        }
-        if to.segment > state.taken.segment {
+        self.passing = self.progress.damage().taken();
+        if to.segment > state.taken.segment || self.passing {
             // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
             match self.settle(to) {
                 Ok(()) => drop(log::remove_before(&self.path, to.segment)),
@@ -330,9 +344,17 @@ impl Behind {
         Ok(to)
     }
 
-    /// Makes durable what was taken up: until then the log is what counts.
-    fn settle(&self, at: Position) -> Result<(), StoreError> {
-        settle(&self.connection, at).map_err(|error| StoreError::sqlite(&self.path, &error))
+    /// Makes durable what was taken up: until then the log is what counts. Whoever is to write anew what was passed over is told
+    /// only then: before, a start would read it again, and would refuse it.
+    fn settle(&mut self, at: Position) -> Result<(), StoreError> {
+        settle(&self.connection, at).map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        if std::mem::take(&mut self.passing) {
+            self.progress.damage().passed();
+            if let Some(on_commit) = self.on_commit.upgrade() {
+                on_commit(Vec::new());
+            }
+        }
+        Ok(())
     }
 
     /// The frames from one place on, and in place of those that are garbled what memory has of them.
@@ -353,8 +375,12 @@ impl Behind {
                     break;
                 }
                 Read::Damaged(next) => {
-                    let behind = next.map_or(at.next_segment(), |offset| Position { offset, ..at });
+                    // What is remembered of what comes behind `to` is for the next time.
+                    let behind = next.map_or(at.next_segment(), |offset| Position { offset, ..at }).min(to);
                     self.pass_over(reached, behind, &mut taken);
+                    if behind == to {
+                        break;
+                    }
                     (at, reached) = (behind, behind);
                 }
                 // If that is too early, the next segment says so.

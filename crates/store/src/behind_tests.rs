@@ -159,7 +159,7 @@ fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&
     }
     assert_eq!(taken_up(&behind.connection).unwrap(), written, "nothing is looked at again");
     let kept = rows::snapshot(&behind.connection, &path).unwrap();
-    let (damaged, lost) = progress.damage().parts();
+    let damage::Parts { found: damaged, lost } = progress.damage().parts();
     assert_eq!(damage::marker(&path).exists(), damaged > 0, "it is told to whoever comes next");
     (kept.settings.into_keys().collect(), damaged, lost, progress.begins_anew())
 }
@@ -303,6 +303,69 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     assert!(progress.damage().stands(), "a stop tells of it nevertheless");
     assert_eq!(taken_up(&behind.connection).unwrap(), state.taken);
     assert_eq!(rows::snapshot(&behind.connection, &path).unwrap().settings.len(), 1);
+}
+
+#[test]
+fn leases_are_asked_for_only_once_the_database_has_durably_passed_what_is_garbled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let written = written(&path, &LOG, &mut |_, _| {});
+    garbled_at(&path, 1, "aaa", b"x");
+    let progress = Arc::new(Progress::new(&path, at(1, 0), written));
+    let told = Arc::new(Mutex::new(0));
+    let tell = Arc::clone(&told);
+    let on_commit: Arc<OnCommit> = Arc::new(Box::new(move |_| *tell.lock().unwrap() += 1));
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
+    behind.on_commit = Arc::downgrade(&on_commit);
+    let mut state = State { taken: at(1, 0), written, ..State::default() };
+    let asked = || (progress.damage().parts().found, *told.lock().unwrap());
+    let stands = || {
+        progress.damage().written_anew(0).unwrap();
+        assert!(progress.damage().stands() && damage::marker(&path).exists());
+    };
+    // SQLite takes nothing; the same is found each time, and no further segment is asked for.
+    behind.connection.pragma_update(None, "query_only", true).unwrap();
+    for attempt in 0..3 {
+        assert!(behind.take_up(state).is_err());
+        assert_eq!((progress.begins_anew(), asked()), (attempt == 0, (0, 0)));
+        progress.begun_anew();
+        stands();
+    }
+    // It takes it, but not durably; and a power cut would have the next start read the garbled part again.
+    behind.connection.pragma_update(None, "query_only", false).unwrap();
+    refuse_to_settle(&behind.connection);
+    state.taken = behind.take_up(state).unwrap();
+    assert_eq!((behind.passing, asked()), (true, (0, 0)));
+    stands();
+    behind.connection.execute_batch("DROP TRIGGER full").unwrap();
+    let before = length_of_wal(&path);
+    behind.settle(state.taken).unwrap();
+    assert!(length_of_wal(&path) > before);
+    assert_eq!((behind.passing, asked()), (false, (1, 1)));
+    progress.damage().written_anew(1).unwrap();
+    assert!(!progress.damage().stands() && !damage::marker(&path).exists());
+}
+
+#[test]
+fn what_is_remembered_behind_the_place_that_is_taken_up_is_taken_up_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let progress = Arc::new(Progress::new(&path, at(1, 0), at(1, 0)));
+    let mut ends = Vec::new();
+    written(&path, &[&["aaa", "bbb", "ccc"]], &mut |end, octets| {
+        ends.push(end);
+        progress.written(end, octets);
+    });
+    garbled_at(&path, 1, "6gatlog1", b"x");
+    let mut behind = behind(connection, &path, progress, &Arc::default());
+    // The others were written while this was read.
+    let state = State { taken: at(1, 0), written: ends[0], ..State::default() };
+    let taken = behind.read(state.taken, state.written).unwrap();
+    assert_eq!((taken.contents.len(), taken.to, taken.lost), (1, ends[0], 0));
+    let taken = behind.read(ends[0], ends[2]).unwrap();
+    assert_eq!((taken.contents.len(), taken.to, taken.lost), (2, ends[2], 0));
 }
 
 #[test]

@@ -49,6 +49,14 @@ pub enum StoreError {
         /// The file that says so at each start, until it is removed.
         marker: PathBuf,
     },
+    /// The same, and all that memory held was written anew; it did not hold all.
+    #[error("the disk garbled a part of the log of the lease database {}: all leases are written again, but settings, reservations made by command, history, and what was removed may be as they were before that part; look at them, then remove {}", path.display(), marker.display())]
+    Forgotten {
+        /// The database.
+        path: PathBuf,
+        /// The file that says so at each start, until it is removed.
+        marker: PathBuf,
+    },
     /// It is a database of another program.
     #[error("{} is an SQLite database, but not one of sixgate's; name another file for the leases", path.display())]
     Foreign {

@@ -147,8 +147,8 @@ pub struct Counters {
     pub unwritten: u64,
     /// Times that the database did not take what is in the log; it is tried again.
     pub behind_failures: u64,
-    /// Parts of the log that the disk garbled, and that were passed over: leases that were submitted last may be lost, and ought
-    /// to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
+    /// Parts of the log that the disk garbled, and that the database has durably passed over: leases that were submitted last may
+    /// be lost, and ought to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
     /// limits, and written by itself.
     pub damaged: u64,
     /// Those of them of which the store did not remember all: settings, removals and history may be as they were before.
@@ -320,7 +320,7 @@ impl Store {
     /// What the store has done since it was opened.
     pub fn counters(&self) -> Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (damaged, forgotten) = self.progress.damage().parts();
+        let damage::Parts { found, lost } = self.progress.damage().parts();
         Counters {
             submissions: get(&self.tally.submissions),
             transactions: get(&self.tally.transactions),
@@ -328,8 +328,8 @@ impl Store {
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
             behind_failures: get(&self.tally.behind_failures),
-            damaged,
-            forgotten,
+            damaged: found,
+            forgotten: lost,
         }
     }
 
@@ -337,7 +337,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the disk does not take what was submitted, and where it garbled what was, and not all was written
-    /// anew.
+    /// anew, or was remembered.
     pub fn stop(mut self) -> Result<(), StoreError> {
         self.close()
     }
@@ -357,6 +357,9 @@ impl Store {
             None => Ok(()),
             Some(Ok(Ok(()))) if self.progress.damage().stands() => {
                 Err(StoreError::Garbled { path: self.path.clone(), marker: damage::marker(&self.path) })
+            }
+            Some(Ok(Ok(()))) if self.progress.damage().is_forgotten() => {
+                Err(StoreError::Forgotten { path: self.path.clone(), marker: damage::marker(&self.path) })
             }
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(StoreError::Other {

@@ -14,6 +14,7 @@ use crate::log::{self, Position, Read};
 use crate::{Change, Config, OnCommit, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -35,6 +36,8 @@ const QUIET: Duration = Duration::from_millis(50);
 const TURN: Duration = Duration::from_secs(1);
 /// unless there are more octets of log than this: then what it would cost is theirs.
 const RUSH: u64 = 1 << 20;
+/// Octets of log that a scrubbing waits for.
+const SHORT: u64 = 16 << 20;
 /// Octets of log beyond which clients are not waited for: a rush of more than a million leases. A start after a crash has to read
 /// them.
 const LONG: u64 = 256 << 20;
@@ -55,6 +58,8 @@ const PRUNE_EVERY: u64 = 256;
 pub(crate) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
+    /// Where each segment ends that is written no longer, and not all taken up; locked within `state`.
+    ends: Mutex<VecDeque<Position>>,
     damage: Mutex<Damage>,
 }
 
@@ -62,6 +67,8 @@ pub(crate) struct Progress {
 struct State {
     written: Position,
     taken: Position,
+    /// Octets of log between the two.
+    backlog: u64,
     /// All is to be taken up at once, and to leave the files that hold it, but for this segment and those behind it.
     scrub: Option<u64>,
     /// Whether the last scrubbing did so.
@@ -77,19 +84,18 @@ struct State {
     ended: bool,
 }
 
-impl State {
-    fn backlog(&self) -> u64 {
-        // A segment is a little longer than its limit; this needs no better.
-        ((self.written.segment.saturating_sub(self.taken.segment) << 24) + self.written.offset)
-            .saturating_sub(self.taken.offset)
-    }
-}
-
 impl Progress {
-    pub(crate) fn new(database: &Path, taken: Position, written: Position) -> Self {
-        let state = State { written, taken, ..State::default() };
-        let damage = Mutex::new(Damage::new(database, written));
-        Self { state: Mutex::new(state), changed: Condvar::new(), damage }
+    /// `ends` is where the frames end in each segment that has some behind `taken`.
+    pub(crate) fn new(database: &Path, taken: Position, ends: &[Position]) -> Self {
+        let written = ends.last().copied().unwrap_or(taken);
+        let progress = Self {
+            state: Mutex::new(State { written: taken, taken, ..State::default() }),
+            changed: Condvar::new(),
+            ends: Mutex::default(),
+            damage: Mutex::new(Damage::new(database, written)),
+        };
+        ends.iter().for_each(|end| progress.written(*end, Vec::new()));
+        progress
     }
 
     /// What is garbled of the log.
@@ -107,31 +113,50 @@ impl Progress {
         if !rest.is_empty() {
             self.damage().rest().remember(position, rest);
         }
-        self.lock().written = position;
+        let mut state = self.lock();
+        state.backlog += state.written.until(position);
+        if position.segment > state.written.segment {
+            self.ends().push_back(state.written);
+        }
+        state.written = position;
         self.changed.notify_all();
     }
 
     /// The database has all up to here.
     fn taken(&self, position: Position) {
         self.damage().rest().forget(position);
-        self.lock().taken = position;
+        let mut state = self.lock();
+        let (mut ends, mut at, mut octets) = (self.ends(), state.taken, 0);
+        while let Some(end) = ends.pop_front_if(|end| end.segment < position.segment) {
+            octets += at.until(end);
+            at = end;
+        }
+        octets += at.until(position);
+        state.backlog = state.backlog.saturating_sub(octets);
+        state.taken = position;
         self.changed.notify_all();
+    }
+
+    fn ends(&self) -> MutexGuard<'_, VecDeque<Position>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits while the log is too long; not once the store closes: the database may take nothing for ever.
     pub(crate) fn wait_for_room(&self) {
         let mut state = self.lock();
-        while state.backlog() > LONGEST && !state.ended && !state.closing {
+        while state.backlog > LONGEST && !state.ended && !state.closing {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Has everything taken up and scrubbed, of what is before this segment; whether that was done. A long log is not waited for.
+    /// Whether what is to be taken up before a scrubbing is little enough to be waited for.
+    pub(crate) fn is_short(&self) -> bool {
+        self.lock().backlog <= SHORT
+    }
+
+    /// Has everything taken up and scrubbed, of what is before this segment, and waits for it; whether that was done.
     pub(crate) fn scrub(&self, segment: u64) -> bool {
         let mut state = self.lock();
-        if state.written.segment > state.taken.segment + 1 {
-            return false;
-        }
         state.scrub = Some(segment);
         self.changed.notify_all();
         while state.scrub.is_some() && !state.ended {
@@ -156,9 +181,21 @@ impl Progress {
         self.lock().anew
     }
 
+    /// One is to be.
+    pub(crate) fn begin_anew(&self) {
+        self.lock().anew = true;
+    }
+
     /// It is.
     pub(crate) fn begun_anew(&self) {
         self.lock().anew = false;
+    }
+
+    /// As if all were taken up, by a thread that has ended since.
+    #[cfg(test)]
+    pub(crate) fn end_with(&self, taken: Position) {
+        self.taken(taken);
+        self.lock().ended = true;
     }
 
     /// Nothing more will be submitted.
@@ -295,7 +332,7 @@ impl Behind {
     fn wait(&self, last: Instant) -> State {
         let mut state = self.progress.lock();
         loop {
-            if state.stopping || state.scrub.is_some() || state.backlog() > LONG {
+            if state.stopping || state.scrub.is_some() || state.backlog > LONG {
                 return *state;
             }
             if state.taken >= state.written {
@@ -305,7 +342,7 @@ impl Behind {
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if state.hurry || last.elapsed() >= TURN && state.backlog() <= RUSH {
+            if state.hurry || last.elapsed() >= TURN && state.backlog <= RUSH {
                 return *state;
             }
             let before = state.written;
@@ -329,7 +366,9 @@ impl Behind {
             let found = damage.found(*at, parts);
             drop(damage);
             // Once: those that are found again are in a segment that is written no longer.
-            self.progress.lock().anew |= more;
+            if more {
+                self.progress.begin_anew();
+            }
             found.map_err(|error| StoreError::io(&self.path, &error))?;
         }
         self.write(&contents, to).map_err(|error| error.at(&self.path))?;

@@ -15,7 +15,7 @@ fn behind(connection: Connection, path: &Path, progress: Arc<Progress>, tally: &
 
 #[test]
 fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
-    let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), at(1_000, 0)));
+    let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), &[at(1, LONGEST + 1)]));
     let (tell, told) = std::sync::mpsc::channel();
     let waiting = Arc::clone(&progress);
     std::thread::spawn(move || {
@@ -25,6 +25,31 @@ fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
     assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "the log is too long");
     progress.close();
     told.recv_timeout(Duration::from_secs(30)).unwrap();
+}
+
+#[test]
+fn the_backlog_is_what_the_segments_hold() {
+    let ends = [at(1, 500), at(2, 300), at(4, 200)];
+    let progress = Progress::new(Path::new("db"), at(1, 100), &ends);
+    let backlog = || progress.lock().backlog;
+    assert_eq!(backlog(), 400 + 300 + 200);
+    // Another segment is begun early, and one without a frame lies in between.
+    progress.written(at(4, 250), Vec::new());
+    progress.written(at(6, 80), Vec::new());
+    assert_eq!(backlog(), 400 + 300 + 250 + 80);
+    progress.taken(at(1, 200));
+    assert_eq!(backlog(), 300 + 300 + 250 + 80);
+    progress.taken(at(2, 100));
+    assert_eq!(backlog(), 200 + 250 + 80);
+    // To where one begins that was passed over, and on.
+    progress.taken(at(5, 0));
+    assert_eq!(backlog(), 80);
+    progress.taken(at(6, 80));
+    assert_eq!((backlog(), progress.ends().len()), (0, 0));
+    progress.written(at(7, 40), Vec::new());
+    assert_eq!(backlog(), 40);
+    progress.taken(at(7, 40));
+    assert_eq!(backlog(), 0);
 }
 
 #[test]
@@ -41,7 +66,7 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     log::write(Duration::from_secs(1), &[setting], &mut octets);
     let written = log.append(std::iter::once(octets.as_slice())).unwrap();
     let tally = Arc::new(Tally::default());
-    let progress = Arc::new(Progress::new(&path, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[written]));
     let mut behind = behind(connection, &path, progress, &tally);
     let state = State { taken: at(1, 0), written, ..State::default() };
     assert_eq!(behind.take_up(state).unwrap(), written);
@@ -88,7 +113,7 @@ fn a_start_settles_what_a_killed_process_took_up_before_segments_go() {
     let (live, path) = (folder.path().join("live"), folder.path().join("db"));
     let connection = database::open(&live).unwrap();
     let written = written(&live, &LOG, &mut |_, _| {});
-    let progress = Arc::new(Progress::new(&live, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&live, at(1, 0), &[written]));
     let mut behind = behind(connection, &live, progress, &Arc::default());
     let mut taken = at(1, 0);
     // As if it was killed between the two.
@@ -147,7 +172,7 @@ fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&
     let written = written(&path, segments, &mut |end, rest| frames.push((end, rest)));
     let forgotten =
         remembered.checked_sub(1).map_or(at(1, 0), |last| frames.get(last).map_or(written, |f| f.0));
-    let progress = Arc::new(Progress::new(&path, at(1, 0), forgotten));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[forgotten]));
     frames.into_iter().skip(remembered).for_each(|(end, rest)| progress.written(end, rest));
     garble(&path);
     let tally = Arc::new(Tally::default());
@@ -269,7 +294,7 @@ fn what_came_later_is_not_undone_by_what_is_remembered() {
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
     let mut log = Log::begin(&path, 1, Position::default()).unwrap();
-    let progress = Arc::new(Progress::new(&path, at(1, 0), at(1, 0)));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
     for value in [b"first", b"other", b"third"] {
         let mut octets = Vec::new();
         let setting = Change::Setting { key: "a".into(), value: Some(value.into()) };
@@ -295,7 +320,7 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     garbled_at(&path, 1, "bbb", b"x");
     // Into a folder that is not there.
     let nowhere = folder.path().join("nowhere").join("db");
-    let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&nowhere, at(1, 0), &[written]));
     let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     state.taken = behind.take_up(state).unwrap();
@@ -312,7 +337,7 @@ fn leases_are_asked_for_only_once_the_database_has_durably_passed_what_is_garble
     let connection = database::open(&path).unwrap();
     let written = written(&path, &LOG, &mut |_, _| {});
     garbled_at(&path, 1, "aaa", b"x");
-    let progress = Arc::new(Progress::new(&path, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[written]));
     let told = Arc::new(Mutex::new(0));
     let tell = Arc::clone(&told);
     let on_commit: Arc<OnCommit> = Arc::new(Box::new(move |_| *tell.lock().unwrap() += 1));
@@ -352,7 +377,7 @@ fn what_is_remembered_behind_the_place_that_is_taken_up_is_taken_up_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
-    let progress = Arc::new(Progress::new(&path, at(1, 0), at(1, 0)));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
     let mut ends = Vec::new();
     written(&path, &[&["aaa", "bbb", "ccc"]], &mut |end, octets| {
         ends.push(end);

@@ -217,7 +217,7 @@ impl Store {
         let lock = database::lock(path)?;
         let connection = database::open(path)?;
         let taken = behind::taken_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
-        let (snapshot, end) = log::whole(&connection, path)?;
+        let (snapshot, ends) = log::whole(&connection, path)?;
         if !copy::is_named(&connection) {
             // One of before, whose writer was killed: what was removed since is not to be found in it.
             copy::remove(path);
@@ -225,10 +225,10 @@ impl Store {
         // A process that was killed may have left what it took up in SQLite's log, not synced: then our log is what is durable,
         // until this. Segments go only behind it.
         behind::settle(&connection, taken).map_err(|error| StoreError::sqlite(path, &error))?;
-        let log = log::Log::follow(path, taken, end)?;
+        let log = log::Log::follow(path, taken, ends.last().copied().unwrap_or(taken))?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);
-        let progress = Arc::new(behind::Progress::new(path, taken, log.end()));
+        let progress = Arc::new(behind::Progress::new(path, taken, &ends));
         let on_commit = Arc::new(on_commit);
         let shared = (Arc::clone(&progress), Arc::clone(&tally), Arc::downgrade(&on_commit));
         let behind = behind::Behind::new(connection, path, config, shared);

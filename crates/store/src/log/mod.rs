@@ -52,6 +52,11 @@ impl Position {
     pub(crate) fn next_segment(self) -> Self {
         Self { segment: self.segment + 1, offset: 0 }
     }
+
+    /// Octets from here to a place in the same segment, or in one of those behind it if this is the end of its own.
+    pub(crate) fn until(self, later: Self) -> u64 {
+        later.offset.saturating_sub(if later.segment == self.segment { self.offset } else { 0 })
+    }
 }
 
 /// The path of a segment.

@@ -10,22 +10,25 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// All that is kept, and where the log's frames end.
-pub(crate) fn whole(connection: &Connection, database: &Path) -> Result<(Snapshot, Position), StoreError> {
+/// All that is kept, and where the frames end in each segment that has some behind what the database has.
+pub(crate) fn whole(
+    connection: &Connection,
+    database: &Path,
+) -> Result<(Snapshot, Vec<Position>), StoreError> {
     let read = || {
         let mut snapshot = rows::snapshot(connection, database)?;
         let taken = behind::taken_up(connection)?;
-        let end = replay(database, taken, &mut snapshot)?;
-        Ok((snapshot, end))
+        let ends = replay(database, taken, &mut snapshot)?;
+        Ok((snapshot, ends))
     };
     read().map_err(|error: RowError| error.at(database))
 }
 
-/// Puts what the log has from `from` on on top of what the database has; where its frames end. A last frame that was not
+/// Puts what the log has from `from` on on top of what the database has; where the frames of its segments end. A last frame that was not
 /// written to its end is as if it were not there.
-fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Position, RowError> {
+fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Vec<Position>, RowError> {
     let mut overlay = Overlay::default();
-    let mut end = from;
+    let mut ends = Vec::new();
     let numbers = segments(database).map_err(|error| unreadable(&error))?;
     let numbers: Vec<u64> = numbers.into_iter().filter(|number| *number >= from.segment).collect();
     for (place, &number) in numbers.iter().enumerate() {
@@ -35,13 +38,12 @@ fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Po
         let octets = fs::read(path_of(database, number)).map_err(|error| unreadable(&error))?;
         let start = if number == from.segment { from.offset } else { 0 };
         let last = place + 1 == numbers.len();
-        let offset = read(&octets, number, start, last, end, |item| overlay.take(item, snapshot))?;
-        if let Some(offset) = offset {
-            end = Position { segment: number, offset };
-        }
+        let before = ends.last().copied().unwrap_or(from);
+        let offset = read(&octets, number, start, last, before, |item| overlay.take(item, snapshot))?;
+        ends.extend(offset.map(|offset| Position { segment: number, offset }));
     }
     overlay.put_on(snapshot);
-    Ok(end)
+    Ok(ends)
 }
 
 /// Where the log ends; `None` where there is none.

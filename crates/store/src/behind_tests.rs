@@ -411,6 +411,23 @@ fn a_start_refuses_a_log_that_is_garbled_before_its_end_and_leaves_it_alone() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_for_another_reason_is_not_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    written(&path, &LOG, &mut |_, _| {});
+    // It leads to itself (ELOOP).
+    let file = log::path_of(&path, 1);
+    std::fs::rename(&file, folder.path().join("aside")).unwrap();
+    std::os::unix::fs::symlink(&file, &file).unwrap();
+    let error = log::whole(&connection, &path).unwrap_err();
+    assert!(matches!(error, StoreError::Disk { .. }), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::rename(folder.path().join("aside"), &file).unwrap();
+    assert_eq!(log::whole(&connection, &path).unwrap().0.settings.len(), 5);
+}
+
+#[test]
 fn a_log_of_the_layout_before_is_taken_up() {
     // Two segments, as the version before wrote them: none says where the one before it ended.
     let folder = tempfile::tempdir().unwrap();

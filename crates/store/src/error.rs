@@ -110,6 +110,8 @@ pub(crate) enum RowError {
     Sqlite(rusqlite::Error),
     /// A row that this version could not have written.
     Content(String),
+    /// The system's, of the log: not that it is damaged.
+    Io(std::io::Error),
 }
 
 impl From<rusqlite::Error> for RowError {
@@ -123,6 +125,10 @@ impl RowError {
         match self {
             Self::Sqlite(error) => StoreError::sqlite(path, &error),
             Self::Content(detail) => StoreError::Corrupt { path: path.to_owned(), detail },
+            Self::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
+                StoreError::Unreadable { path: path.to_owned() }
+            }
+            Self::Io(error) => StoreError::io(path, &error),
         }
     }
 }

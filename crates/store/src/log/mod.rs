@@ -23,7 +23,9 @@ pub(crate) use record::{
     Item, change, each, follows, put_lease as write_lease, write, write_leases, write_rest,
 };
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, Read, SegmentError, is_damage, read_from};
+pub(crate) use segment::{
+    Frames, HEAD, Key as SegmentKey, Read, Segment, SegmentError, is_damage, read_from,
+};
 
 use crate::StoreError;
 use crate::database::beside;

@@ -94,7 +94,9 @@ impl Progress {
             ends: Mutex::default(),
             damage: Mutex::new(Damage::new(database, written)),
         };
-        ends.iter().for_each(|end| progress.written(*end, Vec::new()));
+        for end in ends {
+            progress.written(*end, Vec::new());
+        }
         progress
     }
 
@@ -297,14 +299,14 @@ impl Behind {
                     std::thread::sleep(crate::RETRY);
                 }
                 last = Instant::now();
+            } else if let Some(segment) = state.scrub {
+                let done = self.scrub(state.taken, segment).unwrap_or(false);
+                self.scrubbed(done);
             } else if self.passing && !state.stopping {
                 if self.settle(state.taken).is_err() {
                     self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
                     std::thread::sleep(crate::RETRY);
                 }
-            } else if let Some(segment) = state.scrub {
-                let done = self.scrub(state.taken, segment).unwrap_or(false);
-                self.scrubbed(done);
             } else if state.stopping {
                 // The next start is quicker with it, and as right without.
                 if copy::write(&self.connection, &self.path).is_err() {

@@ -119,7 +119,7 @@ fn a_start_settles_what_a_killed_process_took_up_before_segments_go() {
     // As if it was killed between the two.
     refuse_to_settle(&behind.connection);
     while taken < written {
-        taken = behind.take_up(State { taken, written, ..State::default() }).unwrap();
+        taken = behind.take_up(State { written, taken, ..State::default() }).unwrap();
     }
     behind.connection.execute_batch("DROP TRIGGER full").unwrap();
     for suffix in ["", "-wal", "-log1", "-log2"] {
@@ -335,9 +335,9 @@ fn leases_are_asked_for_only_once_the_database_has_durably_passed_what_is_garble
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
-    let written = written(&path, &LOG, &mut |_, _| {});
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
+    let written = written(&path, &LOG, &mut |end, octets| progress.written(end, octets));
     garbled_at(&path, 1, "aaa", b"x");
-    let progress = Arc::new(Progress::new(&path, at(1, 0), &[written]));
     let told = Arc::new(Mutex::new(0));
     let tell = Arc::clone(&told);
     let on_commit: Arc<OnCommit> = Arc::new(Box::new(move |_| *tell.lock().unwrap() += 1));

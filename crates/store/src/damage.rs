@@ -318,4 +318,28 @@ mod tests {
         damage.written_anew(2).unwrap();
         assert!(!damage.stands() && !marker(&path).exists());
     }
+
+    #[test]
+    fn a_stop_tells_of_what_memory_did_not_hold_until_a_person_has_seen_to_it() {
+        for seen_to in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("db");
+            let (store, _) = crate::Store::open(&path, crate::Config::default(), Box::new(|_| {})).unwrap();
+            let mut damage = store.progress.damage();
+            damage.found(at(1, 0), Parts { found: 1, lost: 1 }).unwrap();
+            pass(&mut damage);
+            damage.written_anew(1).unwrap();
+            drop(damage);
+            if seen_to {
+                std::fs::remove_file(marker(&path)).unwrap();
+                store.stop().unwrap();
+                continue;
+            }
+            let error = store.stop().unwrap_err();
+            let marker = marker(&path);
+            assert_eq!(error, crate::StoreError::Forgotten { path, marker });
+            let said = error.to_string();
+            assert!(said.contains("all leases are written again") && said.contains("then remove"), "{said}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What is kept: the database, with what the log has beyond it on top.
 
-use super::{Frames, HEAD, Item, Position, Segment, SegmentError, each, follows, is_damage, path_of, segments};
+use super::{
+    Frames, HEAD, Item, Position, Segment, SegmentError, each, follows, is_damage, path_of, segments,
+};
 use crate::error::RowError;
 use crate::{Change, Snapshot, StoreError, behind, rows};
 use rusqlite::Connection;

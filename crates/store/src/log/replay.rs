@@ -26,8 +26,8 @@ pub(crate) fn whole(
     read().map_err(|error: RowError| error.at(database))
 }
 
-/// Puts what the log has from `from` on on top of what the database has; where the frames of its segments end. A last frame that was not
-/// written to its end is as if it were not there.
+/// Puts what the log has from `from` on on top of what the database has; where the frames of its segments end. A last frame
+/// that was not written to its end is as if it were not there.
 fn replay(database: &Path, from: Position, snapshot: &mut Snapshot) -> Result<Vec<Position>, RowError> {
     let mut overlay = Overlay::default();
     let mut ends = Vec::new();

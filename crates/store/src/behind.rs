@@ -8,12 +8,13 @@
 //! memory remembers of it is taken up in its place; leases are not remembered here, and whoever has them in a table is told
 //! ([`crate::Counters::damaged`]) and writes them anew, into a segment that is begun for it.
 
-use crate::damage::Damage;
+use crate::damage::{Damage, Parts};
 use crate::error::RowError;
 use crate::log::{self, Position, Read};
 use crate::{Change, Config, OnCommit, StoreError, Tally, copy, database, history, rows};
 use rusqlite::{Connection, TransactionBehavior, params};
 use sixgate_dhcp::lease::LeaseChange;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -35,6 +36,8 @@ const QUIET: Duration = Duration::from_millis(50);
 const TURN: Duration = Duration::from_secs(1);
 /// unless there are more octets of log than this: then what it would cost is theirs.
 const RUSH: u64 = 1 << 20;
+/// Octets of log that a scrubbing waits for.
+const SHORT: u64 = 16 << 20;
 /// Octets of log beyond which clients are not waited for: a rush of more than a million leases. A start after a crash has to read
 /// them.
 const LONG: u64 = 256 << 20;
@@ -55,6 +58,8 @@ const PRUNE_EVERY: u64 = 256;
 pub(crate) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
+    /// Where each segment ends that is written no longer, and not all taken up; locked within `state`.
+    ends: Mutex<VecDeque<Position>>,
     damage: Mutex<Damage>,
 }
 
@@ -62,6 +67,8 @@ pub(crate) struct Progress {
 struct State {
     written: Position,
     taken: Position,
+    /// Octets of log between the two.
+    backlog: u64,
     /// All is to be taken up at once, and to leave the files that hold it, but for this segment and those behind it.
     scrub: Option<u64>,
     /// Whether the last scrubbing did so.
@@ -77,19 +84,20 @@ struct State {
     ended: bool,
 }
 
-impl State {
-    fn backlog(&self) -> u64 {
-        // A segment is a little longer than its limit; this needs no better.
-        ((self.written.segment.saturating_sub(self.taken.segment) << 24) + self.written.offset)
-            .saturating_sub(self.taken.offset)
-    }
-}
-
 impl Progress {
-    pub(crate) fn new(database: &Path, taken: Position, written: Position) -> Self {
-        let state = State { written, taken, ..State::default() };
-        let damage = Mutex::new(Damage::new(database, written));
-        Self { state: Mutex::new(state), changed: Condvar::new(), damage }
+    /// `ends` is where the frames end in each segment that has some behind `taken`.
+    pub(crate) fn new(database: &Path, taken: Position, ends: &[Position]) -> Self {
+        let written = ends.last().copied().unwrap_or(taken);
+        let progress = Self {
+            state: Mutex::new(State { written: taken, taken, ..State::default() }),
+            changed: Condvar::new(),
+            ends: Mutex::default(),
+            damage: Mutex::new(Damage::new(database, written)),
+        };
+        for end in ends {
+            progress.written(*end, Vec::new());
+        }
+        progress
     }
 
     /// What is garbled of the log.
@@ -107,31 +115,50 @@ impl Progress {
         if !rest.is_empty() {
             self.damage().rest().remember(position, rest);
         }
-        self.lock().written = position;
+        let mut state = self.lock();
+        state.backlog += state.written.until(position);
+        if position.segment > state.written.segment {
+            self.ends().push_back(state.written);
+        }
+        state.written = position;
         self.changed.notify_all();
     }
 
     /// The database has all up to here.
     fn taken(&self, position: Position) {
         self.damage().rest().forget(position);
-        self.lock().taken = position;
+        let mut state = self.lock();
+        let (mut ends, mut at, mut octets) = (self.ends(), state.taken, 0);
+        while let Some(end) = ends.pop_front_if(|end| end.segment < position.segment) {
+            octets += at.until(end);
+            at = end;
+        }
+        octets += at.until(position);
+        state.backlog = state.backlog.saturating_sub(octets);
+        state.taken = position;
         self.changed.notify_all();
+    }
+
+    fn ends(&self) -> MutexGuard<'_, VecDeque<Position>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits while the log is too long; not once the store closes: the database may take nothing for ever.
     pub(crate) fn wait_for_room(&self) {
         let mut state = self.lock();
-        while state.backlog() > LONGEST && !state.ended && !state.closing {
+        while state.backlog > LONGEST && !state.ended && !state.closing {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Has everything taken up and scrubbed, of what is before this segment; whether that was done. A long log is not waited for.
+    /// Whether what is to be taken up before a scrubbing is little enough to be waited for.
+    pub(crate) fn is_short(&self) -> bool {
+        self.lock().backlog <= SHORT
+    }
+
+    /// Has everything taken up and scrubbed, of what is before this segment, and waits for it; whether that was done.
     pub(crate) fn scrub(&self, segment: u64) -> bool {
         let mut state = self.lock();
-        if state.written.segment > state.taken.segment + 1 {
-            return false;
-        }
         state.scrub = Some(segment);
         self.changed.notify_all();
         while state.scrub.is_some() && !state.ended {
@@ -156,9 +183,21 @@ impl Progress {
         self.lock().anew
     }
 
+    /// One is to be.
+    pub(crate) fn begin_anew(&self) {
+        self.lock().anew = true;
+    }
+
     /// It is.
     pub(crate) fn begun_anew(&self) {
         self.lock().anew = false;
+    }
+
+    /// As if all were taken up, by a thread that has ended since.
+    #[cfg(test)]
+    pub(crate) fn end_with(&self, taken: Position) {
+        self.taken(taken);
+        self.lock().ended = true;
     }
 
     /// Nothing more will be submitted.
@@ -184,6 +223,8 @@ pub(crate) struct Behind {
     on_commit: Weak<OnCommit>,
     /// The segment that is being read.
     open: Option<(u64, File)>,
+    /// A part that is garbled was passed over, and that is not durable yet.
+    passing: bool,
     added: u64,
     latest: Duration,
     /// The database may name a copy, or have named one.
@@ -228,6 +269,7 @@ impl Behind {
             tally,
             on_commit,
             open: None,
+            passing: false,
             // The first transaction prunes.
             added: PRUNE_EVERY,
             latest: Duration::ZERO,
@@ -260,6 +302,11 @@ impl Behind {
             } else if let Some(segment) = state.scrub {
                 let done = self.scrub(state.taken, segment).unwrap_or(false);
                 self.scrubbed(done);
+            } else if self.passing && !state.stopping {
+                if self.settle(state.taken).is_err() {
+                    self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
+                    std::thread::sleep(crate::RETRY);
+                }
             } else if state.stopping {
                 // The next start is quicker with it, and as right without.
                 if copy::write(&self.connection, &self.path).is_err() {
@@ -287,14 +334,17 @@ impl Behind {
     fn wait(&self, last: Instant) -> State {
         let mut state = self.progress.lock();
         loop {
-            if state.stopping || state.scrub.is_some() || state.backlog() > LONG {
+            if state.stopping || state.scrub.is_some() || state.backlog > LONG {
                 return *state;
             }
             if state.taken >= state.written {
+                if self.passing {
+                    return *state;
+                }
                 state = self.progress.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if state.hurry || last.elapsed() >= TURN && state.backlog() <= RUSH {
+            if state.hurry || last.elapsed() >= TURN && state.backlog <= RUSH {
                 return *state;
             }
             let before = state.written;
@@ -311,16 +361,21 @@ impl Behind {
     /// Takes up one transaction's worth; how far it went.
     fn take_up(&mut self, state: State) -> Result<Position, StoreError> {
         let Taken { contents, to, damaged, lost } = self.read(state.taken, state.written)?;
-        if !damaged.is_empty() {
-            self.progress.lock().anew = true;
-            let found = self.progress.damage().found(&damaged, lost);
+        if let Some((at, _)) = damaged.first() {
+            let parts = Parts { found: damaged.len() as u64, lost };
+            let mut damage = self.progress.damage();
+            let more = parts.found > damage.ahead().found;
+            let found = damage.found(*at, parts);
+            drop(damage);
+            // Once: those that are found again are in a segment that is written no longer.
+            if more {
+                self.progress.begin_anew();
+            }
             found.map_err(|error| StoreError::io(&self.path, &error))?;
         }
         self.write(&contents, to).map_err(|error| error.at(&self.path))?;
-        if let Some(on_commit) = self.on_commit.upgrade().filter(|_| !damaged.is_empty()) {
-            on_commit(Vec::new());
-        }
-        if to.segment > state.taken.segment {
+        self.passing = self.progress.damage().taken();
+        if to.segment > state.taken.segment || self.passing {
             // Where that fails, all is taken up nevertheless, and must not be once more; segments stay until it succeeds.
             match self.settle(to) {
                 Ok(()) => drop(log::remove_before(&self.path, to.segment)),
@@ -330,15 +385,17 @@ impl Behind {
         Ok(to)
     }
 
-    /// Makes durable what was taken up: until then the log is what counts.
-    fn settle(&self, at: Position) -> Result<(), StoreError> {
-        let durable = || {
-            self.connection.pragma_update(None, "synchronous", "FULL")?;
-            let kept = set(&self.connection, at);
-            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
-            kept
-        };
-        durable().map_err(|error| StoreError::sqlite(&self.path, &error))
+    /// Makes durable what was taken up: until then the log is what counts. Whoever is to write anew what was passed over is told
+    /// only then: before, a start would read it again, and would refuse it.
+    fn settle(&mut self, at: Position) -> Result<(), StoreError> {
+        settle(&self.connection, at).map_err(|error| StoreError::sqlite(&self.path, &error))?;
+        if std::mem::take(&mut self.passing) {
+            self.progress.damage().passed();
+            if let Some(on_commit) = self.on_commit.upgrade() {
+                on_commit(Vec::new());
+            }
+        }
+        Ok(())
     }
 
     /// The frames from one place on, and in place of those that are garbled what memory has of them.
@@ -359,8 +416,12 @@ impl Behind {
                     break;
                 }
                 Read::Damaged(next) => {
-                    let behind = next.map_or(at.next_segment(), |offset| Position { offset, ..at });
+                    // What is remembered of what comes behind `to` is for the next time.
+                    let behind = next.map_or(at.next_segment(), |offset| Position { offset, ..at }).min(to);
                     self.pass_over(reached, behind, &mut taken);
+                    if behind == to {
+                        break;
+                    }
                     (at, reached) = (behind, behind);
                 }
                 // If that is too early, the next segment says so.
@@ -505,6 +566,23 @@ fn set(connection: &Connection, at: Position) -> rusqlite::Result<()> {
         .prepare_cached("UPDATE taken_up SET segment = ?1, offset = ?2")?
         .execute(params![at.segment.cast_signed(), at.offset.cast_signed()])?;
     Ok(())
+}
+
+/// Makes durable all that the database has, which goes up to this place of the log, by a transaction that is synced and, as it
+/// comes behind the others in SQLite's log, they with it. It has to write something for that: a row that is given the values
+/// that it has changes no page, so this one is made again.
+pub(crate) fn settle(connection: &Connection, at: Position) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let again = || {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM taken_up", [])?;
+        let row = params![at.segment.cast_signed(), at.offset.cast_signed()];
+        transaction.execute("INSERT INTO taken_up VALUES (?1, ?2)", row)?;
+        transaction.commit()
+    };
+    let settled = again();
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    settled
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn behind(connection: Connection, path: &Path, progress: Arc<Progress>, tally: &
 
 #[test]
 fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
-    let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), at(1_000, 0)));
+    let progress = Arc::new(Progress::new(Path::new("db"), at(1, 0), &[at(1, LONGEST + 1)]));
     let (tell, told) = std::sync::mpsc::channel();
     let waiting = Arc::clone(&progress);
     std::thread::spawn(move || {
@@ -28,18 +28,37 @@ fn a_store_that_closes_does_not_wait_for_a_database_that_takes_nothing() {
 }
 
 #[test]
+fn the_backlog_is_what_the_segments_hold() {
+    let ends = [at(1, 500), at(2, 300), at(4, 200)];
+    let progress = Progress::new(Path::new("db"), at(1, 100), &ends);
+    let backlog = || progress.lock().backlog;
+    assert_eq!(backlog(), 400 + 300 + 200);
+    // Another segment is begun early, and one without a frame lies in between.
+    progress.written(at(4, 250), Vec::new());
+    progress.written(at(6, 80), Vec::new());
+    assert_eq!(backlog(), 400 + 300 + 250 + 80);
+    progress.taken(at(1, 200));
+    assert_eq!(backlog(), 300 + 300 + 250 + 80);
+    progress.taken(at(2, 100));
+    assert_eq!(backlog(), 200 + 250 + 80);
+    // To where one begins that was passed over, and on.
+    progress.taken(at(5, 0));
+    assert_eq!(backlog(), 80);
+    progress.taken(at(6, 80));
+    assert_eq!((backlog(), progress.ends().len()), (0, 0));
+    progress.written(at(7, 40), Vec::new());
+    assert_eq!(backlog(), 40);
+    progress.taken(at(7, 40));
+    assert_eq!(backlog(), 0);
+}
+
+#[test]
 fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
-    // Both write down how far the log is taken up: each transaction another place, `settle` the same again.
-    connection
-        .execute_batch(
-            "CREATE TRIGGER full BEFORE UPDATE ON taken_up
-             WHEN NEW.segment = OLD.segment AND NEW.offset = OLD.offset
-             BEGIN SELECT RAISE(ABORT, 'full'); END;",
-        )
-        .unwrap();
+    // Both write down how far the log is taken up: each transaction into the row that is there, `settle` into another.
+    refuse_to_settle(&connection);
     let mut log = Log::begin(&path, 1, Position::default()).unwrap();
     log.roll().unwrap();
     let mut octets = Vec::new();
@@ -47,12 +66,79 @@ fn what_is_taken_up_is_so_even_where_it_cannot_be_made_durable() {
     log::write(Duration::from_secs(1), &[setting], &mut octets);
     let written = log.append(std::iter::once(octets.as_slice())).unwrap();
     let tally = Arc::new(Tally::default());
-    let progress = Arc::new(Progress::new(&path, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[written]));
     let mut behind = behind(connection, &path, progress, &tally);
     let state = State { taken: at(1, 0), written, ..State::default() };
     assert_eq!(behind.take_up(state).unwrap(), written);
     assert_eq!(log::segments(&path).unwrap(), [1, 2], "the log is what counts");
     assert_eq!(tally.behind_failures.load(Ordering::Relaxed), 1);
+}
+
+fn refuse_to_settle(connection: &Connection) {
+    connection
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE DELETE ON taken_up BEGIN SELECT RAISE(ABORT, 'full'); END;",
+        )
+        .unwrap();
+}
+
+fn length_of_wal(path: &Path) -> u64 {
+    std::fs::metadata(database::beside(path, "-wal")).unwrap().len()
+}
+
+#[test]
+fn to_settle_writes_a_page_even_where_nothing_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    set(&connection, at(3, 40)).unwrap();
+    for _ in 0..3 {
+        // SQLite syncs its log with what it writes to it, and not otherwise.
+        let before = length_of_wal(&path);
+        settle(&connection, at(3, 40)).unwrap();
+        assert!(length_of_wal(&path) >= before + 4096, "nothing was written, so nothing was synced");
+        assert_eq!(taken_up(&connection).unwrap(), at(3, 40));
+        // The same values into the same row: what this is not to be done by.
+        let before = length_of_wal(&path);
+        set(&connection, at(3, 40)).unwrap();
+        assert_eq!(length_of_wal(&path), before);
+    }
+    let normal: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+    assert_eq!(normal, 1, "the next transaction is not synced");
+}
+
+#[test]
+fn a_start_settles_what_a_killed_process_took_up_before_segments_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, path) = (folder.path().join("live"), folder.path().join("db"));
+    let connection = database::open(&live).unwrap();
+    let written = written(&live, &LOG, &mut |_, _| {});
+    let progress = Arc::new(Progress::new(&live, at(1, 0), &[written]));
+    let mut behind = behind(connection, &live, progress, &Arc::default());
+    let mut taken = at(1, 0);
+    // As if it was killed between the two.
+    refuse_to_settle(&behind.connection);
+    while taken < written {
+        taken = behind.take_up(State { written, taken, ..State::default() }).unwrap();
+    }
+    behind.connection.execute_batch("DROP TRIGGER full").unwrap();
+    for suffix in ["", "-wal", "-log1", "-log2"] {
+        std::fs::copy(database::beside(&live, suffix), database::beside(&path, suffix)).unwrap();
+    }
+    let before = length_of_wal(&path);
+    let (store, snapshot) = crate::Store::open(&path, Config::default(), Box::new(|_| {})).unwrap();
+    assert_eq!(snapshot.settings.len(), 5);
+    assert!(length_of_wal(&path) >= before + 4096, "it was not synced");
+    assert_eq!(log::segments(&path).unwrap(), [2, 3]);
+    store.stop().unwrap();
+
+    // What cannot be made durable stays in the log.
+    for suffix in ["", "-wal", "-log1", "-log2"] {
+        std::fs::copy(database::beside(&live, suffix), database::beside(&path, suffix)).unwrap();
+    }
+    refuse_to_settle(&database::open(&path).unwrap());
+    crate::Store::open(&path, Config::default(), Box::new(|_| {})).map(drop).unwrap_err();
+    assert_eq!(log::segments(&path).unwrap(), [1, 2]);
 }
 
 /// A log of one change in each frame, as its segments: the settings of these names. Tells of each as the writer does.
@@ -86,7 +172,7 @@ fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&
     let written = written(&path, segments, &mut |end, rest| frames.push((end, rest)));
     let forgotten =
         remembered.checked_sub(1).map_or(at(1, 0), |last| frames.get(last).map_or(written, |f| f.0));
-    let progress = Arc::new(Progress::new(&path, at(1, 0), forgotten));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[forgotten]));
     frames.into_iter().skip(remembered).for_each(|(end, rest)| progress.written(end, rest));
     garble(&path);
     let tally = Arc::new(Tally::default());
@@ -98,7 +184,7 @@ fn taken_up_after(segments: &[&[&str]], remembered: usize, garble: impl FnOnce(&
     }
     assert_eq!(taken_up(&behind.connection).unwrap(), written, "nothing is looked at again");
     let kept = rows::snapshot(&behind.connection, &path).unwrap();
-    let (damaged, lost) = progress.damage().parts();
+    let damage::Parts { found: damaged, lost } = progress.damage().parts();
     assert_eq!(damage::marker(&path).exists(), damaged > 0, "it is told to whoever comes next");
     (kept.settings.into_keys().collect(), damaged, lost, progress.begins_anew())
 }
@@ -208,7 +294,7 @@ fn what_came_later_is_not_undone_by_what_is_remembered() {
     let path = folder.path().join("db");
     let connection = database::open(&path).unwrap();
     let mut log = Log::begin(&path, 1, Position::default()).unwrap();
-    let progress = Arc::new(Progress::new(&path, at(1, 0), at(1, 0)));
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
     for value in [b"first", b"other", b"third"] {
         let mut octets = Vec::new();
         let setting = Change::Setting { key: "a".into(), value: Some(value.into()) };
@@ -234,7 +320,7 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     garbled_at(&path, 1, "bbb", b"x");
     // Into a folder that is not there.
     let nowhere = folder.path().join("nowhere").join("db");
-    let progress = Arc::new(Progress::new(&nowhere, at(1, 0), written));
+    let progress = Arc::new(Progress::new(&nowhere, at(1, 0), &[written]));
     let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
     let mut state = State { taken: at(1, 0), written, ..State::default() };
     state.taken = behind.take_up(state).unwrap();
@@ -242,6 +328,69 @@ fn nothing_is_passed_over_where_that_cannot_be_written_down() {
     assert!(progress.damage().stands(), "a stop tells of it nevertheless");
     assert_eq!(taken_up(&behind.connection).unwrap(), state.taken);
     assert_eq!(rows::snapshot(&behind.connection, &path).unwrap().settings.len(), 1);
+}
+
+#[test]
+fn leases_are_asked_for_only_once_the_database_has_durably_passed_what_is_garbled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
+    let written = written(&path, &LOG, &mut |end, octets| progress.written(end, octets));
+    garbled_at(&path, 1, "aaa", b"x");
+    let told = Arc::new(Mutex::new(0));
+    let tell = Arc::clone(&told);
+    let on_commit: Arc<OnCommit> = Arc::new(Box::new(move |_| *tell.lock().unwrap() += 1));
+    let mut behind = behind(connection, &path, Arc::clone(&progress), &Arc::default());
+    behind.on_commit = Arc::downgrade(&on_commit);
+    let mut state = State { taken: at(1, 0), written, ..State::default() };
+    let asked = || (progress.damage().parts().found, *told.lock().unwrap());
+    let stands = || {
+        progress.damage().written_anew(0).unwrap();
+        assert!(progress.damage().stands() && damage::marker(&path).exists());
+    };
+    // SQLite takes nothing; the same is found each time, and no further segment is asked for.
+    behind.connection.pragma_update(None, "query_only", true).unwrap();
+    for attempt in 0..3 {
+        assert!(behind.take_up(state).is_err());
+        assert_eq!((progress.begins_anew(), asked()), (attempt == 0, (0, 0)));
+        progress.begun_anew();
+        stands();
+    }
+    // It takes it, but not durably; and a power cut would have the next start read the garbled part again.
+    behind.connection.pragma_update(None, "query_only", false).unwrap();
+    refuse_to_settle(&behind.connection);
+    state.taken = behind.take_up(state).unwrap();
+    assert_eq!((behind.passing, asked()), (true, (0, 0)));
+    stands();
+    behind.connection.execute_batch("DROP TRIGGER full").unwrap();
+    let before = length_of_wal(&path);
+    behind.settle(state.taken).unwrap();
+    assert!(length_of_wal(&path) > before);
+    assert_eq!((behind.passing, asked()), (false, (1, 1)));
+    progress.damage().written_anew(1).unwrap();
+    assert!(!progress.damage().stands() && !damage::marker(&path).exists());
+}
+
+#[test]
+fn what_is_remembered_behind_the_place_that_is_taken_up_is_taken_up_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    let progress = Arc::new(Progress::new(&path, at(1, 0), &[]));
+    let mut ends = Vec::new();
+    written(&path, &[&["aaa", "bbb", "ccc"]], &mut |end, octets| {
+        ends.push(end);
+        progress.written(end, octets);
+    });
+    garbled_at(&path, 1, "6gatlog1", b"x");
+    let mut behind = behind(connection, &path, progress, &Arc::default());
+    // The others were written while this was read.
+    let state = State { taken: at(1, 0), written: ends[0], ..State::default() };
+    let taken = behind.read(state.taken, state.written).unwrap();
+    assert_eq!((taken.contents.len(), taken.to, taken.lost), (1, ends[0], 0));
+    let taken = behind.read(ends[0], ends[2]).unwrap();
+    assert_eq!((taken.contents.len(), taken.to, taken.lost), (2, ends[2], 0));
 }
 
 #[test]
@@ -259,6 +408,23 @@ fn a_start_refuses_a_log_that_is_garbled_before_its_end_and_leaves_it_alone() {
         assert!(matches!(refused, StoreError::Corrupt { .. }), "case {number}, {left}: {refused}");
         assert!(refused.to_string().contains("-log"), "{refused}");
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_for_another_reason_is_not_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let connection = database::open(&path).unwrap();
+    written(&path, &LOG, &mut |_, _| {});
+    // It leads to itself (ELOOP).
+    let file = log::path_of(&path, 1);
+    std::fs::rename(&file, folder.path().join("aside")).unwrap();
+    std::os::unix::fs::symlink(&file, &file).unwrap();
+    let error = log::whole(&connection, &path).unwrap_err();
+    assert!(matches!(error, StoreError::Disk { .. }), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::rename(folder.path().join("aside"), &file).unwrap();
+    assert_eq!(log::whole(&connection, &path).unwrap().0.settings.len(), 5);
 }
 
 #[test]

@@ -33,13 +33,30 @@ pub(crate) struct Damage {
     before: bool,
     /// Something was found that is not written anew yet.
     stands: bool,
-    /// Parts that were found.
-    found: u64,
-    /// Those of them that memory did not hold.
-    lost: u64,
-    /// What was found last, each from here to there.
-    last: Vec<(Position, Position)>,
+    /// What was found ahead of the database,
+    ahead: Parts,
+    /// what it has passed since, but not durably,
+    taken: Parts,
+    /// and what durably.
+    passed: Parts,
+    /// The file stands for what memory did not hold.
+    forgotten: bool,
     rest: Rest,
+}
+
+/// Parts of the log that were found to be garbled.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) found: u64,
+    /// Those of them that memory did not hold.
+    pub(crate) lost: u64,
+}
+
+impl Parts {
+    fn add(&mut self, others: Self) {
+        self.found += others.found;
+        self.lost += others.lost;
+    }
 }
 
 impl Damage {
@@ -49,22 +66,26 @@ impl Damage {
             database: database.to_owned(),
             before: marker(database).exists(),
             stands: false,
-            found: 0,
-            lost: 0,
-            last: Vec::new(),
+            ahead: Parts::default(),
+            taken: Parts::default(),
+            passed: Parts::default(),
+            forgotten: false,
             rest: Rest { from: written, ..Rest::default() },
         }
     }
 
-    /// Writes down, durably, that these parts are garbled, and how many of them are not in memory. The same are found again if
-    /// the database does not take what is behind them; they count once.
-    pub(crate) fn found(&mut self, parts: &[(Position, Position)], lost: u64) -> io::Result<()> {
-        let Some((at, _)) = parts.first().filter(|_| self.last != parts) else { return Ok(()) };
+    /// Writes down, durably, that parts are garbled, the first of them from `at` on. The same are found again, and maybe more
+    /// with them, until the database takes what is behind them.
+    pub(crate) fn found(&mut self, at: Position, parts: Parts) -> io::Result<()> {
         // Even if that cannot be written down.
         self.stands = true;
+        self.ahead.found = self.ahead.found.max(parts.found);
+        self.ahead.lost = self.ahead.lost.max(parts.lost);
         let path = marker(&self.database);
         match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
             Ok(mut file) => {
+                // What stood before, somebody has seen to.
+                (self.before, self.forgotten) = (false, false);
                 let database = self.database.display();
                 writeln!(
                     file,
@@ -80,26 +101,41 @@ impl Damage {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        log::sync_folder(&self.database)?;
-        self.found += parts.len() as u64;
-        self.lost += lost;
-        self.last = parts.to_vec();
-        Ok(())
+        log::sync_folder(&self.database)
     }
 
-    /// All that memory holds is on the disk again, after `found` parts were garbled. Where more was found since, or memory did
+    /// What was found ahead of the database.
+    pub(crate) fn ahead(&self) -> Parts {
+        self.ahead
+    }
+
+    /// The database has what is behind that; whether it has yet to be made durable.
+    pub(crate) fn taken(&mut self) -> bool {
+        self.taken.add(std::mem::take(&mut self.ahead));
+        self.taken.found > 0
+    }
+
+    /// It is durable. Only from now on does the next start find leases that are written anew, and only now is somebody asked to do
+    /// so ([`Damage::parts`]).
+    pub(crate) fn passed(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        self.forgotten |= taken.lost > 0;
+        self.passed.add(taken);
+    }
+
+    /// All that memory holds is on the disk again, after `found` parts were passed. Where more was found since, or memory did
     /// not hold all, the file stays.
     pub(crate) fn written_anew(&mut self, found: u64) -> io::Result<()> {
-        if self.found != found || !self.stands {
+        if self.passed.found != found || self.ahead.found + self.taken.found > 0 || !self.stands {
             return Ok(());
         }
-        if !self.before && self.lost == 0 {
+        if !self.before && !self.forgotten {
             match std::fs::remove_file(marker(&self.database)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => log::sync_folder(&self.database)?,
             }
         }
-        self.stands = self.lost > 0;
+        self.stands = false;
         Ok(())
     }
 
@@ -113,9 +149,14 @@ impl Damage {
         self.stands
     }
 
-    /// Parts that were found, and those of them that memory did not hold.
-    pub(crate) fn parts(&self) -> (u64, u64) {
-        (self.found, self.lost)
+    /// Whether memory did not hold all, and nobody has seen to that since: then the file is gone.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.forgotten && marker(&self.database).exists()
+    }
+
+    /// What was found and durably passed.
+    pub(crate) fn parts(&self) -> Parts {
+        self.passed
     }
 
     pub(crate) fn rest(&mut self) -> &mut Rest {
@@ -186,46 +227,119 @@ mod tests {
         assert_eq!(rest.octets, 0);
     }
 
+    const ONE: Parts = Parts { found: 1, lost: 0 };
+
+    fn pass(damage: &mut Damage) {
+        assert!(damage.taken());
+        damage.passed();
+    }
+
     #[test]
     fn the_file_stands_until_all_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let mut damage = Damage::new(&path, at(1, 0));
-        let part = |segment, offset| (at(segment, offset), at(segment, offset + 8));
-        // The same twice: the database did not take it the first time.
-        damage.found(&[part(1, 0), part(1, 80)], 0).unwrap();
-        damage.found(&[part(1, 0), part(1, 80)], 0).unwrap();
-        assert_eq!((damage.parts(), damage.stands(), damage.before()), ((2, 0), true, None));
+        // Three times the same: the database did not take it the first two times, and meanwhile memory forgot some.
+        for lost in [0, 1, 0] {
+            damage.found(at(1, 0), Parts { found: 2, lost }).unwrap();
+            assert_eq!((damage.parts(), damage.stands(), damage.before()), (Parts::default(), true, None));
+        }
+        assert_eq!(damage.ahead(), Parts { found: 2, lost: 1 });
         let said = std::fs::read_to_string(marker(&path)).unwrap();
         assert!(said.contains("remove this file"), "{said}");
+
+        // Nothing counts as written anew that the database has not passed.
+        let mut damage = Damage::new(&path, at(1, 0));
+        std::fs::remove_file(marker(&path)).unwrap();
+        for part in 0..2 {
+            damage.found(at(1, part * 80), ONE).unwrap();
+            damage.written_anew(0).unwrap();
+            assert!(damage.taken());
+            damage.written_anew(0).unwrap();
+            assert!(damage.stands() && marker(&path).exists());
+        }
+        damage.passed();
+        assert_eq!(damage.parts(), Parts { found: 2, lost: 0 });
         // What was written anew counts for what had been found before.
-        damage.found(&[part(1, 500)], 0).unwrap();
+        damage.found(at(1, 500), ONE).unwrap();
+        damage.written_anew(2).unwrap();
+        pass(&mut damage);
         damage.written_anew(2).unwrap();
         assert!(damage.stands() && marker(&path).exists());
         damage.written_anew(3).unwrap();
         assert!(!damage.stands() && !marker(&path).exists());
-        // What is found again was written anew; where there is more of it, that was not.
-        damage.found(&[part(1, 500)], 0).unwrap();
+    }
+
+    #[test]
+    fn the_file_stays_for_what_memory_did_not_hold_until_a_person_has_seen_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let mut damage = Damage::new(&path, at(1, 0));
+        damage.found(at(2, 0), Parts { found: 1, lost: 1 }).unwrap();
+        pass(&mut damage);
+        damage.written_anew(1).unwrap();
+        assert!(!damage.stands() && damage.is_forgotten() && marker(&path).exists());
+        // More of it, of which memory held all, does not make it right.
+        damage.found(at(3, 0), ONE).unwrap();
+        pass(&mut damage);
+        damage.written_anew(2).unwrap();
+        assert!(!damage.stands() && damage.is_forgotten());
+        std::fs::remove_file(marker(&path)).unwrap();
+        assert!(!damage.is_forgotten());
+        // Then the next file is of what is found then.
+        damage.found(at(4, 0), ONE).unwrap();
+        pass(&mut damage);
+        assert!(!damage.is_forgotten());
+        damage.written_anew(3).unwrap();
         assert!(!damage.stands() && !marker(&path).exists());
-        damage.found(&[(at(1, 500), at(1, 600))], 0).unwrap();
-        assert!(damage.stands() && marker(&path).exists());
-        damage.written_anew(4).unwrap();
-        assert!(!damage.stands());
+        assert_eq!(damage.parts(), Parts { found: 3, lost: 1 });
+    }
 
-        // What memory did not hold is not on the disk again.
-        damage.found(&[part(2, 0)], 1).unwrap();
-        damage.written_anew(5).unwrap();
-        assert!(damage.stands() && marker(&path).exists());
-
-        // Another process: it can mend what it finds itself, and no more.
+    #[test]
+    fn the_file_of_another_process_stays_until_a_person_has_seen_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        std::fs::write(marker(&path), "").unwrap();
+        // This one can mend what it finds itself, and no more.
         let mut damage = Damage::new(&path, at(3, 0));
         assert!(!damage.stands());
         assert_eq!(damage.before(), Some(marker(&path)));
-        damage.found(&[part(3, 0)], 0).unwrap();
+        damage.found(at(3, 0), ONE).unwrap();
+        pass(&mut damage);
         damage.written_anew(1).unwrap();
         assert!(!damage.stands());
         assert_eq!(damage.before(), Some(marker(&path)));
         std::fs::remove_file(marker(&path)).unwrap();
         assert_eq!(damage.before(), None);
+        // A file that is made now is ours.
+        damage.found(at(3, 80), ONE).unwrap();
+        pass(&mut damage);
+        assert_eq!(damage.before(), None);
+        damage.written_anew(2).unwrap();
+        assert!(!damage.stands() && !marker(&path).exists());
+    }
+
+    #[test]
+    fn a_stop_tells_of_what_memory_did_not_hold_until_a_person_has_seen_to_it() {
+        for seen_to in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("db");
+            let (store, _) = crate::Store::open(&path, crate::Config::default(), Box::new(|_| {})).unwrap();
+            let mut damage = store.progress.damage();
+            damage.found(at(1, 0), Parts { found: 1, lost: 1 }).unwrap();
+            pass(&mut damage);
+            damage.written_anew(1).unwrap();
+            drop(damage);
+            if seen_to {
+                std::fs::remove_file(marker(&path)).unwrap();
+                store.stop().unwrap();
+                continue;
+            }
+            let error = store.stop().unwrap_err();
+            let marker = marker(&path);
+            assert_eq!(error, crate::StoreError::Forgotten { path, marker });
+            let said = error.to_string();
+            assert!(said.contains("all leases are written again") && said.contains("then remove"), "{said}");
+        }
     }
 }

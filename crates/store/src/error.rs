@@ -49,6 +49,14 @@ pub enum StoreError {
         /// The file that says so at each start, until it is removed.
         marker: PathBuf,
     },
+    /// The same, and all that memory held was written anew; it did not hold all.
+    #[error("the disk garbled a part of the log of the lease database {}: all leases are written again, but settings, reservations made by command, history, and what was removed may be as they were before that part; look at them, then remove {}", path.display(), marker.display())]
+    Forgotten {
+        /// The database.
+        path: PathBuf,
+        /// The file that says so at each start, until it is removed.
+        marker: PathBuf,
+    },
     /// It is a database of another program.
     #[error("{} is an SQLite database, but not one of sixgate's; name another file for the leases", path.display())]
     Foreign {
@@ -102,6 +110,8 @@ pub(crate) enum RowError {
     Sqlite(rusqlite::Error),
     /// A row that this version could not have written.
     Content(String),
+    /// The system's, of the log: not that it is damaged.
+    Io(std::io::Error),
 }
 
 impl From<rusqlite::Error> for RowError {
@@ -115,6 +125,10 @@ impl RowError {
         match self {
             Self::Sqlite(error) => StoreError::sqlite(path, &error),
             Self::Content(detail) => StoreError::Corrupt { path: path.to_owned(), detail },
+            Self::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
+                StoreError::Unreadable { path: path.to_owned() }
+            }
+            Self::Io(error) => StoreError::io(path, &error),
         }
     }
 }

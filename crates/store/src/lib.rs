@@ -147,8 +147,8 @@ pub struct Counters {
     pub unwritten: u64,
     /// Times that the database did not take what is in the log; it is tried again.
     pub behind_failures: u64,
-    /// Parts of the log that the disk garbled, and that were passed over: leases that were submitted last may be lost, and ought
-    /// to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
+    /// Parts of the log that the disk garbled, and that the database has durably passed over: leases that were submitted last may
+    /// be lost, and ought to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
     /// limits, and written by itself.
     pub damaged: u64,
     /// Those of them of which the store did not remember all: settings, removals and history may be as they were before.
@@ -217,15 +217,18 @@ impl Store {
         let lock = database::lock(path)?;
         let connection = database::open(path)?;
         let taken = behind::taken_up(&connection).map_err(|error| StoreError::sqlite(path, &error))?;
-        let (snapshot, end) = log::whole(&connection, path)?;
+        let (snapshot, ends) = log::whole(&connection, path)?;
         if !copy::is_named(&connection) {
             // One of before, whose writer was killed: what was removed since is not to be found in it.
             copy::remove(path);
         }
-        let log = log::Log::follow(path, taken, end)?;
+        // A process that was killed may have left what it took up in SQLite's log, not synced: then our log is what is durable,
+        // until this. Segments go only behind it.
+        behind::settle(&connection, taken).map_err(|error| StoreError::sqlite(path, &error))?;
+        let log = log::Log::follow(path, taken, ends.last().copied().unwrap_or(taken))?;
         let tally = Arc::new(Tally::default());
         let (queue, submissions) = sync_channel(config.queue);
-        let progress = Arc::new(behind::Progress::new(path, taken, log.end()));
+        let progress = Arc::new(behind::Progress::new(path, taken, &ends));
         let on_commit = Arc::new(on_commit);
         let shared = (Arc::clone(&progress), Arc::clone(&tally), Arc::downgrade(&on_commit));
         let behind = behind::Behind::new(connection, path, config, shared);
@@ -317,7 +320,7 @@ impl Store {
     /// What the store has done since it was opened.
     pub fn counters(&self) -> Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (damaged, forgotten) = self.progress.damage().parts();
+        let damage::Parts { found, lost } = self.progress.damage().parts();
         Counters {
             submissions: get(&self.tally.submissions),
             transactions: get(&self.tally.transactions),
@@ -325,8 +328,8 @@ impl Store {
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
             behind_failures: get(&self.tally.behind_failures),
-            damaged,
-            forgotten,
+            damaged: found,
+            forgotten: lost,
         }
     }
 
@@ -334,7 +337,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] where the disk does not take what was submitted, and where it garbled what was, and not all was written
-    /// anew.
+    /// anew, or was remembered.
     pub fn stop(mut self) -> Result<(), StoreError> {
         self.close()
     }
@@ -354,6 +357,9 @@ impl Store {
             None => Ok(()),
             Some(Ok(Ok(()))) if self.progress.damage().stands() => {
                 Err(StoreError::Garbled { path: self.path.clone(), marker: damage::marker(&self.path) })
+            }
+            Some(Ok(Ok(()))) if self.progress.damage().is_forgotten() => {
+                Err(StoreError::Forgotten { path: self.path.clone(), marker: damage::marker(&self.path) })
             }
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(StoreError::Other {

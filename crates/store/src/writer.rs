@@ -31,6 +31,12 @@ pub(crate) struct Writer {
     /// Submissions that were told to have failed, in their order, and how many changes they hold.
     unwritten: Vec<Octets>,
     changes: usize,
+    /// A scrubbing was asked for and is not done,
+    scrubs: bool,
+    /// and this segment was begun for it.
+    begun: Option<u64>,
+    /// That all was written anew, after so many parts were garbled, is among what was told to have failed.
+    anew: Option<u64>,
 }
 
 impl Writer {
@@ -41,7 +47,9 @@ impl Writer {
         progress: Arc<Progress>,
         tally: Arc<Tally>,
     ) -> Self {
-        Self { log, path: path.to_owned(), on_commit, progress, tally, unwritten: Vec::new(), changes: 0 }
+        let path = path.to_owned();
+        let (unwritten, changes, scrubs, begun, anew) = (Vec::new(), 0, false, None, None);
+        Self { log, path, on_commit, progress, tally, unwritten, changes, scrubs, begun, anew }
     }
 
     /// Runs until nobody can submit any more and all is written, or cannot be.
@@ -113,6 +121,10 @@ impl Writer {
             );
             self.unwritten.clear();
             self.changes = 0;
+            if let Some(found) = self.anew.take() {
+                // Whoever said so was told that it failed, and may have gone meanwhile.
+                let _ = self.anew(found);
+            }
             self.scrub();
         } else {
             add(&self.tally.failures, 1);
@@ -126,6 +138,7 @@ impl Writer {
                 None => tokens.push((token, result.clone())),
                 // All that was submitted before it is on disk.
                 Some(Order::Anew(found)) => {
+                    self.anew = self.anew.max(Some(found)).filter(|_| result.is_err());
                     tokens.push((token, result.clone().and_then(|()| self.anew(found))));
                 }
                 Some(Order::Scrub) => {}
@@ -143,15 +156,22 @@ impl Writer {
         self.progress.damage().written_anew(found).map_err(|error| StoreError::io(&self.path, &error))
     }
 
-    /// Has all that was written taken up, and the logs emptied, if that was asked for. A reader may be in the way: then after
-    /// the next write.
+    /// Has all that was written taken up, and the logs emptied, if that was asked for. A reader may be in the way, or too much
+    /// be to be taken up: then after the next write. What is written from now on need not go: one segment is begun for that.
     fn scrub(&mut self) {
-        if !self.tally.scrub.swap(false, Ordering::Relaxed) {
+        if self.tally.scrub.swap(false, Ordering::Relaxed) {
+            (self.scrubs, self.begun) = (true, None);
+        }
+        if !self.scrubs || !self.progress.is_short() {
             return;
         }
-        if self.log.roll().is_err() || !self.progress.scrub(self.log.segment()) {
-            self.tally.scrub.store(true, Ordering::Relaxed);
-        }
+        let segment = match self.begun {
+            Some(segment) => segment,
+            None if self.log.roll().is_ok() => self.log.segment(),
+            None => return,
+        };
+        self.begun = Some(segment);
+        self.scrubs = !self.progress.scrub(segment);
     }
 
     /// Makes a frame of what was left and the group.
@@ -167,5 +187,89 @@ impl Writer {
         all().for_each(|octets| rest.extend_from_slice(&octets.rest));
         self.progress.written(position, rest);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::damage::{Parts, marker};
+    use crate::log::Position;
+    use crate::{Change, log};
+    use std::sync::Mutex;
+
+    type Tokens = Arc<Mutex<Vec<(u64, bool)>>>;
+
+    fn writer(path: &Path) -> (Writer, Tokens) {
+        let tokens = Tokens::default();
+        let tell = Arc::clone(&tokens);
+        let on_commit: OnCommit = Box::new(move |told| {
+            let told = told.into_iter().map(|(token, result)| (token, result.is_ok()));
+            tell.lock().unwrap().extend(told);
+        });
+        let log = Log::begin(path, 1, Position::default()).unwrap();
+        let progress = Arc::new(Progress::new(path, Position::default(), &[]));
+        (Writer::new(log, path, Arc::new(on_commit), progress, Arc::default()), tokens)
+    }
+
+    fn setting(token: u64) -> Submission {
+        let mut octets = Octets::default();
+        let change = Change::Setting { key: "a".into(), value: Some(vec![7; 1 << 20]) };
+        log::write(Duration::from_secs(1), &[change], &mut octets.all);
+        Submission { token, octets, changes: 1, order: None }
+    }
+
+    fn order(token: u64, order: Order) -> Submission {
+        Submission { token, octets: Octets::default(), changes: 0, order: Some(order) }
+    }
+
+    #[test]
+    fn that_all_is_written_anew_is_said_once_the_disk_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let (mut writer, tokens) = writer(&path);
+        let mut damage = writer.progress.damage();
+        damage.found(Position::default(), Parts { found: 1, lost: 0 }).unwrap();
+        assert!(damage.taken());
+        damage.passed();
+        drop(damage);
+        // The segment that is to be begun is there already: it fails.
+        writer.progress.begin_anew();
+        std::fs::write(log::path_of(&path, 2), []).unwrap();
+        assert!(writer.settle(vec![setting(1), order(2, Order::Anew(1))]).is_err());
+        assert_eq!(*tokens.lock().unwrap(), [(1, false), (2, false)]);
+        assert!(writer.progress.damage().stands() && marker(&path).exists());
+        std::fs::remove_file(log::path_of(&path, 2)).unwrap();
+        writer.settle(Vec::new()).unwrap();
+        assert!(!writer.progress.damage().stands() && !marker(&path).exists());
+        assert_eq!(writer.anew, None);
+    }
+
+    #[test]
+    fn a_scrubbing_that_cannot_be_done_begins_one_segment_at_most() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let (mut writer, _) = writer(&path);
+        // Nothing is taken up: the log becomes too long to wait for.
+        for token in 0..20 {
+            writer.settle(vec![setting(token)]).unwrap();
+        }
+        let segment = writer.log.segment();
+        for token in 20..25 {
+            writer.settle(vec![order(token, Order::Scrub), setting(token)]).unwrap();
+        }
+        assert_eq!(writer.log.segment(), segment);
+        assert!(writer.scrubs, "it is not forgotten");
+        // It is short, and something is in the way.
+        writer.progress.end_with(writer.log.end());
+        for token in 25..30 {
+            writer.settle(vec![setting(token)]).unwrap();
+        }
+        assert_eq!((writer.log.segment(), writer.scrubs), (segment + 1, true));
+        // What is asked for later has what was written meanwhile go, too.
+        writer.settle(vec![order(30, Order::Scrub)]).unwrap();
+        assert_eq!((writer.log.segment(), writer.scrubs), (segment + 2, true));
     }
 }

@@ -10,7 +10,8 @@
 //! be read. Only behind the very last frame can nothing tell what was never written from what was; a frame that was being
 //! written when its writer ended is as if it were not there, and nobody was told of it.
 //!
-//! - At a start, a chain that is not whole is refused, and everything left as it is.
+//! - At a start, a chain that is not whole is refused, and no frame and no row is changed. (A database of an earlier layout has
+//!   its tables brought up to date before.)
 //! - While a store is open, what is missing is passed over, after a file was put beside the database that says so
 //!   ([`crate::damage`]); what memory holds of it is written anew, and then the file goes.
 
@@ -22,7 +23,9 @@ pub(crate) use record::{
     Item, change, each, follows, put_lease as write_lease, write, write_leases, write_rest,
 };
 pub(crate) use replay::{end, whole};
-pub(crate) use segment::{Frames, HEAD, Key as SegmentKey, Read, SegmentError, is_damage, read_from};
+pub(crate) use segment::{
+    Frames, HEAD, Key as SegmentKey, Read, Segment, SegmentError, is_damage, read_from,
+};
 
 use crate::StoreError;
 use crate::database::beside;
@@ -50,6 +53,11 @@ impl Position {
     /// The beginning of the segment behind.
     pub(crate) fn next_segment(self) -> Self {
         Self { segment: self.segment + 1, offset: 0 }
+    }
+
+    /// Octets from here to a place in the same segment, or in one of those behind it if this is the end of its own.
+    pub(crate) fn until(self, later: Self) -> u64 {
+        later.offset.saturating_sub(if later.segment == self.segment { self.offset } else { 0 })
     }
 }
 
@@ -133,11 +141,12 @@ impl Log {
     }
 
     /// Begins the segment that follows what is there. `end` is where its frames end; what lies behind them was being written when
-    /// its writer ended, and goes.
+    /// its writer ended, and goes, and so do segments before `taken`: the database has to have them durably.
     pub(crate) fn follow(database: &Path, taken: Position, end: Position) -> Result<Self, StoreError> {
         let begin = || {
             let numbers = segments(database)?;
-            for number in numbers.iter().filter(|number| **number > end.segment) {
+            // The last first: one that ended in between leaves no gap.
+            for number in numbers.iter().rev().filter(|number| **number > end.segment) {
                 fs::remove_file(path_of(database, *number))?;
             }
             if numbers.contains(&end.segment) {
@@ -215,5 +224,29 @@ impl Log {
             self.file.write_all_at(frame, self.position.offset)?;
         }
         self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn what_lies_behind_the_end_goes_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let mut log = Log::begin(&path, 1, Position::default()).unwrap();
+        let end = log.append(std::iter::once(&[0; 9][..])).unwrap();
+        fs::write(path_of(&path, 2), []).unwrap();
+        // One that cannot be removed: the process ends there.
+        fs::create_dir(path_of(&path, 3)).unwrap();
+        fs::write(path_of(&path, 4), []).unwrap();
+        assert!(Log::follow(&path, Position::default(), end).is_err());
+        assert_eq!(segments(&path).unwrap(), [1, 2, 3]);
+        fs::remove_dir(path_of(&path, 3)).unwrap();
+        assert_eq!(Log::follow(&path, Position::default(), end).unwrap().end(), end);
+        assert_eq!(segments(&path).unwrap(), [1, 2]);
     }
 }

@@ -168,6 +168,44 @@ pub(crate) fn read_from(file: &impl ReadAt, at: Position, end: Option<u64>, most
     Ok(Read::Damaged(next.map(|at| at as u64)))
 }
 
+/// A segment, to be taken apart from `start` on.
+pub(crate) struct Segment {
+    /// With zeros for what lies between the head and `start`, which is not read, and for what the disk does not give back.
+    pub(crate) octets: Vec<u8>,
+    /// Whether it gave back all.
+    readable: bool,
+}
+
+impl Segment {
+    pub(crate) fn read(file: &impl ReadAt, start: u64) -> io::Result<Self> {
+        let length = file.length()?;
+        let mut octets = vec![0; length as usize];
+        let start = start.clamp(HEAD as u64, length.max(HEAD as u64));
+        let head = HEAD.min(octets.len());
+        let (front, rest) = octets.split_at_mut((start as usize).min(length as usize));
+        if let Some(head) = front.get_mut(..head) {
+            file.read_exact_at(head, 0)?;
+        }
+        let readable = read_what_can_be(file, rest, start)?;
+        Ok(Self { octets, readable })
+    }
+
+    /// Whether a frame may stand at `offset`, behind those that were found, that the disk does not give back. Where the place of
+    /// its head can be read and is empty, nothing was written there or behind it.
+    pub(crate) fn may_lack(&self, file: &impl ReadAt, offset: u64) -> io::Result<bool> {
+        if self.readable {
+            return Ok(false);
+        }
+        let mut head = [0; FRAME];
+        match file.read_exact_at(&mut head, offset) {
+            Ok(()) => Ok(head != [0; FRAME]),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) if is_damage(&error) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// None where the file is too short, or the disk does not give it back.
 fn whole(read: io::Result<()>) -> io::Result<Option<()>> {
     match read {
@@ -330,6 +368,45 @@ mod tests {
         // The head.
         let disk = Disk { lost: 0..1, octets, error: Errno::IO };
         assert!(matches!(from(&disk, 0), Read::Damaged(None)));
+    }
+
+    #[test]
+    fn a_start_needs_nothing_but_the_head_and_what_is_not_taken_up() {
+        // The last frame ends where a block does.
+        let (mut octets, begins) = segment(126);
+        let end = begins[125] + 1040;
+        assert_eq!(end % BLOCK, 0);
+        octets.resize((end + 3 * BLOCK) as usize, 0);
+        let read = |lost: std::ops::Range<u64>, start: u64| {
+            let disk = Disk { octets: octets.clone(), lost, error: Errno::IO };
+            let segment = Segment::read(&disk, start).unwrap();
+            let mut frames = Frames::new(&segment.octets, 1).unwrap();
+            frames.skip_to(start);
+            let mut count = 0;
+            while frames.read().is_some() {
+                count += 1;
+            }
+            (count, frames.finish(true).is_ok(), segment.may_lack(&disk, frames.offset()).unwrap())
+        };
+        assert_eq!(read(0..0, 0), (126, true, false));
+        assert_eq!(read(0..0, begins[5]), (121, true, false));
+        // What is taken up, and what was never written.
+        assert_eq!(read(4096..8192, begins[8]), (118, true, false));
+        assert_eq!(read(end + BLOCK..end + 2 * BLOCK, begins[5]), (121, true, false));
+        // What is not taken up, with others behind it, or the last; and what may be one more, for all one can tell.
+        assert_eq!(read(4096..8192, begins[2]), (1, false, true));
+        assert_eq!(read(end - BLOCK..end, 0), (122, true, true));
+        assert_eq!(read(end..end + BLOCK, 0), (126, true, true));
+        // The head.
+        let disk = Disk { octets: octets.clone(), lost: 0..4096, error: Errno::IO };
+        assert!(Segment::read(&disk, begins[5]).is_err_and(|error| is_damage(&error)));
+        // A file that is shorter than that.
+        for length in [0, 10, 40] {
+            let disk = Disk { octets: octets[..length].to_vec(), lost: 0..0, error: Errno::IO };
+            assert_eq!(Segment::read(&disk, begins[5]).unwrap().octets.len(), length);
+        }
+        let disk = Disk { octets, lost: 4096..8192, error: Errno::NOMEM };
+        assert!(Segment::read(&disk, 0).is_err_and(|error| !is_damage(&error)));
     }
 
     #[test]

@@ -287,9 +287,11 @@ impl Behind {
             let state = self.wait(last);
             if state.taken < state.written {
                 if let Ok(taken) = self.take_up(state) {
+                    self.tally.behind_failing.store(0, Ordering::Relaxed);
                     self.progress.taken(taken);
                 } else {
                     self.tally.behind_failures.fetch_add(1, Ordering::Relaxed);
+                    self.tally.behind_failing.fetch_add(1, Ordering::Relaxed);
                     if state.stopping {
                         return;
                     }

@@ -132,7 +132,7 @@ pub enum Submit {
     Refused(Vec<Change>),
 }
 
-/// Figures that only grow, except [`Counters::unwritten`].
+/// Figures that only grow, except [`Counters::unwritten`] and [`Counters::behind_failing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Submissions that are on disk.
@@ -147,6 +147,8 @@ pub struct Counters {
     pub unwritten: u64,
     /// Times that the database did not take what is in the log; it is tried again.
     pub behind_failures: u64,
+    /// How many times in a row by now; 0 while it takes it.
+    pub behind_failing: u64,
     /// Parts of the log that the disk garbled, and that the database has durably passed over: leases that were submitted last may
     /// be lost, and ought to be submitted again from memory; then [`Store::written_anew`] says so. All else is remembered by the store, within
     /// limits, and written by itself.
@@ -163,6 +165,7 @@ struct Tally {
     refused: AtomicU64,
     unwritten: AtomicU64,
     behind_failures: AtomicU64,
+    behind_failing: AtomicU64,
     /// Set when the files are to be scrubbed and the queue was too full to say so.
     scrub: AtomicBool,
     /// Set when no more will be submitted: what is in the queue is then taken whatever the disk does.
@@ -328,6 +331,7 @@ impl Store {
             refused: get(&self.tally.refused),
             unwritten: get(&self.tally.unwritten),
             behind_failures: get(&self.tally.behind_failures),
+            behind_failing: get(&self.tally.behind_failing),
             damaged: found,
             forgotten: lost,
         }

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const AT_ONCE: usize = 256;
 /// How long a stop waits for what is garbled to be found, and for the store to take what is written again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Times in a row that the database has to fail before somebody is told: a reader may be in its way for a moment.
+const FAILING: u64 = 2;
 /// When to try again what the store did not take.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -53,7 +55,8 @@ enum Step {
 impl Engine {
     /// Begins to write everything again where that is needed, and goes on with it.
     pub(crate) fn settle_log(&mut self) {
-        let damaged = self.store.counters().damaged;
+        let sixgate_store::Counters { damaged, behind_failing, .. } = self.store.counters();
+        self.tell_of_database(behind_failing);
         if damaged > self.anew.damaged {
             let sentence = format!(
                 "the disk garbled a part of the leases' log in {}, which was passed over: everything is written again from \
@@ -70,6 +73,23 @@ impl Engine {
         {
             self.anew.under_way = self.write_anew(step);
             self.anew.again = now + AGAIN;
+        }
+    }
+
+    /// Leases go on being given meanwhile: they are on the disk, in the log. But the log grows, and is bounded.
+    fn tell_of_database(&mut self, failing: u64) {
+        let told = !self.problems.about(&Matter::Database).is_empty();
+        if failing == 0 && told {
+            tracing::info!("the database takes what is in the log again");
+            self.problems.settled(&Matter::Database);
+        } else if failing >= FAILING && !told {
+            let sentence = format!(
+                "{} takes nothing, though the log beside it does: leases are safe, `sixgate who` is not up to date, and after 1 GiB of \
+                 log no more are given; see whether another program holds it, its disk is full, or the kernel tells of errors",
+                self.config.state.join(super::DATABASE).display()
+            );
+            tracing::error!("{sentence}");
+            self.problems.put(Matter::Database, sentence);
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) enum Matter {
     Store,
     /// A part of the leases' log was garbled.
     Log,
+    /// The database does not take up what is in the log.
+    Database,
     /// It was, under an earlier process.
     LogBefore,
     /// Addresses and routes.

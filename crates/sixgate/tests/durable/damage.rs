@@ -191,3 +191,42 @@ fn an_ipv4_lease_that_is_garbled_is_written_again() {
     let marked = world.run("ls /run/sixgate/state/leases.db-damaged");
     assert!(!marked.wait(PATIENCE).unwrap().success(), "{}", marked.output());
 }
+
+/// Holds the database's write lock until it is ended.
+const HOLD: &str = "
+import sqlite3, time
+held = sqlite3.connect('/run/sixgate/state/leases.db', isolation_level=None, timeout=30)
+held.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+time.sleep(120)
+";
+
+/// Leases are given all the same: the log has them. But somebody has to know.
+#[test]
+fn a_database_that_another_program_holds_is_told_of() {
+    let world = World::new("held", "");
+    let server = world.serve();
+    let hold = world.gw.spawn(&Command::new("python3").args(["-c", HOLD])).unwrap();
+    hold.wait_line("held", PATIENCE).unwrap();
+    let load = Command::new(SIXGATE).args(["lab", "dhcp-load", "--interface", "eth0", "--kind", "address"]);
+    let load = world.client.spawn(&load.args(["--clients", "50", "--window", "4"])).unwrap();
+    assert!(load.wait(PATIENCE).unwrap().success(), "{}", load.output());
+    let status_until = |wanted: &dyn Fn(&str) -> bool| {
+        let began = Instant::now();
+        loop {
+            let status = world.run(&format!("{SIXGATE} status")).output();
+            if wanted(&status) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{status}\n{}", server.output());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    status_until(&|status| status.contains("leases.db takes nothing"));
+    hold.signal(Signal::SIGKILL).unwrap();
+    hold.wait(PATIENCE).unwrap();
+    status_until(&|status| !status.contains("takes nothing"));
+    server.signal(Signal::SIGTERM).unwrap();
+    assert!(server.wait(PATIENCE).unwrap().success(), "{}", server.output());
+    assert_eq!(kept(&world.gw).len(), 50);
+}

@@ -2,7 +2,7 @@
 //! alone and over CLAT and NAT64, marked as IPv4 beyond them and as IPv6 between them. What arrives marked is counted by the receivers' kernels.
 
 use crate::world::{Clat, PATIENCE, SIXGATE, Up, World, run, spawn};
-use sixgate_lab::{Command, Host, Signal, wait_for};
+use sixgate_lab::{Command, Host, Signal, wait_some};
 
 const LOAD: &str = include_str!("../shape/load.py");
 
@@ -44,7 +44,8 @@ fn marks_pass_queue_and_translators() {
             let load = world.phone.spawn(&Command::new("python3").args(words)).unwrap();
             for (host, before, way) in [(&world.phone, before[0], "down"), (&world.server, before[1], "up")] {
                 let what = format!("marks {way} by {by}, made on {interface}");
-                wait_for(&what, PATIENCE, || marked(host) > before + 5).unwrap();
+                let marks = || (marked(host) > before + 5).then_some(());
+                wait_some(&what, PATIENCE, marks, || load.output()).unwrap_or_else(|error| panic!("{error}"));
             }
             load.signal(Signal::SIGKILL).unwrap();
             load.wait(PATIENCE).unwrap();

@@ -194,7 +194,6 @@ fn curve(days: &[Day]) -> String {
     out
 }
 
-/// Text as HTML: names come from strangers.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::event::{Event, Sender};
-use super::sockets::{Watched, tell, watched};
+use super::sockets::{Watched, have_read, tell, watched};
 use sixgate_aqm::request::{Config, Requests};
 use sixgate_aqm::shed::Shed;
 use sixgate_dhcp::server::{self, Reply};
@@ -17,7 +17,6 @@ use sixgate_wire::dhcpv6::{HOP_COUNT_LIMIT, MessageType, Packet, SERVER_PORT};
 use std::io;
 use std::net::SocketAddrV6;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 /// Datagrams in one call.
@@ -155,7 +154,7 @@ pub(super) fn watch(socket: Watched<UdpSocket6>, at: At, events: Sender) -> io::
     let timer = watched(Timer::new()?)?;
     spawn_local(async move {
         let mut last = None::<Instant>;
-        while let Ok(mut ready) = socket.readable().await {
+        while let Ok(ready) = socket.readable().await {
             let rest = last.and_then(|last| APART.checked_sub(last.elapsed())).filter(|rest| !rest.is_zero());
             if let Some(rest) = rest
                 && timer.get_ref().set(rest).is_ok()
@@ -166,14 +165,8 @@ pub(super) fn watch(socket: Watched<UdpSocket6>, at: At, events: Sender) -> io::
                     }
                 }
             }
-            let (drained, answer) = oneshot::channel();
-            if events.send(Event::Dhcp6Readable { at, drained }).await.is_err() {
+            if !have_read(ready, &events, |drained| Event::Dhcp6Readable { at, drained }).await {
                 return;
-            }
-            match answer.await {
-                Ok(true) => ready.clear_ready(),
-                Ok(false) => {}
-                Err(_) => return,
             }
             last = Some(Instant::now());
         }

@@ -18,7 +18,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
@@ -443,18 +443,30 @@ pub(crate) fn watch(
     event: impl Fn(oneshot::Sender<bool>) -> Event + 'static,
 ) {
     spawn_local(async move {
-        while let Ok(mut ready) = socket.readable().await {
-            let (drained, answer) = oneshot::channel();
-            if events.send(event(drained)).await.is_err() {
+        while let Ok(ready) = socket.readable().await {
+            if !have_read(ready, &events, &event).await {
                 return;
-            }
-            match answer.await {
-                Ok(true) => ready.clear_ready(),
-                Ok(false) => {}
-                Err(_) => return,
             }
         }
     });
+}
+
+/// Has the engine read what waits at a socket; whether there still is an engine.
+pub(crate) async fn have_read(
+    mut ready: AsyncFdReadyGuard<'_, UdpSocket6>,
+    events: &Sender,
+    event: impl FnOnce(oneshot::Sender<bool>) -> Event,
+) -> bool {
+    let (drained, answer) = oneshot::channel();
+    if events.send(event(drained)).await.is_err() {
+        return false;
+    }
+    match answer.await {
+        Ok(true) => ready.clear_ready(),
+        Ok(false) => {}
+        Err(_) => return false,
+    }
+    true
 }
 
 /// Anything with a descriptor, behind however many pointers.
